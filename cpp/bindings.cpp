@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversion, the GIL, exceptions, nothing else.
+//
+// Python hands over arrays that it has checked and says what is wrong in the caller's words; the
+// checks here only make sure that no call, however made, reads or writes outside an array. Arrays
+// are converted first and the GIL is released second: a conversion may allocate Python objects.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "kernels/dispatch.hpp"
+#include "matrix.hpp"
+#include "packing.hpp"
+#include "rescore.hpp"
+#include "scan.hpp"
+#include "thread_pool.hpp"
+
+namespace py = pybind11;
+
+namespace bitsift {
+namespace {
+
+const Kernels& kernels_named(const std::string& isa) {
+  const Kernels* kernels = find_kernels(isa);
+  if (kernels == nullptr) throw py::value_error("instruction set not available: " + isa);
+  return *kernels;
+}
+
+void require(bool holds, const char* what) {
+  if (!holds) throw py::value_error(what);
+}
+
+template <class T>
+Matrix<T> matrix_of(const py::array& array) {
+  require(array.ndim() == 2, "the array must have two axes");
+  require(array.itemsize() == sizeof(T), "the array has values of another size");
+  require(array.shape(1) > 0, "the array must have at least one column");
+  require(array.shape(1) == 1 || array.strides(1) == sizeof(T), "rows must be contiguous");
+  return {.data = static_cast<const T*>(array.data()),
+          .n_rows = static_cast<std::size_t>(array.shape(0)),
+          .n_columns = static_cast<std::size_t>(array.shape(1)),
+          .stride = array.strides(0)};
+}
+
+template <class T>
+using Vector = py::array_t<T, py::array::c_style>;
+
+const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids, std::size_t n_rows) {
+  if (!ids) return nullptr;
+  require(ids->ndim() == 1 && static_cast<std::size_t>(ids->size()) == n_rows,
+          "there must be one id for each row");
+  return ids->data();
+}
+
+std::size_t threads_of(std::size_t threads) { return threads == 0 ? available_threads() : threads; }
+
+template <class T>
+py::array_t<T> empty(std::size_t n_rows, std::size_t n_columns) {
+  return py::array_t<T>({static_cast<py::ssize_t>(n_rows), static_cast<py::ssize_t>(n_columns)});
+}
+
+template <class Value, class Threshold>
+bool pack_as(const Kernels& kernels, const py::array& values, const Vector<Threshold>& thresholds,
+             std::size_t threads, std::uint8_t* codes) {
+  const auto matrix = matrix_of<Value>(values);
+  require(thresholds.ndim() == 1 && static_cast<std::size_t>(thresholds.size()) == matrix.n_columns,
+          "there must be one threshold for each column");
+  const Threshold* data = thresholds.data();
+  const py::gil_scoped_release release;
+  return pack(kernels, matrix, data, threads, codes);
+}
+
+py::tuple pack_array(const py::array& values, const py::array& thresholds, const std::string& isa,
+                     std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const char kind = values.dtype().kind();
+  require(values.ndim() == 2, "the array must have two axes");
+  auto codes = empty<std::uint8_t>(static_cast<std::size_t>(values.shape(0)),
+                                   (static_cast<std::size_t>(values.shape(1)) + 7) / 8);
+  std::uint8_t* out = codes.mutable_data();
+  threads = threads_of(threads);
+  bool finite = true;
+  if (kind == 'b') {
+    const auto matrix = matrix_of<std::uint8_t>(values);
+    const py::gil_scoped_release release;
+    pack(kernels, matrix, threads, out);
+  } else if (kind == 'f' && values.itemsize() == 2) {
+    finite = pack_as<Half>(kernels, values, Vector<float>(thresholds), threads, out);
+  } else if (kind == 'f' && values.itemsize() == 4) {
+    finite = pack_as<float>(kernels, values, Vector<float>(thresholds), threads, out);
+  } else if (kind == 'f' && values.itemsize() == 8) {
+    finite = pack_as<double>(kernels, values, Vector<double>(thresholds), threads, out);
+  } else {
+    throw py::type_error("the array must be float16, float32, float64 or bool");
+  }
+  return py::make_tuple(codes, finite);
+}
+
+py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
+                       const py::array_t<std::uint8_t>& queries, std::size_t k,
+                       const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                       std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto documents = matrix_of<std::uint8_t>(codes);
+  const auto wanted = matrix_of<std::uint8_t>(queries);
+  require(documents.n_columns == wanted.n_columns, "codes and queries must be equally long");
+  require(documents.n_columns <= 8192, "codes have at most 65536 bits");
+  const std::int64_t* order = ids_of(ids, documents.n_rows);
+  auto distances = empty<std::int32_t>(wanted.n_rows, k);
+  auto rows = empty<std::int64_t>(wanted.n_rows, k);
+  std::int32_t* distances_out = distances.mutable_data();
+  std::int64_t* rows_out = rows.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    search(kernels, documents, wanted, order, k, threads_of(threads), distances_out, rows_out);
+  }
+  return py::make_tuple(distances, rows);
+}
+
+py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
+                                  const py::array_t<std::uint8_t>& b, const std::string& isa,
+                                  std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto left = matrix_of<std::uint8_t>(a);
+  const auto right = matrix_of<std::uint8_t>(b);
+  require(left.n_columns == right.n_columns, "codes must be equally long");
+  require(left.n_columns <= 8192, "codes have at most 65536 bits");
+  auto distances = empty<std::int32_t>(left.n_rows, right.n_rows);
+  std::int32_t* out = distances.mutable_data();
+  {
+    const py::gil_scoped_release release;
+    all_pairs(kernels, left, right, threads_of(threads), out);
+  }
+  return distances;
+}
+
+Metric metric_named(const std::string& name) {
+  if (name == "cosine") return Metric::kCosine;
+  if (name == "dot") return Metric::kDot;
+  if (name == "l2") return Metric::kL2;
+  throw py::value_error("unknown metric: " + name);
+}
+
+py::tuple rescore_candidates(const py::array& originals, const py::array_t<float>& queries,
+                             const Vector<std::int64_t>& candidates, std::size_t k,
+                             const std::string& metric_name,
+                             const std::optional<Vector<std::int64_t>>& ids,
+                             const std::string& isa, std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const Metric metric = metric_named(metric_name);
+  const auto wanted = matrix_of<float>(queries);
+  require(candidates.ndim() == 2 && static_cast<std::size_t>(candidates.shape(0)) == wanted.n_rows,
+          "there must be one row of candidates for each query");
+  const Matrix<std::int64_t> rows_in = {
+      .data = candidates.data(),
+      .n_rows = wanted.n_rows,
+      .n_columns = static_cast<std::size_t>(candidates.shape(1)),
+      .stride = candidates.shape(1) * static_cast<py::ssize_t>(sizeof(std::int64_t))};
+  auto scores = empty<float>(wanted.n_rows, k);
+  auto rows = empty<std::int64_t>(wanted.n_rows, k);
+  float* scores_out = scores.mutable_data();
+  std::int64_t* rows_out = rows.mutable_data();
+  const auto run = [&](auto matrix) {
+    require(matrix.n_columns == wanted.n_columns, "originals and queries must be equally long");
+    const std::int64_t* order = ids_of(ids, matrix.n_rows);
+    const py::gil_scoped_release release;
+    const auto n_rows = static_cast<std::int64_t>(matrix.n_rows);
+    for (std::size_t i = 0; i < rows_in.n_rows * rows_in.n_columns; ++i) {
+      // Thrown with the GIL released: a C++ exception, translated after it is taken again.
+      if (rows_in.data[i] >= n_rows) throw std::out_of_range("a candidate is not a row");
+    }
+    rescore(kernels, metric, matrix, wanted, rows_in, order, k, threads_of(threads), scores_out,
+            rows_out);
+  };
+  if (originals.dtype().kind() == 'f' && originals.itemsize() == 2) {
+    run(matrix_of<Half>(originals));
+  } else if (originals.dtype().kind() == 'f' && originals.itemsize() == 4) {
+    run(matrix_of<float>(originals));
+  } else {
+    throw py::type_error("originals must be float32 or float16");
+  }
+  return py::make_tuple(scores, rows);
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
+  return names;
+}
+
+std::vector<std::string> all_isas() { return {known_isas().begin(), known_isas().end()}; }
+
+}  // namespace
+}  // namespace bitsift
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  using namespace bitsift;  // NOLINT: this function only registers
+  m.doc() = "The compiled core. Arguments are checked by the Python layer.";
+  m.attr("__version__") = BITSIFT_VERSION;
+  m.def("available_isas", &available_isas);
+  m.def("known_isas", &all_isas);
+  m.def("available_threads", &available_threads);
+  m.def("pack", &pack_array, py::arg("values"), py::arg("thresholds"), py::arg("isa"),
+        py::arg("threads"));
+  m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
+        py::arg("k"), py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),
+        py::arg("threads"));
+  m.def("rescore", &rescore_candidates, py::arg("originals"), py::arg("queries").noconvert(),
+        py::arg("candidates").noconvert(), py::arg("k"), py::arg("metric"),
+        py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+}

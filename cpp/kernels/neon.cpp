@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Level `neon`: Advanced SIMD, which every aarch64 processor has.
+//
+// instruction   Neoverse N1   Neoverse V1   per 128 bits of a pair
+// EOR           1c, 2/clk     1c, 4/clk     1
+// CNT           2c, 1/clk     2c, 2/clk     1
+// ADD           1c, 2/clk     1c, 4/clk     1
+// UADDLP        2c, 1/clk     2c, 2/clk     3/31: bytes are summed up first
+//
+// Bottleneck: CNT.
+
+#include <arm_neon.h>
+
+#include "kernels/generic.hpp"
+
+namespace bitsift {
+namespace {
+
+struct Neon {
+  static constexpr std::size_t kLanes = 2;
+  static constexpr std::size_t kTileVectors = 4;
+  static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  using Vector = uint8x16_t;
+
+  static Vector load(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
+  static Vector load_partial(const std::uint8_t* p, std::size_t n_bytes) {
+    std::uint8_t bytes[16] = {};
+    for (std::size_t i = 0; i < n_bytes; ++i) bytes[i] = p[i];
+    return vld1q_u8(bytes);
+  }
+  static Vector broadcast(std::uint64_t x) { return vreinterpretq_u8_u64(vdupq_n_u64(x)); }
+  static Vector exclusive_or(Vector a, Vector b) { return veorq_u8(a, b); }
+  static Vector count(Vector x) { return vcntq_u8(x); }
+  static Vector add(Vector a, Vector b) { return vaddq_u8(a, b); }
+  static Vector lane_sums(Vector bytes) {
+    return vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(bytes))));
+  }
+  static Vector add_lanes(Vector a, Vector b) {
+    return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
+  }
+  static std::uint32_t at_most(Vector sums, Vector limit) {
+    const uint64x2_t near = vcleq_s64(vreinterpretq_s64_u8(sums), vreinterpretq_s64_u8(limit));
+    return static_cast<std::uint32_t>((vgetq_lane_u64(near, 0) & 1) |
+                                      (vgetq_lane_u64(near, 1) & 2));
+  }
+  static void store_lanes(std::uint64_t* out, Vector x) {
+    vst1q_u64(out, vreinterpretq_u64_u8(x));
+  }
+  static std::int64_t sum(Vector x) {
+    return static_cast<std::int64_t>(vaddvq_u64(vreinterpretq_u64_u8(x)));
+  }
+
+  static constexpr std::size_t kDoubles = 2;
+  using Doubles = float64x2_t;
+  static Doubles load_doubles(const double* p) { return vld1q_f64(p); }
+  static Doubles load_doubles(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }
+  static Doubles load_doubles(const Half* p) {
+    // Two values: the upper half of the register repeats them and is not used.
+    std::uint32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    const float16x4_t halves = vreinterpret_f16_u32(vdup_n_u32(pair));
+    return vcvt_f64_f32(vget_low_f32(vcvt_f32_f16(halves)));
+  }
+  static Doubles subtract(Doubles a, Doubles b) { return vsubq_f64(a, b); }
+  static Doubles multiply(Doubles a, Doubles b) { return vmulq_f64(a, b); }
+  static Doubles add_doubles(Doubles a, Doubles b) { return vaddq_f64(a, b); }
+  static void store(double* p, Doubles x) { vst1q_f64(p, x); }
+
+  static float32x4_t load_floats(const float* p) { return vld1q_f32(p); }
+  static float32x4_t load_floats(const Half* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(&p->bits)));
+  }
+  // Bit i of the result is lane i of `above`.
+  static std::uint64_t lane_bits(uint32x4_t above) {
+    const uint32x4_t weights = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(above, weights));
+  }
+  template <class Value>
+  static std::uint64_t greater(const Value* values, const float* thresholds, bool* finite) {
+    std::uint64_t bits = 0;
+    uint32x4_t all_finite = vdupq_n_u32(~0u);
+    for (std::size_t i = 0; i < 64; i += 4) {
+      const float32x4_t x = load_floats(values + i);
+      bits |= lane_bits(vcgtq_f32(x, vld1q_f32(thresholds + i))) << i;
+      all_finite = vandq_u32(all_finite, vceqzq_f32(vsubq_f32(x, x)));
+    }
+    *finite &= vminvq_u32(all_finite) != 0;
+    return bits;
+  }
+  static std::uint64_t greater(const double* values, const double* thresholds, bool* finite) {
+    std::uint64_t bits = 0;
+    bool all_finite = true;
+    for (std::size_t i = 0; i < 64; i += 2) {
+      const float64x2_t x = vld1q_f64(values + i);
+      const uint64x2_t above = vcgtq_f64(x, vld1q_f64(thresholds + i));
+      bits |= ((vgetq_lane_u64(above, 0) & 1) | (vgetq_lane_u64(above, 1) & 2)) << i;
+      const uint64x2_t is_finite = vceqzq_f64(vsubq_f64(x, x));
+      all_finite &= (vgetq_lane_u64(is_finite, 0) & vgetq_lane_u64(is_finite, 1)) != 0;
+    }
+    *finite &= all_finite;
+    return bits;
+  }
+};
+
+}  // namespace
+
+constinit const Kernels kNeonKernels = make_kernels<Neon>(Isa::kNeon, "neon");
+
+}  // namespace bitsift

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+
+namespace bitsift {
+
+// A distance (17 bits: 0 to 65,536) above a row (47 bits): ordered by (distance, row) as a number.
+class Candidate {
+ public:
+  Candidate() = default;
+  Candidate(std::int32_t distance, std::int64_t row)
+      : key_(static_cast<std::uint64_t>(distance) << kRowBits | static_cast<std::uint64_t>(row)) {}
+
+  std::int32_t distance() const { return static_cast<std::int32_t>(key_ >> kRowBits); }
+  std::int64_t row() const { return static_cast<std::int64_t>(key_ & kRowMask); }
+  std::uint64_t key() const { return key_; }
+
+ private:
+  static constexpr int kRowBits = 47;
+  static constexpr std::uint64_t kRowMask = (std::uint64_t{1} << kRowBits) - 1;
+  std::uint64_t key_;
+};
+
+// The total order of results: (distance, id). Without ids a row's number is its id.
+struct ByDistanceThenId {
+  const std::int64_t* ids;
+
+  bool operator()(Candidate a, Candidate b) const {
+    if (ids == nullptr || a.distance() != b.distance()) return a.key() < b.key();
+    return ids[a.row()] < ids[b.row()];
+  }
+};
+
+// The k best of the rows offered. Candidates are appended to a buffer that is cut back to the best
+// k whenever it is full: constant amortised cost for any k and any order of arrival, and a few more
+// admissions than a heap has, each much cheaper.
+class TopK {
+ public:
+  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order)
+      : k_(std::min(k, n_rows)), order_(order) {
+    constexpr std::size_t kSmallestBuffer = 64;
+    candidates_.reserve(std::min(std::max(2 * k_, kSmallestBuffer), n_rows));
+    if (k_ == 0) limit_ = kNothing;
+  }
+
+  // Rows farther than this need not be offered.
+  std::int64_t limit() const { return limit_; }
+
+  void offer(std::int32_t distance, std::int64_t row) {
+    if (distance > limit_) return;
+    candidates_.emplace_back(distance, row);
+    if (candidates_.size() == candidates_.capacity() && candidates_.size() > k_) cut();
+  }
+
+  void take(const TopK& other) {
+    candidates_.insert(candidates_.end(), other.candidates_.begin(), other.candidates_.end());
+  }
+
+  // The best k, in order. Nothing may be offered after it.
+  const std::vector<Candidate>& sorted() {
+    if (candidates_.size() > k_) cut();
+    std::sort(candidates_.begin(), candidates_.end(), order_);
+    return candidates_;
+  }
+
+ private:
+  void cut() {
+    if (k_ > 0) {
+      const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+      std::nth_element(candidates_.begin(), last, candidates_.end(), order_);
+      // Rows are offered in ascending order, so without ids a later row loses every tie.
+      limit_ = last->distance() - (order_.ids == nullptr ? 1 : 0);
+    }
+    candidates_.resize(k_);
+  }
+
+  std::size_t k_;
+  ByDistanceThenId order_;
+  std::vector<Candidate> candidates_;
+  std::int64_t limit_ = kNoLimit;
+};
+
+}  // namespace bitsift

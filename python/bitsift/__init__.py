@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exact search of binary embeddings: one bit per dimension, Hamming scan, rescoring.
+
+>>> import bitsift, numpy
+>>> vectors = numpy.random.default_rng(0).standard_normal((1000, 256), dtype="float32")
+>>> index = bitsift.Index(256)
+>>> ids = index.add(vectors)
+>>> scores, ids = index.search(vectors[:2], k=3)
+>>> ids[:, 0]
+array([0, 1])
+"""
+
+from bitsift._core import __version__
+from bitsift.arguments import available_isas
+from bitsift.errors import (
+    BitsiftError,
+    CorruptIndexError,
+    IndexFileError,
+    IndexNotFoundError,
+    IndexWriteError,
+    NotAnIndexError,
+    UnsupportedIsaError,
+    UnsupportedVersionError,
+)
+from bitsift.index import Index
+from bitsift.packing import codes_from_int8, pack, unpack
+from bitsift.scanning import SearchResult, hamming, search
+from bitsift.storage import verify
+
+__all__ = [
+    "BitsiftError",
+    "CorruptIndexError",
+    "Index",
+    "IndexFileError",
+    "IndexNotFoundError",
+    "IndexWriteError",
+    "NotAnIndexError",
+    "SearchResult",
+    "UnsupportedIsaError",
+    "UnsupportedVersionError",
+    "__version__",
+    "available_isas",
+    "codes_from_int8",
+    "hamming",
+    "pack",
+    "search",
+    "unpack",
+    "verify",
+]

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled core. Arguments are checked by the Python layer."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+def available_isas() -> list[str]: ...
+def known_isas() -> list[str]: ...
+def available_threads() -> int: ...
+def pack(
+    values: NDArray[np.floating] | NDArray[np.bool_],
+    thresholds: NDArray[np.floating],
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.uint8], bool]: ...
+def search(
+    codes: NDArray[np.uint8],
+    queries: NDArray[np.uint8],
+    k: int,
+    ids: NDArray[np.int64] | None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
+def hamming(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], isa: str, threads: int
+) -> NDArray[np.int32]: ...
+def rescore(
+    originals: NDArray[np.float32] | NDArray[np.float16],
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.int64],
+    k: int,
+    metric: str,
+    ids: NDArray[np.int64] | None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions for what a file or the platform did wrong.
+
+A caller's own mistake (a wrong shape, a negative ``k``) is a plain ``ValueError`` or ``TypeError``.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = [
+    "BitsiftError",
+    "CorruptIndexError",
+    "IndexFileError",
+    "IndexNotFoundError",
+    "IndexWriteError",
+    "NotAnIndexError",
+    "UnsupportedIsaError",
+    "UnsupportedVersionError",
+]
+
+
+class BitsiftError(Exception):
+    """Base of every error that is the fault of a file or of the platform."""
+
+
+class UnsupportedIsaError(BitsiftError, ValueError):
+    """The named instruction set exists, but this processor or build does not have it."""
+
+
+class IndexFileError(BitsiftError):
+    """An index folder, or a file in it, cannot be used.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder at fault.
+    reason : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        self.path = os.fspath(path)
+        self.reason = reason
+        super().__init__(f"{self.path}: {reason}")
+
+    def __reduce__(self) -> tuple[type[IndexFileError], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class IndexNotFoundError(IndexFileError, FileNotFoundError):
+    """There is nothing at the path."""
+
+
+class NotAnIndexError(IndexFileError):
+    """The path holds something, but not a bitsift index."""
+
+
+class UnsupportedVersionError(IndexFileError):
+    """The index was written in a format version that this release cannot read."""
+
+
+class CorruptIndexError(IndexFileError):
+    """A file of the index is missing, truncated, altered or inconsistent with the manifest."""
+
+
+class IndexWriteError(IndexFileError, OSError):
+    """The index cannot be written at the path."""

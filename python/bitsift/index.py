@@ -1,0 +1,553 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index: codes, and the original vectors if they are kept."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import threading
+from typing import Any, Literal, NamedTuple, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bitsift import _core, arguments, packing, storage
+from bitsift.growing import GrowingArray
+from bitsift.ids import IdTable, as_ids
+from bitsift.scanning import SearchResult
+
+__all__ = ["Index"]
+
+METRICS = ("cosine", "dot", "l2")
+STORES = (None, "float32", "float16")
+_CHUNK_BYTES = 1 << 24
+
+
+class _Rows(NamedTuple):
+    """What a search reads: replaced as a whole, so that it sees one state of the index."""
+
+    codes: NDArray[np.uint8]
+    originals: NDArray[Any] | None
+    ids: NDArray[np.int64] | None  # None: the number of the row
+    tie_ids: NDArray[np.int64] | None  # None: the order of ids is the order of rows
+
+
+class Index:
+    """Vectors as one bit per dimension, searched by Hamming distance and rescored.
+
+    Parameters
+    ----------
+    dim : int
+        Dimensions of the vectors, 1 to 65,536.
+    metric : {"cosine", "dot", "l2"}
+        What rescoring computes from the original vectors.
+    store : {"float32", "float16", None}
+        How the original vectors are kept. None keeps only the bits: `dim` / 8 bytes a vector, and
+        no rescoring.
+    threshold : float or array_like, shape (dim,)
+        A bit is set where the value, as float32, is greater than this, rounded to float32.
+    isa : str, optional
+        Instruction set, one of :func:`available_isas`; the best one by default. It changes the
+        speed, never the results.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A parameter is none of these. :class:`UnsupportedIsaError` if this processor lacks `isa`.
+
+    Notes
+    -----
+    Any number of threads may search at once, also while one adds: a search sees the index as it was
+    when it began. The GIL is released while it scans.
+
+    Examples
+    --------
+    >>> rng = numpy.random.default_rng(0)
+    >>> vectors = rng.standard_normal((1000, 256), dtype="float32")
+    >>> index = bitsift.Index(256, store="float16")
+    >>> ids = index.add(vectors)
+    >>> index
+    Index(dim=256, metric='cosine', store='float16', n=1000, nbytes=544000)
+    >>> scores, ids = index.search(vectors[7], k=3)
+    >>> int(ids[0])
+    7
+    """
+
+    def __init__(
+        self,
+        dim: SupportsIndex,
+        *,
+        metric: Literal["cosine", "dot", "l2"] = "cosine",
+        store: Literal["float32", "float16"] | None = "float32",
+        threshold: ArrayLike = 0.0,
+        isa: str | None = None,
+    ) -> None:
+        self._dim = arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {METRICS}; got {metric!r}")
+        if store not in STORES:
+            raise ValueError(f"store must be one of {STORES}; got {store!r}")
+        self._metric: str = metric
+        self._store: str | None = store
+        self._threshold = _float32_threshold(threshold, self._dim)
+        self._thresholds = packing.kernel_thresholds(
+            self._threshold, self._dim, np.dtype(np.float32)
+        )
+        self._isa = arguments.resolve_isa(isa)
+        self._lock = threading.Lock()
+        self._hold(
+            codes=np.empty((0, self._n_bytes), np.uint8),
+            originals=None if store is None else np.empty((0, self._dim), store),
+            ids=IdTable(),
+        )
+
+    def _hold(
+        self, codes: NDArray[np.uint8], originals: NDArray[Any] | None, ids: IdTable
+    ) -> None:
+        self._codes = GrowingArray(codes)
+        self._originals = None if originals is None else GrowingArray(originals)
+        self._ids = ids
+        self._publish()
+
+    def _publish(self) -> None:
+        stored = self._ids.stored
+        self._rows = _Rows(
+            codes=self._codes.rows,
+            originals=None if self._originals is None else self._originals.rows,
+            ids=stored,
+            tie_ids=None if self._ids.ascending else stored,
+        )
+
+    # ---- What it holds -----------------------------------------------------------------------
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return self._dim
+
+    @property
+    def metric(self) -> str:
+        """What rescoring computes: ``"cosine"``, ``"dot"`` or ``"l2"``."""
+        return self._metric
+
+    @property
+    def store(self) -> str | None:
+        """How the original vectors are kept: ``"float32"``, ``"float16"`` or None."""
+        return self._store
+
+    @property
+    def threshold(self) -> float | NDArray[np.float32]:
+        """The threshold of the bits: a number, or an array of shape (dim,)."""
+        return self._threshold
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._isa
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """The packed codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
+        return self._rows.codes
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The ids, shape (n,), in order of addition; read-only."""
+        rows = self._rows
+        ids = np.arange(len(rows.codes), dtype=np.int64) if rows.ids is None else rows.ids
+        ids.flags.writeable = False
+        return ids
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, original vectors and ids, in memory or mapped from files."""
+        rows = self._rows
+        return sum(part.nbytes for part in (rows.codes, rows.originals, rows.ids) if part is not None)
+
+    def __len__(self) -> int:
+        return len(self._rows.codes)
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            wanted = operator.index(id)  # type: ignore[arg-type]
+        except TypeError:
+            return False
+        if not 0 <= wanted < 2**63:
+            return False
+        with self._lock:
+            return bool(self._ids.rows_of(np.array([wanted], np.int64))[0] >= 0)
+
+    def __repr__(self) -> str:
+        return (
+            f"Index(dim={self._dim}, metric={self._metric!r}, store={self._store!r}, "
+            f"n={len(self)}, nbytes={self.nbytes})"
+        )
+
+    def get(self, ids: ArrayLike) -> NDArray[Any]:
+        """Return the vectors of these ids.
+
+        Parameters
+        ----------
+        ids : int or array_like of int, shape (m,)
+            Ids in the index, in any order, also repeated.
+
+        Returns
+        -------
+        ndarray, shape (m, dim), or (dim,) for one id
+            The vectors as they are kept, float32 or float16; with ``store=None`` the codes, uint8
+            of shape (m, ceil(dim / 8)). A copy.
+
+        Raises
+        ------
+        KeyError
+            An id is not in the index.
+        """
+        wanted = as_ids(ids)
+        if wanted.ndim > 1:
+            raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
+        with self._lock:
+            found = self._ids.rows_of(wanted.reshape(-1))
+            rows = self._rows
+        if len(found) and found.min() < 0:
+            missing = wanted.reshape(-1)[found < 0]
+            raise KeyError(f"id {missing[0]} is not in the index")
+        kept = rows.codes if rows.originals is None else rows.originals
+        vectors: NDArray[Any] = np.asarray(kept)[found]
+        return vectors if wanted.ndim == 1 else vectors[0]
+
+    # ---- Adding ------------------------------------------------------------------------------
+
+    def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Add vectors.
+
+        Parameters
+        ----------
+        vectors : array_like, shape (n, dim) or (dim,)
+            float16, float32 or float64, finite. With ``store=None`` also bool of that shape, or
+            packed codes: uint8 of shape (n, ceil(dim / 8)), pad bits zero. Converted and packed in
+            blocks; a ``numpy.memmap`` is never wholly in memory twice.
+        ids : array_like of int, shape (n,), optional
+            Unique, 0 to 2**63 - 1. By default they go on after the largest id; the first is 0.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            The ids, also for a 1-D vector.
+
+        Raises
+        ------
+        TypeError
+            Another dtype.
+        ValueError
+            Shapes that do not fit, a value that is NaN, infinite or beyond the range of the store,
+            an id that came twice or is in the index. The index is unchanged by any error.
+
+        Notes
+        -----
+        Takes amortised constant time a vector. One thread adds at a time; others wait.
+        """
+        array = arguments.as_array(vectors, "vectors")
+        packed = arguments.is_packed(array)
+        if packed:
+            if self._store is not None:
+                raise TypeError(
+                    f"got packed codes (uint8), but store={self._store!r} keeps original vectors: "
+                    "add float vectors, or make the index with store=None"
+                )
+            array = self._check_codes(array)
+        else:
+            array = self._check_values(array)
+            if array.dtype.kind == "b" and self._store is not None:
+                raise TypeError(
+                    f"got bool, but store={self._store!r} keeps original vectors: add float "
+                    "vectors, or make the index with store=None"
+                )
+        array = arguments.as_rows(array)
+        with self._lock:
+            new_ids = self._ids.check(ids, len(array))
+            codes = self._codes.room(len(array))
+            originals = None if self._originals is None else self._originals.room(len(array))
+            if packed:
+                codes[:] = array
+            else:
+                self._fill(array, codes, originals)
+            self._ids.append(new_ids)
+            self._codes.commit(len(array))
+            if self._originals is not None:
+                self._originals.commit(len(array))
+            self._publish()
+        return new_ids.copy()
+
+    def reserve(self, n: SupportsIndex) -> None:
+        """Make room for `n` vectors in all, so that adding up to there moves none.
+
+        Parameters
+        ----------
+        n : int
+            Vectors, those in the index included. Memory that is never written is not taken from
+            the machine.
+        """
+        size = arguments.integer(n, "n", 0, 2**47 - 1)
+        with self._lock:
+            self._codes.reserve(size)
+            if self._originals is not None:
+                self._originals.reserve(size)
+
+    def _check_codes(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if array.shape[-1] != self._n_bytes:
+            raise ValueError(
+                f"got {array.shape[-1]} bytes = {array.shape[-1] * 8} bits per row; "
+                f"the index has dim {self._dim}"
+            )
+        n_pad = 8 * self._n_bytes - self._dim
+        if n_pad and (array[..., -1] & ((1 << n_pad) - 1)).any():
+            raise ValueError(
+                f"the last {n_pad} bits of a row must be zero: the index has dim {self._dim}; "
+                "codes are packed most significant bit first"
+            )
+        return arguments.rows_in_place(array)
+
+    def _check_values(self, array: NDArray[Any]) -> NDArray[Any]:
+        array = arguments.as_values(array, "vectors")
+        if array.shape[-1] != self._dim:
+            raise ValueError(
+                f"got {array.shape[-1]} values per row; the index has dim {self._dim}"
+            )
+        return array
+
+    def _fill(
+        self, array: NDArray[Any], codes: NDArray[np.uint8], originals: NDArray[Any] | None
+    ) -> None:
+        """Pack and convert rows into their place, a block at a time."""
+        step = 1 + _CHUNK_BYTES // (4 * self._dim)
+        for begin in range(0, len(array), step):
+            block = array[begin : begin + step]
+            values, codes[begin : begin + step] = self._pack(block, "vectors", begin, threads=0)
+            if originals is None:
+                continue
+            kept = originals[begin : begin + step]
+            with np.errstate(over="ignore"):
+                kept[:] = values
+            if kept.dtype == np.float16 and not np.isfinite(kept).all():
+                row, column = (int(i) for i in np.argwhere(~np.isfinite(kept))[0])
+                raise ValueError(
+                    f"vectors must be within float16's range, 65504, for store='float16'; row "
+                    f"{begin + row}, dimension {column} is {block[row, column]}"
+                )
+
+    def _pack(
+        self, block: NDArray[Any], name: str, first_row: int, threads: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """Return rows as float32 (bool as they are) and their codes."""
+        thresholds = self._thresholds
+        if block.dtype.kind == "b":
+            values = block
+        else:
+            with np.errstate(over="ignore"):
+                values = block.astype(np.float32, copy=False)
+        codes, finite = _core.pack(values, thresholds, self._isa, threads)
+        if not finite:
+            arguments.refuse_non_finite(block, name, first_row)
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            raise ValueError(
+                f"{name} must be within float32's range; row {first_row + row}, dimension "
+                f"{column} is {block[row, column]}"
+            )
+        return values, codes
+
+    # ---- Searching ---------------------------------------------------------------------------
+
+    def search(
+        self,
+        queries: ArrayLike,
+        k: SupportsIndex = 10,
+        *,
+        oversampling: float = 4.0,
+        rescore: bool | None = None,
+        threads: SupportsIndex = 0,
+    ) -> SearchResult:
+        """Find the best `k` vectors for each query.
+
+        Scans the codes of all vectors for the ``ceil(k * oversampling)`` nearest by Hamming
+        distance, exactly; then, if rescoring, orders those by the metric between the query and the
+        original vectors.
+
+        Parameters
+        ----------
+        queries : array_like, shape (n_queries, dim) or (dim,)
+            float16, float32 or float64, finite; or bits: packed uint8 of shape
+            (n_queries, ceil(dim / 8)), or bool.
+        k : int
+            Results for each query. Where it exceeds the vectors, ids are -1 and scores the worst.
+        oversampling : float
+            Candidates per result that are rescored, at least 1.
+        rescore : bool, optional
+            By default yes, if there are original vectors and the queries are not bits.
+        threads : int
+            Number of threads; 0 means all.
+
+        Returns
+        -------
+        SearchResult
+            ``scores, ids``. Rescored: float32; cosine and dot descending, l2 (Euclidean distance)
+            ascending. Not rescored: int32 Hamming distances, ascending. Ties go to the smaller id.
+
+        Raises
+        ------
+        TypeError
+            Another dtype.
+        ValueError
+            Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
+            ``rescore=True`` without original vectors or with bits.
+
+        Notes
+        -----
+        The same bytes on every instruction set and number of threads. Scores are summed in float64
+        and rounded once to float32; the cosine with a zero vector is 0. Safe to call from many
+        threads. Oversampling and rescoring: Yamada, Asai, Hajishirzi, "Efficient Passage Retrieval
+        with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
+        """
+        k = arguments.check_k(k)
+        oversampling = arguments.check_oversampling(oversampling)
+        threads = arguments.check_threads(threads)
+        rows = self._rows
+        array = arguments.as_array(queries, "queries")
+        bits = arguments.is_packed(array)
+        if bits:
+            codes = arguments.as_rows(self._check_codes(array))
+            values = None
+        else:
+            values, codes = self._pack(
+                arguments.as_rows(self._check_values(array)), "queries", 0, threads
+            )
+            bits = values.dtype.kind == "b"
+        if rescore is None:
+            rescore = rows.originals is not None and not bits
+        elif rescore and (rows.originals is None or bits):
+            what = "the queries are bits" if bits else "store=None keeps no original vectors"
+            raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
+
+        scores: NDArray[Any]
+        if rescore:
+            wanted = k * oversampling
+            n_candidates = len(rows.codes) if wanted >= len(rows.codes) else math.ceil(wanted)
+            _, candidates = _core.search(
+                rows.codes, codes, n_candidates, rows.tie_ids, self._isa, threads
+            )
+            scores, found = _core.rescore(
+                rows.originals,  # type: ignore[arg-type]
+                values,  # type: ignore[arg-type]
+                candidates,
+                k,
+                self._metric,
+                rows.tie_ids,
+                self._isa,
+                threads,
+            )
+        else:
+            scores, found = _core.search(rows.codes, codes, k, rows.tie_ids, self._isa, threads)
+        if rows.ids is not None and len(rows.ids):
+            found = np.where(found >= 0, rows.ids[found], -1)
+        if array.ndim == 1:
+            return SearchResult(scores[0], found[0])
+        return SearchResult(scores, found)
+
+    # ---- Files -------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to a folder of ``.npy`` files and a manifest.
+
+        Parameters
+        ----------
+        path : path-like
+            A folder: new, empty, or an index to be replaced. Parent folders are made.
+
+        Raises
+        ------
+        IndexWriteError
+            The path cannot be written, or holds something else. What was there is unchanged.
+
+        Notes
+        -----
+        Atomic: a crash at any point leaves the old index or the new one.
+        """
+        with self._lock:
+            rows = self._rows
+        storage.write(
+            path,
+            storage.Contents(
+                dim=self._dim,
+                metric=self._metric,
+                store=self._store,
+                threshold=self._threshold,
+                codes=rows.codes,
+                ids=rows.ids,
+                originals=rows.originals,
+                ids_ascending=rows.tie_ids is None,
+            ),
+        )
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], mmap: bool = False, *, isa: str | None = None
+    ) -> Index:
+        """Open an index that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The folder.
+        mmap : bool
+            True maps the files instead of reading them: opens in milliseconds whatever the size,
+            and original vectors stay on disk until rescoring touches them. Checks structure and
+            sizes; :func:`verify` checks the contents. False reads and checks everything.
+        isa : str, optional
+            Instruction set, as in :class:`Index`.
+
+        Returns
+        -------
+        Index
+            It can be added to; mapped parts are then copied into memory.
+
+        Raises
+        ------
+        IndexFileError
+            One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
+            :class:`UnsupportedVersionError`, :class:`CorruptIndexError`; names the file and what is
+            wrong with it.
+
+        Notes
+        -----
+        Safe on folders from strangers: no pickle, no path outside the folder.
+        """
+        contents = storage.read(path, mmap=mmap)
+        index = cls(
+            contents.dim,
+            metric=contents.metric,  # type: ignore[arg-type]
+            store=contents.store,  # type: ignore[arg-type]
+            threshold=contents.threshold,
+            isa=isa,
+        )
+        index._hold(
+            codes=contents.codes,
+            originals=contents.originals,
+            ids=IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending),
+        )
+        return index
+
+    @property
+    def _n_bytes(self) -> int:
+        return (self._dim + 7) // 8
+
+
+def _float32_threshold(threshold: ArrayLike, dim: int) -> float | NDArray[np.float32]:
+    array = packing.as_thresholds(threshold, dim)
+    with np.errstate(over="ignore"):
+        rounded: NDArray[np.float32] = array.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        raise ValueError("threshold must be within float32's range")
+    if rounded.ndim == 0:
+        return float(rounded)
+    rounded.flags.writeable = False
+    return rounded
