@@ -145,9 +145,7 @@ def as_values(x: ArrayLike, name: str) -> NDArray[Any]:
             f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
         )
     if array.shape[-1] > MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}"
-        )
+        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
     native = array.dtype.newbyteorder("=")
     return rows_in_place(array.astype(native, copy=False))
 

@@ -119,7 +119,9 @@ class IdTable:
         n_sorted, n_recent = len(self._sorted_ids), len(self._recent)
         is_current = n_sorted + n_recent == first_row
         if is_current and n_recent + len(new) <= 1024 + n_sorted // 8:
-            self._recent.update(zip(new.tolist(), range(first_row, first_row + len(new)), strict=True))
+            self._recent.update(
+                zip(new.tolist(), range(first_row, first_row + len(new)), strict=True)
+            )
         else:  # to be sorted when next needed
             self._sorted_ids = np.empty(0, np.int64)
             self._recent = {}
@@ -142,12 +144,12 @@ class IdTable:
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    """Return ids as int64, or raise; an integer type that int64 cannot hold is checked."""
+    """Return ids as int64, or raise; NumPy makes other types of integers that int64 cannot hold."""
     array = np.asarray(ids)
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"ids must be integers; got {array.dtype}")
+        raise TypeError(f"ids must be integers below 2**63; got {array.dtype}")
     if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_ID:
         raise ValueError(f"ids must be below 2**63; got {array.max()}")
     return array.astype(np.int64, copy=False)

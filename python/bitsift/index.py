@@ -102,9 +102,7 @@ class Index:
             ids=IdTable(),
         )
 
-    def _hold(
-        self, codes: NDArray[np.uint8], originals: NDArray[Any] | None, ids: IdTable
-    ) -> None:
+    def _hold(self, codes: NDArray[np.uint8], originals: NDArray[Any] | None, ids: IdTable) -> None:
         self._codes = GrowingArray(codes)
         self._originals = None if originals is None else GrowingArray(originals)
         self._ids = ids
@@ -163,7 +161,9 @@ class Index:
     def nbytes(self) -> int:
         """Bytes of codes, original vectors and ids, in memory or mapped from files."""
         rows = self._rows
-        return sum(part.nbytes for part in (rows.codes, rows.originals, rows.ids) if part is not None)
+        return sum(
+            part.nbytes for part in (rows.codes, rows.originals, rows.ids) if part is not None
+        )
 
     def __len__(self) -> int:
         return len(self._rows.codes)
@@ -277,7 +277,7 @@ class Index:
             if self._originals is not None:
                 self._originals.commit(len(array))
             self._publish()
-        return new_ids.copy()
+        return np.array(new_ids)
 
     def reserve(self, n: SupportsIndex) -> None:
         """Make room for `n` vectors in all, so that adding up to there moves none.
@@ -311,9 +311,7 @@ class Index:
     def _check_values(self, array: NDArray[Any]) -> NDArray[Any]:
         array = arguments.as_values(array, "vectors")
         if array.shape[-1] != self._dim:
-            raise ValueError(
-                f"got {array.shape[-1]} values per row; the index has dim {self._dim}"
-            )
+            raise ValueError(f"got {array.shape[-1]} values per row; the index has dim {self._dim}")
         return array
 
     def _fill(

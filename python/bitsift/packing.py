@@ -142,10 +142,12 @@ def codes_from_int8(
     array = arguments.as_array(codes, "codes")
     if array.dtype != np.int8:
         raise TypeError(f"codes must be int8; got {array.dtype}")
+    packed: NDArray[np.uint8] = np.array(array, order="C").view(np.uint8)
     if convention == "offset":
-        return np.bitwise_xor(array.view(np.uint8), np.uint8(0x80))
+        packed ^= 0x80
+        return packed
     if convention == "twos_complement":
-        return array.view(np.uint8).copy()
+        return packed
     raise ValueError(f'convention must be "offset" or "twos_complement"; got {convention!r}')
 
 
@@ -175,7 +177,7 @@ def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> N
         if (array < 0).any() or (array >= 1).any():
             raise ValueError("bool values need a threshold with 0 <= threshold < 1")
         return np.zeros(dim, np.float32)
-    weak = isinstance(threshold, (int, float)) and not isinstance(threshold, np.generic)
+    weak = type(threshold) in (int, float)  # not numpy.float64, which is a float as well
     common = dtype if weak else np.result_type(dtype, array.dtype)
     kernel = np.float64 if dtype == np.float64 else np.float32
     with np.errstate(over="ignore"):

@@ -158,9 +158,7 @@ def _as_matrix(codes: ArrayLike, name: str) -> NDArray[np.uint8]:
     return array
 
 
-def _check_same_length(
-    name: str, a: NDArray[np.uint8], other: str, b: NDArray[np.uint8]
-) -> None:
+def _check_same_length(name: str, a: NDArray[np.uint8], other: str, b: NDArray[np.uint8]) -> None:
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(
             f"{name} must be as long as {other}: got {a.shape[-1]} bytes = {a.shape[-1] * 8} bits "

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: the instruction sets under test, and seeded random data."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bitsift
+
+AVX2_FLAGS = {"avx2", "f16c"}
+AVX512_FLAGS = AVX2_FLAGS | {
+    "avx512f",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512_vpopcntdq",
+}
+
+
+def expected_isas() -> list[str]:
+    """What this machine must offer, found by another way than the library's own."""
+    if platform.machine() in ("aarch64", "arm64"):
+        return ["scalar", "neon"]
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return bitsift.available_isas()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = set(next(line for line in lines if line.startswith("flags")).split())
+    levels = ["scalar"]
+    if flags >= AVX2_FLAGS:
+        levels.append("avx2")
+    if flags >= AVX512_FLAGS:
+        levels.append("avx512")
+    return levels
+
+
+@pytest.fixture(params=expected_isas())
+def isa(request) -> str:
+    """Each instruction set that this machine has; one that the library lacks fails there."""
+    return request.param
+
+
+@pytest.fixture
+def rng(request) -> np.random.Generator:
+    """Random numbers that depend on the test's name alone."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture(autouse=True)
+def _default_isa(monkeypatch):
+    monkeypatch.delenv("BITSIFT_ISA", raising=False)

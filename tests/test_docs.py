@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents and docstrings show is what happens; the public names are those they name."""
+
+import doctest
+import importlib
+import inspect
+import re
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bitsift
+
+ROOT = Path(__file__).parent.parent
+PUBLIC = {
+    "Index",
+    "SearchResult",
+    "available_isas",
+    "codes_from_int8",
+    "hamming",
+    "pack",
+    "search",
+    "unpack",
+    "verify",
+    "BitsiftError",
+    "CorruptIndexError",
+    "IndexFileError",
+    "IndexNotFoundError",
+    "IndexWriteError",
+    "NotAnIndexError",
+    "UnsupportedIsaError",
+    "UnsupportedVersionError",
+    "__version__",
+}
+INDEX_MEMBERS = {
+    "add",
+    "codes",
+    "dim",
+    "get",
+    "ids",
+    "isa",
+    "load",
+    "metric",
+    "nbytes",
+    "reserve",
+    "save",
+    "search",
+    "store",
+    "threshold",
+}
+
+
+def test_public_names():
+    assert set(bitsift.__all__) == PUBLIC
+    assert all(hasattr(bitsift, name) for name in PUBLIC)
+    assert {name for name in dir(bitsift.Index) if not name.startswith("_")} == INDEX_MEMBERS
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (bitsift.pack, ["x", "threshold"]),
+        (bitsift.unpack, ["codes", "dim"]),
+        (bitsift.hamming, ["a", "b"]),
+        (bitsift.search, ["codes", "queries", "k", "isa", "threads"]),
+        (bitsift.Index, ["dim", "metric", "store", "threshold", "isa"]),
+        (bitsift.Index.add, ["self", "vectors", "ids"]),
+        (bitsift.Index.search, ["self", "queries", "k", "oversampling", "rescore", "threads"]),
+        (bitsift.Index.get, ["self", "ids"]),
+        (bitsift.Index.save, ["self", "path"]),
+        (bitsift.Index.load, ["path", "mmap"]),
+    ],
+)
+def test_parameters_that_users_rely_on(function, parameters):
+    names = list(inspect.signature(function).parameters)
+    assert names[: len(parameters)] == parameters
+
+
+def test_every_public_thing_is_documented():
+    things = [getattr(bitsift, name) for name in PUBLIC - {"__version__"}]
+    things += [getattr(bitsift.Index, name) for name in INDEX_MEMBERS]
+    assert [thing for thing in things if not inspect.getdoc(thing)] == []
+
+
+@pytest.mark.parametrize("name", ["", ".arguments", ".packing", ".scanning", ".index", ".storage"])
+def test_docstring_examples(name):
+    module = importlib.import_module(f"bitsift{name}")
+    result = doctest.testmod(module, extraglobs={"bitsift": bitsift, "numpy": np})
+    assert result.failed == 0
+    if name in ("", ".packing", ".scanning", ".index"):
+        assert result.attempted > 0
+
+
+def python_blocks(document):
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("document", ["README.md", "FORMAT.md"])
+def test_examples_of_the_documents_run(document, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(document)
+    assert blocks
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, document, "exec"), names)
+
+
+def test_version_is_the_distributions():
+    assert bitsift.__version__ == version("bitsift")
+
+
+def test_numpy_is_all_it_needs():
+    needed = [line for line in requires("bitsift") if "extra ==" not in line]
+    assert [re.split(r"[<>=!~ ]", line)[0] for line in needed] == ["numpy"]
+
+
+def test_typed():
+    package = Path(bitsift.__file__).parent
+    assert (package / "py.typed").exists()
+    assert (package / "_core.pyi").exists()

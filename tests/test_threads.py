@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread pool as Python sees it: concurrent callers, forked children, a released GIL."""
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import bitsift
+
+
+@pytest.fixture
+def codes(rng):
+    return rng.integers(0, 256, (200_000, 16), dtype=np.uint8)
+
+
+def test_concurrent_callers_get_their_own_results(codes):
+    expected = [bitsift.search(codes, codes[i : i + 3], 5, threads=1) for i in range(24)]
+    with ThreadPoolExecutor(8) as executor:
+        found = list(
+            executor.map(lambda i: bitsift.search(codes, codes[i : i + 3], 5, threads=3), range(24))
+        )
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(a.ids, b.ids)
+        np.testing.assert_array_equal(a.scores, b.scores)
+
+
+def test_the_gil_is_released(codes):
+    # While one thread is inside a long scan, this one runs Python.
+    started, done = threading.Event(), threading.Event()
+    queries = codes[:4_000]
+
+    def scan():
+        started.set()
+        bitsift.search(codes, queries, 1, threads=1)
+        done.set()
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    started.wait()
+    steps = 0
+    while not done.is_set():
+        steps += 1
+    thread.join()
+    assert steps > 1000
+
+
+def _search_in_child(codes, pipe):
+    pipe.send(bitsift.search(codes, codes[:5], 3, threads=2).ids.tolist())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_forked_children_search(codes):
+    expected = bitsift.search(codes, codes[:5], 3, threads=2).ids.tolist()
+    context = multiprocessing.get_context("fork")
+    for _ in range(3):
+        ours, theirs = context.Pipe()
+        child = context.Process(target=_search_in_child, args=(codes, theirs))
+        child.start()
+        assert ours.poll(60), "the child hangs"
+        assert ours.recv() == expected
+        child.join()
+        assert child.exitcode == 0
+    assert bitsift.search(codes, codes[:5], 3, threads=2).ids.tolist() == expected
+
+
+def test_more_threads_than_the_machine_has(codes):
+    expected = bitsift.search(codes, codes[:2], 4, threads=1)
+    found = bitsift.search(codes, codes[:2], 4, threads=64)
+    np.testing.assert_array_equal(found.ids, expected.ids)
