@@ -6,6 +6,8 @@ import pytest
 
 import bitsift
 
+pytestmark = pytest.mark.large
+
 BEYOND = 2**31 + 12_345
 
 
