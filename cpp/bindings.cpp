@@ -150,8 +150,8 @@ Metric metric_named(const std::string& name) {
 py::tuple rescore_candidates(const py::array& originals, const py::array_t<float>& queries,
                              const Vector<std::int64_t>& candidates, std::size_t k,
                              const std::string& metric_name,
-                             const std::optional<Vector<std::int64_t>>& ids,
-                             const std::string& isa, std::size_t threads) {
+                             const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                             std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const Metric metric = metric_named(metric_name);
   const auto wanted = matrix_of<float>(queries);

@@ -10,8 +10,7 @@ namespace {
 
 // Calls pack_row(values, out) for every row, on as many threads as the amount is worth.
 template <class Value, class PackRow>
-bool pack_rows(Matrix<Value> values, std::size_t n_threads, std::uint8_t* codes,
-               PackRow pack_row) {
+bool pack_rows(Matrix<Value> values, std::size_t n_threads, std::uint8_t* codes, PackRow pack_row) {
   constexpr std::size_t kBytesPerPiece = 1 << 18;
   const std::size_t n_bytes = (values.n_columns + 7) / 8;
   const std::size_t row_size = values.n_columns * sizeof(Value);

@@ -106,7 +106,8 @@ void rescore_all(const Kernels& kernels, Metric metric, Matrix<Value> originals,
       }
       const std::int64_t row = query_candidates[i];
       scored[pair] = {0, row};
-      if (row >= 0) scored[pair].badness = scorer.badness(originals.row(static_cast<std::size_t>(row)));
+      if (row >= 0)
+        scored[pair].badness = scorer.badness(originals.row(static_cast<std::size_t>(row)));
     }
   });
 
@@ -116,29 +117,30 @@ void rescore_all(const Kernels& kernels, Metric metric, Matrix<Value> originals,
     return metric == Metric::kL2 ? badness : 0.0f - badness;
   };
   const std::size_t n_sorted_at_once = 1 + (1 << 12) / (n_candidates + 1);
-  for_each_piece(queries.n_rows, n_sorted_at_once, n_threads, [&](std::size_t begin,
-                                                                  std::size_t end) {
-    for (std::size_t query = begin; query < end; ++query) {
-      const auto first = scored.begin() + static_cast<std::ptrdiff_t>(query * n_candidates);
-      const auto last = std::remove_if(first, first + static_cast<std::ptrdiff_t>(n_candidates),
-                                       [](const Scored& s) { return s.row < 0; });
-      const std::size_t n = std::min(k, static_cast<std::size_t>(last - first));
-      std::partial_sort(first, first + static_cast<std::ptrdiff_t>(n), last, ByBadnessThenId{ids});
-      for (std::size_t i = 0; i < k; ++i) {
-        const Scored found =
-            i < n ? *(first + static_cast<std::ptrdiff_t>(i)) : Scored{kWorst, -1};
-        scores[query * k + i] = score(found.badness);
-        rows[query * k + i] = found.row;
-      }
-    }
-  });
+  for_each_piece(
+      queries.n_rows, n_sorted_at_once, n_threads, [&](std::size_t begin, std::size_t end) {
+        for (std::size_t query = begin; query < end; ++query) {
+          const auto first = scored.begin() + static_cast<std::ptrdiff_t>(query * n_candidates);
+          const auto last = std::remove_if(first, first + static_cast<std::ptrdiff_t>(n_candidates),
+                                           [](const Scored& s) { return s.row < 0; });
+          const std::size_t n = std::min(k, static_cast<std::size_t>(last - first));
+          std::partial_sort(first, first + static_cast<std::ptrdiff_t>(n), last,
+                            ByBadnessThenId{ids});
+          for (std::size_t i = 0; i < k; ++i) {
+            const Scored found =
+                i < n ? *(first + static_cast<std::ptrdiff_t>(i)) : Scored{kWorst, -1};
+            scores[query * k + i] = score(found.badness);
+            rows[query * k + i] = found.row;
+          }
+        }
+      });
 }
 
 }  // namespace
 
-void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals,
-             Matrix<float> queries, Matrix<std::int64_t> candidates, const std::int64_t* ids,
-             std::size_t k, std::size_t n_threads, float* scores, std::int64_t* rows) {
+void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals, Matrix<float> queries,
+             Matrix<std::int64_t> candidates, const std::int64_t* ids, std::size_t k,
+             std::size_t n_threads, float* scores, std::int64_t* rows) {
   rescore_all(kernels, metric, originals, queries, candidates, ids, k, n_threads, scores, rows);
 }
 

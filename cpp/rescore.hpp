@@ -14,9 +14,9 @@ enum class Metric : std::uint8_t { kCosine, kDot, kL2 };
 // candidates: n_queries x n_candidates rows of `originals`, -1 for none; every other value must be
 // below originals.n_rows. ids == nullptr: a row's number is its id. Writes n_queries x k; where
 // there are fewer candidates, row -1 and the worst score.
-void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals,
-             Matrix<float> queries, Matrix<std::int64_t> candidates, const std::int64_t* ids,
-             std::size_t k, std::size_t n_threads, float* scores, std::int64_t* rows);
+void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals, Matrix<float> queries,
+             Matrix<std::int64_t> candidates, const std::int64_t* ids, std::size_t k,
+             std::size_t n_threads, float* scores, std::int64_t* rows);
 void rescore(const Kernels& kernels, Metric metric, Matrix<Half> originals, Matrix<float> queries,
              Matrix<std::int64_t> candidates, const std::int64_t* ids, std::size_t k,
              std::size_t n_threads, float* scores, std::int64_t* rows);

@@ -34,10 +34,7 @@ class BatchScan {
  public:
   BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
             const std::int64_t* ids, std::size_t k)
-      : kernels_(kernels),
-        codes_(codes),
-        batch_(batch),
-        limits_(batch.padded_size(), kNothing) {
+      : kernels_(kernels), codes_(codes), batch_(batch), limits_(batch.padded_size(), kNothing) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
       limits_[i] = best_.emplace_back(k, codes.n_rows, ByDistanceThenId{ids}).limit();
@@ -112,14 +109,14 @@ class Search {
 
   void run(std::size_t n_threads) const {
     const std::size_t per_query = 2 * std::min(k_, codes_.n_rows) + 1;
-    const std::size_t batch =
-        std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatch);
+    const std::size_t batch = std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatch);
     const std::size_t rows_per_piece = this->rows_per_piece();
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece);
     if (n_pieces < n_threads && queries_.n_rows > 1) {
       // Few documents: each thread scans them all, for queries of its own.
       const std::size_t share = ceil_divide(queries_.n_rows, n_threads);
-      for_each_piece(queries_.n_rows, std::min(batch, share), threads_worth(queries_.n_rows, n_threads),
+      for_each_piece(queries_.n_rows, std::min(batch, share),
+                     threads_worth(queries_.n_rows, n_threads),
                      [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
     } else {
       for (std::size_t begin = 0; begin < queries_.n_rows; begin += batch) {

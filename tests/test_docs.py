@@ -97,14 +97,13 @@ def python_blocks(document):
     return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("document", ["README.md", "FORMAT.md"])
-def test_examples_of_the_documents_run(document, tmp_path, monkeypatch):
+def test_examples_of_the_readme_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = python_blocks(document)
+    blocks = python_blocks("README.md")
     assert blocks
     names: dict = {}
     for block in blocks:
-        exec(compile(block, document, "exec"), names)
+        exec(compile(block, "README.md", "exec"), names)
 
 
 def test_version_is_the_distributions():

@@ -26,9 +26,7 @@ struct Avx2 {
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
   using Vector = __m256i;
 
-  static Vector load(const void* p) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-  }
+  static Vector load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   // Whole words by a masked load, which does not touch what it does not load; then single bytes.
   static Vector load_partial(const std::uint8_t* p, std::size_t n_bytes) {
     const auto n_words = static_cast<long long>(n_bytes / 8);
@@ -45,13 +43,11 @@ struct Avx2 {
     }
     return x;
   }
-  static Vector broadcast(std::uint64_t x) {
-    return _mm256_set1_epi64x(static_cast<long long>(x));
-  }
+  static Vector broadcast(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
   static Vector exclusive_or(Vector a, Vector b) { return _mm256_xor_si256(a, b); }
   static Vector count(Vector x) {
-    const Vector nibble_counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-                                                  0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const Vector nibble_counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0,
+                                                  1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     const Vector low_nibbles = _mm256_set1_epi8(0x0F);
     const Vector low = _mm256_and_si256(x, low_nibbles);
     const Vector high = _mm256_and_si256(_mm256_srli_epi16(x, 4), low_nibbles);
@@ -59,9 +55,7 @@ struct Avx2 {
                            _mm256_shuffle_epi8(nibble_counts, high));
   }
   static Vector add(Vector a, Vector b) { return _mm256_add_epi8(a, b); }
-  static Vector lane_sums(Vector bytes) {
-    return _mm256_sad_epu8(bytes, _mm256_setzero_si256());
-  }
+  static Vector lane_sums(Vector bytes) { return _mm256_sad_epu8(bytes, _mm256_setzero_si256()); }
   static Vector add_lanes(Vector a, Vector b) { return _mm256_add_epi64(a, b); }
   static std::uint32_t at_most(Vector sums, Vector limit) {
     const Vector beyond = _mm256_cmpgt_epi64(sums, limit);

@@ -17,7 +17,7 @@
 
 #include "kernels/generic.hpp"
 
-#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || \
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) ||     \
     !defined(__AVX512VL__) || !defined(__AVX512VPOPCNTDQ__) || !defined(__F16C__) || \
     defined(__AVX512VNNI__) || defined(__BMI2__)
 #error "the flags of this file must be exactly the features that dispatch.cpp tests"
@@ -36,9 +36,7 @@ struct Avx512 {
   static Vector load_partial(const std::uint8_t* p, std::size_t n_bytes) {
     return _mm512_maskz_loadu_epi8((__mmask64{1} << n_bytes) - 1, p);
   }
-  static Vector broadcast(std::uint64_t x) {
-    return _mm512_set1_epi64(static_cast<long long>(x));
-  }
+  static Vector broadcast(std::uint64_t x) { return _mm512_set1_epi64(static_cast<long long>(x)); }
   static Vector exclusive_or(Vector a, Vector b) { return _mm512_xor_si512(a, b); }
   static Vector count(Vector x) { return _mm512_popcnt_epi64(x); }
   static Vector add(Vector a, Vector b) { return _mm512_add_epi64(a, b); }
@@ -62,7 +60,8 @@ struct Avx512 {
   static Doubles add_doubles(Doubles a, Doubles b) { return _mm512_add_pd(a, b); }
   static void store(double* p, Doubles x) { _mm512_storeu_pd(p, x); }
 
-  static constexpr int kNotFinite = 0x99;  // VFPCLASS: quiet NaN, +infinity, -infinity, signalling NaN
+  static constexpr int kNotFinite =
+      0x99;  // VFPCLASS: quiet NaN, +infinity, -infinity, signalling NaN
   static __m512 load_floats(const float* p) { return _mm512_loadu_ps(p); }
   static __m512 load_floats(const Half* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));

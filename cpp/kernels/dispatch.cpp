@@ -29,10 +29,10 @@ std::uint32_t saved_registers() {
 X86Features ask_processor() {
   constexpr std::uint32_t kOsxsave = 1u << 27;  // leaf 1, ECX
   constexpr std::uint32_t kAvxF16c = 1u << 28 | 1u << 29;
-  constexpr std::uint32_t kAvx2 = 1u << 5;                                     // leaf 7, EBX
+  constexpr std::uint32_t kAvx2 = 1u << 5;                                      // leaf 7, EBX
   constexpr std::uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
-  constexpr std::uint32_t kVpopcntdq = 1u << 14;                               // leaf 7, ECX
-  constexpr std::uint32_t kYmm = 1u << 1 | 1u << 2;                            // XCR0
+  constexpr std::uint32_t kVpopcntdq = 1u << 14;                                // leaf 7, ECX
+  constexpr std::uint32_t kYmm = 1u << 1 | 1u << 2;                             // XCR0
   constexpr std::uint32_t kZmm = kYmm | 1u << 5 | 1u << 6 | 1u << 7;
   const auto has = [](std::uint32_t value, std::uint32_t bits) { return (value & bits) == bits; };
 
@@ -45,8 +45,7 @@ X86Features ask_processor() {
   const std::uint32_t saved = saved_registers();
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
   features.avx2 = has(saved, kYmm) && has(ebx, kAvx2);
-  features.avx512 =
-      features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVpopcntdq);
+  features.avx512 = features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVpopcntdq);
   return features;
 }
 

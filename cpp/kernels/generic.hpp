@@ -10,7 +10,8 @@
 //   kLanes            64-bit lanes of a Vector
 //   kTileVectors      vectors of documents that a tile is wide
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
-//   Vector            load, load_partial, broadcast, exclusive_or, count, add, lane_sums, add_lanes,
+//   Vector            load, load_partial, broadcast, exclusive_or, count, add, lane_sums,
+//   add_lanes,
 //                     at_most, store_lanes, sum
 //   Doubles, kDoubles load_doubles, subtract, multiply, add, store of float64 vectors
 //   greater           64 comparisons at once, for packing
@@ -80,8 +81,7 @@ void pack_bool(const std::uint8_t* values, std::size_t n_values, std::uint8_t* o
 // ---- Hamming: one query, rows as they lie ----------------------------------------------------
 
 template <class Simd>
-std::int64_t row_distance(const std::uint8_t* query, const std::uint8_t* row,
-                          std::size_t n_bytes) {
+std::int64_t row_distance(const std::uint8_t* query, const std::uint8_t* row, std::size_t n_bytes) {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
   Vector total = Simd::broadcast(0);
@@ -89,10 +89,9 @@ std::int64_t row_distance(const std::uint8_t* query, const std::uint8_t* row,
   while (i < n_bytes) {
     Vector counts = Simd::broadcast(0);
     for (std::size_t n = 0; n < Simd::kWordsPerFlush && i < n_bytes; ++n, i += kBytes) {
-      const Vector document = i + kBytes <= n_bytes ? Simd::load(row + i)
-                                                    : Simd::load_partial(row + i, n_bytes - i);
-      counts = Simd::add(counts,
-                         Simd::count(Simd::exclusive_or(Simd::load(query + i), document)));
+      const Vector document =
+          i + kBytes <= n_bytes ? Simd::load(row + i) : Simd::load_partial(row + i, n_bytes - i);
+      counts = Simd::add(counts, Simd::count(Simd::exclusive_or(Simd::load(query + i), document)));
     }
     total = Simd::add_lanes(total, Simd::lane_sums(counts));
   }
@@ -108,8 +107,8 @@ std::size_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::
   std::size_t n_hits = 0;
   for (std::size_t row = 0; row < n_rows; ++row, rows += stride) {
     for (std::size_t i = 0; i < n_bytes; i += 64) {
-      __builtin_prefetch(reinterpret_cast<const void*>(
-          reinterpret_cast<std::uintptr_t>(rows) + kPrefetchBytes + i));
+      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(rows) +
+                                                       kPrefetchBytes + i));
     }
     const std::int64_t distance = row_distance<Simd>(query, rows, n_bytes);
     if (distance <= limit) {
@@ -146,7 +145,8 @@ void fill_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_ro
   }
 }
 
-// The distances of one group of queries to a tile, in registers: lane by lane, a document's own sum.
+// The distances of one group of queries to a tile, in registers: lane by lane, a document's own
+// sum.
 template <class Simd>
 struct TileSums {
   typename Simd::Vector of[kQueryGroup][Simd::kTileVectors];
@@ -178,8 +178,8 @@ inline TileSums<Simd> tile_sums(const std::uint64_t* words, std::size_t n_words,
       for (std::size_t i = 0; i < kQueryGroup; ++i) {
         const Vector query = Simd::broadcast(queries[w * kQueryGroup + i]);
         for (std::size_t v = 0; v < kVectors; ++v) {
-          counts.of[i][v] = Simd::add(counts.of[i][v],
-                                      Simd::count(Simd::exclusive_or(query, documents[v])));
+          counts.of[i][v] =
+              Simd::add(counts.of[i][v], Simd::count(Simd::exclusive_or(query, documents[v])));
         }
       }
     }

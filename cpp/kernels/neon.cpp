@@ -43,9 +43,7 @@ struct Neon {
     return static_cast<std::uint32_t>((vgetq_lane_u64(near, 0) & 1) |
                                       (vgetq_lane_u64(near, 1) & 2));
   }
-  static void store_lanes(std::uint64_t* out, Vector x) {
-    vst1q_u64(out, vreinterpretq_u64_u8(x));
-  }
+  static void store_lanes(std::uint64_t* out, Vector x) { vst1q_u64(out, vreinterpretq_u64_u8(x)); }
   static std::int64_t sum(Vector x) {
     return static_cast<std::int64_t>(vaddvq_u64(vreinterpretq_u64_u8(x)));
   }

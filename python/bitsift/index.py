@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitsift import _core, arguments, packing, storage
+from bitsift import _core, arguments, storage
+from bitsift.binarizer import Binarizer
 from bitsift.growing import GrowingArray
 from bitsift.ids import IdTable, as_ids
 from bitsift.scanning import SearchResult
@@ -90,14 +91,11 @@ class Index:
             raise ValueError(f"store must be one of {STORES}; got {store!r}")
         self._metric: str = metric
         self._store: str | None = store
-        self._threshold = _float32_threshold(threshold, self._dim)
-        self._thresholds = packing.kernel_thresholds(
-            self._threshold, self._dim, np.dtype(np.float32)
-        )
         self._isa = arguments.resolve_isa(isa)
+        self._binarizer = Binarizer(self._dim, threshold, self._isa)
         self._lock = threading.Lock()
         self._hold(
-            codes=np.empty((0, self._n_bytes), np.uint8),
+            codes=np.empty((0, self._binarizer.n_bytes), np.uint8),
             originals=None if store is None else np.empty((0, self._dim), store),
             ids=IdTable(),
         )
@@ -137,7 +135,7 @@ class Index:
     @property
     def threshold(self) -> float | NDArray[np.float32]:
         """The threshold of the bits: a number, or an array of shape (dim,)."""
-        return self._threshold
+        return self._binarizer.threshold
 
     @property
     def isa(self) -> str:
@@ -255,9 +253,9 @@ class Index:
                     f"got packed codes (uint8), but store={self._store!r} keeps original vectors: "
                     "add float vectors, or make the index with store=None"
                 )
-            array = self._check_codes(array)
+            array = self._binarizer.check_codes(array)
         else:
-            array = self._check_values(array)
+            array = self._binarizer.check_values(array, "vectors")
             if array.dtype.kind == "b" and self._store is not None:
                 raise TypeError(
                     f"got bool, but store={self._store!r} keeps original vectors: add float "
@@ -294,26 +292,6 @@ class Index:
             if self._originals is not None:
                 self._originals.reserve(size)
 
-    def _check_codes(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if array.shape[-1] != self._n_bytes:
-            raise ValueError(
-                f"got {array.shape[-1]} bytes = {array.shape[-1] * 8} bits per row; "
-                f"the index has dim {self._dim}"
-            )
-        n_pad = 8 * self._n_bytes - self._dim
-        if n_pad and (array[..., -1] & ((1 << n_pad) - 1)).any():
-            raise ValueError(
-                f"the last {n_pad} bits of a row must be zero: the index has dim {self._dim}; "
-                "codes are packed most significant bit first"
-            )
-        return arguments.rows_in_place(array)
-
-    def _check_values(self, array: NDArray[Any]) -> NDArray[Any]:
-        array = arguments.as_values(array, "vectors")
-        if array.shape[-1] != self._dim:
-            raise ValueError(f"got {array.shape[-1]} values per row; the index has dim {self._dim}")
-        return array
-
     def _fill(
         self, array: NDArray[Any], codes: NDArray[np.uint8], originals: NDArray[Any] | None
     ) -> None:
@@ -321,7 +299,9 @@ class Index:
         step = 1 + _CHUNK_BYTES // (4 * self._dim)
         for begin in range(0, len(array), step):
             block = array[begin : begin + step]
-            values, codes[begin : begin + step] = self._pack(block, "vectors", begin, threads=0)
+            values, codes[begin : begin + step] = self._binarizer.pack(
+                block, "vectors", begin, threads=0
+            )
             if originals is None:
                 continue
             kept = originals[begin : begin + step]
@@ -333,26 +313,6 @@ class Index:
                     f"vectors must be within float16's range, 65504, for store='float16'; row "
                     f"{begin + row}, dimension {column} is {block[row, column]}"
                 )
-
-    def _pack(
-        self, block: NDArray[Any], name: str, first_row: int, threads: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        """Return rows as float32 (bool as they are) and their codes."""
-        thresholds = self._thresholds
-        if block.dtype.kind == "b":
-            values = block
-        else:
-            with np.errstate(over="ignore"):
-                values = block.astype(np.float32, copy=False)
-        codes, finite = _core.pack(values, thresholds, self._isa, threads)
-        if not finite:
-            arguments.refuse_non_finite(block, name, first_row)
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            raise ValueError(
-                f"{name} must be within float32's range; row {first_row + row}, dimension "
-                f"{column} is {block[row, column]}"
-            )
-        return values, codes
 
     # ---- Searching ---------------------------------------------------------------------------
 
@@ -413,11 +373,14 @@ class Index:
         array = arguments.as_array(queries, "queries")
         bits = arguments.is_packed(array)
         if bits:
-            codes = arguments.as_rows(self._check_codes(array))
+            codes = arguments.as_rows(self._binarizer.check_codes(array))
             values = None
         else:
-            values, codes = self._pack(
-                arguments.as_rows(self._check_values(array)), "queries", 0, threads
+            values, codes = self._binarizer.pack(
+                arguments.as_rows(self._binarizer.check_values(array, "queries")),
+                "queries",
+                0,
+                threads,
             )
             bits = values.dtype.kind == "b"
         if rescore is None:
@@ -478,7 +441,7 @@ class Index:
                 dim=self._dim,
                 metric=self._metric,
                 store=self._store,
-                threshold=self._threshold,
+                threshold=self._binarizer.threshold,
                 codes=rows.codes,
                 ids=rows.ids,
                 originals=rows.originals,
@@ -533,19 +496,3 @@ class Index:
             ids=IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending),
         )
         return index
-
-    @property
-    def _n_bytes(self) -> int:
-        return (self._dim + 7) // 8
-
-
-def _float32_threshold(threshold: ArrayLike, dim: int) -> float | NDArray[np.float32]:
-    array = packing.as_thresholds(threshold, dim)
-    with np.errstate(over="ignore"):
-        rounded: NDArray[np.float32] = array.astype(np.float32)
-    if not np.isfinite(rounded).all():
-        raise ValueError("threshold must be within float32's range")
-    if rounded.ndim == 0:
-        return float(rounded)
-    rounded.flags.writeable = False
-    return rounded

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands and their options; each hands over to a module of its own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+import bitsift
+from bitsift.cli.build import BuildOptions, build_index
+from bitsift.cli.corpus import load_queries
+from bitsift.cli.demo import run_demo
+from bitsift.cli.demo_view import print_demo
+from bitsift.cli.describe import describe_index, print_description
+from bitsift.cli.embedding import DEFAULT_MODEL
+from bitsift.cli.failure import reporting
+from bitsift.cli.output import (
+    human_seconds,
+    print_json,
+    print_line,
+    progress_bar,
+    stdout_console,
+)
+from bitsift.cli.search import (
+    SearchOptions,
+    print_found,
+    save_found,
+    search_index,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Search binary embeddings: one bit per dimension, Hamming distance, rescoring.",
+)
+
+
+IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bitsift {bitsift.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Search binary embeddings: one bit per dimension, Hamming distance, rescoring."""
+
+
+@app.command()
+def demo(
+    text: Annotated[
+        str, typer.Argument(help="A prepared query, or any text with sentence-transformers.")
+    ] = "3D segmentation",
+    k: Annotated[int, typer.Option("-k", min=1, help="Results in each list.")] = 5,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_PATH",
+            help=f"Embed TEXT with this sentence-transformers model, even if it is a prepared "
+            f"query. For other text: {DEFAULT_MODEL}.",
+        ),
+    ] = None,
+    list_queries: Annotated[
+        bool, typer.Option("--list", help="List the prepared queries and stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Search arXiv papers by bits, by floats and rescored, and compare."""
+    with reporting(as_json):
+        if list_queries:
+            texts, _ = load_queries()
+            if as_json:
+                print_json({"queries": texts})
+            else:
+                typer.echo("\n".join(texts))
+            return
+        result = run_demo(text, k, model)
+        if as_json:
+            print_json(result.to_json())
+        else:
+            print_demo(result, stdout_console())
+
+
+@app.command()
+def build(
+    vectors: Annotated[
+        Path,
+        typer.Argument(metavar="VECTORS.npy", help="Float rows (n, dim), or packed bits as uint8."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="INDEX", help="Folder to write.")],
+    *,
+    metric: Annotated[
+        Literal["cosine", "dot", "l2"], typer.Option(help="What rescoring computes.")
+    ] = "cosine",
+    store: Annotated[
+        Literal["float32", "float16", "none"], typer.Option(help="Originals to keep for rescoring.")
+    ] = "float32",
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|FILE.npy", help="A bit is set above it; a file has one a dimension."
+        ),
+    ] = "0",
+    ids: Annotated[
+        Path | None, typer.Option(metavar="IDS.npy", help="An integer id for each vector.")
+    ] = None,
+    dim: Annotated[
+        int | None, typer.Option(min=1, help="Bits of a packed row (uint8, --store none).")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace an index that is there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build an index from a file of vectors."""
+    with reporting(as_json):
+        start = time.perf_counter()
+        build_index(
+            vectors,
+            out,
+            BuildOptions(
+                metric=metric,
+                store=None if store == "none" else store,
+                threshold=threshold,
+                ids=ids,
+                dim=dim,
+                force=force,
+            ),
+        )
+        seconds = time.perf_counter() - start
+        description = describe_index(out)
+        if as_json:
+            print_json({**description.to_json(), "seconds": seconds})
+            return
+        console = stdout_console()
+        print_line(console, f"built {out} in {human_seconds(seconds)}", "bold")
+        print_description(description, console)
+
+
+@app.command()
+def search(
+    index: IndexPath,
+    queries: Annotated[
+        Path, typer.Argument(metavar="QUERIES.npy", help="Float rows, or packed bits as uint8.")
+    ],
+    *,
+    k: Annotated[int, typer.Option("-k", min=1, help="Results for each query.")] = 10,
+    oversampling: Annotated[
+        float, typer.Option(help="Candidates to rescore, as a multiple of k.")
+    ] = 4.0,
+    rescore: Annotated[
+        bool | None,
+        typer.Option(
+            "--rescore/--no-rescore",
+            help="Rescore with the originals, or rank by Hamming distance. By default: rescore "
+            "if there are originals and the queries are floats.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Threads; 0 means all cores.")] = 0,
+    mmap: Annotated[
+        bool,
+        typer.Option(
+            "--mmap/--no-mmap",
+            help="Open by memory map, or read everything and check every checksum.",
+        ),
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE.npz", help="Write arrays 'scores' and 'ids' there too."
+        ),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Queries to print.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Search an index for every row of a file of queries."""
+    with reporting(as_json):
+        found = search_index(index, queries, SearchOptions(k, oversampling, rescore, threads, mmap))
+        if out is not None:
+            save_found(found, out)
+        if as_json:
+            print_json(found.to_json())
+            return
+        console = stdout_console()
+        print_found(found, console, show)
+        if out is not None:
+            print_line(console, f"scores and ids of all queries: {out}")
+
+
+@app.command()
+def info(index: IndexPath, as_json: Json = False) -> None:
+    """Describe an index."""
+    with reporting(as_json):
+        description = describe_index(index)
+        if as_json:
+            print_json(description.to_json())
+        else:
+            print_description(description, stdout_console())
+
+
+@app.command()
+def verify(index: IndexPath, as_json: Json = False) -> None:
+    """Check every byte of an index against its checksums."""
+    with reporting(as_json):
+        with progress_bar("checking", 100) as update:
+            bitsift.verify(index, progress=lambda done, total: update(100 * done // max(total, 1)))
+        if as_json:
+            print_json({"path": str(index), "ok": True})
+        else:
+            print_line(stdout_console(), f"OK: {index}")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays in ``.npy`` files, opened without reading them and without trusting them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.cli.failure import InputError, one_line
+
+__all__ = ["Rows", "check_finite", "chunk_rows", "native_copy", "open_npy", "open_rows"]
+
+Rows = NDArray[Any]
+
+_CHUNK_BYTES = 8 * 1024 * 1024
+
+
+def open_npy(path: Path) -> Rows:
+    """Open a ``.npy`` file as a read-only memory map; no pickle is ever read."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; wanted a .npy file")
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as a .npy array: {one_line(error)}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise InputError(f"{path}: is an .npz archive; wanted a .npy file")
+    return array
+
+
+def open_rows(path: Path, *, one: bool = False) -> Rows:
+    """Open a 2-D array of float16, float32 or float64 rows, or of packed uint8 codes.
+
+    With `one`, a 1-D array is taken as a single row.
+    """
+    array = open_npy(path)
+    if one and array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2:
+        raise InputError(f"{path}: has shape {array.shape}; wanted (n, dim), one vector a row")
+    if array.dtype.kind == "f" and array.dtype.itemsize in (2, 4, 8):
+        return array
+    if array.dtype == np.uint8:
+        return array
+    raise InputError(
+        f"{path}: holds {array.dtype}; wanted float16, float32 or float64, or packed uint8"
+    )
+
+
+def chunk_rows(array: Rows) -> int:
+    """Rows to take at a time, so that a chunk stays small beside the index."""
+    row_bytes = int(array.shape[1]) * array.dtype.itemsize
+    return max(1, _CHUNK_BYTES // max(1, row_bytes))
+
+
+def native_copy(rows: Rows) -> Rows:
+    """Copy rows of a file into memory, C-contiguous and in the machine's byte order."""
+    return np.array(rows, dtype=rows.dtype.newbyteorder("="), order="C")
+
+
+def check_finite(path: Path, start: int, rows: Rows) -> None:
+    """Refuse rows with NaN or infinity; `start` is where in the file they begin."""
+    if rows.dtype.kind == "f":
+        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad):
+            raise InputError(f"{path}: row {start + bad[0]} holds NaN or infinity")

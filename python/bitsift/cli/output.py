@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands print with: consoles, tables, progress bars, and numbers for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "human_bytes",
+    "human_seconds",
+    "key_values",
+    "print_json",
+    "print_line",
+    "progress_bar",
+    "ratio",
+    "show",
+    "spinner",
+    "stderr_console",
+    "stdout_console",
+    "table",
+]
+
+# Wide enough that nothing a command prints into a pipe is wrapped.
+_PIPE_WIDTH = 10_000
+
+# SIMPLE_HEAD in ASCII, for pipes: only a rule below the header.
+_PLAIN = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+
+
+def stdout_console() -> Console:
+    """Make a console on standard output: as wide as the terminal, or plain and endless."""
+    terminal = sys.stdout.isatty()
+    return Console(
+        width=None if terminal else _PIPE_WIDTH,
+        force_terminal=terminal,  # FORCE_COLOR must not put escape codes into a pipe
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def stderr_console() -> Console:
+    """Make a console on standard error, for what is no result."""
+    return Console(
+        stderr=True,
+        force_terminal=sys.stderr.isatty(),
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def table(console: Console, *headers: tuple[str, str], width: int | None = None) -> Table:
+    """Make an empty table with a column for each (header, "left" or "right")."""
+    made = Table(
+        box=box.SIMPLE_HEAD if console.is_terminal else _PLAIN,
+        show_edge=False,
+        pad_edge=False,
+        width=width,
+    )
+    for header, justify in headers:
+        right = justify == "right"
+        made.add_column(header, justify="right" if right else "left", overflow="fold")
+    return made
+
+
+def show(
+    console: Console, what: RenderableType, *, width: int | None = None, style: str | None = None
+) -> None:
+    """Print a table or a paragraph; in a pipe without blanks at the end of its lines."""
+    if console.is_terminal:
+        console.print(what, width=width, style=style)
+        return
+    with console.capture() as captured:
+        console.print(what, width=width)
+    lines = (line.rstrip() for line in captured.get().splitlines())
+    console.print("\n".join(lines), soft_wrap=True)
+
+
+def key_values(console: Console, pairs: list[tuple[str, str]]) -> None:
+    """Print names and values in two columns."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(Text(name, style="bold"), Text(value))
+    show(console, grid)
+
+
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print a line that is never broken, so that a path in it can be copied."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object, in ASCII so that any encoding carries it."""
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress on standard error if that is a terminal; yields ``update(done)``."""
+    console = stderr_console()
+    if not console.is_terminal:
+        yield lambda _done: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(description, total=max(total, 1))
+        yield lambda done: progress.update(task, completed=done)
+
+
+def spinner(description: str) -> AbstractContextManager[object]:
+    """Show on standard error, if that is a terminal, that something of unknown length goes on."""
+    console = stderr_console()
+    return console.status(description) if console.is_terminal else nullcontext()
+
+
+def human_bytes(n_bytes: int) -> str:
+    """Write a number of bytes in the largest binary unit that keeps it at least 1."""
+    size = float(n_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{n_bytes} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def human_seconds(seconds: float) -> str:
+    """Write a duration with three significant digits, in s, ms or us."""
+    for factor, unit in ((1.0, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def ratio(large: int, small: int) -> str:
+    """Say how many times ``large`` is ``small``, or a dash where there is nothing to compare."""
+    return f"{large / small:.1f}x" if small else "-"

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of an index folder: what it says, how it becomes bytes, and when bytes are refused.
+
+Nothing here touches a file; ``FORMAT.md`` is the description for other implementations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from .errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+
+FORMAT_NAME = "bitsift-index"
+FORMAT_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 1 << 20
+
+MAX_DIM = 65536
+METRICS = ("cosine", "dot", "l2")
+STORES = {"float32": "<f4", "float16": "<f2"}
+ID_KINDS = ("automatic", "ascending", "arbitrary")
+PARTS = ("codes", "ids", "originals", "threshold")
+
+# Everything that a save creates under a name of its own, and so all that a later save may remove.
+OWN_FILE = re.compile(rf"(?:{'|'.join(PARTS)})-[0-9a-f]{{32}}\.npy|manifest-[0-9a-f]{{32}}\.tmp")
+
+_MAX_COUNT = 2**63 - 1
+_MAX_DIGITS = len(str(_MAX_COUNT))
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYS = {
+    "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
+}  # fmt: skip
+_FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What the manifest says of one ``.npy`` file.
+
+    Attributes
+    ----------
+    name : str
+        File name inside the folder.
+    dtype : str
+        Element type as the ``.npy`` header spells it, such as ``"<f4"``.
+    shape : tuple of int
+    n_bytes : int
+        Size of the whole file.
+    sha256 : str
+        Digest of the whole file, in hexadecimal.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an index folder holds.
+
+    Attributes
+    ----------
+    dim, metric, store, count
+        As in the index.
+    threshold : float or None
+        None: one threshold per dimension, in the file ``files["threshold"]``.
+    ids : str
+        ``"automatic"`` (0..count-1, no file), ``"ascending"`` or ``"arbitrary"``.
+    files : dict of str to FileEntry
+        By part: ``"codes"``, ``"ids"``, ``"originals"``, ``"threshold"``.
+    """
+
+    dim: int
+    metric: str
+    store: str | None
+    count: int
+    threshold: float | None
+    ids: str
+    files: dict[str, FileEntry]
+
+    def layout(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Give the dtype and shape of each part that such an index has a file for."""
+        parts: dict[str, tuple[str, tuple[int, ...]]] = {
+            "codes": ("|u1", (self.count, (self.dim + 7) // 8))
+        }
+        if self.ids != "automatic":
+            parts["ids"] = ("<i8", (self.count,))
+        if self.store is not None:
+            parts["originals"] = (STORES[self.store], (self.count, self.dim))
+        if self.threshold is None:
+            parts["threshold"] = ("<f4", (self.dim,))
+        return parts
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Turn a manifest into the bytes of ``manifest.json``, its checksum included."""
+    fields: dict[str, Any] = {
+        "format": FORMAT_NAME,
+        "version": FORMAT_VERSION,
+        "dim": manifest.dim,
+        "metric": manifest.metric,
+        "store": manifest.store,
+        "count": manifest.count,
+        "threshold": manifest.threshold,
+        "ids": manifest.ids,
+        "files": {
+            part: {
+                "name": entry.name,
+                "dtype": entry.dtype,
+                "shape": list(entry.shape),
+                "bytes": entry.n_bytes,
+                "sha256": entry.sha256,
+            }
+            for part, entry in manifest.files.items()
+        },
+    }
+    fields["checksum"] = _checksum(fields)
+    return (json.dumps(fields, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+
+def decode(data: bytes, path: str) -> Manifest:
+    """Turn the bytes of a ``manifest.json`` into a manifest, or refuse them.
+
+    Parameters
+    ----------
+    data : bytes
+    path : str
+        Where they come from, for the errors.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    NotAnIndexError
+        The bytes are JSON, but of another program.
+    UnsupportedVersionError
+        The manifest is of a newer format version.
+    CorruptIndexError
+        The bytes are no JSON, or a field is not as the format has it.
+    """
+    try:
+        return _Decoder(path).manifest(_parse(data, path))
+    except RecursionError:
+        raise CorruptIndexError(path, "its JSON is nested too deeply") from None
+
+
+def is_ours(data: bytes, path: str) -> bool:
+    """Say whether the bytes are a bitsift manifest of any version, its fields right or wrong."""
+    try:
+        fields = _parse(data, path)
+    except (CorruptIndexError, RecursionError):
+        return False
+    return isinstance(fields, dict) and fields.get("format") == FORMAT_NAME
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    rest = {key: value for key, value in fields.items() if key != "checksum"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _parse(data: bytes, path: str) -> Any:
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_constant,
+        )
+    except ValueError as exc:  # with it UnicodeDecodeError and JSONDecodeError
+        raise CorruptIndexError(path, f"it is not the JSON of a manifest: {exc}") from exc
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
+
+
+def _integer(text: str) -> int:
+    # Longer ones mean nothing in a manifest, and converting a very long one takes quadratic time.
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError(f"an integer has {len(text)} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large for a float")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _quote(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class _Decoder:
+    """Checks fields one by one; every complaint names the manifest's path and the field."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def manifest(self, fields: object) -> Manifest:
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT_NAME:
+            found = fields.get("format") if isinstance(fields, dict) else fields
+            raise NotAnIndexError(
+                self._path,
+                f"not the manifest of a bitsift index: its format is {_quote(found)}, "
+                f"not {FORMAT_NAME!r}",
+            )
+        self._version(fields.get("version"))
+        self._keys("the manifest", fields, _KEYS)
+        if fields["checksum"] != _checksum(fields):
+            self._refuse("checksum", fields["checksum"], f"{_checksum(fields)!r} for what it says")
+
+        dim = self._int("dim", fields["dim"], 1, MAX_DIM)
+        count = self._int("count", fields["count"], 0, _MAX_COUNT)
+        metric = self._choice("metric", fields["metric"], METRICS)
+        ids = self._choice("ids", fields["ids"], ID_KINDS)
+        store = fields["store"]
+        if store is not None:
+            store = self._choice("store", store, tuple(STORES))
+        threshold = fields["threshold"]
+        if threshold is not None:
+            if type(threshold) not in (int, float):
+                self._refuse("threshold", threshold, "a number or null")
+            threshold = float(threshold)
+
+        bare = Manifest(dim, metric, store, count, threshold, ids, {})
+        expected = bare.layout()
+        entries = fields["files"]
+        self._keys("files", entries, set(expected))
+        files = {
+            part: self._entry(part, entries[part], dtype, shape)
+            for part, (dtype, shape) in expected.items()
+        }
+        return replace(bare, files=files)
+
+    def _version(self, version: object) -> None:
+        if type(version) is not int or version < 1:
+            self._refuse("version", version, "an integer from 1")
+        if version > FORMAT_VERSION:
+            raise UnsupportedVersionError(
+                self._path,
+                f"written in format version {version}; this release of bitsift reads "
+                f"version {FORMAT_VERSION}",
+            )
+
+    def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
+        self._keys(f"files.{part}", fields, _FILE_KEYS)
+        name, n_bytes, sha256 = fields["name"], fields["bytes"], fields["sha256"]
+        if not isinstance(name, str) or not re.fullmatch(rf"{part}-[0-9a-f]{{32}}\.npy", name):
+            self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
+        if fields["dtype"] != dtype:
+            self._refuse(f"files.{part}.dtype", fields["dtype"], repr(dtype))
+        # JSON's true equals 1 in Python, hence the second comparison.
+        found = fields["shape"]
+        if found != list(shape) or not all(type(extent) is int for extent in found):
+            self._refuse(f"files.{part}.shape", found, f"{list(shape)} for this dim and count")
+        self._int(f"files.{part}.bytes", n_bytes, 1, _MAX_COUNT)
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+            self._refuse(f"files.{part}.sha256", sha256, "64 hexadecimal digits")
+        return FileEntry(name, dtype, shape, n_bytes, sha256)
+
+    def _keys(self, where: str, fields: object, expected: set[str]) -> None:
+        if not isinstance(fields, dict):
+            self._refuse(where, fields, "an object")
+        for key in sorted(expected - fields.keys()):
+            raise CorruptIndexError(self._path, f"{where}: the key {key!r} is missing")
+        for key in sorted(fields.keys() - expected):
+            raise CorruptIndexError(self._path, f"{where}: the key {_quote(key)} does not belong")
+
+    def _int(self, where: str, value: Any, low: int, high: int) -> int:
+        if type(value) is not int or not low <= value <= high:
+            self._refuse(where, value, f"an integer from {low} to {high}")
+        return value
+
+    def _choice(self, where: str, value: Any, choices: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or value not in choices:
+            self._refuse(where, value, "one of " + ", ".join(map(repr, choices)))
+        return value
+
+    def _refuse(self, where: str, found: object, wanted: str) -> NoReturn:
+        raise CorruptIndexError(self._path, f"{where}: found {_quote(found)}, expected {wanted}")
