@@ -64,9 +64,15 @@ struct Avx2 {
   static void store_lanes(std::uint64_t* out, Vector x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), x);
   }
-  static std::int64_t sum(Vector x) {
-    const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
-    return _mm_cvtsi128_si64(_mm_add_epi64(half, _mm_unpackhi_epi64(half, half)));
+  // Lane i of the result is the sum of the lanes of rows[i].
+  static Vector row_sums(const Vector* rows) {
+    const auto pairs = [](Vector a, Vector b) {
+      return _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    };
+    const Vector rows_01 = pairs(rows[0], rows[1]);
+    const Vector rows_23 = pairs(rows[2], rows[3]);
+    return _mm256_add_epi64(_mm256_permute2x128_si256(rows_01, rows_23, 0x20),
+                            _mm256_permute2x128_si256(rows_01, rows_23, 0x31));
   }
 
   static constexpr std::size_t kDoubles = 4;

@@ -46,7 +46,17 @@ struct Avx512 {
     return _mm512_cmple_epi64_mask(sums, limit);
   }
   static void store_lanes(std::uint64_t* out, Vector x) { _mm512_storeu_si512(out, x); }
-  static std::int64_t sum(Vector x) { return _mm512_reduce_add_epi64(x); }
+  // Lane i of the result is the sum of the lanes of rows[i].
+  static Vector row_sums(const Vector* rows) {
+    const auto pairs = [](Vector a, Vector b) {
+      return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    };
+    const auto quarters = [](Vector a, Vector b) {
+      return _mm512_add_epi64(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xDD));
+    };
+    return quarters(quarters(pairs(rows[0], rows[1]), pairs(rows[2], rows[3])),
+                    quarters(pairs(rows[4], rows[5]), pairs(rows[6], rows[7])));
+  }
 
   static constexpr std::size_t kDoubles = 8;
   using Doubles = __m512d;

@@ -12,7 +12,7 @@
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, count, add, lane_sums,
 //   add_lanes,
-//                     at_most, store_lanes, sum
+//                     at_most, store_lanes, row_sums
 //   Doubles, kDoubles load_doubles, subtract, multiply, add, store of float64 vectors
 //   greater           64 comparisons at once, for packing
 #pragma once
@@ -80,22 +80,43 @@ void pack_bool(const std::uint8_t* values, std::size_t n_values, std::uint8_t* o
 
 // ---- Hamming: one query, rows as they lie ----------------------------------------------------
 
+// Distances of one query to as many rows as a vector has lanes: lane i is that to rows[i]. A row's
+// sums cross lanes only once, together with those of the other rows.
 template <class Simd>
-std::int64_t row_distance(const std::uint8_t* query, const std::uint8_t* row, std::size_t n_bytes) {
+inline typename Simd::Vector row_distances(const std::uint8_t* query,
+                                           const std::uint8_t* const* rows, std::size_t n_bytes) {
   using Vector = typename Simd::Vector;
+  constexpr std::size_t kRows = Simd::kLanes;
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
-  Vector total = Simd::broadcast(0);
-  std::size_t i = 0;
-  while (i < n_bytes) {
-    Vector counts = Simd::broadcast(0);
-    for (std::size_t n = 0; n < Simd::kWordsPerFlush && i < n_bytes; ++n, i += kBytes) {
-      const Vector document =
-          i + kBytes <= n_bytes ? Simd::load(row + i) : Simd::load_partial(row + i, n_bytes - i);
-      counts = Simd::add(counts, Simd::count(Simd::exclusive_or(Simd::load(query + i), document)));
+  const std::size_t n_whole = n_bytes / kBytes;
+  Vector totals[kRows];
+  for (auto& total : totals) total = Simd::broadcast(0);
+  for (std::size_t begin = 0; begin < n_whole;) {
+    const std::size_t n_left = n_whole - begin;
+    const std::size_t end = begin + (n_left < Simd::kWordsPerFlush ? n_left : Simd::kWordsPerFlush);
+    Vector counts[kRows];
+    for (auto& count : counts) count = Simd::broadcast(0);
+    for (std::size_t i = begin; i < end; ++i) {
+      const Vector wanted = Simd::load(query + i * kBytes);
+      for (std::size_t row = 0; row < kRows; ++row) {
+        const Vector document = Simd::load(rows[row] + i * kBytes);
+        counts[row] = Simd::add(counts[row], Simd::count(Simd::exclusive_or(wanted, document)));
+      }
     }
-    total = Simd::add_lanes(total, Simd::lane_sums(counts));
+    for (std::size_t row = 0; row < kRows; ++row) {
+      totals[row] = Simd::add_lanes(totals[row], Simd::lane_sums(counts[row]));
+    }
+    begin = end;
   }
-  return Simd::sum(total);
+  if (const std::size_t n_left = n_bytes - n_whole * kBytes) {
+    const Vector wanted = Simd::load(query + n_whole * kBytes);
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const Vector document = Simd::load_partial(rows[row] + n_whole * kBytes, n_left);
+      const Vector counts = Simd::count(Simd::exclusive_or(wanted, document));
+      totals[row] = Simd::add_lanes(totals[row], Simd::lane_sums(counts));
+    }
+  }
+  return Simd::row_sums(totals);
 }
 
 template <class Simd>
@@ -103,16 +124,32 @@ std::size_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::
                       std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
                       Hit* hits) noexcept {
   // Hardware prefetchers stop at the end of a 4 KiB page; asking this far ahead crosses it in time.
-  constexpr std::size_t kPrefetchBytes = 2048;
+  constexpr std::size_t kPrefetchBytes = 4096;
+  constexpr std::size_t kRows = Simd::kLanes;
+  const auto farthest = Simd::broadcast(static_cast<std::uint64_t>(limit));
   std::size_t n_hits = 0;
-  for (std::size_t row = 0; row < n_rows; ++row, rows += stride) {
-    for (std::size_t i = 0; i < n_bytes; i += 64) {
-      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(rows) +
-                                                       kPrefetchBytes + i));
+  for (std::size_t first = 0; first < n_rows; first += kRows) {
+    const std::size_t n_left = n_rows - first;
+    const std::size_t n_present = n_left < kRows ? n_left : kRows;
+    const std::uint8_t* group[kRows];
+    for (std::size_t row = 0; row < kRows; ++row) {
+      // The last group is filled up with its last row; what that gives is not looked at.
+      const std::size_t present = row < n_present ? row : n_present - 1;
+      group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
+      for (std::size_t i = 0; i < n_bytes; i += 64) {
+        __builtin_prefetch(reinterpret_cast<const void*>(
+            reinterpret_cast<std::uintptr_t>(group[row]) + kPrefetchBytes + i));
+      }
     }
-    const std::int64_t distance = row_distance<Simd>(query, rows, n_bytes);
-    if (distance <= limit) {
-      hits[n_hits++] = {0, static_cast<std::uint32_t>(row), static_cast<std::int32_t>(distance)};
+    const auto sums = row_distances<Simd>(query, group, n_bytes);
+    std::uint32_t near = Simd::at_most(sums, farthest) & ((1u << n_present) - 1);
+    if (near == 0) continue;
+    std::uint64_t distances[kRows];
+    Simd::store_lanes(distances, sums);
+    for (; near != 0; near &= near - 1) {
+      const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
+      hits[n_hits++] = {0, static_cast<std::uint32_t>(first) + row,
+                        static_cast<std::int32_t>(distances[row])};
     }
   }
   return n_hits;

@@ -44,8 +44,10 @@ struct Neon {
                                       (vgetq_lane_u64(near, 1) & 2));
   }
   static void store_lanes(std::uint64_t* out, Vector x) { vst1q_u64(out, vreinterpretq_u64_u8(x)); }
-  static std::int64_t sum(Vector x) {
-    return static_cast<std::int64_t>(vaddvq_u64(vreinterpretq_u64_u8(x)));
+  // Lane i of the result is the sum of the lanes of rows[i].
+  static Vector row_sums(const Vector* rows) {
+    return vreinterpretq_u8_u64(
+        vpaddq_u64(vreinterpretq_u64_u8(rows[0]), vreinterpretq_u64_u8(rows[1])));
   }
 
   static constexpr std::size_t kDoubles = 2;

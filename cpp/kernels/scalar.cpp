@@ -58,7 +58,7 @@ struct Scalar {
     return static_cast<std::int64_t>(sums) <= static_cast<std::int64_t>(limit);
   }
   static void store_lanes(std::uint64_t* out, Vector x) { *out = x; }
-  static std::int64_t sum(Vector x) { return static_cast<std::int64_t>(x); }
+  static Vector row_sums(const Vector* rows) { return *rows; }
 
   static constexpr std::size_t kDoubles = 1;
   using Doubles = double;
