@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from bitsift import _core
 
 pytestmark = pytest.mark.large
 
@@ -56,3 +57,14 @@ def test_pack_beyond_2_to_the_32_bytes():
     codes = bitsift.pack(x)
     assert np.flatnonzero(codes.any(axis=1)).tolist() == [2**31 // 4096, len(x) - 1]
     assert codes[-1, -1] == 1
+
+
+def test_rescoring_rows_beyond_2_to_the_32_bytes():
+    originals = np.zeros((2**32 // 4096 + 3, 1024), np.float32)
+    near = np.array([[2**31 // 4096, len(originals) - 1, 0]])
+    originals[near[0, :2], 7] = 1, 2
+    query = np.zeros((1, 1024), np.float32)
+    query[0, 7] = 3
+    scores, rows = _core.rescore(originals, query, near, 3, "dot", None, bitsift.Index(8).isa, 0)
+    assert rows[0].tolist() == [near[0, 1], near[0, 0], 0]
+    assert scores[0].tolist() == [6, 3, 0]
