@@ -5,9 +5,9 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import pytest
-import reference
 
 import bitsift
+import reference
 
 K = 10
 
