@@ -9,6 +9,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -58,7 +59,10 @@ const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids, std::
   return ids->data();
 }
 
-std::size_t threads_of(std::size_t threads) { return threads == 0 ? available_threads() : threads; }
+std::size_t threads_of(std::size_t threads) {
+  constexpr std::size_t kMaxThreads = 1024;
+  return threads == 0 ? available_threads() : std::min(threads, kMaxThreads);
+}
 
 template <class T>
 py::array_t<T> empty(std::size_t n_rows, std::size_t n_columns) {

@@ -37,9 +37,10 @@ struct ByDistanceThenId {
   }
 };
 
-// The k best of the rows offered. Candidates are appended to a buffer that is cut back to the best
-// k whenever it is full: constant amortised cost for any k and any order of arrival, and a few more
-// admissions than a heap has, each much cheaper.
+// The k best of the rows offered; without ids they must be offered in ascending order. Candidates
+// are appended to a buffer that is cut back to the best k whenever it is full: constant amortised
+// cost for any k and any order of distances, and a few more admissions than a heap has, each much
+// cheaper.
 class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order)
@@ -74,7 +75,7 @@ class TopK {
     if (k_ > 0) {
       const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
       std::nth_element(candidates_.begin(), last, candidates_.end(), order_);
-      // Rows are offered in ascending order, so without ids a later row loses every tie.
+      // Without ids a later row loses every tie.
       limit_ = last->distance() - (order_.ids == nullptr ? 1 : 0);
     }
     candidates_.resize(k_);

@@ -46,7 +46,9 @@ def test_threshold_for_each_dimension(isa, rng, dtype, threshold_dtype, dim):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("threshold", [0.1, -0.1, 1, 1e-9, 1e30, -1e30, np.float64(0.1)])
+@pytest.mark.parametrize(
+    "threshold", [0.1, -0.1, 1, 1e-9, 1e30, -1e30, -np.finfo(float).max, np.float64(0.1)]
+)
 def test_threshold_is_compared_as_numpy_compares(isa, dtype, threshold):
     near = np.array([threshold]).astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):

@@ -11,9 +11,8 @@
 //   kTileVectors      vectors of documents that a tile is wide
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, count, add, lane_sums,
-//   add_lanes,
-//                     at_most, store_lanes, row_sums
-//   Doubles, kDoubles load_doubles, subtract, multiply, add, store of float64 vectors
+//                     add_lanes, row_sums, at_most, store_lanes
+//   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles, store
 //   greater           64 comparisons at once, for packing
 #pragma once
 

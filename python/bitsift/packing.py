@@ -183,5 +183,5 @@ def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> N
     with np.errstate(over="ignore"):
         exact = array.astype(common).astype(np.float64)
         nearest = exact.astype(kernel)
-    down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
+        down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
     return np.ascontiguousarray(np.broadcast_to(down, (dim,)), dtype=kernel)

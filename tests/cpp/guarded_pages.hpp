@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+namespace bitsift::test {
+
+enum class Side { kBegin, kEnd };
+inline constexpr Side kSides[] = {Side::kBegin, Side::kEnd};
+
+// Memory between two pages that nobody may touch: a kernel that reads or writes a byte too many
+// faults. What lies between a buffer and the farther guard is a canary, checked by untouched().
+class GuardedPages {
+ public:
+  explicit GuardedPages(std::size_t n_bytes) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    size_ = (n_bytes + page - 1) / page * page;
+    mapped_size_ = size_ + 2 * page;
+    void* mapped = mmap(nullptr, mapped_size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+    mapped_ = static_cast<std::uint8_t*>(mapped);
+    begin_ = mapped_ + page;
+    if (mprotect(begin_, size_, PROT_READ | PROT_WRITE) != 0) {
+      throw std::system_error(errno, std::generic_category(), "mprotect");
+    }
+  }
+  ~GuardedPages() { munmap(mapped_, mapped_size_); }
+  GuardedPages(const GuardedPages&) = delete;
+  GuardedPages& operator=(const GuardedPages&) = delete;
+
+  // Room for `n` values right behind the first guard or, as far as `alignment` lets, right before
+  // the last one. Forgets what was there before.
+  template <class T>
+  T* place(std::size_t n, Side side, std::size_t alignment = alignof(T)) {
+    const std::size_t n_bytes = n * sizeof(T);
+    if (n_bytes > size_) throw std::length_error("the guarded pages are too small");
+    placed_begin_ = side == Side::kBegin ? 0 : (size_ - n_bytes) / alignment * alignment;
+    placed_end_ = placed_begin_ + n_bytes;
+    std::memset(begin_, kCanary, size_);
+    return reinterpret_cast<T*>(begin_ + placed_begin_);
+  }
+
+  bool untouched() const {
+    const auto is_canary = [](std::uint8_t byte) { return byte == kCanary; };
+    return std::all_of(begin_, begin_ + placed_begin_, is_canary) &&
+           std::all_of(begin_ + placed_end_, begin_ + size_, is_canary);
+  }
+
+ private:
+  static constexpr std::uint8_t kCanary = 0xA5;
+  std::uint8_t* mapped_;
+  std::size_t mapped_size_;
+  std::uint8_t* begin_;
+  std::size_t size_;
+  std::size_t placed_begin_ = 0;
+  std::size_t placed_end_ = 0;
+};
+
+}  // namespace bitsift::test

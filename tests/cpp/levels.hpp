@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace bitsift::test {
+
+// The instruction sets that must be there: those named by the environment variable
+// BITSIFT_EXPECT_ISA, separated by commas, or else what the architecture guarantees and, on Linux,
+// what the kernel says of the processor.
+std::vector<std::string> expected_levels();
+
+}  // namespace bitsift::test

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "kernels/dispatch.hpp"
+#include "levels.hpp"
+
+namespace bitsift::test {
+namespace {
+
+TEST_CASE("every expected level is there") {
+  const auto levels = expected_levels();
+  REQUIRE(!levels.empty());
+  for (const std::string& level : levels) {
+    CAPTURE(level);
+    const Kernels* kernels = find_kernels(level);
+    REQUIRE(kernels != nullptr);
+    CHECK(kernels->name == level);
+  }
+}
+
+TEST_CASE("levels are known, different, and scalar comes first") {
+  const auto& available = available_kernels();
+  REQUIRE(!available.empty());
+  CHECK(available.front() == &kScalarKernels);
+  std::set<Isa> isas;
+  auto place = known_isas().begin();
+  for (const Kernels* kernels : available) {
+    CAPTURE(kernels->name);
+    isas.insert(kernels->isa);
+    // In the order of known_isas(), slowest first.
+    place = std::find(place, known_isas().end(), kernels->name);
+    CHECK(place != known_isas().end());
+    CHECK(find_kernels(kernels->name) == kernels);
+  }
+  CHECK(isas.size() == available.size());
+}
+
+TEST_CASE("a level of no processor is not found") {
+  CHECK(find_kernels("") == nullptr);
+  CHECK(find_kernels("avx") == nullptr);
+  CHECK(find_kernels("avx2 ") == nullptr);
+}
+
+TEST_CASE("tables keep to the contract's bounds") {
+  for (const Kernels* kernels : available_kernels()) {
+    CAPTURE(kernels->name);
+    CHECK(kernels->tile_rows >= 1);
+    CHECK(kernels->tile_rows <= kMaxTileRows);
+  }
+}
+
+}  // namespace
+}  // namespace bitsift::test

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <vector>
+
+#include "kernels/dispatch.hpp"
+#include "naive.hpp"
+#include "random.hpp"
+#include "rescore.hpp"
+#include "sizes.hpp"
+
+namespace bitsift::test {
+namespace {
+
+using Found = Results<float>;
+
+constexpr Metric kMetrics[] = {Metric::kCosine, Metric::kDot, Metric::kL2};
+
+bool same_bits(const Found& a, const Found& b) {
+  return a.rows == b.rows &&
+         std::equal(a.values.begin(), a.values.end(), b.values.begin(), b.values.end(),
+                    [](float x, float y) {
+                      return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
+                    });
+}
+
+// Every metric on every level and number of threads, against the reference.
+template <class Value>
+void check_everywhere(Matrix<Value> originals, Matrix<float> queries,
+                      Matrix<std::int64_t> candidates, const std::int64_t* ids, std::size_t k) {
+  for (const Metric metric : kMetrics) {
+    CAPTURE(static_cast<int>(metric));
+    const Found wanted = naive_rescore(metric, originals, queries, candidates, ids, k);
+    for (const Kernels* kernels : available_kernels()) {
+      CAPTURE(kernels->name);
+      for (const std::size_t n_threads : Sizes{1, 2, 7}) {
+        CAPTURE(n_threads);
+        const std::size_t n = queries.n_rows * k;
+        Found found{std::vector<float>(n, -5), std::vector<std::int64_t>(n, -5)};
+        rescore(*kernels, metric, originals, queries, candidates, ids, k, n_threads,
+                found.values.data(), found.rows.data());
+        CHECK(same_bits(found, wanted));
+      }
+    }
+  }
+}
+
+std::vector<Half> halves(const std::vector<float>& values) {
+  std::vector<Half> result;
+  for (const float x : values) result.push_back(half_of(static_cast<double>(x)));
+  return result;
+}
+
+// Different rows for each query, some of them none.
+std::vector<std::int64_t> some_candidates(Random& random, std::size_t n_queries,
+                                          std::size_t n_candidates, std::size_t n_rows) {
+  std::vector<std::int64_t> result;
+  for (std::size_t query = 0; query < n_queries; ++query) {
+    const std::size_t first = random.below(n_rows);
+    for (std::size_t i = 0; i < n_candidates; ++i) {
+      const auto row = static_cast<std::int64_t>((first + 7 * i) % n_rows);
+      result.push_back(random.below(9) == 0 ? -1 : row);
+    }
+  }
+  return result;
+}
+
+TEST_CASE("many queries with many candidates") {
+  Random random(1);
+  const std::size_t n_rows = 1000;
+  for (const std::size_t dim : Sizes{40, 384}) {
+    CAPTURE(dim);
+    const auto originals = random.floats(n_rows * dim);
+    const auto originals_f16 = halves(originals);
+    const auto queries = random.floats(23 * dim);
+    const auto rows = some_candidates(random, 23, 40, n_rows);
+    const auto ids = random.ids(n_rows);
+    const auto query_matrix = matrix_of(queries, dim);
+    const auto candidates = matrix_of(rows, 40);
+    check_everywhere(matrix_of(originals, dim), query_matrix, candidates, nullptr, 10);
+    check_everywhere(matrix_of(originals, dim), query_matrix, candidates, ids.data(), 50);
+    check_everywhere(matrix_of(originals_f16, dim), query_matrix, candidates, ids.data(), 10);
+  }
+}
+
+TEST_CASE("one query with many candidates, equal vectors among them") {
+  Random random(2);
+  const std::size_t n_rows = 6000;
+  const std::size_t dim = 33;
+  auto originals = random.floats(n_rows * dim);
+  for (std::size_t row = 0; row < n_rows; row += 2) {
+    std::copy_n(originals.begin(), dim, originals.begin() + static_cast<std::ptrdiff_t>(row * dim));
+  }
+  const auto queries = random.floats(dim);
+  std::vector<std::int64_t> rows(n_rows);
+  for (std::size_t i = 0; i < n_rows; ++i) {
+    rows[i] = static_cast<std::int64_t>(i * 7919 % n_rows);  // each once
+  }
+  const auto ids = random.ids(n_rows);
+  for (const std::int64_t* of_case : {static_cast<const std::int64_t*>(nullptr), ids.data()}) {
+    check_everywhere(matrix_of(originals, dim), matrix_of(queries, dim), matrix_of(rows, n_rows),
+                     of_case, 100);
+  }
+}
+
+TEST_CASE("no candidates, no originals, no queries, none wanted") {
+  Random random(3);
+  const auto originals = random.floats(30);
+  const auto queries = random.floats(15);
+  const std::vector<std::int64_t> none(12, -1);
+  const Matrix<float> no_originals = {originals.data(), 0, 5, 20};
+  const Matrix<float> no_queries = {queries.data(), 0, 5, 20};
+  const Matrix<std::int64_t> no_columns = {none.data(), 3, 0, 0};
+  const Matrix<std::int64_t> no_rows = {none.data(), 0, 4, 32};
+  const auto all = matrix_of(originals, 5);
+  const auto asked = matrix_of(queries, 5);
+  check_everywhere(all, asked, matrix_of(none, 4), nullptr, 3);
+  check_everywhere(no_originals, asked, matrix_of(none, 4), nullptr, 3);
+  check_everywhere(all, asked, no_columns, nullptr, 3);
+  check_everywhere(all, no_queries, no_rows, nullptr, 3);
+  check_everywhere(all, asked, matrix_of(none, 4), nullptr, 0);
+}
+
+TEST_CASE("vectors that only a damaged file holds come last") {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> originals = {1, 2, nan, 1, infinity, -infinity, 3, 4, -1, nan};
+  const std::vector<float> queries = {1, 1, 0, 0};
+  const std::vector<std::int64_t> rows = {0, 1, 2, 3, 4, 4, 3, 2, 1, 0};
+  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2), matrix_of(rows, 5), nullptr, 5);
+  std::vector<float> scores(10);
+  std::vector<std::int64_t> found(10);
+  for (const Kernels* kernels : available_kernels()) {
+    CAPTURE(kernels->name);
+    rescore(*kernels, Metric::kDot, matrix_of(originals, 2), matrix_of(queries, 2),
+            matrix_of(rows, 5), nullptr, 5, 1, scores.data(), found.data());
+    // inf - inf is no number either.
+    CHECK(std::vector(found.begin(), found.begin() + 5) ==
+          std::vector<std::int64_t>{3, 0, 1, 2, 4});
+    CHECK(scores[2] == -infinity);
+  }
+}
+
+TEST_CASE("no score is a negative zero") {
+  const std::vector<float> originals = {0, 0, -0.0f, -0.0f, 1, -1};
+  const std::vector<float> queries = {1, 1, -0.0f, 0, 0, 0};
+  const std::vector<std::int64_t> rows = {0, 1, 2, 2, 1, 0, 1, 2, 0};
+  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2), matrix_of(rows, 3), nullptr, 3);
+}
+
+}  // namespace
+}  // namespace bitsift::test
