@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options, the data that every question shares, and the table of ratios."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import bitsift
+
+from . import table
+from .interleave import LEAST_ROUNDS, Pace, interleave, pace
+
+with warnings.catch_warnings():
+    # SWIG's classes lack an attribute that Python 3.12 asks for; errors here are for bitsift.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    try:
+        import faiss
+    except ImportError:
+        faiss = None
+
+DIM = 768
+N_QUERIES = 256
+FAISS_MISSING = "faiss-cpu missing"
+ROWS = pytest.StashKey[list[table.Row]]()
+LOAD = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bench", "bitsift against its peers")
+    group.addoption("--quick", action="store_true", help="100,000 rows instead of 1,000,000")
+    group.addoption(
+        "--threads",
+        type=int,
+        action="append",
+        help="number of threads, may be repeated (default: 1 and all cores)",
+    )
+    group.addoption("--isa", help="instruction set of bitsift (default: the best)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ROWS] = []
+    config.stash[LOAD] = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    if any(n < 1 for n in config.getoption("--threads") or ()):
+        raise pytest.UsageError("--threads must be at least 1")
+    try:
+        _isa(config)
+    except (ValueError, bitsift.BitsiftError) as error:
+        raise pytest.UsageError(f"--isa: {error}") from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "threads" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--threads") or sorted({1, _n_cores()})
+        metafunc.parametrize("threads", chosen, ids=lambda n: f"{n}-threads")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    versions = f"bitsift {bitsift.__version__} ({_isa(config)}), numpy {np.__version__}"
+    peer = FAISS_MISSING if faiss is None else f"faiss-cpu {faiss.__version__}"
+    return f"bench: {table.machine()}, {versions}, {peer}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    rows = config.stash[ROWS]
+    if not rows:
+        return
+    terminalreporter.section("bitsift against its peers, interleaved")
+    terminalreporter.write_line(pytest_report_header(config))
+    terminalreporter.write_line(
+        "Median times of a call, median over the rounds of their ratio. "
+        f"Load of the machine before the run: {config.stash[LOAD]}."
+    )
+    terminalreporter.write_line("")
+    for line in table.lines(table.by_question(rows)):
+        missing = FAISS_MISSING in line
+        terminalreporter.write_line(line, red=missing, bold=missing)
+    if faiss is None:
+        terminalreporter.write_line(
+            f"{FAISS_MISSING}: nothing above compares bitsift with FAISS. "
+            "Install the extra: pip install '.[bench]'",
+            red=True,
+            bold=True,
+        )
+
+
+class Contest:
+    """Times contestants: each by pytest-benchmark, a peer also interleaved with bitsift."""
+
+    def __init__(
+        self, benchmark: BenchmarkFixture, rows: list[table.Row], seconds: float, threads: int
+    ) -> None:
+        self._benchmark = benchmark
+        self._rows = rows
+        self._seconds = seconds
+        self._threads = threads
+
+    def alone(self, question: str, ours: Callable[[], Any]) -> None:
+        """Time bitsift."""
+        self._benchmark.group = f"{question}, threads: {self._threads}"
+        self._benchmark.name = "bitsift"
+        ours()
+        self._pedantic(ours, *pace(self._seconds, ours))
+
+    def against(
+        self,
+        name: str,
+        question: str,
+        ours: Callable[[], Any],
+        peer: Callable[[], Any],
+        check: Callable[[Any, Any], None],
+    ) -> None:
+        """Check that `peer` returns what bitsift returns, and time it."""
+        self._benchmark.group = f"{question}, threads: {self._threads}"
+        self._benchmark.name = name
+        check(ours(), peer())
+        paces = pace(self._seconds, ours, peer)
+        self._pedantic(peer, paces[1])
+        if self._benchmark.disabled:
+            return
+        result = interleave(ours, peer, *paces)
+        self._benchmark.extra_info.update(threads=self._threads, **result._asdict())
+        self._rows.append(
+            table.Row(question, self._threads, name, result[:3], rounds=len(result.ratios))
+        )
+
+    def _pedantic(self, function: Callable[[], Any], chosen: Pace) -> None:
+        # A few rounds: what the table states is what interleave() measures.
+        rounds = max(LEAST_ROUNDS // 2, chosen.rounds // 4)
+        self._benchmark.pedantic(function, rounds=rounds, iterations=chosen.calls)
+
+    def missing(self, question: str) -> None:
+        """Say in the table that FAISS was not compared with."""
+        self._rows.append(table.Row(question, self._threads, FAISS_MISSING, None))
+        pytest.skip(FAISS_MISSING)
+
+
+@pytest.fixture
+def contest(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, *, quick: bool) -> Contest:
+    threads = request.getfixturevalue("threads") if "threads" in request.fixturenames else 1
+    if faiss is not None:
+        faiss.omp_set_num_threads(threads)
+    return Contest(benchmark, request.config.stash[ROWS], 0.3 if quick else 1.5, threads)
+
+
+@pytest.fixture(scope="session")
+def quick(pytestconfig: pytest.Config) -> bool:
+    return bool(pytestconfig.getoption("--quick"))
+
+
+@pytest.fixture(scope="session")
+def isa(pytestconfig: pytest.Config) -> str:
+    return _isa(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def n_rows(*, quick: bool) -> int:
+    return 100_000 if quick else 1_000_000
+
+
+@pytest.fixture(scope="session")
+def codes(n_rows: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, (n_rows, DIM // 8), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def query_codes() -> NDArray[np.uint8]:
+    return np.random.default_rng(2).integers(0, 256, (N_QUERIES, DIM // 8), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def vectors(n_rows: int) -> NDArray[np.float32]:
+    # One block repeated: no time below depends on values, and drawing all of them would take long.
+    block = np.random.default_rng(3).standard_normal((n_rows // 10, DIM), dtype=np.float32)
+    return np.tile(block, (10, 1))
+
+
+@pytest.fixture(scope="session")
+def vectors16(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
+    return np.tile(vectors[: len(vectors) // 10].astype(np.float16), (10, 1))
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Give a folder that is gone afterwards: pytest would keep gigabytes of three runs."""
+    with tempfile.TemporaryDirectory(prefix="bitsift-bench-") as name:
+        yield Path(name)
+
+
+def make_index(codes: NDArray[np.uint8], isa: str) -> bitsift.Index:
+    """Index bits alone."""
+    made = bitsift.Index(codes.shape[1] * 8, store=None, isa=isa)
+    made.add(codes)
+    return made
+
+
+def _isa(config: pytest.Config) -> str:
+    return bitsift.Index(1, isa=config.getoption("--isa")).isa
+
+
+def _n_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two functions timed in turn, so that a machine that slows down slows both."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+# OpenMP's threads spin for some milliseconds after FAISS has returned. Without a pause they would
+# take a core from whoever comes next; with it, both start on an idle machine.
+PAUSE = 0.02
+# A round of less than this is mostly the first call's cold caches: fast functions run repeatedly.
+SHORTEST_ROUND = 0.001
+LEAST_ROUNDS = 5
+MOST_ROUNDS = 101
+
+
+class Interleaved(NamedTuple):
+    """What interleaved rounds measured.
+
+    Attributes
+    ----------
+    ours, peer : float
+        Median seconds of a call.
+    ratio : float
+        Median over the rounds of peer / ours: above 1, ours is faster.
+    ratios : list of float
+        That of each round.
+    """
+
+    ours: float
+    peer: float
+    ratio: float
+    ratios: list[float]
+
+
+class Pace(NamedTuple):
+    """Calls in a round and rounds in a measurement."""
+
+    calls: int
+    rounds: int
+
+
+def pace(seconds: float, *functions: Callable[[], Any]) -> list[Pace]:
+    """Choose the same number of rounds for functions that together may take `seconds`.
+
+    They should have been called before. Slow ones get `LEAST_ROUNDS`, whatever that takes.
+    """
+    estimates = [_estimate(function) for function in functions]
+    calls = [max(1, round(SHORTEST_ROUND / estimate)) for estimate in estimates]
+    round_seconds = sum(n * estimate + PAUSE for n, estimate in zip(calls, estimates, strict=True))
+    rounds = min(max(int(seconds / round_seconds), LEAST_ROUNDS), MOST_ROUNDS)
+    return [Pace(n, rounds) for n in calls]
+
+
+def interleave(
+    ours: Callable[[], Any], peer: Callable[[], Any], our_pace: Pace, peer_pace: Pace
+) -> Interleaved:
+    """Time `ours`, `peer`, `ours`, `peer`, ..."""
+    our_times: list[float] = []
+    peer_times: list[float] = []
+    for _ in range(our_pace.rounds):
+        time.sleep(PAUSE)
+        our_times.append(_time(ours, our_pace.calls))
+        time.sleep(PAUSE)
+        peer_times.append(_time(peer, peer_pace.calls))
+    ratios = [b / a for a, b in zip(our_times, peer_times, strict=True)]
+    return Interleaved(
+        statistics.median(our_times),
+        statistics.median(peer_times),
+        statistics.median(ratios),
+        ratios,
+    )
+
+
+def _estimate(function: Callable[[], Any]) -> float:
+    first = _time(function, 1)
+    # A second look at fast ones only: the first call is cold, and slow ones cost time.
+    return max(first if first > 0.01 else min(first, _time(function, 3)), 1e-7)
+
+
+def _time(function: Callable[[], Any], calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - begin) / calls
