@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-# OpenMP's threads spin for some milliseconds after FAISS has returned. Without a pause they would
-# take a core from whoever comes next; with it, both start on an idle machine.
+# OpenMP's threads spin for about 10 ms after FAISS has returned. Without a pause they would
+# take a core from whoever comes next.
 PAUSE = 0.02
+# After the pause a virtual machine takes about a millisecond to wake its other cores. Before calls
+# that are short enough for that to matter comes one that is not timed.
+LONG_CALL = 0.05
 # A round of less than this is mostly the first call's cold caches: fast functions run repeatedly.
 SHORTEST_ROUND = 0.001
 LEAST_ROUNDS = 5
@@ -37,10 +40,11 @@ class Interleaved(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Calls in a round and rounds in a measurement."""
+    """Calls in a round, rounds in a measurement, and whether each begins with an untimed call."""
 
     calls: int
     rounds: int
+    warm_up: bool
 
 
 def pace(seconds: float, *functions: Callable[[], Any]) -> list[Pace]:
@@ -50,9 +54,13 @@ def pace(seconds: float, *functions: Callable[[], Any]) -> list[Pace]:
     """
     estimates = [_estimate(function) for function in functions]
     calls = [max(1, round(SHORTEST_ROUND / estimate)) for estimate in estimates]
-    round_seconds = sum(n * estimate + PAUSE for n, estimate in zip(calls, estimates, strict=True))
+    warm_up = [estimate < LONG_CALL for estimate in estimates]
+    round_seconds = sum(
+        PAUSE + (n + extra) * estimate
+        for n, extra, estimate in zip(calls, warm_up, estimates, strict=True)
+    )
     rounds = min(max(int(seconds / round_seconds), LEAST_ROUNDS), MOST_ROUNDS)
-    return [Pace(n, rounds) for n in calls]
+    return [Pace(n, rounds, extra) for n, extra in zip(calls, warm_up, strict=True)]
 
 
 def interleave(
@@ -62,10 +70,8 @@ def interleave(
     our_times: list[float] = []
     peer_times: list[float] = []
     for _ in range(our_pace.rounds):
-        time.sleep(PAUSE)
-        our_times.append(_time(ours, our_pace.calls))
-        time.sleep(PAUSE)
-        peer_times.append(_time(peer, peer_pace.calls))
+        our_times.append(_round(ours, our_pace))
+        peer_times.append(_round(peer, peer_pace))
     ratios = [b / a for a, b in zip(our_times, peer_times, strict=True)]
     return Interleaved(
         statistics.median(our_times),
@@ -73,6 +79,13 @@ def interleave(
         statistics.median(ratios),
         ratios,
     )
+
+
+def _round(function: Callable[[], Any], chosen: Pace) -> float:
+    time.sleep(PAUSE)
+    if chosen.warm_up:
+        function()
+    return _time(function, chosen.calls)
 
 
 def _estimate(function: Callable[[], Any]) -> float:
