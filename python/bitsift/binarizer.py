@@ -56,13 +56,11 @@ class Binarizer:
         self, block: NDArray[Any], name: str, first_row: int, threads: int
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Return rows as float32 (bool as they are) and their codes."""
-        thresholds = self._thresholds
-        if block.dtype.kind == "b":
-            values = block
-        else:
+        values = block
+        if block.dtype not in (np.float32, np.bool_):
             with np.errstate(over="ignore"):
-                values = block.astype(np.float32, copy=False)
-        codes, finite = _core.pack(values, thresholds, self._isa, threads)
+                values = block.astype(np.float32)
+        codes, finite = _core.pack(values, self._thresholds, self._isa, threads)
         if not finite:
             arguments.refuse_non_finite(block, name, first_row)
             row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
