@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import bitsift
 import reference
-from bitsift import _core
+from bitsift import _core, arguments
 
 WIDTHS = [1, 2, 3, 7, 8, 9, 13, 16, 31, 32, 33, 48, 63, 64, 65, 96, 97, 130, 249, 520]
 
@@ -173,6 +173,8 @@ def test_memmap_is_searched_where_it_lies(tmp_path, rng, n_queries):
     codes = random_codes(rng, 500, 40)
     np.save(tmp_path / "codes.npy", codes)
     mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
+    for array in (mapped, mapped[::-3], mapped[:, 3:20]):
+        assert np.shares_memory(arguments.as_codes(array, "codes"), mapped)
     queries = codes[:n_queries]
     assert_equals_oracle(bitsift.search(mapped, queries, 7), reference.search(codes, queries, 7))
 
