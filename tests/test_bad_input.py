@@ -51,7 +51,11 @@ VECTORS = [
     (np.ones((3, 0)), ValueError, "at least one value a row"),
     ([], ValueError, r"at least one value a row; got shape \(0,\)"),
     ([[1.0, 2.0], [1.0]], ValueError, "must be a rectangular array"),
-    (np.ones((3, 20), np.int64), TypeError, "got int64; if these are numbers"),
+    (
+        np.ones((3, 20), np.int64),
+        TypeError,
+        "got int64; numbers to compare with a threshold need a float type",
+    ),
     (np.ones((3, 20), np.complex64), TypeError, "got complex64"),
     (np.ones((3, 20), np.longdouble), TypeError, "got .*float|got longdouble"),
     (np.ones((3, 3), np.int8), TypeError, "int8 in two conventions"),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An index saved and loaded is the same index, mapped or in memory."""
 
+import copy
+import pickle
 import sys
 from pathlib import Path
 
@@ -117,3 +119,22 @@ def test_originals_stay_on_disk_until_rescoring_touches_them(tmp_path, rng):
     assert resident_bytes(originals) == 0
     loaded.search(query, k=10)
     assert resident_bytes(originals) > 0
+
+
+@pytest.mark.parametrize("way", ["pickle", "copy", "deepcopy"])
+@pytest.mark.parametrize("mmap", [False, True])
+def test_copies_are_indexes_of_their_own(tmp_path, rng, way, mmap):
+    index = build(rng, 60, store="float16", metric="l2", ids=rng.permutation(100)[:60])
+    index.save(tmp_path / "index")
+    loaded = bitsift.Index.load(tmp_path / "index", mmap=mmap)
+    make = {
+        "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+        "copy": copy.copy,
+        "deepcopy": copy.deepcopy,
+    }[way]
+    copied = make(loaded)
+    queries = rng.standard_normal((4, 77))
+    assert_same(copied, index, queries)
+    copied.add(rng.standard_normal((9, 77)))
+    assert_same(loaded, index, queries)
+    assert len(copied) == 69

@@ -28,7 +28,8 @@ def available_isas() -> list[str]:
     Returns
     -------
     list of str
-        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"neon"``; the last is the default.
+        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"neon"``. The last is the default, unless
+        the environment variable ``BITSIFT_ISA`` names another.
     """
     return _core.available_isas()
 
@@ -140,7 +141,7 @@ def as_values(x: ArrayLike, name: str) -> NDArray[Any]:
     if not is_float and array.dtype.kind != "b":
         hint = ""
         if array.dtype.kind in "iu":
-            hint = "; if these are numbers to compare with a threshold, pass x.astype('float32')"
+            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
         raise TypeError(
             f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
         )

@@ -20,6 +20,9 @@ from bitsift.scanning import SearchResult
 
 __all__ = ["Index"]
 
+Metric = Literal["cosine", "dot", "l2"]
+Store = Literal["float32", "float16"] | None
+
 METRICS = ("cosine", "dot", "l2")
 STORES = (None, "float32", "float16")
 _CHUNK_BYTES = 1 << 24
@@ -79,8 +82,8 @@ class Index:
         self,
         dim: SupportsIndex,
         *,
-        metric: Literal["cosine", "dot", "l2"] = "cosine",
-        store: Literal["float32", "float16"] | None = "float32",
+        metric: Metric = "cosine",
+        store: Store = "float32",
         threshold: ArrayLike = 0.0,
         isa: str | None = None,
     ) -> None:
@@ -89,8 +92,8 @@ class Index:
             raise ValueError(f"metric must be one of {METRICS}; got {metric!r}")
         if store not in STORES:
             raise ValueError(f"store must be one of {STORES}; got {store!r}")
-        self._metric: str = metric
-        self._store: str | None = store
+        self._metric: Metric = metric
+        self._store: Store = store
         self._isa = arguments.resolve_isa(isa)
         self._binarizer = Binarizer(self._dim, threshold, self._isa)
         self._lock = threading.Lock()
@@ -123,12 +126,12 @@ class Index:
         return self._dim
 
     @property
-    def metric(self) -> str:
+    def metric(self) -> Metric:
         """What rescoring computes: ``"cosine"``, ``"dot"`` or ``"l2"``."""
         return self._metric
 
     @property
-    def store(self) -> str | None:
+    def store(self) -> Store:
         """How the original vectors are kept: ``"float32"``, ``"float16"`` or None."""
         return self._store
 
@@ -433,21 +436,7 @@ class Index:
         -----
         Atomic: a crash at any point leaves the old index or the new one.
         """
-        with self._lock:
-            rows = self._rows
-        storage.write(
-            path,
-            storage.Contents(
-                dim=self._dim,
-                metric=self._metric,
-                store=self._store,
-                threshold=self._binarizer.threshold,
-                codes=rows.codes,
-                ids=rows.ids,
-                originals=rows.originals,
-                ids_ascending=rows.tie_ids is None,
-            ),
-        )
+        storage.write(path, self._contents())
 
     @classmethod
     def load(
@@ -482,7 +471,28 @@ class Index:
         -----
         Safe on folders from strangers: no pickle, no path outside the folder.
         """
-        contents = storage.read(path, mmap=mmap)
+        return cls._of(storage.read(path, mmap=mmap), isa)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickles and copies hold arrays, also of a mapped index; the level is chosen where they
+        # are opened.
+        return type(self)._of, (self._contents(), None)
+
+    def _contents(self) -> storage.Contents:
+        rows = self._rows
+        return storage.Contents(
+            dim=self._dim,
+            metric=self._metric,
+            store=self._store,
+            threshold=self._binarizer.threshold,
+            codes=np.asarray(rows.codes),
+            ids=None if rows.ids is None else np.asarray(rows.ids),
+            originals=None if rows.originals is None else np.asarray(rows.originals),
+            ids_ascending=rows.tie_ids is None,
+        )
+
+    @classmethod
+    def _of(cls, contents: storage.Contents, isa: str | None) -> Index:
         index = cls(
             contents.dim,
             metric=contents.metric,  # type: ignore[arg-type]

@@ -69,7 +69,8 @@ def search(
     Notes
     -----
     Exact, and the same bytes on every instruction set and number of threads. One query uses every
-    thread. Cost: a pass over `codes` for every 256 queries. Safe to call from many threads at once;
+    thread. Cost: a pass over `codes` for every 256 queries,
+    or fewer where `k` is in the thousands. Safe to call from many threads at once;
     the GIL is released.
 
     Examples

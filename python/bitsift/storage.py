@@ -175,7 +175,10 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
 def verify(
     path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Verify everything that reading an index into memory would, in bounded memory.
+    """Check every byte of a saved index against its checksums, and every row, in bounded memory.
+
+    What :meth:`Index.load` checks without ``mmap``, and leaves out with it. Returns None if all is
+    well.
 
     Parameters
     ----------
@@ -187,7 +190,9 @@ def verify(
     Raises
     ------
     IndexFileError
-        As `read`.
+        One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
+        :class:`UnsupportedVersionError`, :class:`CorruptIndexError`; names the file and what is
+        wrong with it.
 
     Notes
     -----

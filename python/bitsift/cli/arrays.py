@@ -27,7 +27,9 @@ def open_npy(path: Path) -> Rows:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a .npy array: {one_line(error)}") from error
+        # Of what it does not know, NumPy says that pickle may read it.
+        why = "it is not a .npy file" if "allow_pickle" in str(error) else one_line(error)
+        raise InputError(f"{path}: cannot be read as a .npy array: {why}") from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputError(f"{path}: is an .npz archive; wanted a .npy file")
@@ -48,8 +50,14 @@ def open_rows(path: Path, *, one: bool = False) -> Rows:
         return array
     if array.dtype == np.uint8:
         return array
+    hint = ""
+    if array.dtype == np.int8:
+        hint = (
+            ". Packed codes come as int8 in two conventions: convert them with "
+            "bitsift.codes_from_int8, which names them"
+        )
     raise InputError(
-        f"{path}: holds {array.dtype}; wanted float16, float32 or float64, or packed uint8"
+        f"{path}: holds {array.dtype}; wanted float16, float32 or float64, or packed uint8{hint}"
     )
 
 

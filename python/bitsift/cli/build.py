@@ -76,6 +76,8 @@ def _check_target(out: Path, force: bool) -> None:
         return
     if out.is_dir() and not any(out.iterdir()):
         return
+    if not out.is_dir():
+        raise InputError(f"{out}: is a file; wanted a folder, new or empty")
     if not force:
         raise InputError(f"{out}: exists; --force replaces an index")
     try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bitsift.cli.corpus import Corpus, Paper, load_corpus, load_queries
 from bitsift.cli.embedding import DEFAULT_MODEL, embed
+from bitsift.cli.failure import InputError
 
 __all__ = ["OVERSAMPLING", "Demo", "Hit", "cosine_search", "run_demo"]
 
@@ -129,6 +130,8 @@ def run_demo(text: str, k: int, model: str | None) -> Demo:
     model : str or None
         Embed with this model; None means a prepared query if there is one, else the default.
     """
+    if not text.strip():
+        raise InputError("the text is empty; wanted a query in words, or none for the prepared one")
     texts, vectors = load_queries()
     known = {prepared.casefold(): row for row, prepared in enumerate(texts)}
     row = None if model else known.get(text.strip().casefold())

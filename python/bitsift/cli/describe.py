@@ -86,7 +86,8 @@ def print_description(description: Description, console: Console) -> None:
     threshold = description.threshold
     bits, floats = description.bits_bytes, description.float32_bytes
     memory = (
-        f"bits {human_bytes(bits)}, float32 {human_bytes(floats)}: {ratio(floats, bits)} smaller"
+        f"bits alone {human_bytes(bits)}, {ratio(floats, bits)} smaller than "
+        f"{human_bytes(floats)} as float32"
     )
     pairs = [
         ("path", str(description.path)),

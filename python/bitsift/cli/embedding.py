@@ -67,7 +67,7 @@ def _import_package(text: str, examples: list[str]) -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers"
         why = "which is not installed" if missing else f"which fails to import: {one_line(error)}"
         raise MissingPackageError(
-            f'"{text}" is not a prepared query, and to embed it takes sentence-transformers, '
+            f'to embed "{text}" takes sentence-transformers, '
             f"{why}\n  pip install sentence-transformers\n"
             "Prepared queries need nothing more, for example "
             + ", ".join(f'"{example}"' for example in examples)

@@ -121,7 +121,8 @@ def print_found(found: Found, console: Console, n_shown: int) -> None:
             if found_id >= 0:
                 text = str(score) if found.score == "hamming" else f"{score:.6f}"
                 shown.add_row(str(query), str(rank), str(found_id), text)
-    show(console, shown)
+    if n_shown:
+        show(console, shown)
     if n > n_shown:
         print_line(
             console, f"{n - n_shown:,} more of {n:,} queries: --show, --json or -o FILE.npz", "dim"
