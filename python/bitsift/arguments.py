@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import operator
 import os
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift import _core
 from bitsift.errors import UnsupportedIsaError
+
+T = TypeVar("T")
 
 MAX_DIM = 65_536
 MAX_THREADS = 1024
@@ -53,6 +55,13 @@ def resolve_isa(isa: str | None) -> str:
             f"available: {', '.join(available)}"
         )
     raise ValueError(f"{source} must be one of {', '.join(_core.known_isas())}; got {isa!r}")
+
+
+def choice(value: T, name: str, choices: tuple[T, ...]) -> T:
+    """Return `value` if it is one of the strings, or None, in `choices`."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+    return value
 
 
 def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:

@@ -22,9 +22,6 @@ __all__ = ["Index"]
 
 Metric = Literal["cosine", "dot", "l2"]
 Store = Literal["float32", "float16"] | None
-
-METRICS = ("cosine", "dot", "l2")
-STORES = (None, "float32", "float16")
 _CHUNK_BYTES = 1 << 24
 
 
@@ -88,12 +85,8 @@ class Index:
         isa: str | None = None,
     ) -> None:
         self._dim = arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
-        if metric not in METRICS:
-            raise ValueError(f"metric must be one of {METRICS}; got {metric!r}")
-        if store not in STORES:
-            raise ValueError(f"store must be one of {STORES}; got {store!r}")
-        self._metric: Metric = metric
-        self._store: Store = store
+        self._metric: Metric = arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
+        self._store: Store = arguments.choice(store, "store", (None, "float32", "float16"))
         self._isa = arguments.resolve_isa(isa)
         self._binarizer = Binarizer(self._dim, threshold, self._isa)
         self._lock = threading.Lock()
