@@ -467,8 +467,7 @@ class Index:
         return cls._of(storage.read(path, mmap=mmap), isa)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Pickles and copies hold arrays, also of a mapped index; the level is chosen where they
-        # are opened.
+        # Arrays, also of a mapped index; the level is chosen where they are opened.
         return type(self)._of, (self._contents(), None)
 
     def _contents(self) -> storage.Contents:
