@@ -8,8 +8,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -49,6 +52,27 @@ Matrix<T> matrix_of(const py::array& array) {
           .stride = array.strides(0)};
 }
 
+// Runs body() with the GIL released. pybind11's gil_scoped_release takes the GIL again in a
+// destructor; while the interpreter shuts down, Python up to 3.13 ends a daemon thread there by
+// unwinding its stack, and from a destructor that would abort the process. The thread is stopped
+// here instead, as newer versions of Python stop it.
+template <class Body>
+void without_gil(Body&& body) {
+  std::exception_ptr error;
+  PyThreadState* state = PyEval_SaveThread();
+  try {
+    body();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  try {
+    PyEval_RestoreThread(state);
+  } catch (...) {
+    for (;;) pause();
+  }
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
 template <class T>
 using Vector = py::array_t<T, py::array::c_style>;
 
@@ -76,8 +100,9 @@ bool pack_as(const Kernels& kernels, const py::array& values, const Vector<Thres
   require(thresholds.ndim() == 1 && static_cast<std::size_t>(thresholds.size()) == matrix.n_columns,
           "there must be one threshold for each column");
   const Threshold* data = thresholds.data();
-  const py::gil_scoped_release release;
-  return pack(kernels, matrix, data, threads, codes);
+  bool finite = false;
+  without_gil([&] { finite = pack(kernels, matrix, data, threads, codes); });
+  return finite;
 }
 
 py::tuple pack_array(const py::array& values, const py::array& thresholds, const std::string& isa,
@@ -92,8 +117,7 @@ py::tuple pack_array(const py::array& values, const py::array& thresholds, const
   bool finite = true;
   if (kind == 'b') {
     const auto matrix = matrix_of<std::uint8_t>(values);
-    const py::gil_scoped_release release;
-    pack(kernels, matrix, threads, out);
+    without_gil([&] { pack(kernels, matrix, threads, out); });
   } else if (kind == 'f' && values.itemsize() == 2) {
     finite = pack_as<Half>(kernels, values, Vector<float>(thresholds), threads, out);
   } else if (kind == 'f' && values.itemsize() == 4) {
@@ -120,10 +144,9 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   auto rows = empty<std::int64_t>(wanted.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  {
-    const py::gil_scoped_release release;
+  without_gil([&] {
     search(kernels, documents, wanted, order, k, threads_of(threads), distances_out, rows_out);
-  }
+  });
   return py::make_tuple(distances, rows);
 }
 
@@ -137,10 +160,7 @@ py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
   require(left.n_columns <= 8192, "codes have at most 65536 bits");
   auto distances = empty<std::int32_t>(left.n_rows, right.n_rows);
   std::int32_t* out = distances.mutable_data();
-  {
-    const py::gil_scoped_release release;
-    all_pairs(kernels, left, right, threads_of(threads), out);
-  }
+  without_gil([&] { all_pairs(kernels, left, right, threads_of(threads), out); });
   return distances;
 }
 
@@ -173,14 +193,14 @@ py::tuple rescore_candidates(const py::array& originals, const py::array_t<float
   const auto run = [&](auto matrix) {
     require(matrix.n_columns == wanted.n_columns, "originals and queries must be equally long");
     const std::int64_t* order = ids_of(ids, matrix.n_rows);
-    const py::gil_scoped_release release;
-    const auto n_rows = static_cast<std::int64_t>(matrix.n_rows);
-    for (std::size_t i = 0; i < rows_in.n_rows * rows_in.n_columns; ++i) {
-      // Thrown with the GIL released: a C++ exception, translated after it is taken again.
-      if (rows_in.data[i] >= n_rows) throw std::out_of_range("a candidate is not a row");
-    }
-    rescore(kernels, metric, matrix, wanted, rows_in, order, k, threads_of(threads), scores_out,
-            rows_out);
+    without_gil([&] {
+      const auto n_rows = static_cast<std::int64_t>(matrix.n_rows);
+      for (std::size_t i = 0; i < rows_in.n_rows * rows_in.n_columns; ++i) {
+        if (rows_in.data[i] >= n_rows) throw std::out_of_range("a candidate is not a row");
+      }
+      rescore(kernels, metric, matrix, wanted, rows_in, order, k, threads_of(threads), scores_out,
+              rows_out);
+    });
   };
   if (originals.dtype().kind() == 'f' && originals.itemsize() == 2) {
     run(matrix_of<Half>(originals));

@@ -3,6 +3,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,3 +74,29 @@ def test_more_threads_than_the_machine_has(codes):
     expected = bitsift.search(codes, codes[:2], 4, threads=1)
     found = bitsift.search(codes, codes[:2], 4, threads=64)
     np.testing.assert_array_equal(found.ids, expected.ids)
+
+
+@pytest.mark.parametrize("work", ["flat.search(codes, codes[:200], 10)", "index.search(vectors)"])
+def test_daemon_threads_may_be_searching_at_exit(work):
+    program = f"""
+import threading, time
+import numpy as np
+import bitsift as flat
+
+codes = np.random.default_rng(0).integers(0, 256, (50_000, 96), dtype=np.uint8)
+vectors = np.ones((300, 768), np.float32)
+index = flat.Index(768)
+index.add(vectors)
+
+def run():
+    while True:
+        {work}
+
+for _ in range(4):
+    threading.Thread(target=run, daemon=True).start()
+time.sleep(0.2)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
