@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import bitsift
-from bitsift.ids import IdTable
+from bitsift.ids import IdTable, as_ids
 
 
 def zeros(n):
@@ -121,9 +121,9 @@ class IdTableMachine(RuleBasedStateMachine):
     def add_chosen(self, ids):
         if len(set(ids)) < len(ids) or self.model.keys() & set(ids):
             with pytest.raises(ValueError, match="ids must be"):
-                self.table.check(ids, len(ids))
+                self.table.check(as_ids(ids), len(ids))
         else:
-            self._append(self.table.check(ids, len(ids)))
+            self._append(self.table.check(as_ids(ids), len(ids)))
 
     @rule(ids=st.lists(st.integers(-3, 70), max_size=6))
     def look_up(self, ids):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The index: what goes in, what is found, what it says of itself."""
 
+import itertools
+import sys
 import threading
 
 import numpy as np
@@ -269,3 +271,77 @@ def test_searches_while_another_thread_adds(rng):
         thread.join()
     assert not errors
     assert len(index) == 4_000
+
+
+@pytest.mark.parametrize("ids", [None, [30, 20], [40, 50]])
+def test_an_interrupt_at_any_call_leaves_the_index_as_it_was_or_grown(rng, ids):
+    vectors = vectors_of(rng, 2, 16)
+    completed = 0
+    for n_calls in itertools.count(1):
+        index = bitsift.Index(16)
+        index.add(vectors, ids=[9, 7])
+        countdown = iter(range(n_calls))
+
+        def interrupt(frame, event, argument, countdown=countdown):
+            ours = event == "call" and "bitsift" in frame.f_code.co_filename
+            if ours and next(countdown, None) is None:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+
+        sys.settrace(interrupt)
+        try:
+            index.add(vectors, ids=ids)
+            completed += 1
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        assert len(index) == len(index.ids) == len(index.codes)
+        assert len(index) in ({4} if completed else {2, 4})
+        grown = len(index)
+        assert index.add(vectors).tolist() == [
+            max(index.ids[:grown]) + 1,
+            max(index.ids[:grown]) + 2,
+        ]
+        found = index.get(index.ids)
+        np.testing.assert_array_equal(found, np.tile(vectors, (len(found) // 2, 1)))
+        np.testing.assert_array_equal(index.search(vectors, k=1).ids[0], index.ids[:grown:2].min())
+        if completed:
+            break
+
+
+def test_arguments_that_use_the_index_while_they_are_converted(rng):
+    vectors = vectors_of(rng, 3, 16)
+    index = bitsift.Index(16)
+
+    class Meddling:
+        def __init__(self, array):
+            self.array = array
+
+        def __array__(self, dtype=None, copy=None):
+            index.add(vectors)
+            return self.array
+
+    assert index.add(vectors, ids=Meddling(np.arange(100, 103))).tolist() == [100, 101, 102]
+    assert index.add(Meddling(vectors)).tolist() == [106, 107, 108]
+    assert index.ids.tolist() == [0, 1, 2, 100, 101, 102, 103, 104, 105, 106, 107, 108]
+
+
+def test_ids_are_copied(rng):
+    ids = np.array([5, 3, 8])
+    index = bitsift.Index(16)
+    returned = index.add(vectors_of(rng, 3, 16), ids=ids)
+    ids[:] = 0
+    returned[:] = 1
+    assert index.ids.tolist() == [5, 3, 8]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_nothing_added_to_a_mapped_index(tmp_path, rng, packed):
+    index = bitsift.Index(16, store=None)
+    index.add(vectors_of(rng, 3, 16))
+    index.save(tmp_path / "index")
+    loaded = bitsift.Index.load(tmp_path / "index", mmap=True)
+    nothing = np.zeros((0, 2), np.uint8) if packed else np.zeros((0, 16))
+    assert loaded.add(nothing).shape == (0,)
+    assert len(loaded) == 3

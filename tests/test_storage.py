@@ -57,7 +57,7 @@ def test_round_trip_of_dims_and_metrics(tmp_path: Path, dim: int, metric: str) -
     assert_same(storage.read(tmp_path, mmap=True), contents)
 
 
-@pytest.mark.parametrize("threshold", [0.0, -0.0, 0.1, -1e300, 5e-324, float(np.float32(0.1)), 3])
+@pytest.mark.parametrize("threshold", [0.0, -0.0, 0.1, -3e38, 5e-324, float(np.float32(0.1)), 3])
 def test_number_threshold_is_exact(tmp_path: Path, threshold: float) -> None:
     storage.write(tmp_path, replace(sample(), threshold=threshold))
     found = storage.read(tmp_path).threshold
@@ -77,7 +77,7 @@ def test_numpy_alone_opens_every_part(tmp_path: Path) -> None:
 
 
 def test_mapped_arrays_are_read_only_maps(tmp_path: Path) -> None:
-    storage.write(tmp_path, sample())
+    storage.write(tmp_path, sample(1, 8))
     contents = storage.read(tmp_path, mmap=True)
     for array in (contents.codes, contents.ids, contents.originals):
         assert isinstance(array, np.memmap)
@@ -180,7 +180,7 @@ def test_save_over_the_folder_that_is_mapped(tmp_path: Path) -> None:
 
 
 def test_save_replaces_another_kind_of_index(tmp_path: Path) -> None:
-    storage.write(tmp_path, sample())
+    storage.write(tmp_path, sample(1, 8))
     (tmp_path / "notes.txt").write_text("mine")
     smaller = sample(2, 5, store=None, ids="automatic", threshold="number")
     storage.write(tmp_path, smaller)
@@ -227,7 +227,7 @@ def test_verify_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_errors_of_the_progress_function_are_its_own(tmp_path: Path) -> None:
-    storage.write(tmp_path, sample())
+    storage.write(tmp_path, sample(1, 8))
 
     def progress(done: int, total: int) -> None:
         raise BrokenPipeError
@@ -280,7 +280,7 @@ def test_paths_that_are_none(use: Any) -> None:
 
 
 def test_unreadable_files_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage.write(tmp_path, sample())
+    storage.write(tmp_path, sample(1, 8))
     real_open = os.open
     for refused in (tmp_path, *(file_of(tmp_path, part) for part in ("manifest", "ids"))):
 
@@ -298,7 +298,7 @@ def test_unreadable_files_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage.write(tmp_path, sample())
+    storage.write(tmp_path, sample(1, 8))
 
     def refuse(*args: Any) -> Any:
         raise MemoryError
@@ -426,3 +426,21 @@ def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], mes
     assert not isinstance(caught.value, OSError)
     assert names_of(tmp_path) == before
     assert_same(storage.read(tmp_path), contents)
+
+
+def test_a_newer_index_is_not_replaced(tmp_path: Path) -> None:
+    manifest = b'{"format": "bitsift-index", "version": 2}'
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    with pytest.raises(IndexWriteError, match=r"format version 2.*remove the folder first"):
+        storage.write(tmp_path, sample(1, 8))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert (tmp_path / "manifest.json").read_bytes() == manifest
+
+
+def test_the_way_to_a_folder_through_a_link(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "outer" / "inner")
+    monkeypatch.chdir(tmp_path)
+    storage.write("link/../fresh/below", sample(1, 8))
+    assert (tmp_path / "outer" / "fresh" / "below" / "manifest.json").exists()
+    assert not (tmp_path / "fresh").exists()

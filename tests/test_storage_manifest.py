@@ -174,7 +174,7 @@ WRONG_FIELDS: list[tuple[str, Any]] = [
     *(("count", value) for value in (-1, 6, 8, 7.0, True, None, "7", 2**63, 10**18)),
     *(("metric", value) for value in ("", "Cosine", "hamming", None, 1, ["cosine"], {})),
     *(("store", value) for value in ("", "int8", "float16", 1, False, ["float32"], {}, None)),
-    *(("threshold", value) for value in (0, 0.5, True, "0.5", [], {})),
+    *(("threshold", value) for value in (0, 0.5, True, "0.5", [], {}, 1e39, -3.5e38)),
     *(("ids", value) for value in ("automatic", "", None, True, 1, ["arbitrary"], {})),
     *(("files", value) for value in (None, [], {}, "codes", 0, {"codes": None})),
 ]

@@ -100,3 +100,36 @@ time.sleep(0.2)
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_children_forked_while_a_thread_adds(rng):
+    vectors = rng.standard_normal((3_000, 64), dtype=np.float32)
+    index = bitsift.Index(64)
+    index.add(vectors[:1])
+    done = threading.Event()
+
+    def add():
+        while not done.is_set():
+            index.add(vectors)
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    try:
+        for _ in range(5):
+            child = multiprocessing.get_context("fork").Process(target=_use_in_child, args=(index,))
+            child.start()
+            child.join(60)
+            assert child.exitcode == 0
+    finally:
+        done.set()
+        thread.join()
+
+
+def _use_in_child(index):
+    n = len(index)
+    assert 0 in index
+    assert index.get(0).shape == (64,)
+    assert index.add(np.ones((1, 64))).tolist() == [n]
+    assert len(index) == len(index.ids) == len(index.codes) == n + 1

@@ -6,7 +6,7 @@ lookup of its path can lead elsewhere.
 """
 
 # pathlib knows no descriptors of folders, and makes "." of "".
-# ruff: noqa: PTH100, PTH102, PTH106, PTH116, PTH118, PTH120, PTH208
+# ruff: noqa: PTH102, PTH106, PTH116, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -170,10 +170,10 @@ def make(path: str) -> list[str]:
         What was created, outermost first.
     """
     missing = []
-    probe = os.path.abspath(path)
+    probe = path  # not made absolute: ".." after a link leads elsewhere than its text says
     while not os.path.lexists(probe):
         missing.append(probe)
-        probe = os.path.dirname(probe)
+        probe = os.path.dirname(probe) or os.curdir
     made: list[str] = []
     try:
         for folder in reversed(missing):
@@ -182,7 +182,7 @@ def make(path: str) -> list[str]:
             except FileExistsError:  # another writer was faster
                 continue
             made.append(folder)
-            with Folder(os.path.dirname(folder)) as parent:
+            with Folder(os.path.dirname(folder) or os.curdir) as parent:
                 parent.sync()
     except BaseException:
         unmake(made)

@@ -51,6 +51,10 @@ class GrowingArray:
             self.reserve(max(wanted, self._size + self._size // 2))
         return self._memory[self._size : wanted]
 
+    def truncate(self, size: int) -> None:
+        """Count `size` rows and no more."""
+        self._size = size
+
     def commit(self, size: int) -> None:
         """Count the next `size` rows as appended."""
         self._size += size

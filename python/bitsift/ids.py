@@ -65,16 +65,15 @@ class IdTable:
                 self._largest_known = int(rows[-1] if self._ascending else rows.max())
         return self._largest_known
 
-    def check(self, ids: ArrayLike | None, n_new: int) -> NDArray[np.int64]:
+    def check(self, new: NDArray[np.int64] | None, n_new: int) -> NDArray[np.int64]:
         """Return the ids of `n_new` new rows, or raise and change nothing."""
-        if ids is None:
+        if new is None:
             if self._largest > MAX_ID - n_new:
                 raise ValueError(
                     f"automatic ids go on after the largest id, {self._largest}; "
                     f"there are no {n_new} more below 2**63: pass ids"
                 )
             return np.arange(self._largest + 1, self._largest + 1 + n_new, dtype=np.int64)
-        new = as_ids(ids)
         if new.shape != (n_new,):
             raise ValueError(
                 f"ids must have shape ({n_new},), one for each vector; got shape {new.shape}"
@@ -144,7 +143,7 @@ class IdTable:
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    """Return ids as int64, or raise; NumPy makes other types of integers that int64 cannot hold."""
+    """Return a copy of ids as int64, or raise. Integers beyond it come in other types."""
     array = np.asarray(ids)
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
@@ -152,7 +151,7 @@ def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
         raise TypeError(f"ids must be integers below 2**63; got {array.dtype}")
     if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_ID:
         raise ValueError(f"ids must be below 2**63; got {array.max()}")
-    return array.astype(np.int64, copy=False)
+    return array.astype(np.int64)
 
 
 def is_ascending(ids: NDArray[np.int64]) -> bool:

@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import threading
+import weakref
 from typing import Any, Literal, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -32,6 +33,18 @@ class _Rows(NamedTuple):
     originals: NDArray[Any] | None
     ids: NDArray[np.int64] | None  # None: the number of the row
     tie_ids: NDArray[np.int64] | None  # None: the order of ids is the order of rows
+
+
+_living: weakref.WeakSet[Index] = weakref.WeakSet()
+
+
+def _forget_other_threads() -> None:
+    for index in list(_living):
+        index._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 class Index:
@@ -90,6 +103,7 @@ class Index:
         self._isa = arguments.resolve_isa(isa)
         self._binarizer = Binarizer(self._dim, threshold, self._isa)
         self._lock = threading.Lock()
+        _living.add(self)
         self._hold(
             codes=np.empty((0, self._binarizer.n_bytes), np.uint8),
             originals=None if store is None else np.empty((0, self._dim), store),
@@ -110,6 +124,18 @@ class Index:
             ids=stored,
             tie_ids=None if self._ids.ascending else stored,
         )
+
+    def _after_fork(self) -> None:
+        # The thread that held the lock, perhaps in the middle of an add, is not in the child.
+        self._lock = threading.Lock()
+        self._return_to_published()
+
+    def _return_to_published(self) -> None:
+        rows = self._rows
+        self._codes.truncate(len(rows.codes))
+        if self._originals is not None:
+            self._originals.truncate(len(rows.codes))
+        self._ids = IdTable(len(rows.codes), rows.ids, ascending=rows.tie_ids is None)
 
     # ---- What it holds -----------------------------------------------------------------------
 
@@ -258,20 +284,28 @@ class Index:
                     "vectors, or make the index with store=None"
                 )
         array = arguments.as_rows(array)
+        # Copied before the lock is taken: it may run code of the caller's, here and not below.
+        chosen = None if ids is None else as_ids(ids)
         with self._lock:
-            new_ids = self._ids.check(ids, len(array))
+            new_ids = self._ids.check(chosen, len(array))
+            if len(array) == 0:
+                return new_ids
             codes = self._codes.room(len(array))
             originals = None if self._originals is None else self._originals.room(len(array))
             if packed:
                 codes[:] = array
             else:
                 self._fill(array, codes, originals)
-            self._ids.append(new_ids)
-            self._codes.commit(len(array))
-            if self._originals is not None:
-                self._originals.commit(len(array))
-            self._publish()
-        return np.array(new_ids)
+            try:
+                self._ids.append(new_ids)
+                self._codes.commit(len(array))
+                if self._originals is not None:
+                    self._originals.commit(len(array))
+                self._publish()
+            except BaseException:  # KeyboardInterrupt may come between any two of these
+                self._return_to_published()
+                raise
+        return new_ids
 
     def reserve(self, n: SupportsIndex) -> None:
         """Make room for `n` vectors in all, so that adding up to there moves none.

@@ -21,6 +21,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
 MAX_DIM = 65536
+LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 METRICS = ("cosine", "dot", "l2")
 STORES = {"float32": "<f4", "float16": "<f2"}
 ID_KINDS = ("automatic", "ascending", "arbitrary")
@@ -243,6 +244,8 @@ class _Decoder:
             if type(threshold) not in (int, float):
                 self._refuse("threshold", threshold, "a number or null")
             threshold = float(threshold)
+            if abs(threshold) > LARGEST_FLOAT32:
+                self._refuse("threshold", threshold, "a number within float32's range")
 
         bare = Manifest(dim, metric, store, count, threshold, ids, {})
         expected = bare.layout()

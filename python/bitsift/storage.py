@@ -27,6 +27,7 @@ from .errors import (
     IndexNotFoundError,
     IndexWriteError,
     NotAnIndexError,
+    UnsupportedVersionError,
 )
 from .folder import Folder, why
 from .manifest import FORMAT_VERSION, MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
@@ -407,6 +408,12 @@ def _replaceable(folder: Folder) -> bytes | None:
             f"its {MANIFEST_NAME} is not that of a bitsift index; remove the folder first if it "
             "is not needed",
         )
+    try:
+        manifests.decode(old, folder.path_of(MANIFEST_NAME))
+    except UnsupportedVersionError as exc:
+        raise IndexWriteError(exc.path, f"{exc.reason}; remove the folder first") from exc
+    except CorruptIndexError:
+        pass  # a damaged index may be replaced
     return old
 
 

@@ -7,7 +7,9 @@ Nothing outside this package imports it, so ``import bitsift`` needs numpy alone
 from __future__ import annotations
 
 import io
+import os
 import sys
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -17,6 +19,21 @@ _HINT = "bitsift: the command line needs typer and rich: pip install 'bitsift[cl
 
 def main() -> None:
     """Run the command line; without the extra, say how to install it and exit with 1."""
+    # Closed by the caller: what a command prints there is lost, but the command runs.
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    try:
+        _run()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except OSError as error:  # standard output itself cannot be written
+        print(f"bitsift: error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _run() -> None:
     try:
         from bitsift.cli.app import app  # noqa: PLC0415 (its imports are the optional ones)
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ def open_npy(path: Path) -> Rows:
         raise InputError(f"{path}: is a folder; wanted a .npy file")
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    if not path.is_file():
+        raise InputError(f"{path}: is not a regular file; wanted a .npy file")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # of a damaged header NumPy raises whatever its parsers raise
         # Of what it does not know, NumPy says that pickle may read it.
         why = "it is not a .npy file" if "allow_pickle" in str(error) else one_line(error)
         raise InputError(f"{path}: cannot be read as a .npy array: {why}") from error

@@ -15,6 +15,7 @@ from bitsift.cli.arrays import Rows, check_finite, chunk_rows, native_copy, open
 from bitsift.cli.failure import InputError, one_line
 from bitsift.cli.output import progress_bar, spinner
 from bitsift.errors import BitsiftError, NotAnIndexError
+from bitsift.manifest import OWN_FILE
 
 __all__ = ["BuildOptions", "build_index"]
 
@@ -64,7 +65,8 @@ def build_index(vectors: Path, out: Path, options: BuildOptions) -> bitsift.Inde
         for start in range(0, n, chunk_rows(rows)):
             stop = min(start + chunk_rows(rows), n)
             chunk = native_copy(rows[start:stop])
-            _add(index, vectors, start, chunk, None if ids is None else ids[start:stop])
+            new_ids = None if ids is None else ids[start:stop]
+            _add(index, (vectors, options.ids), start, chunk, new_ids)
             update(stop)
     with spinner("saving"):
         index.save(out)
@@ -74,8 +76,8 @@ def build_index(vectors: Path, out: Path, options: BuildOptions) -> bitsift.Inde
 def _check_target(out: Path, force: bool) -> None:
     if not out.exists():
         return
-    if out.is_dir() and not any(out.iterdir()):
-        return
+    if out.is_dir() and all(OWN_FILE.fullmatch(child.name) for child in out.iterdir()):
+        return  # empty, or what a first save left that crashed
     if not out.is_dir():
         raise InputError(f"{out}: is a file; wanted a folder, new or empty")
     if not force:
@@ -131,11 +133,18 @@ def _ids(path: Path, n: int) -> NDArray[np.int64]:
 
 
 def _add(
-    index: bitsift.Index, path: Path, start: int, chunk: Rows, ids: NDArray[np.int64] | None
+    index: bitsift.Index,
+    paths: tuple[Path, Path | None],
+    start: int,
+    chunk: Rows,
+    ids: NDArray[np.int64] | None,
 ) -> None:
+    path, ids_path = paths
     try:
         index.add(chunk, ids)
     except ValueError as error:
         check_finite(path, start, chunk)
+        if ids_path is not None and str(error).startswith("ids "):
+            path = ids_path
         stop = start + len(chunk)
         raise InputError(f"{path}: rows {start} to {stop - 1}: {one_line(error)}") from error

@@ -62,9 +62,8 @@ class Description:
 
 def describe_index(folder: Path) -> Description:
     """Open the index at `folder` by memory map and describe it; vectors are not read."""
-    index = bitsift.Index.load(folder, mmap=True)
+    index, data = _open(folder)
     threshold = np.asarray(index.threshold, dtype=np.float32).tolist()
-    data = (folder / MANIFEST_NAME).read_bytes()
     files = decode(data, str(folder / MANIFEST_NAME)).files
     return Description(
         path=folder,
@@ -78,6 +77,22 @@ def describe_index(folder: Path) -> Description:
         bits_bytes=index.codes.nbytes,
         float32_bytes=len(index) * index.dim * 4,
     )
+
+
+def _open(folder: Path) -> tuple[bitsift.Index, bytes]:
+    """Open the index, with the manifest that it was opened by, also while others save it."""
+    while True:
+        before = _manifest_bytes(folder)
+        index = bitsift.Index.load(folder, mmap=True)
+        if _manifest_bytes(folder) == before:
+            return index, before
+
+
+def _manifest_bytes(folder: Path) -> bytes:
+    try:
+        return (folder / MANIFEST_NAME).read_bytes()
+    except OSError:
+        return b""  # what is wrong, loading says
 
 
 def print_description(description: Description, console: Console) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import bitsift
 from bitsift.cli.arrays import Rows, check_finite, native_copy, open_rows
 from bitsift.cli.failure import InputError
 from bitsift.cli.output import print_line, progress_bar, show, table
+from bitsift.manifest import MANIFEST_NAME
 
 __all__ = ["Found", "SearchOptions", "print_found", "save_found", "search_index"]
 
@@ -48,7 +50,12 @@ class Found:
         for query, (scores, ids) in enumerate(zip(self.scores, self.ids, strict=True)):
             real = ids >= 0
             results.append(
-                {"query": query, "ids": ids[real].tolist(), "scores": scores[real].tolist()}
+                {
+                    "query": query,
+                    "ids": ids[real].tolist(),
+                    # JSON has no infinity, which products of huge values reach.
+                    "scores": [s if math.isfinite(s) else None for s in scores[real].tolist()],
+                }
             )
         return {
             "vectors": self.n,
@@ -99,7 +106,11 @@ def save_found(found: Found, path: Path) -> None:
         raise InputError(f"{path}: is a folder; wanted a file to write")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise InputError(f"{path}: is not a regular file; wanted a new file, or one to replace")
+    if (path.parent / MANIFEST_NAME).exists():
+        raise InputError(f"{path}: is inside an index; wanted a file elsewhere")
+    partial = path.with_name(f".bitsift-{os.getpid()}.tmp")
     try:
         with partial.open("xb") as file:
             np.savez(file, scores=found.scores, ids=found.ids)
