@@ -94,7 +94,7 @@ BUILD_FAILURES: dict[str, tuple[Callable[[Path], list[object]], str, list[str]]]
         "InputError",
         ["is a folder; wanted a .npy file"],
     ),
-    "no npy": (_bytes(b"hello, world\n" * 9), "InputError", ["it is not a .npy file"]),
+    "no npy": (_bytes(b"hello, world\n" * 9), "InputError", ["it has not their first bytes"]),
     "empty file": (_bytes(b""), "InputError", ["cannot be read as a .npy array"]),
     "truncated": (_truncated, "InputError", ["cannot be read as a .npy array"]),
     "npz": (_archive, "InputError", ["is an .npz archive"]),

@@ -28,17 +28,21 @@ def open_npy(path: Path) -> Rows:
     if not path.is_file():
         raise InputError(f"{path}: is not a regular file; wanted a .npy file")
     try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic[:2] == b"PK":
+            raise InputError(f"{path}: is an .npz archive; wanted a .npy file")
+        if magic != b"\x93NUMPY":
+            raise InputError(
+                f"{path}: cannot be read as a .npy array: it has not their first bytes"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except InputError:
+        raise
     except Exception as error:  # of a damaged header NumPy raises whatever its parsers raise
-        # Of what it does not know, NumPy says that pickle may read it.
-        why = "it is not a .npy file" if "allow_pickle" in str(error) else one_line(error)
-        raise InputError(f"{path}: cannot be read as a .npy array: {why}") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError(f"{path}: is an .npz archive; wanted a .npy file")
-    return array
+        raise InputError(f"{path}: cannot be read as a .npy array: {one_line(error)}") from error
 
 
 def open_rows(path: Path, *, one: bool = False) -> Rows:
