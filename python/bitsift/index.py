@@ -496,7 +496,8 @@ class Index:
 
         Notes
         -----
-        Safe on folders from strangers: no pickle, no path outside the folder.
+        Safe on folders from strangers: no pickle, no path outside the folder. While an index is
+        mapped, its files must not be written or truncated in place (:meth:`save` never does).
         """
         return cls._of(storage.read(path, mmap=mmap), isa)
 
