@@ -145,7 +145,8 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
   without_gil([&] {
-    search(kernels, documents, wanted, order, k, threads_of(threads), distances_out, rows_out);
+    search(kernels, documents, {.codes = wanted},
+           {.k = k, .ids = order, .n_threads = threads_of(threads)}, distances_out, rows_out);
   });
   return py::make_tuple(distances, rows);
 }

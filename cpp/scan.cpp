@@ -3,21 +3,21 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
 
-#include "query_batch.hpp"
 #include "thread_pool.hpp"
+#include "tile.hpp"
 #include "topk.hpp"
 
 namespace bitsift {
 namespace {
 
-// From this many queries on, transposing a tile costs less than the sums across lanes it saves.
-constexpr std::size_t kMinTileQueries = 4;
-// Queries scanned together: their words and the tile stay in L1 and L2.
+// Queries scanned together: what they keep, and a tile, stay in L1 and L2.
 constexpr std::size_t kMaxBatch = 256;
 // Rows that a thread takes at a time.
 constexpr std::size_t kBytesPerPiece = 1 << 18;
@@ -26,101 +26,177 @@ constexpr std::size_t kBytesPerThread = 1 << 20;
 // Candidates of a batch kept by a thread, at most, whatever k is.
 constexpr std::size_t kMaxCandidates = 1 << 22;
 constexpr std::size_t kRowsPerCall = 256;
+// A piece of fewer pairs says little of how fast a method is.
+constexpr std::size_t kLeastTimedPairs = 2048;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+// A distance for each query of a batch that k rows are known to reach: what is farther need not be
+// reported, by no thread. Equally far it must be, as its id may be smaller.
+class SharedLimits {
+ public:
+  explicit SharedLimits(std::size_t n_queries) : limits_(n_queries) {
+    for (auto& limit : limits_) limit.store(kNoLimit, std::memory_order_relaxed);
+  }
+
+  std::int64_t get(std::size_t query) const {
+    return limits_[query].load(std::memory_order_relaxed);
+  }
+  void lower(std::size_t query, std::int64_t limit) {
+    std::int64_t old = get(query);
+    while (limit < old &&
+           !limits_[query].compare_exchange_weak(old, limit, std::memory_order_relaxed)) {
+    }
+  }
+
+ private:
+  std::vector<std::atomic<std::int64_t>> limits_;
+};
 
 // What one thread has found for a batch of queries in the rows that it has scanned.
 class BatchScan {
  public:
   BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
-            const std::int64_t* ids, std::size_t k)
-      : kernels_(kernels), codes_(codes), batch_(batch), limits_(batch.padded_size(), kNothing) {
+            SharedLimits& shared, const SearchOptions& options)
+      : kernels_(kernels),
+        codes_(codes),
+        batch_(batch),
+        shared_(shared),
+        method_(options.method),
+        candidates_(kernels, batch.size(), codes.n_columns, batch.weighted()),
+        costs_(MethodCosts::of(kernels, batch.size(), codes.n_columns, batch.weighted())),
+        limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kNothing) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      limits_[i] = best_.emplace_back(k, codes.n_rows, ByDistanceThenId{ids}).limit();
-    }
-    if (batch.size() >= kMinTileQueries) {
-      tile_.emplace(kernels, codes.n_columns);
-      hits_.resize(batch.padded_size() * kernels.tile_rows);
-    } else {
-      hits_.resize(kRowsPerCall);
+      best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids});
     }
   }
 
   void scan(std::size_t begin, std::size_t end) {
-    if (tile_) {
-      scan_tiles(begin, end);
-    } else {
-      scan_rows(begin, end);
+    for (std::size_t i = 0; i < batch_.size(); ++i) {
+      limits_[i] = std::min(best_[i].limit(), shared_.get(i));
     }
+    if (method_) return scan_by(*method_, begin, end);
+    const std::size_t n_pairs = (end - begin) * batch_.size();
+    // The first piece admits more than all others: what it costs is no measure.
+    if (!warm_ || n_pairs < kLeastTimedPairs) {
+      warm_ = true;
+      return scan_by(costs_.best(candidates_), begin, end);
+    }
+    const Method method = costs_.next(candidates_);
+    const auto start = std::chrono::steady_clock::now();
+    scan_by(method, begin, end);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    costs_.learn(method, seconds.count() / static_cast<double>(n_pairs));
   }
 
   TopK& best(std::size_t query) { return best_[query]; }
 
  private:
-  void scan_tiles(std::size_t begin, std::size_t end) {
-    for_each_tile(kernels_, begin, end, [&](std::size_t first, std::size_t n_rows) {
-      tile_->fill(codes_, first, n_rows);
-      const std::size_t n_hits =
-          kernels_.scan_tile(tile_->words(), n_rows, batch_.n_words(), batch_.words(),
-                             batch_.padded_size(), limits_.data(), hits_.data());
-      for (std::size_t i = 0; i < n_hits; ++i) offer(hits_[i].query, hits_[i], first);
+  void scan_by(Method method, std::size_t begin, std::size_t end) {
+    switch (method) {
+      case Method::kRows:
+        return scan_rows(begin, end);
+      case Method::kBatch:
+        return scan_tiles(kernels_.batch, batch_tile_, begin, end);
+      case Method::kProduct:
+        return scan_tiles(kernels_.product, product_tile_, begin, end);
+    }
+  }
+
+  void scan_tiles(const BatchKernel& kernel, std::optional<Tile>& tile, std::size_t begin,
+                  std::size_t end) {
+    if (!tile) tile.emplace(kernel, codes_.n_columns);
+    const std::size_t n_groups = batch_.n_groups(kernel);
+    Hit* hits = room_for(n_groups * kernel.group_queries * kernel.tile_rows);
+    const void* groups = batch_.groups(kernel);
+    for_each_tile(kernel, begin, end, [&](std::size_t first, std::size_t n_rows) {
+      tile->fill(codes_, first, n_rows);
+      const std::size_t n_hits = kernel.scan(tile->get(), n_rows, codes_.n_columns, groups,
+                                             n_groups, limits_.data(), nullptr, hits);
+      for (std::size_t i = 0; i < n_hits; ++i) offer(hits[i].query, hits[i], first);
     });
   }
 
   // Blocks small enough that the second query finds the rows in a cache.
   void scan_rows(std::size_t begin, std::size_t end) {
+    Hit* hits = room_for(kRowsPerCall);
     for (std::size_t first = begin; first < end; first += kRowsPerCall) {
       const std::size_t n_rows = std::min(kRowsPerCall, end - first);
       for (std::size_t query = 0; query < batch_.size(); ++query) {
-        const std::size_t n_hits =
-            kernels_.scan_rows(batch_.row(query), codes_.row(first), codes_.stride, n_rows,
-                               codes_.n_columns, limits_[query], hits_.data());
-        for (std::size_t i = 0; i < n_hits; ++i) offer(query, hits_[i], first);
+        const std::size_t n_hits = scan_rows_for(query, first, n_rows, hits);
+        for (std::size_t i = 0; i < n_hits; ++i) offer(query, hits[i], first);
       }
     }
   }
 
+  std::size_t scan_rows_for(std::size_t query, std::size_t first, std::size_t n_rows, Hit* hits) {
+    if (batch_.weighted()) {
+      return kernels_.scan_rows_weighted(
+          batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
+          codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
+    }
+    return kernels_.scan_rows(batch_.row(query), codes_.row(first), codes_.stride, n_rows,
+                              codes_.n_columns, limits_[query], hits);
+  }
+
   void offer(std::size_t query, const Hit& hit, std::size_t first) {
-    best_[query].offer(hit.distance, static_cast<std::int64_t>(first + hit.row));
-    limits_[query] = best_[query].limit();
+    TopK& best = best_[query];
+    if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
+      limits_[query] = std::min(limits_[query], best.limit());
+      shared_.lower(query, best.kth_distance());
+    }
+  }
+
+  Hit* room_for(std::size_t n) {
+    if (n > n_hits_) {
+      hits_ = std::make_unique_for_overwrite<Hit[]>(n);
+      n_hits_ = n;
+    }
+    return hits_.get();
   }
 
   const Kernels& kernels_;
   Matrix<std::uint8_t> codes_;
   const QueryBatch& batch_;
+  SharedLimits& shared_;
+  std::optional<Method> method_;
+  Candidates candidates_;
+  MethodCosts& costs_;
+  bool warm_ = false;
   std::vector<TopK> best_;
-  std::vector<std::int64_t> limits_;
-  std::vector<Hit> hits_;
-  std::optional<Tile> tile_;
+  std::vector<std::int64_t> limits_;  // one for each query, padding included
+  std::unique_ptr<Hit[]> hits_;
+  std::size_t n_hits_ = 0;
+  std::optional<Tile> batch_tile_;
+  std::optional<Tile> product_tile_;
 };
 
 class Search {
  public:
-  Search(const Kernels& kernels, Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
-         const std::int64_t* ids, std::size_t k, std::int32_t* distances, std::int64_t* rows)
+  Search(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+         const SearchOptions& options, std::int32_t* distances, std::int64_t* rows)
       : kernels_(kernels),
         codes_(codes),
         queries_(queries),
-        ids_(ids),
-        k_(k),
+        options_(options),
         distances_(distances),
         rows_(rows) {}
 
-  void run(std::size_t n_threads) const {
-    const std::size_t per_query = 2 * std::min(k_, codes_.n_rows) + 1;
+  void run() const {
+    const std::size_t n_queries = queries_.codes.n_rows;
+    const std::size_t n_threads = options_.n_threads;
+    const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
     const std::size_t batch = std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatch);
-    const std::size_t rows_per_piece = this->rows_per_piece();
-    const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece);
-    if (n_pieces < n_threads && queries_.n_rows > 1) {
+    const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
+    if (n_pieces < n_threads && n_queries > 1) {
       // Few documents: each thread scans them all, for queries of its own.
-      const std::size_t share = ceil_divide(queries_.n_rows, n_threads);
-      for_each_piece(queries_.n_rows, std::min(batch, share),
-                     threads_worth(queries_.n_rows, n_threads),
+      const std::size_t share = ceil_divide(n_queries, n_threads);
+      for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
                      [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
     } else {
-      for (std::size_t begin = 0; begin < queries_.n_rows; begin += batch) {
-        const std::size_t end = std::min(begin + batch, queries_.n_rows);
+      for (std::size_t begin = 0; begin < n_queries; begin += batch) {
+        const std::size_t end = std::min(begin + batch, n_queries);
         scan_batch(begin, end, threads_worth(end - begin, n_threads));
       }
     }
@@ -142,6 +218,7 @@ class Search {
 
   void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
     const QueryBatch batch(queries_, begin, end);
+    SharedLimits shared(batch.size());
     const std::size_t piece = rows_per_piece();
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, piece);
     std::atomic<std::size_t> next{0};
@@ -151,7 +228,7 @@ class Search {
     run_on_threads(std::min(n_threads, std::max<std::size_t>(n_pieces, 1)), [&] {
       std::optional<BatchScan> scan;
       for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_pieces;) {
-        if (!scan) scan.emplace(kernels_, codes_, batch, ids_, k_);
+        if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);
         scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
       }
       if (scan) {
@@ -167,8 +244,9 @@ class Search {
   // Merges what the threads found and writes it out. The order is total, so neither the number of
   // threads nor the pieces they took show.
   void write(std::size_t query, std::size_t i, std::vector<BatchScan>& scans) const {
-    std::int32_t* distances = distances_ + query * k_;
-    std::int64_t* rows = rows_ + query * k_;
+    const std::size_t k = options_.k;
+    std::int32_t* distances = distances_ + query * k;
+    std::int64_t* rows = rows_ + query * k;
     std::size_t n = 0;
     if (!scans.empty()) {
       TopK& best = scans.front().best(i);
@@ -178,44 +256,24 @@ class Search {
         rows[n++] = candidate.row();
       }
     }
-    std::fill(distances + n, distances + k_, std::numeric_limits<std::int32_t>::max());
-    std::fill(rows + n, rows + k_, -1);
+    std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
+    std::fill(rows + n, rows + k, -1);
   }
 
   const Kernels& kernels_;
   Matrix<std::uint8_t> codes_;
-  Matrix<std::uint8_t> queries_;
-  const std::int64_t* ids_;
-  std::size_t k_;
+  const Queries& queries_;
+  const SearchOptions& options_;
   std::int32_t* distances_;
   std::int64_t* rows_;
 };
 
 }  // namespace
 
-void search(const Kernels& kernels, Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
-            const std::int64_t* ids, std::size_t k, std::size_t n_threads, std::int32_t* distances,
-            std::int64_t* rows) {
-  if (k == 0) return;
-  Search(kernels, codes, queries, ids, k, distances, rows).run(n_threads);
-}
-
-void all_pairs(const Kernels& kernels, Matrix<std::uint8_t> a, Matrix<std::uint8_t> b,
-               std::size_t n_threads, std::int32_t* out) {
-  constexpr std::size_t kPairsPerPiece = 1 << 18;
-  for (std::size_t begin = 0; begin < a.n_rows; begin += kMaxBatch) {
-    const QueryBatch batch(a, begin, std::min(begin + kMaxBatch, a.n_rows));
-    const std::size_t rows_per_piece =
-        ceil_divide(kPairsPerPiece / batch.size(), kMaxTileRows) * kMaxTileRows;
-    for_each_piece(b.n_rows, rows_per_piece, n_threads, [&](std::size_t first, std::size_t last) {
-      Tile tile(kernels, b.n_columns);
-      for_each_tile(kernels, first, last, [&](std::size_t row, std::size_t n_rows) {
-        tile.fill(b, row, n_rows);
-        kernels.tile_distances(tile.words(), n_rows, batch.n_words(), batch.words(), batch.size(),
-                               out + begin * b.n_rows + row, b.n_rows);
-      });
-    });
-  }
+void search(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+            const SearchOptions& options, std::int32_t* distances, std::int64_t* rows) {
+  if (options.k == 0) return;
+  Search(kernels, codes, queries, options, distances, rows).run();
 }
 
 }  // namespace bitsift

@@ -10,7 +10,8 @@
 
 namespace bitsift {
 
-// A distance (17 bits: 0 to 65,536) above a row (47 bits): ordered by (distance, row) as a number.
+// A distance (24 bits: at most 65,536 bits of magnitude 127) above a row (40 bits): ordered by
+// (distance, row) as a number.
 class Candidate {
  public:
   Candidate() = default;
@@ -22,7 +23,7 @@ class Candidate {
   std::uint64_t key() const { return key_; }
 
  private:
-  static constexpr int kRowBits = 47;
+  static constexpr int kRowBits = 40;
   static constexpr std::uint64_t kRowMask = (std::uint64_t{1} << kRowBits) - 1;
   std::uint64_t key_;
 };
@@ -45,7 +46,7 @@ class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order)
       : k_(std::min(k, n_rows)), order_(order) {
-    constexpr std::size_t kSmallestBuffer = 64;
+    constexpr std::size_t kSmallestBuffer = 32;
     candidates_.reserve(std::min(std::max(2 * k_, kSmallestBuffer), n_rows));
     if (k_ == 0) limit_ = kNothing;
   }
@@ -53,11 +54,17 @@ class TopK {
   // Rows farther than this need not be offered.
   std::int64_t limit() const { return limit_; }
 
-  void offer(std::int32_t distance, std::int64_t row) {
-    if (distance > limit_) return;
+  // Returns whether the limit has changed; then there is a kth_distance().
+  bool offer(std::int32_t distance, std::int64_t row) {
+    if (distance > limit_) return false;
     candidates_.emplace_back(distance, row);
-    if (candidates_.size() == candidates_.capacity() && candidates_.size() > k_) cut();
+    if (candidates_.size() < candidates_.capacity() || candidates_.size() <= k_) return false;
+    cut();
+    return true;
   }
+
+  // The distance that k of the rows offered reach, whatever comes later.
+  std::int64_t kth_distance() const { return limit_ + (order_.ids == nullptr ? 1 : 0); }
 
   void take(const TopK& other) {
     candidates_.insert(candidates_.end(), other.candidates_.begin(), other.candidates_.end());

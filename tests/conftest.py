@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import sys
 from pathlib import Path
@@ -19,7 +20,15 @@ AVX512_FLAGS = AVX2_FLAGS | {
     "avx512dq",
     "avx512vl",
     "avx512_vpopcntdq",
+    "avx512_vnni",
 }
+AMX_FLAGS = AVX512_FLAGS | {"amx_tile", "amx_int8"}
+
+
+def tiles_granted() -> bool:
+    """Whether the operating system lets this process use AMX: it has to be asked."""
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
+    return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
 
 
 def expected_isas() -> list[str]:
@@ -35,6 +44,8 @@ def expected_isas() -> list[str]:
         levels.append("avx2")
     if flags >= AVX512_FLAGS:
         levels.append("avx512")
+    if flags >= AMX_FLAGS and tiles_granted():
+        levels.append("amx")
     return levels
 
 

@@ -5,6 +5,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace bitsift {
@@ -15,6 +19,7 @@ namespace {
 struct X86Features {
   bool avx2 = false;
   bool avx512 = false;
+  bool amx = false;
 };
 
 // The registers that the operating system saves on a context switch: without them an instruction
@@ -31,9 +36,11 @@ X86Features ask_processor() {
   constexpr std::uint32_t kAvxF16c = 1u << 28 | 1u << 29;
   constexpr std::uint32_t kAvx2 = 1u << 5;                                      // leaf 7, EBX
   constexpr std::uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
-  constexpr std::uint32_t kVpopcntdq = 1u << 14;                                // leaf 7, ECX
+  constexpr std::uint32_t kVnniVpopcntdq = 1u << 11 | 1u << 14;                 // leaf 7, ECX
+  constexpr std::uint32_t kAmxTileInt8 = 1u << 24 | 1u << 25;                   // leaf 7, EDX
   constexpr std::uint32_t kYmm = 1u << 1 | 1u << 2;                             // XCR0
   constexpr std::uint32_t kZmm = kYmm | 1u << 5 | 1u << 6 | 1u << 7;
+  constexpr std::uint32_t kTiles = 1u << 17 | 1u << 18;
   const auto has = [](std::uint32_t value, std::uint32_t bits) { return (value & bits) == bits; };
 
   X86Features features;
@@ -45,8 +52,22 @@ X86Features ask_processor() {
   const std::uint32_t saved = saved_registers();
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
   features.avx2 = has(saved, kYmm) && has(ebx, kAvx2);
-  features.avx512 = features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVpopcntdq);
+  features.avx512 =
+      features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVnniVpopcntdq);
+  features.amx = features.avx512 && has(saved, kTiles) && has(edx, kAmxTileInt8);
   return features;
+}
+
+// Tiles are 8 KiB that a context switch would have to save, so Linux grants them on request, and
+// may refuse. A process asks once, for all its threads.
+bool tiles_granted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 
 #endif
@@ -57,6 +78,7 @@ std::vector<const Kernels*> ask_available() {
   const X86Features features = ask_processor();
   if (features.avx2) available.push_back(&kAvx2Kernels);
   if (features.avx512) available.push_back(&kAvx512Kernels);
+  if (features.amx && tiles_granted()) available.push_back(&amx_kernels());
 #elif defined(BITSIFT_HAVE_NEON)
   available.push_back(&kNeonKernels);
 #endif
@@ -65,8 +87,22 @@ std::vector<const Kernels*> ask_available() {
 
 }  // namespace
 
+#if defined(__x86_64__)
+const Kernels& amx_kernels() {
+  static const Kernels kernels = [] {
+    Kernels result = kAvx512Kernels;
+    result.isa = Isa::kAmx;
+    result.name = "amx";
+    result.product = kAmxProductKernel;
+    result.product_rivals_batch = true;
+    return result;
+  }();
+  return kernels;
+}
+#endif
+
 const std::vector<std::string_view>& known_isas() {
-  static const std::vector<std::string_view> names = {"scalar", "avx2", "avx512", "neon"};
+  static const std::vector<std::string_view> names = {"scalar", "avx2", "avx512", "amx", "neon"};
   return names;
 }
 

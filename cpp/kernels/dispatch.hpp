@@ -17,4 +17,9 @@ const std::vector<const Kernels*>& available_kernels();
 // The table of that name, or nullptr if it is not available.
 const Kernels* find_kernels(std::string_view name);
 
+#if defined(__x86_64__)
+// Level `amx`, whether or not this processor has it.
+const Kernels& amx_kernels();
+#endif
+
 }  // namespace bitsift

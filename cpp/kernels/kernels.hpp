@@ -2,8 +2,11 @@
 // The kernel contract: one table of function pointers for each instruction set.
 //
 // Kernels take plain pointers and sizes, are noexcept, allocate nothing and keep no state. Every
-// table gives the same bits for the same input. A code is a row of bytes; kernels count differing
-// bits, so bit order does not matter to them, only to packing (MSB first, pad bits zero).
+// table gives the same results for the same input. A code is a row of bytes; bit order does not
+// matter to a Hamming distance, only to packing and to magnitudes (MSB first, pad bits zero).
+//
+// A distance is the Hamming distance or, for queries that have magnitudes m, the weighted one:
+// the sum of m[i] over the bits i in which query and document differ. Hamming is m = 1.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +14,7 @@
 
 namespace bitsift {
 
-enum class Isa : std::uint8_t { kScalar, kAvx2, kAvx512, kNeon };
+enum class Isa : std::uint8_t { kScalar, kAvx2, kAvx512, kAmx, kNeon };
 
 // A document within reach of a query: what the scanning kernels report.
 struct Hit {
@@ -25,15 +28,56 @@ struct Half {
   std::uint16_t bits;
 };
 
-// Queries that a tile kernel works on together. Batches are padded to a multiple of it.
-inline constexpr std::size_t kQueryGroup = 4;
-// Row kernels may read a query up to this many bytes, whatever the row's length: pad with zeros.
+// Codes have at most this many bytes (65,536 bits).
+inline constexpr std::size_t kMaxCodeBytes = 8192;
+// Row kernels may read a query, and each plane of it, up to a multiple of this many bytes, whatever
+// the length of a row: pad with zeros.
 inline constexpr std::size_t kQueryPadding = 64;
-// Upper bound of Kernels::tile_rows.
-inline constexpr std::size_t kMaxTileRows = 16;
+// Magnitudes are 0 to 127: signed, they are int8.
+inline constexpr std::size_t kMagnitudeBits = 7;
+inline constexpr std::size_t kMaxTileRows = 128;
+inline constexpr std::size_t kMaxGroupQueries = 16;
+// Tiles and groups begin at multiples of this many bytes.
+inline constexpr std::size_t kTileAlignment = 64;
 // The limit that admits every document, and the one that admits none.
-inline constexpr std::int64_t kNoLimit = 65536;
+inline constexpr std::int64_t kNoLimit = std::int64_t{1} << 30;
 inline constexpr std::int64_t kNothing = -1;
+
+// Many queries against a tile of documents. Tiles and groups of queries are laid out as the kernel
+// likes best; for everybody else they are bytes, so many for each 64-bit word of a code.
+struct BatchKernel {
+  std::size_t max_code_bytes;  // it cannot count further
+  bool weighted;               // whether queries may have magnitudes
+
+  std::size_t tile_rows;
+  std::size_t tile_word_bytes;
+  // Rows `stride` bytes apart; 1 <= n_rows <= tile_rows.
+  void (*fill_tile)(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
+                    std::size_t n_bytes, void* tile) noexcept;
+
+  std::size_t group_queries;
+  std::size_t group_header_bytes;
+  std::size_t group_word_bytes;
+  // codes[i] is the code of a query, padded as for row kernels; magnitudes[i] has a byte for each
+  // of its bits, or `magnitudes` is nullptr. 1 <= n_queries <= group_queries.
+  void (*fill_group)(const std::uint8_t* const* codes, const std::uint8_t* const* magnitudes,
+                     std::size_t n_queries, std::size_t n_bytes, void* group) noexcept;
+
+  // Groups lie one behind the other. `limits` has an entry for each query, padding included
+  // (kNothing). Writes a hit for each pair at the query's limit or nearer, and if `row_limits` is
+  // not nullptr, also for each at the row's limit or nearer; a query's own by ascending row.
+  // Returns their number; `hits` has room for all pairs, padding included.
+  std::size_t (*scan)(const void* tile, std::size_t n_rows, std::size_t n_bytes, const void* groups,
+                      std::size_t n_groups, const std::int64_t* limits,
+                      const std::int64_t* row_limits, Hit* hits) noexcept;
+  // Every distance: out[query * out_stride + row], for the first n_queries.
+  void (*distances)(const void* tile, std::size_t n_rows, std::size_t n_bytes, const void* groups,
+                    std::size_t n_queries, std::int32_t* out, std::size_t out_stride) noexcept;
+
+  // The instructions that bound scan(), n times on registers alone. Returns how many pairs of a
+  // query's bit and a document's bit that was: what the kernel would do without memory.
+  std::uint64_t (*roof)(std::size_t n) noexcept;
+};
 
 struct Kernels {
   Isa isa;
@@ -55,22 +99,23 @@ struct Kernels {
   std::size_t (*scan_rows)(const std::uint8_t* query, const std::uint8_t* rows,
                            std::ptrdiff_t stride, std::size_t n_rows, std::size_t n_bytes,
                            std::int64_t limit, Hit* hits) noexcept;
+  // The same with magnitudes, as bit-planes: plane p, `plane_stride` bytes behind plane p - 1, has
+  // the bits of value 2^p of all magnitudes in the order of the code.
+  std::size_t (*scan_rows_weighted)(const std::uint8_t* query, const std::uint8_t* planes,
+                                    std::size_t plane_stride, std::size_t n_planes,
+                                    const std::uint8_t* rows, std::ptrdiff_t stride,
+                                    std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
+                                    Hit* hits) noexcept;
 
-  // A tile is `tile_rows` documents transposed: words[w * tile_rows + row], the last word of a row
-  // padded with zeros, absent rows zero. `words` is aligned to 64 bytes.
-  std::size_t tile_rows;
-  void (*fill_tile)(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
-                    std::size_t n_bytes, std::uint64_t* words) noexcept;
-  // Many queries against a tile. Queries are interleaved in groups:
-  // queries[(group * n_words + w) * kQueryGroup + i]. `limits` has an entry for each query, padding
-  // included (kNothing). Writes hits by ascending query; a query's own by ascending row.
-  std::size_t (*scan_tile)(const std::uint64_t* words, std::size_t n_rows, std::size_t n_words,
-                           const std::uint64_t* queries, std::size_t n_queries,
-                           const std::int64_t* limits, Hit* hits) noexcept;
-  // The same pairs, every distance: out[query * out_stride + row].
-  void (*tile_distances)(const std::uint64_t* words, std::size_t n_rows, std::size_t n_words,
-                         const std::uint64_t* queries, std::size_t n_queries, std::int32_t* out,
-                         std::size_t out_stride) noexcept;
+  // The level's fastest way to Hamming distances alone.
+  BatchKernel batch;
+  // Sums of products of int8 and bits: any length, with or without magnitudes.
+  BatchKernel product;
+  // Whether `product` may be the faster of the two for Hamming distances.
+  bool product_rivals_batch;
+
+  // Reads n_bytes and returns something of them: how fast memory can be.
+  std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
 
   // Rescoring, in float64 and in one order of summation on every instruction set.
   // sums[0] = query . vector, sums[1] = vector . vector
@@ -85,5 +130,7 @@ extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kNeonKernels;
+// Level `amx` is kAvx512Kernels with this as its `product`.
+extern const BatchKernel kAmxProductKernel;
 
 }  // namespace bitsift

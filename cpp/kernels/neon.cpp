@@ -6,6 +6,7 @@
 // CNT           2c, 1/clk     2c, 2/clk     1
 // ADD           1c, 2/clk     1c, 4/clk     1
 // UADDLP        2c, 1/clk     2c, 2/clk     3/31: bytes are summed up first
+// MUL + SADALP  4c, 1/2clk    4c, 1/clk     magnitudes only: 8 each
 //
 // Bottleneck: CNT.
 
@@ -20,6 +21,7 @@ struct Neon {
   static constexpr std::size_t kLanes = 2;
   static constexpr std::size_t kTileVectors = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  static constexpr bool kCarrySave = false;          // it takes two instructions
   using Vector = uint8x16_t;
 
   static Vector load(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
@@ -30,6 +32,8 @@ struct Neon {
   }
   static Vector broadcast(std::uint64_t x) { return vreinterpretq_u8_u64(vdupq_n_u64(x)); }
   static Vector exclusive_or(Vector a, Vector b) { return veorq_u8(a, b); }
+  static Vector bitwise_and(Vector a, Vector b) { return vandq_u8(a, b); }
+  static Vector bitwise_or(Vector a, Vector b) { return vorrq_u8(a, b); }
   static Vector count(Vector x) { return vcntq_u8(x); }
   static Vector add(Vector a, Vector b) { return vaddq_u8(a, b); }
   static Vector lane_sums(Vector bytes) {
@@ -38,16 +42,60 @@ struct Neon {
   static Vector add_lanes(Vector a, Vector b) {
     return vreinterpretq_u8_u64(vaddq_u64(vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b)));
   }
-  static std::uint32_t at_most(Vector sums, Vector limit) {
-    const uint64x2_t near = vcleq_s64(vreinterpretq_s64_u8(sums), vreinterpretq_s64_u8(limit));
-    return static_cast<std::uint32_t>((vgetq_lane_u64(near, 0) & 1) |
-                                      (vgetq_lane_u64(near, 1) & 2));
+  static Vector min_lanes(Vector a, Vector b) {
+    return vbslq_u8(
+        vreinterpretq_u8_u64(vcltq_s64(vreinterpretq_s64_u8(a), vreinterpretq_s64_u8(b))), a, b);
+  }
+  static std::uint32_t negative_lanes(Vector x) {
+    const uint64x2_t signs = vshrq_n_u64(vreinterpretq_u64_u8(x), 63);
+    return static_cast<std::uint32_t>(vgetq_lane_u64(signs, 0) | vgetq_lane_u64(signs, 1) << 1);
+  }
+  static Vector concealed(Vector x) {
+    __asm__ volatile("" : "+w"(x));
+    return x;
   }
   static void store_lanes(std::uint64_t* out, Vector x) { vst1q_u64(out, vreinterpretq_u64_u8(x)); }
   // Lane i of the result is the sum of the lanes of rows[i].
   static Vector row_sums(const Vector* rows) {
     return vreinterpretq_u8_u64(
         vpaddq_u64(vreinterpretq_u64_u8(rows[0]), vreinterpretq_u64_u8(rows[1])));
+  }
+
+  static void transpose(Vector* rows) {
+    const uint64x2_t a = vreinterpretq_u64_u8(rows[0]);
+    const uint64x2_t b = vreinterpretq_u64_u8(rows[1]);
+    rows[0] = vreinterpretq_u8_u64(vzip1q_u64(a, b));
+    rows[1] = vreinterpretq_u8_u64(vzip2q_u64(a, b));
+  }
+
+  static constexpr std::size_t kQueryVectors = 4;
+  static constexpr std::size_t kProductRows = 4;
+  static constexpr std::size_t kProductWordsPerFlush = 8;  // 8 * 16 * 2 * 127 < 2^15
+  using Products = int16x8_t;                              // totals: four of 32 bits
+  static Products no_products() { return vdupq_n_s16(0); }
+  static int8x16_t load_queries(const std::int8_t* p, std::size_t v) {
+    return vld1q_s8(p + 16 * v);
+  }
+  static Products add_products(Products sums, const std::uint8_t* four, int8x16_t queries) {
+    std::uint32_t document;
+    __builtin_memcpy(&document, four, 4);
+    const int8x16_t bits = vreinterpretq_s8_u32(vdupq_n_u32(document));
+    return vpadalq_s8(sums, vmulq_s8(bits, queries));
+  }
+  static Products flush_products(Products totals, Products sums) {
+    return vreinterpretq_s16_s32(vpadalq_s16(vreinterpretq_s32_s16(totals), sums));
+  }
+  static void store_products(std::int32_t* out, std::size_t v, Products x) {
+    vst1q_s32(out + 4 * v, vreinterpretq_s32_s16(x));
+  }
+  static void expand_bits(std::uint64_t word, std::uint8_t* out) { expand_bytes(word, out); }
+  static Products concealed(Products x) {
+    __asm__ volatile("" : "+w"(x));
+    return x;
+  }
+  static int8x16_t concealed(int8x16_t x) {
+    __asm__ volatile("" : "+w"(x));
+    return x;
   }
 
   static constexpr std::size_t kDoubles = 2;
@@ -104,6 +152,7 @@ struct Neon {
 
 }  // namespace
 
-constinit const Kernels kNeonKernels = make_kernels<Neon>(Isa::kNeon, "neon");
+constinit const Kernels kNeonKernels =
+    make_kernels<Neon>(Isa::kNeon, "neon", make_popcount_kernel<Neon>());
 
 }  // namespace bitsift

@@ -29,6 +29,7 @@ struct Scalar {
   static constexpr std::size_t kLanes = 1;
   static constexpr std::size_t kTileVectors = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  static constexpr bool kCarrySave = false;
   using Vector = std::uint64_t;
 
   static Vector load(const void* p) {
@@ -43,6 +44,8 @@ struct Scalar {
   }
   static Vector broadcast(std::uint64_t x) { return x; }
   static Vector exclusive_or(Vector a, Vector b) { return a ^ b; }
+  static Vector bitwise_and(Vector a, Vector b) { return a & b; }
+  static Vector bitwise_or(Vector a, Vector b) { return a | b; }
   static Vector count(Vector x) {
     x -= (x >> 1) & 0x5555555555555555;
     x = (x & 0x3333333333333333) + ((x >> 2) & 0x3333333333333333);
@@ -54,11 +57,40 @@ struct Scalar {
     return (pairs * 0x0001000100010001) >> 48;
   }
   static Vector add_lanes(Vector a, Vector b) { return a + b; }
-  static std::uint32_t at_most(Vector sums, Vector limit) {
-    return static_cast<std::int64_t>(sums) <= static_cast<std::int64_t>(limit);
+  static Vector min_lanes(Vector a, Vector b) {
+    return static_cast<std::int64_t>(a) < static_cast<std::int64_t>(b) ? a : b;
+  }
+  static std::uint32_t negative_lanes(Vector x) { return static_cast<std::uint32_t>(x >> 63); }
+  static Vector concealed(Vector x) {
+    __asm__ volatile("" : "+r"(x));
+    return x;
   }
   static void store_lanes(std::uint64_t* out, Vector x) { *out = x; }
   static Vector row_sums(const Vector* rows) { return *rows; }
+
+  static void transpose(Vector* /*one word*/) {}
+
+  static constexpr std::size_t kQueryVectors = 16;
+  static constexpr std::size_t kProductRows = 1;
+  static constexpr std::size_t kProductWordsPerFlush = SIZE_MAX;
+  using Products = std::int32_t;
+  static Products no_products() { return 0; }
+  static const std::int8_t* load_queries(const std::int8_t* p, std::size_t v) { return p + 4 * v; }
+  static Products add_products(Products sum, const std::uint8_t* four, const std::int8_t* query) {
+    for (std::size_t i = 0; i < 4; ++i) sum += four[i] * query[i];
+    return sum;
+  }
+  static Products flush_products(Products total, Products sum) { return total + sum; }
+  static void store_products(std::int32_t* out, std::size_t v, Products x) { out[v] = x; }
+  static void expand_bits(std::uint64_t word, std::uint8_t* out) { expand_bytes(word, out); }
+  static Products concealed(Products x) {
+    __asm__ volatile("" : "+r"(x));
+    return x;
+  }
+  static const std::int8_t* concealed(const std::int8_t* x) {
+    __asm__ volatile("" : "+r"(x));
+    return x;
+  }
 
   static constexpr std::size_t kDoubles = 1;
   using Doubles = double;
@@ -90,6 +122,7 @@ struct Scalar {
 
 }  // namespace
 
-constinit const Kernels kScalarKernels = make_kernels<Scalar>(Isa::kScalar, "scalar");
+constinit const Kernels kScalarKernels =
+    make_kernels<Scalar>(Isa::kScalar, "scalar", make_popcount_kernel<Scalar>());
 
 }  // namespace bitsift

@@ -30,7 +30,7 @@ def available_isas() -> list[str]:
     Returns
     -------
     list of str
-        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"neon"``. The last is the default, unless
+        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"``, ``"neon"``. The last is the default, unless
         the environment variable ``BITSIFT_ISA`` names another.
     """
     return _core.available_isas()

@@ -316,7 +316,7 @@ class Index:
             Vectors, those in the index included. Memory that is never written is not taken from
             the machine.
         """
-        size = arguments.integer(n, "n", 0, 2**47 - 1)
+        size = arguments.integer(n, "n", 0, 2**40 - 1)
         with self._lock:
             self._codes.reserve(size)
             if self._originals is not None:

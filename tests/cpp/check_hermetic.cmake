@@ -8,7 +8,7 @@
 # Compilers emit calls of the first two; the others are how distributions harden them.
 set(allowed_symbols "^(memcpy|memset|__memcpy_chk|__memset_chk|__stack_chk_fail|__stack_chk_guard)$")
 set(allowed_includes [[^(<cstddef>|<cstdint>|<immintrin\.h>|<arm_[a-z]+\.h>]]
-                     [[|"kernels/generic\.hpp"|"kernels/kernels\.hpp")$]])
+                     [[|"kernels/(generic|kernels|loops_[a-z]+)\.hpp")$]])
 list(JOIN allowed_includes "" allowed_includes)
 
 set(problems "")
@@ -47,8 +47,8 @@ foreach(object IN LISTS objects)
   list(LENGTH defined n_defined)
   if(NOT n_defined EQUAL 1)
     problem("${name}: wanted one global symbol, the table; got ${n_defined} global symbols: ${defined}")
-  elseif(NOT defined MATCHES "^_ZN7bitsift[0-9]+k[A-Z][A-Za-z0-9]*KernelsE$")
-    problem("${name}: wanted bitsift::k*Kernels as the one global symbol; got ${defined}")
+  elseif(NOT defined MATCHES "^_ZN7bitsift[0-9]+k[A-Z][A-Za-z0-9]*KernelsE$|^_ZN7bitsift[0-9]+k[A-Z][A-Za-z0-9]*KernelE$")
+    problem("${name}: wanted bitsift::k*Kernels or k*Kernel as the one global symbol; got ${defined}")
   endif()
   output_of(sections ${OBJDUMP} -h ${object})
   if(sections MATCHES "\\.(init_array|ctors)")

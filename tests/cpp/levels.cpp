@@ -7,6 +7,16 @@
 #include <initializer_list>
 #include <sstream>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#if defined(BITSIFT_TEST_AMX)
+#include "amx_emulator.hpp"
+#endif
+#include "kernels/dispatch.hpp"
+
 namespace bitsift::test {
 namespace {
 
@@ -28,6 +38,15 @@ std::vector<std::string> processor_flags() {
   }
   return {};
 }
+
+// Whether the operating system grants what the processor has.
+bool tiles_permitted() {
+#if defined(__linux__)
+  return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
+#else
+  return false;
+#endif
+}
 #endif
 
 }  // namespace
@@ -47,11 +66,28 @@ std::vector<std::string> expected_levels() {
   };
   const bool avx2 = has({"avx2", "f16c"});
   if (avx2) levels.emplace_back("avx2");
-  if (avx2 && has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq"})) {
+  if (avx2 &&
+      has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vnni"})) {
     levels.emplace_back("avx512");
+    if (has({"amx_tile", "amx_int8"}) && tiles_permitted()) levels.emplace_back("amx");
   }
 #endif
   return levels;
+}
+
+const std::vector<const Kernels*>& tested_kernels() {
+  static const std::vector<const Kernels*> tested = [] {
+    std::vector<const Kernels*> result = available_kernels();
+#if defined(BITSIFT_TEST_AMX)
+    // Its vector instructions are not emulated.
+    if (find_kernels("avx512") != nullptr && find_kernels("amx") == nullptr) {
+      enable_amx();
+      result.push_back(&amx_kernels());
+    }
+#endif
+    return result;
+  }();
+  return tested;
 }
 
 }  // namespace bitsift::test

@@ -111,6 +111,16 @@ Half half_of(double x) {
   return Half{static_cast<std::uint16_t>(low | (std::signbit(x) ? 0x8000 : 0))};
 }
 
+std::int32_t naive_weighted_distance(const std::uint8_t* query, const std::uint8_t* magnitudes,
+                                     const std::uint8_t* document, std::size_t n_bytes) {
+  std::int32_t distance = 0;
+  for (std::size_t i = 0; i < 8 * n_bytes; ++i) {
+    const int differing = (query[i / 8] ^ document[i / 8]) >> (7 - i % 8) & 1;
+    distance += differing * magnitudes[i];
+  }
+  return distance;
+}
+
 std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t n_bytes) {
   int distance = 0;
   std::size_t i = 0;
@@ -125,15 +135,19 @@ std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::s
   return distance;
 }
 
-Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
+Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, const Queries& queries,
                                    const std::int64_t* ids, std::size_t k) {
   Results<std::int32_t> results;
   std::vector<std::int64_t> all_rows(codes.n_rows);
   std::iota(all_rows.begin(), all_rows.end(), 0);
   std::vector<std::int32_t> distances(codes.n_rows);
-  for (std::size_t query = 0; query < queries.n_rows; ++query) {
+  for (std::size_t query = 0; query < queries.codes.n_rows; ++query) {
     for (std::size_t row = 0; row < codes.n_rows; ++row) {
-      distances[row] = naive_distance(queries.row(query), codes.row(row), codes.n_columns);
+      const std::uint8_t* code = queries.codes.row(query);
+      distances[row] = queries.weighted()
+                           ? naive_weighted_distance(code, queries.magnitudes.row(query),
+                                                     codes.row(row), codes.n_columns)
+                           : naive_distance(code, codes.row(row), codes.n_columns);
     }
     const auto of_row = [&](std::int64_t row) { return distances[static_cast<std::size_t>(row)]; };
     const std::vector<std::int64_t> rows = best_rows(all_rows, of_row, ids, k);

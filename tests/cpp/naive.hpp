@@ -9,6 +9,7 @@
 
 #include "kernels/kernels.hpp"
 #include "matrix.hpp"
+#include "query_batch.hpp"
 #include "rescore.hpp"
 
 namespace bitsift::test {
@@ -40,6 +41,10 @@ Packed naive_pack(const Value* values, const Threshold* thresholds, std::size_t 
 
 std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::size_t n_bytes);
 
+// The sum of the magnitudes of the bits that differ; magnitudes[i] is that of bit i, MSB first.
+std::int32_t naive_weighted_distance(const std::uint8_t* query, const std::uint8_t* magnitudes,
+                                     const std::uint8_t* document, std::size_t n_bytes);
+
 // What a search finds: n_queries x k.
 template <class Value>
 struct Results {
@@ -58,7 +63,7 @@ struct Results {
   }
 };
 
-Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
+Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, const Queries& queries,
                                    const std::int64_t* ids, std::size_t k);
 
 std::vector<std::int32_t> naive_all_pairs(Matrix<std::uint8_t> a, Matrix<std::uint8_t> b);

@@ -46,10 +46,20 @@ TEST_CASE("a level of no processor is not found") {
 }
 
 TEST_CASE("tables keep to the contract's bounds") {
-  for (const Kernels* kernels : available_kernels()) {
+  for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
-    CHECK(kernels->tile_rows >= 1);
-    CHECK(kernels->tile_rows <= kMaxTileRows);
+    for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+      CHECK(kernel->tile_rows >= 1);
+      CHECK(kMaxTileRows % kernel->tile_rows == 0);  // pieces are whole tiles
+      CHECK(kernel->group_queries >= 1);
+      CHECK(kMaxGroupQueries % kernel->group_queries == 0);
+      CHECK(kernel->group_word_bytes % 8 == 0);
+      CHECK((kernel->group_header_bytes + kernel->group_word_bytes) % 32 == 0);
+    }
+    // Where one cannot go, the other one can.
+    CHECK(!kernels->batch.weighted);
+    CHECK(kernels->product.weighted);
+    CHECK(kernels->product.max_code_bytes == kMaxCodeBytes);
   }
 }
 

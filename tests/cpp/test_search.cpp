@@ -3,9 +3,11 @@
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
+#include <optional>
 #include <vector>
 
 #include "kernels/dispatch.hpp"
+#include "levels.hpp"
 #include "naive.hpp"
 #include "random.hpp"
 #include "scan.hpp"
@@ -16,18 +18,21 @@ namespace {
 
 using Found = Results<std::int32_t>;
 
-Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
-                  const std::int64_t* ids, std::size_t k, std::size_t n_threads) {
-  const std::size_t n = queries.n_rows * k;
+Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+                  const SearchOptions& options) {
+  const std::size_t n = queries.codes.n_rows * options.k;
   Found found{std::vector<std::int32_t>(n, -5), std::vector<std::int64_t>(n, -5)};
-  search(kernels, codes, queries, ids, k, n_threads, found.values.data(), found.rows.data());
+  search(kernels, codes, queries, options, found.values.data(), found.rows.data());
   return found;
 }
 
-template <class T>
-Matrix<T> first_rows(Matrix<T> matrix, std::size_t n) {
-  matrix.n_rows = n;
-  return matrix;
+// By measurement, and each that can.
+std::vector<std::optional<Method>> methods(const Kernels& kernels, const Queries& queries) {
+  std::vector<std::optional<Method>> result = {std::nullopt, Method::kRows, Method::kProduct};
+  if (!queries.weighted() && queries.codes.n_columns <= kernels.batch.max_code_bytes) {
+    result.emplace_back(Method::kBatch);
+  }
+  return result;
 }
 
 // Codes of few set bits: distances are small, and many are equal.
@@ -39,18 +44,29 @@ std::vector<std::uint8_t> sparse_bytes(Random& random, std::size_t n) {
   return result;
 }
 
-void check_everywhere(Matrix<std::uint8_t> codes, Matrix<std::uint8_t> queries,
-                      const std::int64_t* ids, std::size_t k,
-                      const std::vector<std::size_t>& batches) {
+// Work that emulated instructions, or products without vectors, would take too long for.
+bool too_slow(const Kernels& kernels, Method method, std::size_t n_pairs) {
+  const bool slow = kernels.isa == Isa::kScalar || find_kernels(kernels.name) == nullptr;
+  return slow && method == Method::kProduct && n_pairs > 400'000;
+}
+
+void check_everywhere(Matrix<std::uint8_t> codes, Queries queries, const std::int64_t* ids,
+                      std::size_t k, const std::vector<std::size_t>& batches) {
   const Found wanted = naive_search(codes, queries, ids, k);
-  for (const Kernels* kernels : available_kernels()) {
+  for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
-    for (const std::size_t n_threads : Sizes{1, 2, 7}) {
-      CAPTURE(n_threads);
+    for (const std::optional<Method> method : methods(*kernels, queries)) {
+      const int number = method ? static_cast<int>(*method) : -1;
+      CAPTURE(number);
       for (const std::size_t batch : batches) {
         CAPTURE(batch);
-        CHECK(search_with(*kernels, codes, first_rows(queries, batch), ids, k, n_threads) ==
-              wanted.part(0, batch, k));
+        queries.codes.n_rows = batch;
+        if (too_slow(*kernels, method.value_or(Method::kProduct), codes.n_rows * batch)) continue;
+        for (const std::size_t n_threads : Sizes{1, 2, 7}) {
+          CAPTURE(n_threads);
+          const SearchOptions options = {k, ids, n_threads, method};
+          CHECK(search_with(*kernels, codes, queries, options) == wanted.part(0, batch, k));
+        }
       }
     }
   }
@@ -61,8 +77,8 @@ TEST_CASE("many documents, shared out among the threads") {
   const auto codes = random.bytes(std::size_t{24000} * 96);
   const auto queries = random.bytes(std::size_t{9} * 96);
   const auto ids = random.ids(24000);
-  check_everywhere(matrix_of(codes, 96), matrix_of(queries, 96), nullptr, 10, {1, 3, 4, 5, 9});
-  check_everywhere(matrix_of(codes, 96), matrix_of(queries, 96), ids.data(), 100, {1, 3, 4});
+  check_everywhere(matrix_of(codes, 96), {matrix_of(queries, 96)}, nullptr, 10, {1, 3, 4, 5, 9});
+  check_everywhere(matrix_of(codes, 96), {matrix_of(queries, 96)}, ids.data(), 100, {1, 3, 4});
 }
 
 TEST_CASE("queries at the edges of a batch, few documents") {
@@ -70,16 +86,16 @@ TEST_CASE("queries at the edges of a batch, few documents") {
   const auto codes = sparse_bytes(random, std::size_t{700} * 13);
   const auto queries = sparse_bytes(random, std::size_t{513} * 13);
   const auto ids = random.ids(700);
-  check_everywhere(matrix_of(codes, 13), matrix_of(queries, 13), nullptr, 10,
+  check_everywhere(matrix_of(codes, 13), {matrix_of(queries, 13)}, nullptr, 10,
                    {1, 3, 4, 5, 255, 256, 257, 513});
-  check_everywhere(matrix_of(codes, 13), matrix_of(queries, 13), ids.data(), 40, {256, 257});
+  check_everywhere(matrix_of(codes, 13), {matrix_of(queries, 13)}, ids.data(), 40, {256, 257});
 }
 
 TEST_CASE("queries at the edges of a batch, documents shared out") {
   Random random(3);
   const auto codes = random.bytes(std::size_t{600} * 4096);
   const auto queries = random.bytes(std::size_t{257} * 4096);
-  check_everywhere(matrix_of(codes, 4096), matrix_of(queries, 4096), nullptr, 3,
+  check_everywhere(matrix_of(codes, 4096), {matrix_of(queries, 4096)}, nullptr, 3,
                    {1, 5, 255, 256, 257});
 }
 
@@ -92,8 +108,41 @@ TEST_CASE("ties across the pieces that threads take") {
   for (std::size_t i = 0; i < descending.size(); ++i) {
     descending[i] = static_cast<std::int64_t>(descending.size() - i);
   }
-  check_everywhere(matrix_of(codes, 1), matrix_of(queries, 1), nullptr, 100, {1, 5});
-  check_everywhere(matrix_of(codes, 1), matrix_of(queries, 1), descending.data(), 100, {1, 5});
+  check_everywhere(matrix_of(codes, 1), {matrix_of(queries, 1)}, nullptr, 100, {1, 5});
+  check_everywhere(matrix_of(codes, 1), {matrix_of(queries, 1)}, descending.data(), 100, {1, 5});
+}
+
+TEST_CASE("queries with magnitudes") {
+  Random random(10);
+  for (const std::size_t n_bytes : Sizes{1, 8, 13, 96, 100}) {
+    CAPTURE(n_bytes);
+    const auto codes = random.bytes(3000 * n_bytes);
+    const auto query_codes = random.bytes(19 * n_bytes);
+    for (const unsigned largest : {0u, 1u, 5u, 127u}) {
+      CAPTURE(largest);
+      std::vector<std::uint8_t> magnitudes(19 * 8 * n_bytes);
+      for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(largest + 1));
+      const Queries queries = {matrix_of(query_codes, n_bytes), matrix_of(magnitudes, 8 * n_bytes)};
+      const auto ids = random.ids(3000);
+      check_everywhere(matrix_of(codes, n_bytes), queries, nullptr, 10, {1, 2, 16, 17, 19});
+      check_everywhere(matrix_of(codes, n_bytes), queries, ids.data(), 33, {1, 19});
+    }
+  }
+}
+
+TEST_CASE("the longest codes, all bits different") {
+  Random random(11);
+  auto codes = random.bytes(300 * kMaxCodeBytes);
+  std::vector<std::uint8_t> query_codes(codes.begin(), codes.begin() + 5 * kMaxCodeBytes);
+  for (std::size_t i = 0; i < kMaxCodeBytes; ++i) {
+    codes[i] = static_cast<std::uint8_t>(~query_codes[i]);
+  }
+  const std::vector<std::uint8_t> magnitudes(5 * 8 * kMaxCodeBytes, 127);
+  const Queries queries = {matrix_of(query_codes, kMaxCodeBytes)};
+  const Queries weighted = {matrix_of(query_codes, kMaxCodeBytes),
+                            matrix_of(magnitudes, 8 * kMaxCodeBytes)};
+  check_everywhere(matrix_of(codes, kMaxCodeBytes), queries, nullptr, 300, {1, 5});
+  check_everywhere(matrix_of(codes, kMaxCodeBytes), weighted, nullptr, 300, {1, 5});
 }
 
 TEST_CASE("more wanted than there are") {
@@ -105,8 +154,9 @@ TEST_CASE("more wanted than there are") {
     const auto ids = random.ids(n);
     for (const std::size_t k : Sizes{n, n + 1, 3 * n + 5}) {
       CAPTURE(k);
-      check_everywhere({codes.data(), n, 11, 11}, matrix_of(queries, 11), nullptr, k, {1, 3, 4, 6});
-      check_everywhere({codes.data(), n, 11, 11}, matrix_of(queries, 11), ids.data(), k, {1, 6});
+      check_everywhere({codes.data(), n, 11, 11}, {matrix_of(queries, 11)}, nullptr, k,
+                       {1, 3, 4, 6});
+      check_everywhere({codes.data(), n, 11, 11}, {matrix_of(queries, 11)}, ids.data(), k, {1, 6});
     }
   }
 }
@@ -116,11 +166,11 @@ TEST_CASE("all of many documents: batches that memory bounds") {
   const std::size_t n = 12000;
   const auto codes = random.bytes(n);
   const auto queries = random.bytes(180);  // 4,194,304 / (2 * 12,000 + 1) = 174 make a batch
-  const auto wanted = naive_search(matrix_of(codes, 1), matrix_of(queries, 1), nullptr, n);
+  const auto wanted = naive_search(matrix_of(codes, 1), {matrix_of(queries, 1)}, nullptr, n);
   for (const std::size_t n_threads : Sizes{1, 7}) {
     CAPTURE(n_threads);
-    CHECK(search_with(*available_kernels().back(), matrix_of(codes, 1), matrix_of(queries, 1),
-                      nullptr, n, n_threads) == wanted);
+    CHECK(search_with(*available_kernels().back(), matrix_of(codes, 1), {matrix_of(queries, 1)},
+                      {.k = n, .n_threads = n_threads}) == wanted);
   }
 }
 
@@ -131,9 +181,9 @@ TEST_CASE("nothing asked, nothing written") {
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
     for (const std::size_t n_threads : Sizes{1, 7}) {
-      search(*kernels, one, one, nullptr, 0, n_threads, nullptr, nullptr);
-      search(*kernels, one, none, nullptr, 3, n_threads, nullptr, nullptr);
-      search(*kernels, none, none, nullptr, 3, n_threads, nullptr, nullptr);
+      search(*kernels, one, {one}, {.k = 0, .n_threads = n_threads}, nullptr, nullptr);
+      search(*kernels, one, {none}, {.k = 3, .n_threads = n_threads}, nullptr, nullptr);
+      search(*kernels, none, {none}, {.k = 3, .n_threads = n_threads}, nullptr, nullptr);
       all_pairs(*kernels, one, none, n_threads, nullptr);
       all_pairs(*kernels, none, one, n_threads, nullptr);
     }
@@ -147,8 +197,8 @@ TEST_CASE("rows upside down, and one row many times") {
   const Matrix<std::uint8_t> upside_down = {codes.data() + std::ptrdiff_t{499} * 40, 500, 37, -40};
   const Matrix<std::uint8_t> repeated = {codes.data(), 500, 37, 0};
   const Matrix<std::uint8_t> wanted = {queries.data() + 200, 6, 37, -40};
-  check_everywhere(upside_down, wanted, nullptr, 9, {1, 6});
-  check_everywhere(repeated, wanted, nullptr, 9, {1, 6});
+  check_everywhere(upside_down, {wanted}, nullptr, 9, {1, 6});
+  check_everywhere(repeated, {wanted}, nullptr, 9, {1, 6});
 }
 
 // Rows more than 2^31 bytes apart, in memory that is only reserved.
@@ -165,8 +215,8 @@ TEST_CASE("offsets beyond 32 bits") {
   const auto stride = static_cast<std::ptrdiff_t>(kStride);
   const Matrix<std::uint8_t> codes = {bytes, kRows, 48, stride};
   const Matrix<std::uint8_t> backwards = {bytes + (kRows - 1) * kStride, kRows, 48, -stride};
-  check_everywhere(codes, backwards, nullptr, kRows, {1, kRows});
-  check_everywhere(backwards, codes, nullptr, kRows, {1, kRows});
+  check_everywhere(codes, {backwards}, nullptr, kRows, {1, kRows});
+  check_everywhere(backwards, {codes}, nullptr, kRows, {1, kRows});
   munmap(mapped, kSize);
 }
 

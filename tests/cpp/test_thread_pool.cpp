@@ -204,11 +204,12 @@ TEST_CASE("a forked child searches") {
   const auto code_bytes = random.bytes(std::size_t{400} * 8192);
   const auto codes = matrix_of(code_bytes, 8192);
   const auto queries = Matrix<std::uint8_t>{codes.data, 6, codes.n_columns, codes.stride};
-  const auto wanted = naive_search(codes, queries, nullptr, 5);
+  const auto wanted = naive_search(codes, {queries}, nullptr, 5);
   const Kernels& kernels = *available_kernels().back();
   const auto search_is_right = [&] {
     Results<std::int32_t> found{std::vector<std::int32_t>(30), std::vector<std::int64_t>(30)};
-    search(kernels, codes, queries, nullptr, 5, 3, found.values.data(), found.rows.data());
+    search(kernels, codes, {queries}, {.k = 5, .n_threads = 3}, found.values.data(),
+           found.rows.data());
     return found == wanted;
   };
   REQUIRE(search_is_right());

@@ -74,9 +74,9 @@ void for_each_case(Check check) {
 }
 
 TEST_CASE("candidates are ordered as numbers, and hold the extremes") {
-  constexpr std::int64_t kLastRow = (std::int64_t{1} << 47) - 1;
-  const Candidate last(65536, kLastRow);
-  CHECK(last.distance() == 65536);
+  constexpr std::int64_t kLastRow = (std::int64_t{1} << 40) - 1;
+  const Candidate last(65536 * 127, kLastRow);
+  CHECK(last.distance() == 65536 * 127);
   CHECK(last.row() == kLastRow);
   const Candidate farther(3, 0);
   const Candidate nearer(2, kLastRow);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "method.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace bitsift {
+namespace {
+
+// Up to so many queries, scanning for each by itself may win: it transposes nothing, and rows stay
+// in a cache from one query to the next. With magnitudes it may always, where products are slow.
+constexpr std::size_t kMostRowQueries = 16;
+// From so many queries on, a batch is the better guess while nothing is known.
+constexpr std::size_t kLeastBatchQueries = 4;
+// A method that costs twice as much is tried once in twice as many turns: what trials cost is at
+// most one part in so many of the whole.
+constexpr float kTurnsPerTrial = 64;
+constexpr float kMostTurnsPerTrial = 8192;
+
+}  // namespace
+
+Candidates::Candidates(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                       bool weighted) {
+  const bool batch = !weighted && n_bytes <= kernels.batch.max_code_bytes;
+  const bool product = weighted || !batch || kernels.product_rivals_batch;
+  if (n_queries > 1) {
+    if (batch) methods_[n_++] = Method::kBatch;
+    if (product) methods_[n_++] = Method::kProduct;
+  }
+  if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = Method::kRows;
+  if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
+}
+
+MethodCosts& MethodCosts::of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                             bool weighted) {
+  constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
+  constexpr std::size_t kQueryShapes = 12;
+  constexpr std::size_t kByteShapes = 14;
+  static MethodCosts costs[kIsas][2][kQueryShapes][kByteShapes];
+  // 1, 2, 3, 4 queries each; then by powers of two.
+  const std::size_t query_shape =
+      n_queries <= 4 ? n_queries - 1 : static_cast<std::size_t>(std::bit_width(n_queries - 1)) + 1;
+  const auto byte_shape = static_cast<std::size_t>(std::bit_width(n_bytes - 1));
+  return costs[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
+              [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
+}
+
+Method MethodCosts::best(const Candidates& candidates) const {
+  Method best = candidates.first();
+  for (const Method method : candidates.all()) {
+    const float known = cost(method);
+    if (known != 0 && cost(best) != 0 && known < cost(best)) best = method;
+  }
+  return best;
+}
+
+Method MethodCosts::next(const Candidates& candidates) {
+  if (candidates.all().size() == 1) return candidates.first();
+  for (const Method method : candidates.all()) {
+    if (cost(method) == 0) return method;
+  }
+  const Method best = this->best(candidates);
+  const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
+  for (const Method method : candidates.all()) {
+    const float turns = std::min(kTurnsPerTrial * cost(method) / cost(best), kMostTurnsPerTrial);
+    // Each method has its own turns: 1, 2, ... after a multiple.
+    if (method != best &&
+        turn % static_cast<std::uint32_t>(turns) == static_cast<std::uint32_t>(method) + 1) {
+      return method;
+    }
+  }
+  return best;
+}
+
+void MethodCosts::learn(Method method, double seconds) {
+  auto& cost = costs_[static_cast<std::size_t>(method)];
+  const float old = cost.load(std::memory_order_relaxed);
+  const auto now = static_cast<float>(seconds);
+  // Four times the usual says that the thread was interrupted.
+  const float used = old == 0 ? now : 0.75f * old + 0.25f * std::min(now, 4 * old);
+  cost.store(std::max(used, 1e-30f), std::memory_order_relaxed);
+}
+
+}  // namespace bitsift
