@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -22,6 +23,7 @@
 #include "rescore.hpp"
 #include "scan.hpp"
 #include "thread_pool.hpp"
+#include "topk.hpp"
 
 namespace py = pybind11;
 
@@ -130,24 +132,40 @@ py::tuple pack_array(const py::array& values, const py::array& thresholds, const
   return py::make_tuple(codes, finite);
 }
 
+// Codes and, if distances are weighted, the magnitude of each of their bits.
+Queries queries_of(const py::array_t<std::uint8_t>& codes,
+                   const std::optional<Vector<std::uint8_t>>& magnitudes) {
+  Queries queries = {.codes = matrix_of<std::uint8_t>(codes)};
+  if (magnitudes) {
+    queries.magnitudes = matrix_of<std::uint8_t>(*magnitudes);
+    require(queries.magnitudes.n_rows == queries.codes.n_rows &&
+                queries.magnitudes.n_columns == 8 * queries.codes.n_columns,
+            "there must be one magnitude for each bit of the queries");
+    const std::uint8_t* values = magnitudes->data();
+    require(std::all_of(values, values + magnitudes->size(),
+                        [](std::uint8_t m) { return m >> kMagnitudeBits == 0; }),
+            "magnitudes are 0 to 127");
+  }
+  return queries;
+}
+
 py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
                        const py::array_t<std::uint8_t>& queries, std::size_t k,
                        const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
-                       std::size_t threads) {
+                       std::size_t threads, const std::optional<Vector<std::uint8_t>>& magnitudes) {
   const Kernels& kernels = kernels_named(isa);
   const auto documents = matrix_of<std::uint8_t>(codes);
-  const auto wanted = matrix_of<std::uint8_t>(queries);
-  require(documents.n_columns == wanted.n_columns, "codes and queries must be equally long");
-  require(documents.n_columns <= 8192, "codes have at most 65536 bits");
-  const std::int64_t* order = ids_of(ids, documents.n_rows);
-  auto distances = empty<std::int32_t>(wanted.n_rows, k);
-  auto rows = empty<std::int64_t>(wanted.n_rows, k);
+  const Queries wanted = queries_of(queries, magnitudes);
+  require(documents.n_columns == wanted.codes.n_columns, "codes and queries must be equally long");
+  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
+  const SearchOptions options = {
+      .k = k, .ids = ids_of(ids, documents.n_rows), .n_threads = threads_of(threads)};
+  auto distances = empty<std::int32_t>(wanted.codes.n_rows, k);
+  auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  without_gil([&] {
-    search(kernels, documents, {.codes = wanted},
-           {.k = k, .ids = order, .n_threads = threads_of(threads)}, distances_out, rows_out);
-  });
+  without_gil([&] { search(kernels, documents, wanted, options, distances_out, rows_out); });
   return py::make_tuple(distances, rows);
 }
 
@@ -158,7 +176,7 @@ py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
   const auto left = matrix_of<std::uint8_t>(a);
   const auto right = matrix_of<std::uint8_t>(b);
   require(left.n_columns == right.n_columns, "codes must be equally long");
-  require(left.n_columns <= 8192, "codes have at most 65536 bits");
+  require(left.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
   auto distances = empty<std::int32_t>(left.n_rows, right.n_rows);
   std::int32_t* out = distances.mutable_data();
   without_gil([&] { all_pairs(kernels, left, right, threads_of(threads), out); });
@@ -213,6 +231,38 @@ py::tuple rescore_candidates(const py::array& originals, const py::array_t<float
   return py::make_tuple(scores, rows);
 }
 
+// Reads every byte, on so many threads: the most that a scan of them could reach.
+std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa,
+                       std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const std::uint8_t* bytes = array.data();
+  const auto n_bytes = static_cast<std::size_t>(array.size());
+  std::atomic<std::uint64_t> seen{0};
+  without_gil([&] {
+    for_each_piece(
+        n_bytes, kBytesPerPiece, threads_of(threads), [&](std::size_t begin, std::size_t end) {
+          seen.fetch_xor(kernels.read_all(bytes + begin, end - begin), std::memory_order_relaxed);
+        });
+  });
+  return seen;
+}
+
+// Runs what bounds a kernel, `n` times on each thread; returns how many pairs of bits that was.
+double run_roof(const std::string& kernel, const std::string& isa, std::size_t n,
+                std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  require(kernel == "batch" || kernel == "product", "the kernel must be batch or product");
+  const BatchKernel& chosen = kernel == "batch" ? kernels.batch : kernels.product;
+  std::atomic<std::uint64_t> n_pairs{0};
+  without_gil([&] {
+    const std::size_t n_threads = threads_of(threads);
+    for_each_piece(n_threads, 1, n_threads, [&](std::size_t, std::size_t) {
+      n_pairs.fetch_add(chosen.roof(n), std::memory_order_relaxed);
+    });
+  });
+  return static_cast<double>(n_pairs);
+}
+
 std::vector<std::string> available_isas() {
   std::vector<std::string> names;
   for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
@@ -234,7 +284,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("pack", &pack_array, py::arg("values"), py::arg("thresholds"), py::arg("isa"),
         py::arg("threads"));
   m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
-        py::arg("k"), py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+        py::arg("k"), py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"),
+        py::arg("magnitudes").noconvert() = py::none());
+  m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("isa"), py::arg("n"), py::arg("threads"));
   m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),
         py::arg("threads"));
   m.def("rescore", &rescore_candidates, py::arg("originals"), py::arg("queries").noconvert(),

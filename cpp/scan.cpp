@@ -19,8 +19,6 @@ namespace {
 
 // Queries scanned together: what they keep, and a tile, stay in L1 and L2.
 constexpr std::size_t kMaxBatch = 256;
-// Rows that a thread takes at a time.
-constexpr std::size_t kBytesPerPiece = 1 << 18;
 // Codes read, times queries, that are worth waking one more thread.
 constexpr std::size_t kBytesPerThread = 1 << 20;
 // Candidates of a batch kept by a thread, at most, whatever k is.
@@ -31,26 +29,35 @@ constexpr std::size_t kLeastTimedPairs = 2048;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-// A distance for each query of a batch that k rows are known to reach: what is farther need not be
-// reported, by no thread. Equally far it must be, as its id may be smaller.
+// What threads let each other know while they scan for a batch: the distance that so many rows of
+// their own reach that those of all threads together are k. Farther rows need not be reported, by
+// no thread; equally far ones must be, as their id may be smaller.
 class SharedLimits {
  public:
-  explicit SharedLimits(std::size_t n_queries) : limits_(n_queries) {
+  SharedLimits(std::size_t n_threads, std::size_t n_queries, std::size_t k)
+      : n_queries_(n_queries), share_(ceil_divide(k, n_threads)), limits_(n_threads * n_queries) {
     for (auto& limit : limits_) limit.store(kNoLimit, std::memory_order_relaxed);
   }
 
-  std::int64_t get(std::size_t query) const {
-    return limits_[query].load(std::memory_order_relaxed);
+  std::size_t join() { return n_joined_.fetch_add(1, std::memory_order_relaxed); }
+  // The rows of its own that a thread reports the distance of.
+  std::size_t share() const { return share_; }
+  void report(std::size_t thread, std::size_t query, std::int64_t distance) {
+    limits_[thread * n_queries_ + query].store(distance, std::memory_order_relaxed);
   }
-  void lower(std::size_t query, std::int64_t limit) {
-    std::int64_t old = get(query);
-    while (limit < old &&
-           !limits_[query].compare_exchange_weak(old, limit, std::memory_order_relaxed)) {
+  std::int64_t limit(std::size_t query) const {
+    std::int64_t farthest = 0;
+    for (std::size_t i = query; i < limits_.size(); i += n_queries_) {
+      farthest = std::max(farthest, limits_[i].load(std::memory_order_relaxed));
     }
+    return farthest;
   }
 
  private:
+  std::size_t n_queries_;
+  std::size_t share_;
   std::vector<std::atomic<std::int64_t>> limits_;
+  std::atomic<std::size_t> n_joined_{0};
 };
 
 // What one thread has found for a batch of queries in the rows that it has scanned.
@@ -62,6 +69,7 @@ class BatchScan {
         codes_(codes),
         batch_(batch),
         shared_(shared),
+        thread_(shared.join()),
         method_(options.method),
         candidates_(kernels, batch.size(), codes.n_columns, batch.weighted()),
         costs_(MethodCosts::of(kernels, batch.size(), codes.n_columns, batch.weighted())),
@@ -74,7 +82,7 @@ class BatchScan {
 
   void scan(std::size_t begin, std::size_t end) {
     for (std::size_t i = 0; i < batch_.size(); ++i) {
-      limits_[i] = std::min(best_[i].limit(), shared_.get(i));
+      limits_[i] = std::min(best_[i].limit(), shared_.limit(i));
     }
     if (method_) return scan_by(*method_, begin, end);
     const std::size_t n_pairs = (end - begin) * batch_.size();
@@ -112,10 +120,19 @@ class BatchScan {
     const void* groups = batch_.groups(kernel);
     for_each_tile(kernel, begin, end, [&](std::size_t first, std::size_t n_rows) {
       tile->fill(codes_, first, n_rows);
+      prefetch_rows(first + n_rows, std::min(end, first + n_rows + kernel.tile_rows));
       const std::size_t n_hits = kernel.scan(tile->get(), n_rows, codes_.n_columns, groups,
                                              n_groups, limits_.data(), nullptr, hits);
       for (std::size_t i = 0; i < n_hits; ++i) offer(hits[i].query, hits[i], first);
     });
+  }
+
+  // The next tile comes from memory while this one is scanned.
+  void prefetch_rows(std::size_t begin, std::size_t end) const {
+    for (std::size_t row = begin; row < end; ++row) {
+      const std::uint8_t* code = codes_.row(row);
+      for (std::size_t i = 0; i < codes_.n_columns; i += 64) __builtin_prefetch(code + i);
+    }
   }
 
   // Blocks small enough that the second query finds the rows in a cache.
@@ -144,7 +161,7 @@ class BatchScan {
     TopK& best = best_[query];
     if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
       limits_[query] = std::min(limits_[query], best.limit());
-      shared_.lower(query, best.kth_distance());
+      shared_.report(thread_, query, best.distance_of_best(shared_.share()));
     }
   }
 
@@ -160,6 +177,7 @@ class BatchScan {
   Matrix<std::uint8_t> codes_;
   const QueryBatch& batch_;
   SharedLimits& shared_;
+  std::size_t thread_;
   std::optional<Method> method_;
   Candidates candidates_;
   MethodCosts& costs_;
@@ -218,14 +236,15 @@ class Search {
 
   void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
     const QueryBatch batch(queries_, begin, end);
-    SharedLimits shared(batch.size());
     const std::size_t piece = rows_per_piece();
-    const std::size_t n_pieces = ceil_divide(codes_.n_rows, piece);
+    const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
+    n_threads = std::min(n_threads, n_pieces);
+    SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one of each thread that took part
     scans.reserve(n_threads);
-    run_on_threads(std::min(n_threads, std::max<std::size_t>(n_pieces, 1)), [&] {
+    run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
       for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_pieces;) {
         if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);

@@ -10,6 +10,9 @@
 
 namespace bitsift {
 
+// Codes that a thread takes at a time.
+inline constexpr std::size_t kBytesPerPiece = 1 << 18;
+
 struct SearchOptions {
   std::size_t k = 10;
   const std::int64_t* ids = nullptr;  // nullptr: a row's number is its id

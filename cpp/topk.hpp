@@ -10,6 +10,8 @@
 
 namespace bitsift {
 
+inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
+
 // A distance (24 bits: at most 65,536 bits of magnitude 127) above a row (40 bits): ordered by
 // (distance, row) as a number.
 class Candidate {
@@ -47,14 +49,14 @@ class TopK {
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order)
       : k_(std::min(k, n_rows)), order_(order) {
     constexpr std::size_t kSmallestBuffer = 32;
-    candidates_.reserve(std::min(std::max(2 * k_, kSmallestBuffer), n_rows));
+    candidates_.reserve(std::min(std::max(k_ + k_ / 2, kSmallestBuffer), n_rows));
     if (k_ == 0) limit_ = kNothing;
   }
 
   // Rows farther than this need not be offered.
   std::int64_t limit() const { return limit_; }
 
-  // Returns whether the limit has changed; then there is a kth_distance().
+  // Returns whether the limit has changed.
   bool offer(std::int32_t distance, std::int64_t row) {
     if (distance > limit_) return false;
     candidates_.emplace_back(distance, row);
@@ -63,8 +65,13 @@ class TopK {
     return true;
   }
 
-  // The distance that k of the rows offered reach, whatever comes later.
-  std::int64_t kth_distance() const { return limit_ + (order_.ids == nullptr ? 1 : 0); }
+  // The distance that `n` <= k of the rows offered so far reach; to be asked after a change of the
+  // limit.
+  std::int32_t distance_of_best(std::size_t n) {
+    const auto nth = candidates_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
+    std::nth_element(candidates_.begin(), nth, candidates_.end(), order_);
+    return nth->distance();
+  }
 
   void take(const TopK& other) {
     candidates_.insert(candidates_.end(), other.candidates_.begin(), other.candidates_.end());

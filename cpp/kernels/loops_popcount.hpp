@@ -219,21 +219,24 @@ std::size_t scan_popcount(const void* tile, std::size_t n_rows, std::size_t n_by
     }
     if (Simd::negative_lanes(signs) == 0) continue;
 
-    const TileSums<Simd> begun = starts<Simd>(limits + first, row_limits);
     for (std::size_t i = 0; i < kPopcountQueries; ++i) {
       std::uint32_t near = 0;
-      std::int64_t sum[kRows];
-      std::int64_t start[kRows];
       for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
         near |= Simd::negative_lanes(sums.of[i][v]) << (v * Simd::kLanes);
-        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(sum) + v * Simd::kLanes, sums.of[i][v]);
-        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(start) + v * Simd::kLanes,
-                          begun.of[i][v]);
       }
-      for (near &= present; near != 0; near &= near - 1) {
+      near &= present;
+      if (near == 0) continue;
+      std::uint64_t sum[kRows];
+      for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
+        Simd::store_lanes(sum + v * Simd::kLanes, sums.of[i][v]);
+      }
+      for (; near != 0; near &= near - 1) {
         const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
-        hits[n_hits++] = {static_cast<std::uint32_t>(first + i), row,
-                          static_cast<std::int32_t>(sum[row] - start[row])};
+        std::int64_t limit = limits[first + i];
+        if (row_limits != nullptr && row_limits[row] > limit) limit = row_limits[row];
+        hits[n_hits++] = {
+            static_cast<std::uint32_t>(first + i), row,
+            static_cast<std::int32_t>(static_cast<std::int64_t>(sum[row]) + limit + 1)};
       }
     }
   }
