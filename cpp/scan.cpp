@@ -23,7 +23,9 @@ constexpr std::size_t kMaxBatch = 256;
 constexpr std::size_t kBytesPerThread = 1 << 20;
 // Candidates of a batch kept by a thread, at most, whatever k is.
 constexpr std::size_t kMaxCandidates = 1 << 22;
-constexpr std::size_t kRowsPerCall = 256;
+// Rows that are compared with one query after the other.
+constexpr std::size_t kRowsPerBlock = 256;
+constexpr std::size_t kRowsPerSharedBlock = 32;
 // A piece of fewer pairs says little of how fast a method is.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -135,26 +137,39 @@ class BatchScan {
     }
   }
 
-  // Blocks small enough that the second query finds the rows in a cache.
+  // For one query or two, memory is the bound, and processors follow the stream of rows by
+  // themselves. With more, the next block comes from memory while queries are compared with this.
   void scan_rows(std::size_t begin, std::size_t end) {
-    Hit* hits = room_for(kRowsPerCall);
-    for (std::size_t first = begin; first < end; first += kRowsPerCall) {
-      const std::size_t n_rows = std::min(kRowsPerCall, end - first);
-      for (std::size_t query = 0; query < batch_.size(); ++query) {
-        const std::size_t n_hits = scan_rows_for(query, first, n_rows, hits);
-        for (std::size_t i = 0; i < n_hits; ++i) offer(query, hits[i], first);
+    const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
+    const bool stream = batch_.size() <= at_once;
+    const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    Hit* hits = room_for(block * at_once);
+    for (std::size_t first = begin; first < end; first += block) {
+      const std::size_t n_rows = std::min(block, end - first);
+      if (!stream) prefetch_rows(first + n_rows, std::min(end, first + n_rows + block));
+      for (std::size_t query = 0; query < batch_.size(); query += at_once) {
+        const std::size_t n_hits = batch_.weighted()
+                                       ? scan_rows_weighted(query, first, n_rows, hits)
+                                       : scan_rows_unweighted(query, first, n_rows, hits);
+        for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
       }
     }
   }
 
-  std::size_t scan_rows_for(std::size_t query, std::size_t first, std::size_t n_rows, Hit* hits) {
-    if (batch_.weighted()) {
-      return kernels_.scan_rows_weighted(
-          batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
-          codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
-    }
-    return kernels_.scan_rows(batch_.row(query), codes_.row(first), codes_.stride, n_rows,
-                              codes_.n_columns, limits_[query], hits);
+  std::size_t scan_rows_weighted(std::size_t query, std::size_t first, std::size_t n_rows,
+                                 Hit* hits) const {
+    return kernels_.scan_rows_weighted(
+        batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
+        codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
+  }
+
+  std::size_t scan_rows_unweighted(std::size_t query, std::size_t first, std::size_t n_rows,
+                                   Hit* hits) const {
+    const std::size_t n_queries = std::min(kMaxRowQueries, batch_.size() - query);
+    const std::uint8_t* queries[kMaxRowQueries];
+    for (std::size_t i = 0; i < n_queries; ++i) queries[i] = batch_.row(query + i);
+    return kernels_.scan_rows(queries, n_queries, codes_.row(first), codes_.stride, n_rows,
+                              codes_.n_columns, limits_.data() + query, hits);
   }
 
   void offer(std::size_t query, const Hit& hit, std::size_t first) {

@@ -33,6 +33,8 @@ inline constexpr std::size_t kMaxCodeBytes = 8192;
 // Row kernels may read a query, and each plane of it, up to a multiple of this many bytes, whatever
 // the length of a row: pad with zeros.
 inline constexpr std::size_t kQueryPadding = 64;
+// Queries that scan_rows compares a row with at once.
+inline constexpr std::size_t kMaxRowQueries = 2;
 // Magnitudes are 0 to 127: signed, they are int8.
 inline constexpr std::size_t kMagnitudeBits = 7;
 inline constexpr std::size_t kMaxTileRows = 128;
@@ -94,13 +96,14 @@ struct Kernels {
   // Bit i is set where values[i] is not zero.
   void (*pack_bool)(const std::uint8_t* values, std::size_t n_values, std::uint8_t* out) noexcept;
 
-  // One query against rows `stride` bytes apart. Writes a hit (query 0) for each row at `limit` or
-  // nearer, in row order, and returns their number. `hits` has room for `n_rows`.
-  std::size_t (*scan_rows)(const std::uint8_t* query, const std::uint8_t* rows,
-                           std::ptrdiff_t stride, std::size_t n_rows, std::size_t n_bytes,
-                           std::int64_t limit, Hit* hits) noexcept;
-  // The same with magnitudes, as bit-planes: plane p, `plane_stride` bytes behind plane p - 1, has
-  // the bits of value 2^p of all magnitudes in the order of the code.
+  // Queries, 1 to kMaxRowQueries, against rows `stride` bytes apart. Writes a hit for each row at a
+  // query's limit or nearer, a query's own in row order, and returns their number. `hits` has room
+  // for all pairs.
+  std::size_t (*scan_rows)(const std::uint8_t* const* queries, std::size_t n_queries,
+                           const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
+                           std::size_t n_bytes, const std::int64_t* limits, Hit* hits) noexcept;
+  // The same for one query with magnitudes, as bit-planes: plane p, `plane_stride` bytes behind
+  // plane p - 1, has the bits of value 2^p of all magnitudes in the order of the code.
   std::size_t (*scan_rows_weighted)(const std::uint8_t* query, const std::uint8_t* planes,
                                     std::size_t plane_stride, std::size_t n_planes,
                                     const std::uint8_t* rows, std::ptrdiff_t stride,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One query, rows as they lie: bound by memory where the codes do not fit a cache. There is no
-// prefetch instruction: processors follow a stream of rows by themselves, and asking ahead as well
-// made it slower (bench/README.md).
+// One query or two, rows as they lie: bound by memory where the codes do not fit a cache. There is
+// no prefetch instruction: processors follow a stream of rows by themselves, and asking ahead as
+// well made it slower (bench/README.md).
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -48,50 +48,64 @@ struct WeightedCost {
   static Vector flush(Vector sums) { return sums; }
 };
 
-// Distances of a query to as many rows as a vector has lanes: lane i is that to rows[i]. A row's
-// sums cross lanes only once, together with those of the other rows.
-template <class Simd, class Cost>
-inline typename Simd::Vector row_distances(const Cost& cost, const std::uint8_t* const* rows,
-                                           std::size_t n_bytes) {
+// Distances of queries to as many rows as a vector has lanes: lane i of sums[q] is that of query q
+// and rows[i]. A row is loaded once for all queries; its sums cross lanes once, together with those
+// of the other rows.
+template <class Simd, std::size_t kQueries, class Cost>
+inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, std::size_t n_bytes,
+                          typename Simd::Vector* distances) {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kRows = Simd::kLanes;
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
   const std::size_t n_whole = n_bytes / kBytes;
-  Vector totals[kRows];
-  for (auto& total : totals) total = Simd::broadcast(0);
-  for (std::size_t begin = 0; begin < n_whole;) {
-    const std::size_t n_left = n_whole - begin;
-    const std::size_t end =
-        begin + (n_left < Cost::kVectorsPerFlush ? n_left : Cost::kVectorsPerFlush);
-    Vector sums[kRows];
-    for (auto& sum : sums) sum = Simd::broadcast(0);
-    for (std::size_t i = begin; i < end; ++i) {
+  Vector totals[kQueries][kRows];
+  Vector sums[kQueries][kRows];
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    for (std::size_t row = 0; row < kRows; ++row) {
+      totals[q][row] = Simd::broadcast(0);
+      sums[q][row] = Simd::broadcast(0);
+    }
+  }
+  const auto flush = [&] {
+    for (std::size_t q = 0; q < kQueries; ++q) {
       for (std::size_t row = 0; row < kRows; ++row) {
-        sums[row] = cost.add(sums[row], Simd::load(rows[row] + i * kBytes), i * kBytes);
+        totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q][row]));
+        sums[q][row] = Simd::broadcast(0);
       }
     }
+  };
+  for (std::size_t i = 0; i < n_whole; ++i) {
     for (std::size_t row = 0; row < kRows; ++row) {
-      totals[row] = Simd::add_lanes(totals[row], Cost::flush(sums[row]));
+      const Vector document = Simd::load(rows[row] + i * kBytes);
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        sums[q][row] = costs[q].add(sums[q][row], document, i * kBytes);
+      }
     }
-    begin = end;
+    if (i % Cost::kVectorsPerFlush == Cost::kVectorsPerFlush - 1) flush();
   }
   if (const std::size_t n_left = n_bytes - n_whole * kBytes) {
     for (std::size_t row = 0; row < kRows; ++row) {
       const Vector document = Simd::load_partial(rows[row] + n_whole * kBytes, n_left);
-      const Vector sums = cost.add(Simd::broadcast(0), document, n_whole * kBytes);
-      totals[row] = Simd::add_lanes(totals[row], Cost::flush(sums));
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        sums[q][row] = costs[q].add(sums[q][row], document, n_whole * kBytes);
+      }
     }
   }
-  return Simd::row_sums(totals);
+  flush();
+  for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(totals[q]);
 }
 
-template <class Simd, class Cost>
-inline std::size_t scan_rows_by(const Cost& cost, const std::uint8_t* rows, std::ptrdiff_t stride,
-                                std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
+template <class Simd, std::size_t kQueries, class Cost>
+inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std::ptrdiff_t stride,
+                                std::size_t n_rows, std::size_t n_bytes, const std::int64_t* limits,
                                 Hit* hits) {
+  using Vector = typename Simd::Vector;
   constexpr std::size_t kRows = Simd::kLanes;
   // A distance within the limit is negative once this is added.
-  const auto beyond = Simd::broadcast(static_cast<std::uint64_t>(-limit - 1));
+  Vector beyond[kQueries];
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    beyond[q] = Simd::broadcast(static_cast<std::uint64_t>(-limits[q] - 1));
+  }
   std::size_t n_hits = 0;
   for (std::size_t first = 0; first < n_rows; first += kRows) {
     const std::size_t n_left = n_rows - first;
@@ -102,26 +116,35 @@ inline std::size_t scan_rows_by(const Cost& cost, const std::uint8_t* rows, std:
       const std::size_t present = row < n_present ? row : n_present - 1;
       group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
     }
-    const auto sums = row_distances<Simd>(cost, group, n_bytes);
-    std::uint32_t near =
-        Simd::negative_lanes(Simd::add_lanes(sums, beyond)) & ((1u << n_present) - 1);
-    if (near == 0) continue;
-    std::uint64_t distances[kRows];
-    Simd::store_lanes(distances, sums);
-    for (; near != 0; near &= near - 1) {
-      const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
-      hits[n_hits++] = {0, static_cast<std::uint32_t>(first) + row,
-                        static_cast<std::int32_t>(distances[row])};
+    Vector distances[kQueries];
+    row_distances<Simd, kQueries>(costs, group, n_bytes, distances);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      std::uint32_t near =
+          Simd::negative_lanes(Simd::add_lanes(distances[q], beyond[q])) & ((1u << n_present) - 1);
+      if (near == 0) continue;
+      std::uint64_t of_rows[kRows];
+      Simd::store_lanes(of_rows, distances[q]);
+      for (; near != 0; near &= near - 1) {
+        const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
+        hits[n_hits++] = {static_cast<std::uint32_t>(q), static_cast<std::uint32_t>(first) + row,
+                          static_cast<std::int32_t>(of_rows[row])};
+      }
     }
   }
   return n_hits;
 }
 
 template <class Simd>
-std::size_t scan_rows(const std::uint8_t* query, const std::uint8_t* rows, std::ptrdiff_t stride,
-                      std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
-                      Hit* hits) noexcept {
-  return scan_rows_by<Simd>(UnitCost<Simd>{query}, rows, stride, n_rows, n_bytes, limit, hits);
+std::size_t scan_rows(const std::uint8_t* const* queries, std::size_t n_queries,
+                      const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
+                      std::size_t n_bytes, const std::int64_t* limits, Hit* hits) noexcept {
+  static_assert(kMaxRowQueries == 2);
+  if (n_queries == 1) {
+    const UnitCost<Simd> cost = {queries[0]};
+    return scan_rows_by<Simd, 1>(&cost, rows, stride, n_rows, n_bytes, limits, hits);
+  }
+  const UnitCost<Simd> costs[] = {{queries[0]}, {queries[1]}};
+  return scan_rows_by<Simd, 2>(costs, rows, stride, n_rows, n_bytes, limits, hits);
 }
 
 template <class Simd>
@@ -129,8 +152,8 @@ std::size_t scan_rows_weighted(const std::uint8_t* query, const std::uint8_t* pl
                                std::size_t plane_stride, std::size_t n_planes,
                                const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
                                std::size_t n_bytes, std::int64_t limit, Hit* hits) noexcept {
-  return scan_rows_by<Simd>(WeightedCost<Simd>{query, planes, plane_stride, n_planes}, rows, stride,
-                            n_rows, n_bytes, limit, hits);
+  const WeightedCost<Simd> cost = {query, planes, plane_stride, n_planes};
+  return scan_rows_by<Simd, 1>(&cost, rows, stride, n_rows, n_bytes, &limit, hits);
 }
 
 template <class Simd>

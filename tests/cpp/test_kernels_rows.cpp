@@ -121,22 +121,47 @@ std::size_t padded(std::size_t n_bytes) {
 }
 
 TEST_CASE("scan_rows") {
-  GuardedPages query_pages(kMaxCodeBytes);
+  GuardedPages query_pages(2 * kMaxCodeBytes);
   GuardedPages row_pages(6 * kMaxCodeBytes);
-  GuardedPages hit_pages(17 * sizeof(Hit));
+  GuardedPages hit_pages(2 * 17 * sizeof(Hit));
   for_each_shape([&](const Kernels& kernels, Random& random, Content content, std::size_t n_rows,
                      std::size_t n_bytes, std::ptrdiff_t stride, Side side) {
-    auto* query = query_pages.place<std::uint8_t>(padded(n_bytes), side);
-    std::fill(query, query + padded(n_bytes), std::uint8_t{0});
-    fill_query(query, random, content, n_bytes);
     const auto rows = place_rows(row_pages, random, content, n_rows, n_bytes, stride, side);
-    std::vector<std::int64_t> distances;
-    for (std::size_t i = 0; i < n_rows; ++i) {
-      distances.push_back(naive_distance(query, rows.row(i), n_bytes));
+    for (const std::size_t n_queries : Sizes{1, 2}) {
+      CAPTURE(n_queries);
+      auto* codes = query_pages.place<std::uint8_t>(n_queries * padded(n_bytes), side);
+      std::fill(codes, codes + n_queries * padded(n_bytes), std::uint8_t{0});
+      const std::uint8_t* queries[kMaxRowQueries];
+      std::vector<std::int64_t> distances;
+      for (std::size_t q = 0; q < n_queries; ++q) {
+        std::uint8_t* query = codes + q * padded(n_bytes);
+        fill_query(query, random, content, n_bytes);
+        queries[q] = query;
+        for (std::size_t i = 0; i < n_rows; ++i) {
+          distances.push_back(naive_distance(query, rows.row(i), n_bytes));
+        }
+      }
+      const auto choices = limits_for(distances);
+      for (std::size_t round = 0; round < choices.size(); ++round) {
+        const std::int64_t limits[] = {choices[round], choices[random.below(choices.size())]};
+        Hit* hits = hit_pages.place<Hit>(n_queries * n_rows, side);
+        const std::size_t n = kernels.scan_rows(queries, n_queries, rows.data, rows.stride, n_rows,
+                                                n_bytes, limits, hits);
+        REQUIRE(n <= n_queries * n_rows);
+        CHECK(hit_pages.untouched());
+        std::vector<Hit> found(hits, hits + n);
+        std::stable_sort(found.begin(), found.end(),
+                         [](const Hit& a, const Hit& b) { return a.query < b.query; });
+        std::vector<Hit> wanted;
+        for (std::uint32_t q = 0; q < n_queries; ++q) {
+          for (std::uint32_t i = 0; i < n_rows; ++i) {
+            const auto distance = static_cast<std::int32_t>(distances[q * n_rows + i]);
+            if (distance <= limits[q]) wanted.push_back({q, i, distance});
+          }
+        }
+        CHECK(found == wanted);
+      }
     }
-    check_hits(distances, hit_pages, side, [&](std::int64_t limit, Hit* hits) {
-      return kernels.scan_rows(query, rows.data, rows.stride, n_rows, n_bytes, limit, hits);
-    });
   });
 }
 
