@@ -82,17 +82,9 @@ struct Avx2 {
                             _mm256_permute2x128_si256(rows_01, rows_23, 0x31));
   }
 
-  // Up to 16 bytes of either; nothing from nullptr.
-  static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high,
-                            std::size_t n_bytes) {
-    const auto load_half = [n_bytes](const std::uint8_t* p) {
-      if (p == nullptr) return _mm_setzero_si128();
-      if (n_bytes >= 16) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-      alignas(16) std::uint8_t bytes[16] = {};
-      for (std::size_t i = 0; i < n_bytes; ++i) bytes[i] = p[i];
-      return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
-    };
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(low)), load_half(high), 1);
+  static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high) {
+    return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
+                               reinterpret_cast<const __m128i*>(low));
   }
   // Two matrices of 16 x 16 bytes, one in the lower and one in the upper halves. Interleaving row i
   // with row i + 8, four times, turns them over.

@@ -25,19 +25,32 @@ inline constexpr std::size_t kLookupBytesPerFlush = 31;
 template <class Simd>
 void fill_lookup_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
                       std::size_t n_bytes, void* tile) noexcept {
+  static constexpr std::uint8_t kNoCode[kMaxCodeBytes] = {};
   auto* nibbles = static_cast<std::uint8_t*>(tile);
   for (std::size_t first = 0; first < kLookupRows; first += 32) {
+    // Documents in the order of a vector's bytes. Widening the lower eight bytes of both halves is
+    // to give documents 0 to 15, the upper ones 16 to 31.
+    const std::uint8_t* codes[32];
+    for (std::size_t i = 0; i < 32; ++i) {
+      const std::size_t row = first + (i / 8 == 1 ? i + 8 : i / 8 == 2 ? i - 8 : i);
+      codes[i] = row < n_rows ? rows + static_cast<std::ptrdiff_t>(row) * stride : kNoCode;
+    }
     for (std::size_t byte = 0; byte < n_bytes; byte += 16) {
       const std::size_t n_left = n_bytes - byte;
       typename Simd::Vector block[16];
       for (std::size_t i = 0; i < 16; ++i) {
-        // The documents of the lower half of the vector and of the upper one: widening the lower
-        // eight bytes of both halves gives documents 0 to 15, the upper ones 16 to 31.
-        const std::size_t low = first + i + (i < 8 ? 0 : 8);
-        const auto half = [&](std::size_t row) {
-          return row < n_rows ? rows + static_cast<std::ptrdiff_t>(row) * stride + byte : nullptr;
-        };
-        block[i] = Simd::load_halves(half(low), half(low + 8), n_left);
+        const std::uint8_t* low = codes[i] + byte;
+        const std::uint8_t* high = codes[i + 16] + byte;
+        std::uint8_t last[2][16];
+        if (n_left < 16) {
+          for (std::size_t j = 0; j < 16; ++j) {
+            last[0][j] = j < n_left ? low[j] : std::uint8_t{0};
+            last[1][j] = j < n_left ? high[j] : std::uint8_t{0};
+          }
+          low = last[0];
+          high = last[1];
+        }
+        block[i] = Simd::load_halves(low, high);
       }
       Simd::transpose_bytes(block);
       std::uint8_t* out = nibbles + 2 * byte * kLookupRows + first;
