@@ -25,7 +25,7 @@ constexpr std::size_t kBytesPerThread = 1 << 20;
 constexpr std::size_t kMaxCandidates = 1 << 22;
 // Rows that are compared with one query after the other.
 constexpr std::size_t kRowsPerBlock = 256;
-constexpr std::size_t kRowsPerSharedBlock = 32;
+constexpr std::size_t kRowsPerSharedBlock = 64;
 // A piece of fewer pairs says little of how fast a method is.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -137,8 +137,7 @@ class BatchScan {
     }
   }
 
-  // For one query or two, memory is the bound, and processors follow the stream of rows by
-  // themselves. With more, the next block comes from memory while queries are compared with this.
+  // For one query or two, memory is the bound. With more, a block stays in L1 for those that follow.
   void scan_rows(std::size_t begin, std::size_t end) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
@@ -146,7 +145,6 @@ class BatchScan {
     Hit* hits = room_for(block * at_once);
     for (std::size_t first = begin; first < end; first += block) {
       const std::size_t n_rows = std::min(block, end - first);
-      if (!stream) prefetch_rows(first + n_rows, std::min(end, first + n_rows + block));
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
         const std::size_t n_hits = batch_.weighted()
                                        ? scan_rows_weighted(query, first, n_rows, hits)
