@@ -137,7 +137,8 @@ class BatchScan {
     }
   }
 
-  // For one query or two, memory is the bound. With more, a block stays in L1 for those that follow.
+  // For one query or two, memory is the bound. With more, a block stays in L1 for those that
+  // follow.
   void scan_rows(std::size_t begin, std::size_t end) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;

@@ -154,6 +154,7 @@ struct Avx2 {
   }
 
   static constexpr std::size_t kDoubles = 4;
+  static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers
   using Doubles = __m256d;
   static Doubles load_doubles(const double* p) { return _mm256_loadu_pd(p); }
   static Doubles load_doubles(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }

@@ -113,6 +113,7 @@ struct Avx512 {
   }
 
   static constexpr std::size_t kDoubles = 8;
+  static constexpr std::size_t kDotVectors = 4;
   using Doubles = __m512d;
   static Doubles load_doubles(const double* p) { return _mm512_loadu_pd(p); }
   static Doubles load_doubles(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }

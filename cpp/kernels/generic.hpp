@@ -20,7 +20,8 @@
 //   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
 //                     add_products, flush_products (each kProductWordsPerFlush), store_products,
 //                     concealed; kProductRows documents at once; expand_bits
-//   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles, store
+//   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles, store;
+//                     kDotVectors vectors rescored at once
 //   greater           64 comparisons at once, for packing
 #pragma once
 

@@ -120,13 +120,18 @@ struct Kernels {
   // Reads n_bytes and returns something of them: how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
 
-  // Rescoring, in float64 and in one order of summation on every instruction set.
-  // sums[0] = query . vector, sums[1] = vector . vector
-  void (*dot_f32)(const double* query, const float* vector, std::size_t n, double* sums) noexcept;
-  void (*dot_f16)(const double* query, const Half* vector, std::size_t n, double* sums) noexcept;
-  // The squared Euclidean distance.
-  double (*l2_f32)(const double* query, const float* vector, std::size_t n) noexcept;
-  double (*l2_f16)(const double* query, const Half* vector, std::size_t n) noexcept;
+  // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
+  // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
+  // vectors[i] . vectors[i].
+  void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
+                  std::size_t n, double* dots, double* squares) noexcept;
+  void (*dot_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
+                  std::size_t n, double* dots, double* squares) noexcept;
+  // The squared Euclidean distances.
+  void (*l2_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
+                 std::size_t n, double* squares) noexcept;
+  void (*l2_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
+                 std::size_t n, double* squares) noexcept;
 };
 
 extern const Kernels kScalarKernels;

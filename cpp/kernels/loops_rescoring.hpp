@@ -35,52 +35,101 @@ struct Sum {
   }
 };
 
-// Calls add(v, query, vector) for each vector of float64, the last ones padded with zeros.
-template <class Simd, class Value, class Add>
-inline void for_each_doubles(const double* query, const Value* vector, std::size_t n, Add add) {
+// The next 16 values of a vector, or the last ones padded with zeros.
+template <class Value>
+inline const Value* next_values(const Value* values, std::size_t n_left, Value* padded) {
+  if (n_left >= kSumLanes) return values;
+  for (std::size_t i = 0; i < kSumLanes; ++i) padded[i] = i < n_left ? values[i] : Value{};
+  return padded;
+}
+
+// Sums of `kVectors` vectors of documents at once: so many streams come from memory side by side,
+// and a query's values are loaded once for all. add(sums[i], v, q, x) adds the terms of the v-th
+// values of 16 to those of vector i.
+template <class Simd, std::size_t kVectors, class Sums, class Value, class Add>
+inline void sum_terms(const double* query, const Value* const* vectors, std::size_t n, Sums* sums,
+                      Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
-  std::size_t i = 0;
-  for (; i + kSumLanes <= n; i += kSumLanes) {
-    for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
-      add(v, Simd::load_doubles(query + i + v * kStep), Simd::load_doubles(vector + i + v * kStep));
-    }
-  }
-  if (i < n) {
-    double last_query[kSumLanes] = {};
-    Value last_vector[kSumLanes] = {};
-    for (std::size_t j = 0; i + j < n; ++j) {
-      last_query[j] = query[i + j];
-      last_vector[j] = vector[i + j];
+  for (std::size_t i = 0; i < n; i += kSumLanes) {
+    double last_query[kSumLanes];
+    const double* q = next_values(query + i, n - i, last_query);
+    Value last[kVectors][kSumLanes];
+    const Value* x[kVectors];
+    for (std::size_t row = 0; row < kVectors; ++row) {
+      x[row] = next_values(vectors[row] + i, n - i, last[row]);
     }
     for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
-      add(v, Simd::load_doubles(last_query + v * kStep),
-          Simd::load_doubles(last_vector + v * kStep));
+      const auto wanted = Simd::load_doubles(q + v * kStep);
+      for (std::size_t row = 0; row < kVectors; ++row) {
+        add(sums[row], v, wanted, Simd::load_doubles(x[row] + v * kStep));
+      }
     }
   }
 }
 
-template <class Simd, class Value>
-void dot(const double* query, const Value* vector, std::size_t n, double* sums) noexcept {
-  using Doubles = typename Simd::Doubles;
+template <class Simd>
+struct DotSums {
   Sum<Simd> products;
   Sum<Simd> squares;
-  for_each_doubles<Simd>(query, vector, n, [&](std::size_t v, Doubles q, Doubles x) {
-    products.lanes[v] = Simd::add_doubles(products.lanes[v], Simd::multiply(q, x));
-    squares.lanes[v] = Simd::add_doubles(squares.lanes[v], Simd::multiply(x, x));
-  });
-  sums[0] = products.total();
-  sums[1] = squares.total();
+};
+
+template <class Simd, std::size_t kVectors, bool kSquares, class Value>
+inline void dot_at_once(const double* query, const Value* const* vectors, std::size_t n,
+                        double* dots, double* squares) {
+  using Doubles = typename Simd::Doubles;
+  DotSums<Simd> sums[kVectors];
+  sum_terms<Simd, kVectors>(
+      query, vectors, n, sums, [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+        sum.products.lanes[v] = Simd::add_doubles(sum.products.lanes[v], Simd::multiply(q, x));
+        if constexpr (kSquares) {
+          sum.squares.lanes[v] = Simd::add_doubles(sum.squares.lanes[v], Simd::multiply(x, x));
+        }
+      });
+  for (std::size_t row = 0; row < kVectors; ++row) {
+    dots[row] = sums[row].products.total();
+    if constexpr (kSquares) squares[row] = sums[row].squares.total();
+  }
 }
 
 template <class Simd, class Value>
-double l2(const double* query, const Value* vector, std::size_t n) noexcept {
+void dot(const double* query, const Value* const* vectors, std::size_t n_vectors, std::size_t n,
+         double* dots, double* squares) noexcept {
+  constexpr std::size_t kAtOnce = Simd::kDotVectors;
+  std::size_t i = 0;
+  const auto next = [&]<std::size_t kVectors>() {
+    if (squares == nullptr) {
+      dot_at_once<Simd, kVectors, false>(query, vectors + i, n, dots + i, nullptr);
+    } else {
+      dot_at_once<Simd, kVectors, true>(query, vectors + i, n, dots + i, squares + i);
+    }
+    i += kVectors;
+  };
+  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
+  while (i < n_vectors) next.template operator()<1>();
+}
+
+template <class Simd, std::size_t kVectors, class Value>
+inline void l2_at_once(const double* query, const Value* const* vectors, std::size_t n,
+                       double* squares) {
   using Doubles = typename Simd::Doubles;
-  Sum<Simd> squares;
-  for_each_doubles<Simd>(query, vector, n, [&](std::size_t v, Doubles q, Doubles x) {
-    const Doubles difference = Simd::subtract(q, x);
-    squares.lanes[v] = Simd::add_doubles(squares.lanes[v], Simd::multiply(difference, difference));
-  });
-  return squares.total();
+  Sum<Simd> sums[kVectors];
+  sum_terms<Simd, kVectors>(
+      query, vectors, n, sums, [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+        const Doubles difference = Simd::subtract(q, x);
+        sum.lanes[v] = Simd::add_doubles(sum.lanes[v], Simd::multiply(difference, difference));
+      });
+  for (std::size_t row = 0; row < kVectors; ++row) squares[row] = sums[row].total();
+}
+
+template <class Simd, class Value>
+void l2(const double* query, const Value* const* vectors, std::size_t n_vectors, std::size_t n,
+        double* squares) noexcept {
+  constexpr std::size_t kAtOnce = Simd::kDotVectors;
+  std::size_t i = 0;
+  for (; n_vectors - i >= kAtOnce; i += kAtOnce) {
+    l2_at_once<Simd, kAtOnce>(query, vectors + i, n, squares + i);
+  }
+  for (; i < n_vectors; ++i) l2_at_once<Simd, 1>(query, vectors + i, n, squares + i);
 }
 
 }  // namespace bitsift

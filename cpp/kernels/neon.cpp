@@ -99,6 +99,7 @@ struct Neon {
   }
 
   static constexpr std::size_t kDoubles = 2;
+  static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers
   using Doubles = float64x2_t;
   static Doubles load_doubles(const double* p) { return vld1q_f64(p); }
   static Doubles load_doubles(const float* p) { return vcvt_f64_f32(vld1_f32(p)); }

@@ -93,6 +93,7 @@ struct Scalar {
   }
 
   static constexpr std::size_t kDoubles = 1;
+  static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers
   using Doubles = double;
   static Doubles load_doubles(const double* p) { return *p; }
   static Doubles load_doubles(const float* p) { return static_cast<double>(*p); }

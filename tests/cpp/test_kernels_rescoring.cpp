@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "guarded_pages.hpp"
@@ -13,6 +15,8 @@
 
 namespace bitsift::test {
 namespace {
+
+constexpr double kUnwritten = -7;
 
 bool same_bits(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -42,35 +46,63 @@ Half from<Half>(double x) {
   return half_of(x);
 }
 
-template <class Value>
-void test_kernels(void (*Kernels::*dot)(const double*, const Value*, std::size_t, double*) noexcept,
-                  double (*Kernels::*l2)(const double*, const Value*, std::size_t) noexcept) {
+// Any number of vectors at once, each with the sums that it has alone.
+template <class Value, class Dot, class L2>
+void test_kernels(Dot Kernels::* dot, L2 Kernels::* l2) {
+  constexpr std::size_t kMaxVectors = 6;
   GuardedPages query_pages(1024 * sizeof(double));
-  GuardedPages vector_pages(1024 * sizeof(Value));
+  std::vector<std::unique_ptr<GuardedPages>> vector_pages;
+  for (std::size_t i = 0; i < kMaxVectors; ++i) {
+    vector_pages.push_back(std::make_unique<GuardedPages>(1024 * sizeof(Value)));
+  }
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
     Random random(1);
     for (const std::size_t n : dims()) {
       CAPTURE(n);
       for (const Side side : kSides) {
+        const std::size_t n_vectors = random.below(kMaxVectors + 1);
+        CAPTURE(n_vectors);
         double* query = query_pages.place<double>(n, side);
-        Value* vector = vector_pages.place<Value>(n, side);
-        std::vector<double> products(n);
-        std::vector<double> squares(n);
-        std::vector<double> difference_squares(n);
-        for (std::size_t i = 0; i < n; ++i) {
-          query[i] = value_of(static_cast<float>(spread(random)));
-          vector[i] = from<Value>(spread(random));
-          const double x = value_of(vector[i]);
-          products[i] = query[i] * x;
-          squares[i] = x * x;
-          difference_squares[i] = (query[i] - x) * (query[i] - x);
+        for (std::size_t i = 0; i < n; ++i) query[i] = value_of(static_cast<float>(spread(random)));
+        const Value* vectors[kMaxVectors];
+        std::vector<double> dots;
+        std::vector<double> squares;
+        std::vector<double> distances;
+        for (std::size_t row = 0; row < n_vectors; ++row) {
+          Value* vector = vector_pages[row]->place<Value>(n, side);
+          vectors[row] = vector;
+          std::vector<double> products(n);
+          std::vector<double> own_squares(n);
+          std::vector<double> difference_squares(n);
+          for (std::size_t i = 0; i < n; ++i) {
+            vector[i] = from<Value>(spread(random));
+            const double x = value_of(vector[i]);
+            products[i] = query[i] * x;
+            own_squares[i] = x * x;
+            difference_squares[i] = (query[i] - x) * (query[i] - x);
+          }
+          dots.push_back(naive_lane_sum(products));
+          squares.push_back(naive_lane_sum(own_squares));
+          distances.push_back(naive_lane_sum(difference_squares));
         }
-        double sums[2];
-        (kernels->*dot)(query, vector, n, sums);
-        CHECK(same_bits(sums[0], naive_lane_sum(products)));
-        CHECK(same_bits(sums[1], naive_lane_sum(squares)));
-        CHECK(same_bits((kernels->*l2)(query, vector, n), naive_lane_sum(difference_squares)));
+        const auto equal = [&](const double* found, const std::vector<double>& wanted) {
+          return std::equal(wanted.begin(), wanted.end(), found, same_bits) &&
+                 found[n_vectors] == kUnwritten;
+        };
+        double found[kMaxVectors + 1];
+        double found_squares[kMaxVectors + 1];
+        std::fill(std::begin(found), std::end(found), kUnwritten);
+        std::fill(std::begin(found_squares), std::end(found_squares), kUnwritten);
+        (kernels->*dot)(query, vectors, n_vectors, n, found, found_squares);
+        CHECK(equal(found, dots));
+        CHECK(equal(found_squares, squares));
+        std::fill(std::begin(found), std::end(found), kUnwritten);
+        (kernels->*dot)(query, vectors, n_vectors, n, found, nullptr);
+        CHECK(equal(found, dots));
+        std::fill(std::begin(found), std::end(found), kUnwritten);
+        (kernels->*l2)(query, vectors, n_vectors, n, found);
+        CHECK(equal(found, distances));
       }
     }
   }
@@ -92,9 +124,11 @@ TEST_CASE("dot_f16 reads every half in every lane") {
         vector[lane] = Half{static_cast<std::uint16_t>(bits)};
         const double x = value_of(vector[lane]);
         if (!std::isfinite(x)) continue;
-        double sums[2];
-        kernels->dot_f16(query, vector, 16, sums);
-        if (sums[0] != x || sums[1] != x * x) FAIL_CHECK("half ", bits, " in lane ", lane);
+        const Half* vectors[] = {vector};
+        double product;
+        double square;
+        kernels->dot_f16(query, vectors, 1, 16, &product, &square);
+        if (product != x || square != x * x) FAIL_CHECK("half ", bits, " in lane ", lane);
       }
     }
   }
@@ -110,21 +144,22 @@ TEST_CASE("an order of summation of its own would show") {
   vector[33] = 1;
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
-    double sums[2];
-    kernels->dot_f32(query.data(), vector.data(), 48, sums);
-    CHECK(sums[0] == 1);
+    const float* vectors[] = {vector.data()};
+    double product;
+    kernels->dot_f32(query.data(), vectors, 1, 48, &product, nullptr);
+    CHECK(product == 1);
   }
 }
 
 TEST_CASE("no dimensions, no sums") {
   const double query = 1;
   const float vector = 1;
+  const float* vectors[] = {&vector};
   for (const Kernels* kernels : available_kernels()) {
-    double sums[2] = {1, 1};
-    kernels->dot_f32(&query, &vector, 0, sums);
-    CHECK(same_bits(sums[0], 0));
-    CHECK(same_bits(sums[1], 0));
-    CHECK(same_bits(kernels->l2_f32(&query, &vector, 0), 0));
+    double sums[] = {1, 1, 1};
+    kernels->dot_f32(&query, vectors, 1, 0, &sums[0], &sums[1]);
+    kernels->l2_f32(&query, vectors, 1, 0, &sums[2]);
+    for (const double sum : sums) CHECK(same_bits(sum, 0));
   }
 }
 
@@ -135,11 +170,13 @@ TEST_CASE("products do not overflow") {
   const double square = static_cast<double>(largest) * static_cast<double>(largest);
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
-    double sums[2];
-    kernels->dot_f32(query.data(), vector.data(), 20, sums);
-    CHECK(same_bits(sums[0], -naive_lane_sum(std::vector<double>(20, square))));
-    CHECK(same_bits(kernels->l2_f32(query.data(), vector.data(), 20),
-                    naive_lane_sum(std::vector<double>(20, 4 * square))));
+    const float* vectors[] = {vector.data()};
+    double product;
+    double distance;
+    kernels->dot_f32(query.data(), vectors, 1, 20, &product, nullptr);
+    kernels->l2_f32(query.data(), vectors, 1, 20, &distance);
+    CHECK(same_bits(product, -naive_lane_sum(std::vector<double>(20, square))));
+    CHECK(same_bits(distance, naive_lane_sum(std::vector<double>(20, 4 * square))));
   }
 }
 
