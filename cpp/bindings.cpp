@@ -22,6 +22,7 @@
 #include "packing.hpp"
 #include "rescore.hpp"
 #include "scan.hpp"
+#include "self_join.hpp"
 #include "thread_pool.hpp"
 #include "topk.hpp"
 
@@ -169,6 +170,28 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   return py::make_tuple(distances, rows);
 }
 
+// `progress` is called with the share that is done; signals are looked at as often.
+py::tuple knn_graph(const py::array_t<std::uint8_t>& codes, std::size_t k,
+                    const py::object& progress, const std::string& isa, std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto documents = matrix_of<std::uint8_t>(codes);
+  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
+  auto distances = empty<std::int32_t>(documents.n_rows, k);
+  auto rows = empty<std::int64_t>(documents.n_rows, k);
+  std::int32_t* distances_out = distances.mutable_data();
+  std::int64_t* rows_out = rows.mutable_data();
+  const Progress report = [&](double done) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!progress.is_none()) progress(done);
+  };
+  without_gil([&] {
+    self_join(kernels, documents, k, threads_of(threads), report, distances_out, rows_out);
+  });
+  return py::make_tuple(distances, rows);
+}
+
 py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
                                   const py::array_t<std::uint8_t>& b, const std::string& isa,
                                   std::size_t threads) {
@@ -286,6 +309,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
         py::arg("k"), py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"),
         py::arg("magnitudes").noconvert() = py::none());
+  m.def("knn_graph", &knn_graph, py::arg("codes").noconvert(), py::arg("k"), py::arg("progress"),
+        py::arg("isa"), py::arg("threads"));
   m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
   m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("isa"), py::arg("n"), py::arg("threads"));
   m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),

@@ -40,14 +40,20 @@ struct ByDistanceThenId {
   }
 };
 
-// The k best of the rows offered; without ids they must be offered in ascending order. Candidates
+// How rows are offered to a TopK without ids. With ascending ones a later row loses every tie.
+enum class Arrival : std::uint8_t { kAscending, kAnyOrder };
+
+// The k best of the rows offered. Candidates
 // are appended to a buffer that is cut back to the best k whenever it is full: constant amortised
 // cost for any k and any order of distances, and a few more admissions than a heap has, each much
 // cheaper.
 class TopK {
  public:
-  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order)
-      : k_(std::min(k, n_rows)), order_(order) {
+  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
+       Arrival arrival = Arrival::kAscending)
+      : k_(std::min(k, n_rows)),
+        order_(order),
+        ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
     constexpr std::size_t kSmallestBuffer = 32;
     candidates_.reserve(std::min(std::max(k_ + k_ / 2, kSmallestBuffer), n_rows));
     if (k_ == 0) limit_ = kNothing;
@@ -89,14 +95,14 @@ class TopK {
     if (k_ > 0) {
       const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
       std::nth_element(candidates_.begin(), last, candidates_.end(), order_);
-      // Without ids a later row loses every tie.
-      limit_ = last->distance() - (order_.ids == nullptr ? 1 : 0);
+      limit_ = last->distance() - (ties_lose_ ? 1 : 0);
     }
     candidates_.resize(k_);
   }
 
   std::size_t k_;
   ByDistanceThenId order_;
+  bool ties_lose_;
   std::vector<Candidate> candidates_;
   std::int64_t limit_ = kNoLimit;
 };

@@ -24,7 +24,7 @@ from bitsift.errors import (
 )
 from bitsift.index import Index
 from bitsift.packing import codes_from_int8, pack, unpack
-from bitsift.scanning import SearchResult, hamming, search
+from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "available_isas",
     "codes_from_int8",
     "hamming",
+    "knn_graph",
     "pack",
     "search",
     "unpack",

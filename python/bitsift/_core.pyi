@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiled core. Arguments are checked by the Python layer."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,13 @@ def search(
     isa: str,
     threads: int,
     magnitudes: NDArray[np.uint8] | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
+def knn_graph(
+    codes: NDArray[np.uint8],
+    k: int,
+    progress: Callable[[float], object] | None,
+    isa: str,
+    threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
 def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int: ...
 def run_roof(kernel: str, isa: str, n: int, threads: int) -> float: ...

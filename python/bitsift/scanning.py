@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift import _core, arguments
 
-__all__ = ["SearchResult", "hamming", "search"]
+__all__ = ["SearchResult", "hamming", "knn_graph", "search"]
 
 
 class SearchResult(NamedTuple):
@@ -94,6 +95,71 @@ def search(
     )
     result = SearchResult(distances, found)
     return result if wanted.ndim == 2 else SearchResult(distances[0], found[0])
+
+
+def knn_graph(
+    codes: ArrayLike,
+    k: SupportsIndex,
+    *,
+    progress: Callable[[float], object] | None = None,
+    isa: str | None = None,
+    threads: SupportsIndex = 0,
+) -> SearchResult:
+    """Find the `k` nearest other rows of every row by Hamming distance, exactly.
+
+    The graph that deduplication and clustering start from.
+
+    Parameters
+    ----------
+    codes : array_like of uint8, shape (n, n_bytes)
+        Packed rows, also a ``numpy.memmap``, as in :func:`search`.
+    k : int
+        Neighbours of each row. Where it exceeds ``n - 1``, rows are -1 and distances 2**31 - 1.
+    progress : callable, optional
+        Called now and then, in this thread, with the share of the work that is done, 0 to 1. What
+        it raises ends the work.
+    isa : str, optional
+        Instruction set, one of :func:`available_isas`; the best one by default.
+    threads : int
+        Number of threads; 0 means all.
+
+    Returns
+    -------
+    SearchResult
+        int32 distances of shape (n, k), ascending, and the int64 numbers of the rows. Ties go to
+        the smaller row; a row is not its own neighbour, but an equal one is.
+
+    Raises
+    ------
+    TypeError
+        `codes` are not uint8, `progress` cannot be called.
+    ValueError
+        Another shape, a negative `k`.
+
+    Notes
+    -----
+    Exact, and the same bytes on every instruction set and number of threads. Computes each of the
+    ``n * (n - 1) / 2`` distances once. Beside the result it takes about ``12 * k`` bytes a row, at
+    least 300. The GIL is released; Ctrl-C interrupts it.
+
+    Examples
+    --------
+    >>> codes = numpy.array([[0b1111_0000], [0b1110_0000], [0b0000_1111]], dtype="uint8")
+    >>> bitsift.knn_graph(codes, k=1).ids.ravel()
+    array([1, 0, 1])
+    """
+    rows = _as_matrix(codes, "codes")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
+    return SearchResult(
+        *_core.knn_graph(
+            rows,
+            arguments.check_k(k),
+            progress,
+            arguments.resolve_isa(isa),
+            arguments.check_threads(threads),
+        )
+    )
 
 
 def hamming(
