@@ -30,6 +30,25 @@ def search(codes, queries, k, ids=None):
     return distances, rows
 
 
+def weighted_hamming(queries, magnitudes, codes):
+    """The sum of a query's magnitudes over the bits that differ; one magnitude a bit."""
+    differing = np.unpackbits(queries[:, np.newaxis, :] ^ codes[np.newaxis, :, :], axis=-1)
+    return (differing * magnitudes[:, np.newaxis, :].astype(np.int64)).sum(axis=-1)
+
+
+def knn_graph(codes, k):
+    """The k nearest other rows of each row."""
+    n = len(codes)
+    distances, rows = search(codes, codes, n)
+    others = rows != np.arange(n)[:, np.newaxis]
+    wanted = np.full((n, k), NO_DISTANCE, np.int32), np.full((n, k), -1, np.int64)
+    for i in range(n):
+        m = min(k, n - 1)
+        wanted[0][i, :m] = distances[i][others[i]][:m]
+        wanted[1][i, :m] = rows[i][others[i]][:m]
+    return wanted
+
+
 def scores(metric, query, vectors):
     """The metric in float64."""
     query, vectors = query.astype(np.float64), vectors.astype(np.float64)

@@ -30,8 +30,8 @@ def available_isas() -> list[str]:
     Returns
     -------
     list of str
-        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"``, ``"neon"``. The last is the default, unless
-        the environment variable ``BITSIFT_ISA`` names another.
+        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"``, ``"neon"``. The last is the
+        default, unless the environment variable ``BITSIFT_ISA`` names another.
     """
     return _core.available_isas()
 

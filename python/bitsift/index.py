@@ -3,36 +3,27 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 import threading
 import weakref
-from typing import Any, Literal, NamedTuple, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitsift import _core, arguments, storage
+from bitsift import arguments, storage
 from bitsift.binarizer import Binarizer
 from bitsift.growing import GrowingArray
 from bitsift.ids import IdTable, as_ids
 from bitsift.scanning import SearchResult
+from bitsift.searching import Metric, Plan, Rows, Scoring, find_rows
 
 __all__ = ["Index"]
 
-Metric = Literal["cosine", "dot", "l2"]
 Store = Literal["float32", "float16"] | None
 _CHUNK_BYTES = 1 << 24
-
-
-class _Rows(NamedTuple):
-    """What a search reads: replaced as a whole, so that it sees one state of the index."""
-
-    codes: NDArray[np.uint8]
-    originals: NDArray[Any] | None
-    ids: NDArray[np.int64] | None  # None: the number of the row
-    tie_ids: NDArray[np.int64] | None  # None: the order of ids is the order of rows
+_BITS = "the queries are bits"
 
 
 _living: weakref.WeakSet[Index] = weakref.WeakSet()
@@ -118,7 +109,7 @@ class Index:
 
     def _publish(self) -> None:
         stored = self._ids.stored
-        self._rows = _Rows(
+        self._rows = Rows(
             codes=self._codes.rows,
             originals=None if self._originals is None else self._originals.rows,
             ids=stored,
@@ -353,13 +344,13 @@ class Index:
         *,
         oversampling: float = 4.0,
         rescore: bool | None = None,
+        scoring: Scoring = "hamming",
         threads: SupportsIndex = 0,
     ) -> SearchResult:
         """Find the best `k` vectors for each query.
 
-        Scans the codes of all vectors for the ``ceil(k * oversampling)`` nearest by Hamming
-        distance, exactly; then, if rescoring, orders those by the metric between the query and the
-        original vectors.
+        Scans the codes of all vectors, exactly; if rescoring, for the ``ceil(k * oversampling)``
+        best ones, and orders those by the metric between the query and the original vectors.
 
         Parameters
         ----------
@@ -372,14 +363,19 @@ class Index:
             Candidates per result that are rescored, at least 1.
         rescore : bool, optional
             By default yes, if there are original vectors and the queries are not bits.
+        scoring : {"hamming", "asymmetric"}
+            What the scan compares: bits with bits, or float queries, rounded to 8 bits a dimension,
+            with bits. Asymmetric scoring finds better candidates, and without original vectors
+            gives better results; it takes longer.
         threads : int
             Number of threads; 0 means all.
 
         Returns
         -------
         SearchResult
-            ``scores, ids``. Rescored: float32; cosine and dot descending, l2 (Euclidean distance)
-            ascending. Not rescored: int32 Hamming distances, ascending. Ties go to the smaller id.
+            ``scores, ids``. Rescored or asymmetric: float32; cosine and dot descending, l2
+            (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go to
+            the smaller id.
 
         Raises
         ------
@@ -387,24 +383,30 @@ class Index:
             Another dtype.
         ValueError
             Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
-            ``rescore=True`` without original vectors or with bits.
+            ``rescore=True`` without original vectors or with bits, asymmetric scoring with bits.
 
         Notes
         -----
-        The same bytes on every instruction set and number of threads. Scores are summed in float64
-        and rounded once to float32; the cosine with a zero vector is 0. Safe to call from many
-        threads. Oversampling and rescoring: Yamada, Asai, Hajishirzi, "Efficient Passage Retrieval
-        with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
+        The same bytes on every instruction set and number of threads. Rescored scores are summed in
+        float64 and rounded once to float32; the cosine with a zero vector is 0. Safe to call from
+        many threads. Oversampling and rescoring: Yamada, Asai, Hajishirzi, "Efficient Passage
+        Retrieval with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
+
+        Asymmetric scores are the metric between the query, rounded, and the vector of a document's
+        signs, +1 or -1 (for l2 relative to the threshold). A query's value q becomes
+        ``rint(127 * abs(q) / max(abs(q)))`` with its sign; what follows is exact. So the product
+        with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
+        ``sqrt(dim) * max(abs(q)) / 440``.
         """
         k = arguments.check_k(k)
         oversampling = arguments.check_oversampling(oversampling)
+        arguments.choice(scoring, "scoring", ("hamming", "asymmetric"))
         threads = arguments.check_threads(threads)
         rows = self._rows
         array = arguments.as_array(queries, "queries")
-        bits = arguments.is_packed(array)
-        if bits:
+        values: NDArray[Any] | None = None
+        if arguments.is_packed(array):
             codes = arguments.as_rows(self._binarizer.check_codes(array))
-            values = None
         else:
             values, codes = self._binarizer.pack(
                 arguments.as_rows(self._binarizer.check_values(array, "queries")),
@@ -412,32 +414,27 @@ class Index:
                 0,
                 threads,
             )
-            bits = values.dtype.kind == "b"
+            if values.dtype.kind == "b":
+                values = None
         if rescore is None:
-            rescore = rows.originals is not None and not bits
-        elif rescore and (rows.originals is None or bits):
-            what = "the queries are bits" if bits else "store=None keeps no original vectors"
+            rescore = rows.originals is not None and values is not None
+        elif rescore and (rows.originals is None or values is None):
+            what = "store=None keeps no original vectors" if values is not None else _BITS
             raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
+        if scoring == "asymmetric" and values is None:
+            raise ValueError(f'scoring="asymmetric" needs float queries; {_BITS}')
 
-        scores: NDArray[Any]
-        if rescore:
-            wanted = k * oversampling
-            n_candidates = len(rows.codes) if wanted >= len(rows.codes) else math.ceil(wanted)
-            _, candidates = _core.search(
-                rows.codes, codes, n_candidates, rows.tie_ids, self._isa, threads
-            )
-            scores, found = _core.rescore(
-                rows.originals,  # type: ignore[arg-type]
-                values,  # type: ignore[arg-type]
-                candidates,
-                k,
-                self._metric,
-                rows.tie_ids,
-                self._isa,
-                threads,
-            )
-        else:
-            scores, found = _core.search(rows.codes, codes, k, rows.tie_ids, self._isa, threads)
+        plan = Plan(
+            k=k,
+            metric=self._metric,
+            scoring=scoring,
+            rescore=bool(rescore),
+            oversampling=oversampling,
+            threshold=self._binarizer.threshold,
+            isa=self._isa,
+            threads=threads,
+        )
+        scores, found = find_rows(rows, codes, values, plan)
         if rows.ids is not None and len(rows.ids):
             found = np.where(found >= 0, rows.ids[found], -1)
         if array.ndim == 1:
