@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "concurrent_search.hpp"
 #include "kernels/dispatch.hpp"
 #include "matrix.hpp"
 #include "packing.hpp"
@@ -166,7 +167,8 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  without_gil([&] { search(kernels, documents, wanted, options, distances_out, rows_out); });
+  without_gil(
+      [&] { concurrent_search(kernels, documents, wanted, options, distances_out, rows_out); });
   return py::make_tuple(distances, rows);
 }
 

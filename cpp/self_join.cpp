@@ -61,9 +61,8 @@ class SelfJoin {
 
   void run(std::size_t n_threads, std::int32_t* distances, std::int64_t* rows, std::size_t k) {
     // Blocks against themselves first: then every row has a limit before it meets the others.
-    for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
-      Worker(*this, block).join(block);
-    });
+    for_each_piece(n_blocks_, 1, n_threads,
+                   [&](std::size_t block, std::size_t) { Worker(*this, block).join(block); });
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
       Worker worker(*this, block);
       for (std::size_t other = block + 1; other < n_blocks_; ++other) worker.join(other);
@@ -83,8 +82,7 @@ class SelfJoin {
     Worker(SelfJoin& of, std::size_t block)
         : of_(of),
           block_(block),
-          batch_({.codes = of.codes_}, block * kBlockRows,
-                 block * kBlockRows + of.size_of(block)) {
+          batch_({.codes = of.codes_}, block * kBlockRows, block * kBlockRows + of.size_of(block)) {
       std::fill(std::begin(limits_), std::end(limits_), kNothing);
       std::fill(std::begin(other_limits_), std::end(other_limits_), kNothing);
     }
@@ -122,17 +120,16 @@ class SelfJoin {
       const void* groups = batch_.groups(kernel);
       const std::size_t n_groups = batch_.n_groups(kernel);
       std::size_t n_hits = 0;
-      for_each_tile(kernel, begin, begin + of_.size_of(other),
-                    [&](std::size_t first, std::size_t n_rows) {
-                      tile_->fill(of_.codes_, first, n_rows);
-                      const auto in_block = static_cast<std::uint32_t>(first - begin);
-                      const std::size_t n = kernel.scan(
-                          tile_->get(), n_rows, of_.codes_.n_columns, groups, n_groups, limits_,
-                          other == block_ ? nullptr : other_limits_ + in_block,
-                          hits_.get() + n_hits);
-                      for (std::size_t i = 0; i < n; ++i) hits_[n_hits + i].row += in_block;
-                      n_hits += n;
-                    });
+      for_each_tile(
+          kernel, begin, begin + of_.size_of(other), [&](std::size_t first, std::size_t n_rows) {
+            tile_->fill(of_.codes_, first, n_rows);
+            const auto in_block = static_cast<std::uint32_t>(first - begin);
+            const std::size_t n = kernel.scan(
+                tile_->get(), n_rows, of_.codes_.n_columns, groups, n_groups, limits_,
+                other == block_ ? nullptr : other_limits_ + in_block, hits_.get() + n_hits);
+            for (std::size_t i = 0; i < n; ++i) hits_[n_hits + i].row += in_block;
+            n_hits += n;
+          });
       return n_hits;
     }
 
