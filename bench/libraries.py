@@ -20,3 +20,23 @@ def _import(name: str) -> Any:
 
 
 faiss = _import("faiss")
+usearch = _import("usearch.index")
+numkong = _import("numkong")
+# Not imported before it is asked for: it brings PyTorch, which takes seconds.
+has_sentence_transformers = importlib.util.find_spec("sentence_transformers") is not None
+
+
+def semantic_search() -> Any:
+    """Give sentence-transformers' search with FAISS."""
+    return importlib.import_module("sentence_transformers.quantization").semantic_search_faiss
+
+
+def missing() -> list[str]:
+    """Name the distributions that are not installed."""
+    found = {
+        "faiss-cpu": faiss is not None,
+        "usearch": usearch is not None,
+        "numkong": numkong is not None,
+        "sentence-transformers": has_sentence_transformers,
+    }
+    return [name for name, here in found.items() if not here]
