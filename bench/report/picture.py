@@ -59,10 +59,10 @@ def _draw_roof(axes: Any, run: Run) -> None:
     ticks, labels, y = [], [], 0.0
     for result in results:
         ceiling = result.roof
-        names = [None, *result.peers]
+        names = ["bitsift", *result.peers]
         for i, name in enumerate(names):
-            share = result.share(ceiling, name)
-            colour = _COLOURS[name or "bitsift"]
+            share = result.share(ceiling, None if name == "bitsift" else name)
+            colour = _COLOURS[name]
             axes.barh(y - i, share, height=0.9, color=colour)
             axes.text(share, y - i, f" {share:.0%}", va="center", fontsize=7)
         ticks.append(y - (len(names) - 1) / 2)

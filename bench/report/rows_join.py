@@ -15,7 +15,7 @@ from .run import Run
 from .searches import Corpus
 from .settings import K, has_knn_graph
 
-_PEER_ROWS = 5_000
+_PEER_PART = 20  # FAISS searches one row of so many
 
 
 def self_join(run: Run) -> None:
@@ -41,7 +41,7 @@ def self_join(run: Run) -> None:
 
 def _by_faiss(corpus: Corpus, threads: int) -> list[Peer]:
     """Search one more than wanted: the nearest of a row is the row."""
-    some = corpus.codes[:_PEER_ROWS]
+    some = corpus.codes[: len(corpus) // _PEER_PART]
     note = f"time of {len(some):,} queries, scaled; each finds itself too"
 
     def check(ours: Any, peer: Any) -> None:

@@ -29,8 +29,8 @@ def show(run: Run, console: Console, *, markdown: bool = False) -> None:
         console.print(_ceilings_table(run.ceilings, markdown))
         if (speed_up := _popcount_speed_up(run)) < 0.8 * run.settings.threads:
             console.print(
-                f"All {run.settings.threads} threads counted {speed_up:.2f} times the bits that one "
-                "did: other work on the machine, or threads that share a core. Threads that spin "
+                f"All {run.settings.threads} threads counted {speed_up:.2f} times the bits that "
+                "one did: other work on the machine, or a shared core. Threads that spin "
                 "while they wait, as FAISS's do, lose more by that than bitsift's.",
                 style="bold yellow",
             )
