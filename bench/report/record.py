@@ -76,7 +76,7 @@ def _ceiling(ceiling: Measured) -> dict[str, Any]:
 
 def _row(result: Result, group: str) -> dict[str, Any]:
     row = result.row
-    notes = {peer.name: peer.note for peer in row.peers}
+    peers = {peer.name: peer for peer in row.peers}
     return {
         "group": group,
         "question": row.question,
@@ -91,7 +91,8 @@ def _row(result: Result, group: str) -> dict[str, Any]:
                 "ratio": result.ratio(name),
                 "rounds": times,
                 "ratios": result.ratios(name),
-                "note": notes[name],
+                "scale": peers[name].scale,
+                "note": peers[name].note,
             }
             for name, times in result.peers.items()
         },

@@ -15,7 +15,7 @@ from .run import Run
 from .searches import Corpus
 from .settings import K, has_knn_graph
 
-_PEER_PART = 20  # FAISS searches one row of so many
+_PEER_PART = 50  # FAISS searches one row of so many
 
 
 def self_join(run: Run) -> None:

@@ -13,6 +13,7 @@ from .searches import Corpus
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _KS = (10, 1, 100, 1000)  # what the others are compared with first
 _BITS = (64, 128, 256, 1024, 1536, 3072)
+_QUICK_BITS = (64, 256, 1024, 3072)
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # Medians that differ by less are called equal.
 _TOLERANCE = 1.02
@@ -44,12 +45,13 @@ def ks(run: Run) -> None:
 
 def bits(run: Run) -> None:
     settings = run.settings
-    for n_bits in _BITS:
+    chosen = _QUICK_BITS if settings.quick else _BITS
+    for n_bits in chosen:
         n = min(settings.n_rows, settings.n_codes_bytes // (n_bits // 8))
         corpus = Corpus(n, isa=settings.isa, bits=n_bits)
         queries = random_query_codes(bits=n_bits)
         rows = [corpus.row(some, threads=settings.threads) for some in (queries[:1], queries)]
-        for result in run.race(rows, 1 / len(_BITS)):
+        for result in run.race(rows, 1 / len(chosen)):
             pairs = result.row.facts["n_queries"] * n * n_bits
             result.remark = f"{pairs / result.seconds / 1e9:,.0f} G bit pairs/s"
 
