@@ -29,7 +29,7 @@ def main(
         bool, typer.Option("--quick", help="Less than a minute: 100,000 rows for 1,000,000.")
     ] = False,
     threads: Annotated[
-        int, typer.Option(min=0, help="Number of threads of all; 0: one for each core.")
+        int, typer.Option(min=0, help="Threads of bitsift and its peers; 0: one a core.")
     ] = 0,
     isa: Annotated[
         str | None, typer.Option(metavar="NAME", help="Level of bitsift; default: the best.")

@@ -42,7 +42,7 @@ class Settings:
     @property
     def limit_seconds(self) -> float:
         """Limit the whole run, with a margin for what is not timed."""
-        return 50 if self.quick else 540
+        return 40 if self.quick else 500
 
     def thread_counts(self) -> list[int]:
         """1, 2, 4, ... and all."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import statistics
 from pathlib import Path
 
@@ -48,11 +50,14 @@ def show(run: Run, console: Console, *, markdown: bool = False) -> None:
 
 
 def save_markdown(run: Run, path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        console = Console(file=file, width=_MARKDOWN_WIDTH, no_color=True)
-        show(run, console, markdown=True)
-    lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
+    text = io.StringIO()
+    show(run, Console(file=text, width=_MARKDOWN_WIDTH, no_color=True), markdown=True)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    # Sentences become paragraphs, and no more than one line stays empty.
+    spaced = "".join(
+        f"{line}\n" if line.startswith(("|", "*")) else f"\n{line}\n" for line in lines
+    )
+    path.write_text(re.sub(r"\n{3,}", "\n\n", spaced).lstrip(), encoding="utf-8")
 
 
 def missing_sentences() -> list[str]:
