@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,19 +16,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import bitsift
 
-from . import table
+from . import data, table
 from .interleave import LEAST_ROUNDS, Pace, interleave, pace
+from .libraries import faiss
 
-with warnings.catch_warnings():
-    # SWIG's classes lack an attribute that Python 3.12 asks for; errors here are for bitsift.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    try:
-        import faiss
-    except ImportError:
-        faiss = None
-
-DIM = 768
-N_QUERIES = 256
 FAISS_MISSING = "faiss-cpu missing"
 ROWS = pytest.StashKey[list[table.Row]]()
 LOAD = pytest.StashKey[str]()
@@ -172,24 +162,22 @@ def n_rows(*, quick: bool) -> int:
 
 @pytest.fixture(scope="session")
 def codes(n_rows: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(1).integers(0, 256, (n_rows, DIM // 8), dtype=np.uint8)
+    return data.random_codes(n_rows)
 
 
 @pytest.fixture(scope="session")
 def query_codes() -> NDArray[np.uint8]:
-    return np.random.default_rng(2).integers(0, 256, (N_QUERIES, DIM // 8), dtype=np.uint8)
+    return data.random_query_codes()
 
 
 @pytest.fixture(scope="session")
 def vectors(n_rows: int) -> NDArray[np.float32]:
-    # One block repeated: no time below depends on values, and drawing all of them would take long.
-    block = np.random.default_rng(3).standard_normal((n_rows // 10, DIM), dtype=np.float32)
-    return np.tile(block, (10, 1))
+    return data.random_vectors(n_rows)
 
 
 @pytest.fixture(scope="session")
 def vectors16(vectors: NDArray[np.float32]) -> NDArray[np.float16]:
-    return np.tile(vectors[: len(vectors) // 10].astype(np.float16), (10, 1))
+    return data.in_float16(vectors)
 
 
 @pytest.fixture
@@ -197,13 +185,6 @@ def folder() -> Iterator[Path]:
     """Give a folder that is gone afterwards: pytest would keep gigabytes of three runs."""
     with tempfile.TemporaryDirectory(prefix="bitsift-bench-") as name:
         yield Path(name)
-
-
-def make_index(codes: NDArray[np.uint8], isa: str) -> bitsift.Index:
-    """Index bits alone."""
-    made = bitsift.Index(codes.shape[1] * 8, store=None, isa=isa)
-    made.add(codes)
-    return made
 
 
 def _isa(config: pytest.Config) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from .conftest import faiss
+from .libraries import faiss
 from .searching import faiss_flat
 
 Arrays = list[NDArray[Any]]

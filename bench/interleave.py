@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two functions timed in turn, so that a machine that slows down slows both."""
+"""Functions timed in turn, so that a machine that slows down slows them all."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 # OpenMP's threads spin for about 10 ms after FAISS has returned. Without a pause they would
@@ -47,10 +47,12 @@ class Pace(NamedTuple):
     warm_up: bool
 
 
-def pace(seconds: float, *functions: Callable[[], Any]) -> list[Pace]:
+def pace(
+    seconds: float, *functions: Callable[[], Any], least_rounds: int = LEAST_ROUNDS
+) -> list[Pace]:
     """Choose the same number of rounds for functions that together may take `seconds`.
 
-    They should have been called before. Slow ones get `LEAST_ROUNDS`, whatever that takes.
+    They should have been called before. Slow ones get `least_rounds`, whatever that takes.
     """
     estimates = [_estimate(function) for function in functions]
     calls = [max(1, round(SHORTEST_ROUND / estimate)) for estimate in estimates]
@@ -59,19 +61,27 @@ def pace(seconds: float, *functions: Callable[[], Any]) -> list[Pace]:
         PAUSE + (n + extra) * estimate
         for n, extra, estimate in zip(calls, warm_up, estimates, strict=True)
     )
-    rounds = min(max(int(seconds / round_seconds), LEAST_ROUNDS), MOST_ROUNDS)
+    rounds = min(max(int(seconds / round_seconds), least_rounds), MOST_ROUNDS)
     return [Pace(n, rounds, extra) for n, extra in zip(calls, warm_up, strict=True)]
+
+
+def take_turns(functions: Sequence[Callable[[], Any]], paces: Sequence[Pace]) -> list[list[float]]:
+    """Time each in turn, again and again; return the seconds of a call in each round, by function.
+
+    All paces have the same number of rounds.
+    """
+    rounds = [
+        [_round(function, chosen) for function, chosen in zip(functions, paces, strict=True)]
+        for _ in range(paces[0].rounds)
+    ]
+    return [list(times) for times in zip(*rounds, strict=True)]
 
 
 def interleave(
     ours: Callable[[], Any], peer: Callable[[], Any], our_pace: Pace, peer_pace: Pace
 ) -> Interleaved:
     """Time `ours`, `peer`, `ours`, `peer`, ..."""
-    our_times: list[float] = []
-    peer_times: list[float] = []
-    for _ in range(our_pace.rounds):
-        our_times.append(_round(ours, our_pace))
-        peer_times.append(_round(peer, peer_pace))
+    our_times, peer_times = take_turns([ours, peer], [our_pace, peer_pace])
     ratios = [b / a for a, b in zip(our_times, peer_times, strict=True)]
     return Interleaved(
         statistics.median(our_times),

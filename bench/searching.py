@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .conftest import faiss
+from .libraries import faiss
 
 K = 10
 

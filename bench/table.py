@@ -46,8 +46,12 @@ def duration(seconds: float) -> str:
     """
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if seconds * scale >= 1:
-            return f"{_three_digits(seconds * scale)} {unit}"
-    return f"{_three_digits(seconds * 1e6)} µs"
+            return f"{three_digits(seconds * scale)} {unit}"
+    return f"{three_digits(seconds * 1e6)} µs"
+
+
+def three_digits(x: float) -> str:
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
 def machine() -> str:
@@ -72,7 +76,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.peer,
         duration(ours),
         duration(peer),
-        f"{'slower: ' if ratio < 0.995 else ''}{_three_digits(ratio)}",
+        f"{'slower: ' if ratio < 0.995 else ''}{three_digits(ratio)}",
         str(row.rounds),
     )
 
@@ -83,7 +87,3 @@ def _is_number(column: int) -> bool:
 
 def _pad(cell: str, width: int, column: int) -> str:
     return cell.rjust(width) if _is_number(column) else cell.ljust(width)
-
-
-def _three_digits(x: float) -> str:
-    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 import bitsift
 
 from .checks import same_distances
-from .conftest import DIM, N_QUERIES, Contest, faiss, make_index
+from .conftest import Contest
+from .data import DIM, N_QUERIES, make_index
+from .libraries import faiss
 from .searching import K, faiss_flat, numpy_search
 
 FEW = 10_000

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 import bitsift
 
 from .checks import same_array
-from .conftest import DIM, Contest
+from .conftest import Contest
+from .data import DIM
+from .packing import numpy_pack
 
 
 @pytest.fixture(params=["float32", "float16"])
@@ -33,11 +35,6 @@ def test_numpy(contest: Contest, values: NDArray[np.floating], threads: int, isa
         lambda: numpy_pack(values),
         same_array,
     )
-
-
-def numpy_pack(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    # numpy compares float16 several times slower than it converts and compares float32.
-    return np.packbits(values.astype(np.float32, copy=False) > 0, axis=1)
 
 
 def _question(values: NDArray[np.floating]) -> str:

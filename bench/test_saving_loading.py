@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from .conftest import DIM, Contest, faiss, make_index
+from .conftest import Contest
+from .data import DIM, make_index
 from .files import Arrays, BitsiftFiles, FaissFiles, Files, NumpyFiles
+from .libraries import faiss
 
 
 @pytest.fixture(params=["save", "load", "mmap"])

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the machine can do at most: read memory, and run a kernel's instructions on registers."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bitsift
+from bitsift import _core
+
+from ..interleave import pace, take_turns
+from .contest import Ceiling
+from .settings import Settings, has_ceilings
+
+# More than any cache holds.
+_MEMORY_BYTES = 512 * 1024 * 1024
+_ROOF_SECONDS = 0.02
+# The core's name of a kernel, and ours of its roof.
+_KERNELS = {"batch": "popcount", "product": "product"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    name: str
+    level: str
+    threads: int
+    unit: str
+    rates: list[float]
+
+    @property
+    def rate(self) -> float:
+        return statistics.median(self.rates)
+
+
+def reading(array: NDArray[Any], isa: str, threads: int) -> list[Ceiling]:
+    """Read `array`, wherever it is: in memory, or in a cache if it fits."""
+    if not has_ceilings():
+        return []
+    flat = array.reshape(-1).view(np.uint8)
+    return [Ceiling("read", lambda: _core.read_all(flat, isa, threads), flat.size, "B/s")]
+
+
+def roofs(isa: str, threads: int) -> list[Ceiling]:
+    """Run the instructions that bound a batch: popcounts or look-ups, and sums of products."""
+    return [_roof(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
+
+
+def of_machine(settings: Settings) -> list[Measured]:
+    """Measure all ceilings in turn, with one thread and with all."""
+    if not has_ceilings():
+        return []
+    memory = np.ones(_MEMORY_BYTES // (4 if settings.quick else 1), np.uint8)
+    found: list[tuple[Ceiling, str, int]] = []
+    for threads in sorted({1, settings.threads}):
+        found += [(c, settings.isa, threads) for c in reading(memory, settings.isa, threads)]
+        for level in reversed(bitsift.available_isas()):
+            found += [(c, level, threads) for c in roofs(level, threads)]
+    calls = [ceiling.call for ceiling, _, _ in found]
+    times = take_turns(calls, pace(0, *calls, least_rounds=settings.least_rounds))
+    return [
+        Measured(c.name, level, threads, c.unit, [c.work / t for t in seconds])
+        for (c, level, threads), seconds in zip(found, times, strict=True)
+    ]
+
+
+def _roof(kernel: str, isa: str, threads: int) -> Ceiling:
+    n = _iterations(kernel, isa)
+    pairs = _core.run_roof(kernel, isa, n, threads)
+    return Ceiling(
+        _KERNELS[kernel],
+        lambda: _core.run_roof(kernel, isa, n, threads),
+        pairs,
+        "bit pairs/s",
+    )
+
+
+def _iterations(kernel: str, isa: str) -> int:
+    """Choose so many that waking the threads does not count."""
+    n = 1000
+    while True:
+        begin = time.perf_counter()
+        _core.run_roof(kernel, isa, n, 1)
+        seconds = time.perf_counter() - begin
+        if seconds > _ROOF_SECONDS / 4:
+            return max(1, round(n * _ROOF_SECONDS / seconds))
+        n *= 4

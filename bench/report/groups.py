@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All groups of rows, in the order in which they are measured."""
+
+from __future__ import annotations
+
+from .rows_calls import callers, small
+from .rows_join import self_join
+from .rows_search import batch, levels, one_query
+from .rows_shape import batches, bits, ks, sizes, threads
+from .rows_vectors import asymmetric, packing, rescoring
+from .run import Group
+
+GROUPS = [
+    Group("one-query", "One query, bound by memory", one_query, 20, 2),
+    Group("batch", "A batch, bound by the processor", batch, 50, 4),
+    Group("levels", "A batch at each other level", levels, 30, 3),
+    Group("batches", "Batches from 1 to 256 queries", batches, 25, 4),
+    Group("k", "The k nearest, of 256 queries", ks, 25, 3),
+    Group("small", "What a call costs: 10,000 rows, one query", small, 4, 2),
+    Group("bits", "Other numbers of bits", bits, 30, 4),
+    Group("packing", "Packing float32 to bits", packing, 5, 1),
+    Group("rescoring", "Rescoring by the cosine", rescoring, 5, 2),
+    Group("self-join", "The nearest of every row", self_join, 25, 2),
+    Group("asymmetric", "Asymmetric scores: int8 query, 1-bit documents", asymmetric, 30, 3),
+    Group("threads", "Threads", threads, 20, 3),
+    Group("callers", "Callers at once", callers, 5, 1),
+    Group("sizes", "Time against the number of rows", sizes, 20, 3),
+]
