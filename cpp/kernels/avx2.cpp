@@ -82,6 +82,16 @@ struct Avx2 {
                             _mm256_permute2x128_si256(rows_01, rows_23, 0x31));
   }
 
+  // Vector i has 4 / kWords rows of kWords words each; lane j of the result is the sum of row j.
+  template <std::size_t kWords>
+  static Vector short_row_sums(const Vector* v) {
+    if constexpr (kWords == 1) return v[0];
+    if constexpr (kWords == 2) {
+      const Vector sums =
+          _mm256_add_epi64(_mm256_unpacklo_epi64(v[0], v[1]), _mm256_unpackhi_epi64(v[0], v[1]));
+      return _mm256_permute4x64_epi64(sums, 0b11'01'10'00);
+    }
+  }
   static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high) {
     return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
                                reinterpret_cast<const __m128i*>(low));

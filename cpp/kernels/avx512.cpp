@@ -71,6 +71,26 @@ struct Avx512 {
                     quarters(pairs(rows[4], rows[5]), pairs(rows[6], rows[7])));
   }
 
+  // Vector i has 8 / kWords rows of kWords words each; lane j of the result is the sum of row j.
+  template <std::size_t kWords>
+  static Vector short_row_sums(const Vector* v) {
+    const auto pairs = [](Vector a, Vector b) {
+      return _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    };
+    if constexpr (kWords == 1) return v[0];
+    if constexpr (kWords == 2) {
+      const Vector order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+      return _mm512_permutexvar_epi64(order, pairs(v[0], v[1]));
+    }
+    if constexpr (kWords == 4) {
+      const Vector a = pairs(v[0], v[1]);
+      const Vector b = pairs(v[2], v[3]);
+      const Vector sums =
+          _mm512_add_epi64(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xDD));
+      const Vector order = _mm512_setr_epi64(0, 2, 1, 3, 4, 6, 5, 7);
+      return _mm512_permutexvar_epi64(order, sums);
+    }
+  }
   static void transpose(Vector* rows) {
     Vector even[4];  // words 0, 2, 4, 6 of rows 2i and 2i + 1
     Vector odd[4];

@@ -10,8 +10,8 @@
 //   kLanes            64-bit lanes of a Vector
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
-//                     add, lane_sums, add_lanes, min_lanes, row_sums, negative_lanes, store_lanes,
-//                     concealed
+//                     add, lane_sums, add_lanes, min_lanes, row_sums, short_row_sums,
+//                     negative_lanes, store_lanes, concealed
 //   batch             one of
 //     popcount        kTileVectors (vectors of documents that a tile is wide), transpose,
 //                     kCarrySave (whether there is a carry() in one instruction)

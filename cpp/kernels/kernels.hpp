@@ -66,9 +66,10 @@ struct BatchKernel {
                      std::size_t n_queries, std::size_t n_bytes, void* group) noexcept;
 
   // Groups lie one behind the other. `limits` has an entry for each query, padding included
-  // (kNothing), `row_limits` one for each of tile_rows, or is nullptr. Writes a hit for each pair at the query's limit or nearer, and if `row_limits` is
-  // not nullptr, also for each at the row's limit or nearer; a query's own by ascending row.
-  // Returns their number; `hits` has room for all pairs, padding included.
+  // (kNothing), `row_limits` one for each of tile_rows, or is nullptr. Writes a hit for each pair
+  // at the query's limit or nearer, and if `row_limits` is not nullptr, also for each at the row's
+  // limit or nearer; a query's own by ascending row. Returns their number; `hits` has room for all
+  // pairs, padding included.
   std::size_t (*scan)(const void* tile, std::size_t n_rows, std::size_t n_bytes, const void* groups,
                       std::size_t n_groups, const std::int64_t* limits,
                       const std::int64_t* row_limits, Hit* hits) noexcept;

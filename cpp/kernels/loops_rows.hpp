@@ -48,9 +48,9 @@ struct WeightedCost {
   static Vector flush(Vector sums) { return sums; }
 };
 
-// Distances of queries to as many rows as a vector has lanes: lane i of sums[q] is that of query q
-// and rows[i]. A row is loaded once for all queries; its sums cross lanes once, together with those
-// of the other rows.
+// Distances of queries to as many rows as a vector has lanes: lane i of distances[q] is that of
+// query q and rows[i]. Rows are read one behind the other, each once for all queries; its sums
+// cross lanes once, together with those of the other rows.
 template <class Simd, std::size_t kQueries, class Cost>
 inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, std::size_t n_bytes,
                           typename Simd::Vector* distances) {
@@ -59,46 +59,58 @@ inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, st
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
   const std::size_t n_whole = n_bytes / kBytes;
   Vector totals[kQueries][kRows];
-  Vector sums[kQueries][kRows];
-  for (std::size_t q = 0; q < kQueries; ++q) {
-    for (std::size_t row = 0; row < kRows; ++row) {
-      totals[q][row] = Simd::broadcast(0);
-      sums[q][row] = Simd::broadcast(0);
-    }
-  }
-  const auto flush = [&] {
+  for (std::size_t row = 0; row < kRows; ++row) {
+    Vector sums[kQueries];
     for (std::size_t q = 0; q < kQueries; ++q) {
-      for (std::size_t row = 0; row < kRows; ++row) {
-        totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q][row]));
-        sums[q][row] = Simd::broadcast(0);
-      }
+      totals[q][row] = Simd::broadcast(0);
+      sums[q] = Simd::broadcast(0);
     }
-  };
-  for (std::size_t i = 0; i < n_whole; ++i) {
-    for (std::size_t row = 0; row < kRows; ++row) {
+    for (std::size_t i = 0; i < n_whole; ++i) {
       const Vector document = Simd::load(rows[row] + i * kBytes);
       for (std::size_t q = 0; q < kQueries; ++q) {
-        sums[q][row] = costs[q].add(sums[q][row], document, i * kBytes);
+        sums[q] = costs[q].add(sums[q], document, i * kBytes);
+        if (i % Cost::kVectorsPerFlush == Cost::kVectorsPerFlush - 1) {
+          totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q]));
+          sums[q] = Simd::broadcast(0);
+        }
       }
     }
-    if (i % Cost::kVectorsPerFlush == Cost::kVectorsPerFlush - 1) flush();
-  }
-  if (const std::size_t n_left = n_bytes - n_whole * kBytes) {
-    for (std::size_t row = 0; row < kRows; ++row) {
+    if (const std::size_t n_left = n_bytes - n_whole * kBytes) {
       const Vector document = Simd::load_partial(rows[row] + n_whole * kBytes, n_left);
       for (std::size_t q = 0; q < kQueries; ++q) {
-        sums[q][row] = costs[q].add(sums[q][row], document, n_whole * kBytes);
+        sums[q] = costs[q].add(sums[q], document, n_whole * kBytes);
       }
     }
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q]));
+    }
   }
-  flush();
   for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(totals[q]);
 }
 
-template <class Simd, std::size_t kQueries, class Cost>
-inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std::ptrdiff_t stride,
-                                std::size_t n_rows, std::size_t n_bytes, const std::int64_t* limits,
-                                Hit* hits) {
+// Rows of one, two or four words that lie one behind the other and are shorter than a vector:
+// loaded as they lie, a few to a vector. `queries` are repeated to fill one.
+template <class Simd, std::size_t kQueries, std::size_t kWords>
+inline void short_row_distances(const typename Simd::Vector* queries, const std::uint8_t* rows,
+                                typename Simd::Vector* distances) {
+  using Vector = typename Simd::Vector;
+  Vector sums[kQueries][kWords];
+  for (std::size_t i = 0; i < kWords; ++i) {
+    const Vector documents = Simd::load(rows + i * 8 * Simd::kLanes);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      sums[q][i] = Simd::lane_sums(Simd::count(Simd::exclusive_or(queries[q], documents)));
+    }
+  }
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    distances[q] = Simd::template short_row_sums<kWords>(sums[q]);
+  }
+}
+
+// Calls measure(first, n_present, distances) for the rows, as many at once as a vector has lanes,
+// and reports those within the limits.
+template <class Simd, std::size_t kQueries, class Measure>
+inline std::size_t report_rows(std::size_t begin, std::size_t end, const std::int64_t* limits,
+                               Hit* hits, Measure measure) {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kRows = Simd::kLanes;
   // A distance within the limit is negative once this is added.
@@ -107,17 +119,10 @@ inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std
     beyond[q] = Simd::broadcast(static_cast<std::uint64_t>(-limits[q] - 1));
   }
   std::size_t n_hits = 0;
-  for (std::size_t first = 0; first < n_rows; first += kRows) {
-    const std::size_t n_left = n_rows - first;
-    const std::size_t n_present = n_left < kRows ? n_left : kRows;
-    const std::uint8_t* group[kRows];
-    for (std::size_t row = 0; row < kRows; ++row) {
-      // The last group is filled up with its last row; what that gives is not looked at.
-      const std::size_t present = row < n_present ? row : n_present - 1;
-      group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
-    }
+  for (std::size_t first = begin; first < end; first += kRows) {
+    const std::size_t n_present = end - first < kRows ? end - first : kRows;
     Vector distances[kQueries];
-    row_distances<Simd, kQueries>(costs, group, n_bytes, distances);
+    measure(first, n_present, distances);
     for (std::size_t q = 0; q < kQueries; ++q) {
       std::uint32_t near =
           Simd::negative_lanes(Simd::add_lanes(distances[q], beyond[q])) & ((1u << n_present) - 1);
@@ -134,6 +139,64 @@ inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std
   return n_hits;
 }
 
+// Rows [begin, n_rows).
+template <class Simd, std::size_t kQueries, class Cost>
+inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std::ptrdiff_t stride,
+                                std::size_t begin, std::size_t n_rows, std::size_t n_bytes,
+                                const std::int64_t* limits, Hit* hits) {
+  return report_rows<Simd, kQueries>(
+      begin, n_rows, limits, hits,
+      [&](std::size_t first, std::size_t n_present, typename Simd::Vector* distances) {
+        const std::uint8_t* group[Simd::kLanes];
+        for (std::size_t row = 0; row < Simd::kLanes; ++row) {
+          // The last group is filled up with its last row; what that gives is not looked at.
+          const std::size_t present = row < n_present ? row : n_present - 1;
+          group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
+        }
+        row_distances<Simd, kQueries>(costs, group, n_bytes, distances);
+      });
+}
+
+template <class Simd, std::size_t kQueries, std::size_t kWords>
+inline std::size_t scan_short_rows(const UnitCost<Simd>* costs, const std::uint8_t* rows,
+                                   std::size_t n_rows, const std::int64_t* limits, Hit* hits) {
+  if constexpr (kWords < Simd::kLanes) {
+    typename Simd::Vector repeated[kQueries];
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      std::uint64_t words[Simd::kLanes];
+      for (std::size_t i = 0; i < Simd::kLanes; ++i) {
+        __builtin_memcpy(&words[i], costs[q].query + i % kWords * 8, 8);
+      }
+      repeated[q] = Simd::load(words);
+    }
+    // The last few rows, which do not fill the vectors, are scanned like others.
+    const std::size_t n_whole = n_rows / Simd::kLanes * Simd::kLanes;
+    const std::size_t n_hits = report_rows<Simd, kQueries>(
+        0, n_whole, limits, hits,
+        [&](std::size_t first, std::size_t, typename Simd::Vector* distances) {
+          short_row_distances<Simd, kQueries, kWords>(repeated, rows + first * 8 * kWords,
+                                                      distances);
+        });
+    return n_hits + scan_rows_by<Simd, kQueries>(costs, rows, 8 * kWords, n_whole, n_rows,
+                                                 8 * kWords, limits, hits + n_hits);
+  } else {
+    return scan_rows_by<Simd, kQueries>(costs, rows, 8 * kWords, 0, n_rows, 8 * kWords, limits,
+                                        hits);
+  }
+}
+
+template <class Simd, std::size_t kQueries>
+inline std::size_t scan_rows_for(const UnitCost<Simd>* costs, const std::uint8_t* rows,
+                                 std::ptrdiff_t stride, std::size_t n_rows, std::size_t n_bytes,
+                                 const std::int64_t* limits, Hit* hits) {
+  if (stride == static_cast<std::ptrdiff_t>(n_bytes)) {
+    if (n_bytes == 8) return scan_short_rows<Simd, kQueries, 1>(costs, rows, n_rows, limits, hits);
+    if (n_bytes == 16) return scan_short_rows<Simd, kQueries, 2>(costs, rows, n_rows, limits, hits);
+    if (n_bytes == 32) return scan_short_rows<Simd, kQueries, 4>(costs, rows, n_rows, limits, hits);
+  }
+  return scan_rows_by<Simd, kQueries>(costs, rows, stride, 0, n_rows, n_bytes, limits, hits);
+}
+
 template <class Simd>
 std::size_t scan_rows(const std::uint8_t* const* queries, std::size_t n_queries,
                       const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
@@ -141,10 +204,10 @@ std::size_t scan_rows(const std::uint8_t* const* queries, std::size_t n_queries,
   static_assert(kMaxRowQueries == 2);
   if (n_queries == 1) {
     const UnitCost<Simd> cost = {queries[0]};
-    return scan_rows_by<Simd, 1>(&cost, rows, stride, n_rows, n_bytes, limits, hits);
+    return scan_rows_for<Simd, 1>(&cost, rows, stride, n_rows, n_bytes, limits, hits);
   }
   const UnitCost<Simd> costs[] = {{queries[0]}, {queries[1]}};
-  return scan_rows_by<Simd, 2>(costs, rows, stride, n_rows, n_bytes, limits, hits);
+  return scan_rows_for<Simd, 2>(costs, rows, stride, n_rows, n_bytes, limits, hits);
 }
 
 template <class Simd>
@@ -153,7 +216,7 @@ std::size_t scan_rows_weighted(const std::uint8_t* query, const std::uint8_t* pl
                                const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
                                std::size_t n_bytes, std::int64_t limit, Hit* hits) noexcept {
   const WeightedCost<Simd> cost = {query, planes, plane_stride, n_planes};
-  return scan_rows_by<Simd, 1>(&cost, rows, stride, n_rows, n_bytes, &limit, hits);
+  return scan_rows_by<Simd, 1>(&cost, rows, stride, 0, n_rows, n_bytes, &limit, hits);
 }
 
 template <class Simd>

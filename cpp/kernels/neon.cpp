@@ -98,6 +98,13 @@ struct Neon {
     return x;
   }
 
+  // A vector of rows of one word.
+  template <std::size_t kWords>
+  static Vector short_row_sums(const Vector* v) {
+    static_assert(kWords == 1);
+    return v[0];
+  }
+
   static constexpr std::size_t kDoubles = 2;
   static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers
   using Doubles = float64x2_t;
