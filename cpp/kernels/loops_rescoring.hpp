@@ -35,14 +35,6 @@ struct Sum {
   }
 };
 
-// The next 16 values of a vector, or the last ones padded with zeros.
-template <class Value>
-inline const Value* next_values(const Value* values, std::size_t n_left, Value* padded) {
-  if (n_left >= kSumLanes) return values;
-  for (std::size_t i = 0; i < kSumLanes; ++i) padded[i] = i < n_left ? values[i] : Value{};
-  return padded;
-}
-
 // Sums of `kVectors` vectors of documents at once: so many streams come from memory side by side,
 // and a query's values are loaded once for all. add(sums[i], v, q, x) adds the terms of the v-th
 // values of 16 to those of vector i.
@@ -50,20 +42,29 @@ template <class Simd, std::size_t kVectors, class Sums, class Value, class Add>
 inline void sum_terms(const double* query, const Value* const* vectors, std::size_t n, Sums* sums,
                       Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
-  for (std::size_t i = 0; i < n; i += kSumLanes) {
-    double last_query[kSumLanes];
-    const double* q = next_values(query + i, n - i, last_query);
-    Value last[kVectors][kSumLanes];
-    const Value* x[kVectors];
-    for (std::size_t row = 0; row < kVectors; ++row) {
-      x[row] = next_values(vectors[row] + i, n - i, last[row]);
-    }
+  const auto add_16 = [&](const double* q, const Value* const* x) {
     for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
       const auto wanted = Simd::load_doubles(q + v * kStep);
       for (std::size_t row = 0; row < kVectors; ++row) {
         add(sums[row], v, wanted, Simd::load_doubles(x[row] + v * kStep));
       }
     }
+  };
+  const Value* x[kVectors];
+  std::size_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes) {
+    for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row] + i;
+    add_16(query + i, x);
+  }
+  if (i < n) {  // the last ones, padded with zeros
+    double last_query[kSumLanes] = {};
+    Value last[kVectors][kSumLanes] = {};
+    for (std::size_t j = 0; i + j < n; ++j) last_query[j] = query[i + j];
+    for (std::size_t row = 0; row < kVectors; ++row) {
+      for (std::size_t j = 0; i + j < n; ++j) last[row][j] = vectors[row][i + j];
+      x[row] = last[row];
+    }
+    add_16(last_query, x);
   }
 }
 

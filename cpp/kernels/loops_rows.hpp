@@ -48,10 +48,15 @@ struct WeightedCost {
   static Vector flush(Vector sums) { return sums; }
 };
 
+// From this length on, rows are better read one after the other: eight at once are streams too
+// short for processors to follow. Shorter ones are read side by side, which takes fewer
+// instructions.
+inline constexpr std::size_t kLongRow = 160;
+
 // Distances of queries to as many rows as a vector has lanes: lane i of distances[q] is that of
-// query q and rows[i]. Rows are read one behind the other, each once for all queries; its sums
-// cross lanes once, together with those of the other rows.
-template <class Simd, std::size_t kQueries, class Cost>
+// query q and rows[i]. kAtOnce rows are read side by side, each vector of them once for all
+// queries; sums cross lanes once, together with those of the other rows.
+template <class Simd, std::size_t kQueries, std::size_t kAtOnce, class Cost>
 inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, std::size_t n_bytes,
                           typename Simd::Vector* distances) {
   using Vector = typename Simd::Vector;
@@ -59,31 +64,45 @@ inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, st
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
   const std::size_t n_whole = n_bytes / kBytes;
   Vector totals[kQueries][kRows];
-  for (std::size_t row = 0; row < kRows; ++row) {
-    Vector sums[kQueries];
+  for (std::size_t first = 0; first < kRows; first += kAtOnce) {
+    Vector sums[kQueries][kAtOnce];
     for (std::size_t q = 0; q < kQueries; ++q) {
-      totals[q][row] = Simd::broadcast(0);
-      sums[q] = Simd::broadcast(0);
+      for (std::size_t row = 0; row < kAtOnce; ++row) {
+        totals[q][first + row] = Simd::broadcast(0);
+        sums[q][row] = Simd::broadcast(0);
+      }
     }
-    for (std::size_t i = 0; i < n_whole; ++i) {
-      const Vector document = Simd::load(rows[row] + i * kBytes);
+    const auto add = [&](std::size_t row, Vector document, std::size_t offset) {
       for (std::size_t q = 0; q < kQueries; ++q) {
-        sums[q] = costs[q].add(sums[q], document, i * kBytes);
-        if (i % Cost::kVectorsPerFlush == Cost::kVectorsPerFlush - 1) {
-          totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q]));
-          sums[q] = Simd::broadcast(0);
+        sums[q][row] = costs[q].add(sums[q][row], document, offset);
+      }
+    };
+    const auto flush = [&] {
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        for (std::size_t row = 0; row < kAtOnce; ++row) {
+          Vector& total = totals[q][first + row];
+          total = Simd::add_lanes(total, Cost::flush(sums[q][row]));
+          sums[q][row] = Simd::broadcast(0);
         }
       }
+    };
+    for (std::size_t i = 0; i < n_whole;) {
+      const bool is_full = n_whole - i >= Cost::kVectorsPerFlush;
+      const std::size_t end = is_full ? i + Cost::kVectorsPerFlush : n_whole;
+      for (; i < end; ++i) {
+        for (std::size_t row = 0; row < kAtOnce; ++row) {
+          add(row, Simd::load(rows[first + row] + i * kBytes), i * kBytes);
+        }
+      }
+      if (is_full) flush();
     }
     if (const std::size_t n_left = n_bytes - n_whole * kBytes) {
-      const Vector document = Simd::load_partial(rows[row] + n_whole * kBytes, n_left);
-      for (std::size_t q = 0; q < kQueries; ++q) {
-        sums[q] = costs[q].add(sums[q], document, n_whole * kBytes);
+      const std::size_t offset = n_whole * kBytes;
+      for (std::size_t row = 0; row < kAtOnce; ++row) {
+        add(row, Simd::load_partial(rows[first + row] + offset, n_left), offset);
       }
     }
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      totals[q][row] = Simd::add_lanes(totals[q][row], Cost::flush(sums[q]));
-    }
+    flush();
   }
   for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(totals[q]);
 }
@@ -153,7 +172,11 @@ inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std
           const std::size_t present = row < n_present ? row : n_present - 1;
           group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
         }
-        row_distances<Simd, kQueries>(costs, group, n_bytes, distances);
+        if (n_bytes < kLongRow) {
+          row_distances<Simd, kQueries, Simd::kLanes>(costs, group, n_bytes, distances);
+        } else {
+          row_distances<Simd, kQueries, 1>(costs, group, n_bytes, distances);
+        }
       });
 }
 

@@ -45,9 +45,12 @@ std::vector<std::uint8_t> sparse_bytes(Random& random, std::size_t n) {
 }
 
 // Work that emulated instructions, or products without vectors, would take too long for.
-bool too_slow(const Kernels& kernels, Method method, std::size_t n_pairs) {
+bool too_slow(const Kernels& kernels, Method method, std::size_t n_rows, std::size_t n_queries,
+              std::size_t n_bytes) {
+  constexpr std::size_t kMostWords = 3'000'000;  // of pairs
   const bool slow = kernels.isa == Isa::kScalar || find_kernels(kernels.name) == nullptr;
-  return slow && method == Method::kProduct && n_pairs > 400'000;
+  const std::size_t n_padded = (n_queries + 15) / 16 * 16;
+  return slow && method == Method::kProduct && n_rows * n_padded * ((n_bytes + 7) / 8) > kMostWords;
 }
 
 void check_everywhere(Matrix<std::uint8_t> codes, Queries queries, const std::int64_t* ids,
@@ -61,7 +64,10 @@ void check_everywhere(Matrix<std::uint8_t> codes, Queries queries, const std::in
       for (const std::size_t batch : batches) {
         CAPTURE(batch);
         queries.codes.n_rows = batch;
-        if (too_slow(*kernels, method.value_or(Method::kProduct), codes.n_rows * batch)) continue;
+        if (too_slow(*kernels, method.value_or(Method::kProduct), codes.n_rows, batch,
+                     codes.n_columns)) {
+          continue;
+        }
         for (const std::size_t n_threads : Sizes{1, 2, 7}) {
           CAPTURE(n_threads);
           const SearchOptions options = {k, ids, n_threads, method};
