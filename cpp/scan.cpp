@@ -20,7 +20,7 @@ namespace {
 // Queries scanned together: what they keep, and a tile, stay in L1 and L2.
 constexpr std::size_t kMaxBatch = 256;
 // Codes read, times queries, that are worth waking one more thread.
-constexpr std::size_t kBytesPerThread = 1 << 20;
+constexpr std::size_t kBytesPerThread = 1 << 21;
 // Candidates of a batch kept by a thread, at most, whatever k is.
 constexpr std::size_t kMaxCandidates = 1 << 22;
 // Rows that are compared with one query after the other.
