@@ -121,11 +121,7 @@ inline void add_carry_save_counts(const std::uint64_t* words, std::size_t n_word
   constexpr std::size_t kVectors = Simd::kTileVectors;
   constexpr std::size_t kRows = kVectors * Simd::kLanes;
   TileSums<Simd> twos;
-  for (auto& query : twos.of) {
-    for (auto& count : query) count = Simd::broadcast(0);
-  }
-  std::size_t w = 0;
-  for (; w + 3 <= n_words; w += 3) {
+  const auto add_triple = [&]<bool kFirst>(std::size_t w) {
     Vector a[kVectors];
     Vector b[kVectors];
     Vector parity[kVectors];
@@ -145,7 +141,19 @@ inline void add_carry_save_counts(const std::uint64_t* words, std::size_t n_word
         const Vector carry =
             Simd::carry(Simd::exclusive_or(a[v], query_a), Simd::exclusive_or(b[v], query_b), sum);
         sums.of[i][v] = Simd::add_lanes(sums.of[i][v], Simd::count(sum));
-        twos.of[i][v] = Simd::add_lanes(twos.of[i][v], Simd::count(carry));
+        twos.of[i][v] =
+            kFirst ? Simd::count(carry) : Simd::add_lanes(twos.of[i][v], Simd::count(carry));
+      }
+    }
+  };
+  std::size_t w = 0;
+  if (n_words >= 3) {
+    add_triple.template operator()<true>(0);
+    for (w = 3; w + 3 <= n_words; w += 3) add_triple.template operator()<false>(w);
+    for (std::size_t i = 0; i < kPopcountQueries; ++i) {
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const Vector doubled = Simd::add_lanes(twos.of[i][v], twos.of[i][v]);
+        sums.of[i][v] = Simd::add_lanes(sums.of[i][v], doubled);
       }
     }
   }
@@ -157,12 +165,6 @@ inline void add_carry_save_counts(const std::uint64_t* words, std::size_t n_word
         sums.of[i][v] =
             Simd::add_lanes(sums.of[i][v], Simd::count(Simd::exclusive_or(query, document)));
       }
-    }
-  }
-  for (std::size_t i = 0; i < kPopcountQueries; ++i) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      const Vector doubled = Simd::add_lanes(twos.of[i][v], twos.of[i][v]);
-      sums.of[i][v] = Simd::add_lanes(sums.of[i][v], doubled);
     }
   }
 }
