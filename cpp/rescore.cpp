@@ -12,7 +12,7 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kBytesPerPiece = 1 << 17;
+constexpr std::size_t kBytesPerPiece = 1 << 19;
 
 struct Scored {
   float badness;  // ascending for every metric
@@ -42,13 +42,15 @@ class Scorer {
     std::copy(query, query + query_.size(), query_.begin());
     double product;
     double square;
-    kernels_.dot_f32(query_.data(), &query, 1, query_.size(), &product, &square);
+    kernels_.dot_f32(query_.data(), &query, 1, 0, query_.size(), &product, &square);
     query_norm_ = std::sqrt(square);
   }
 
-  void score(const Value* const* vectors, std::size_t n_vectors, float* badness) const {
+  // `n_ahead` vectors that come next follow the others.
+  void score(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
+             float* badness) const {
     double exact[kAtOnce];
-    score_exactly(vectors, n_vectors, exact);
+    score_exactly(vectors, n_vectors, n_ahead, exact);
     for (std::size_t i = 0; i < n_vectors; ++i) {
       const auto rounded = static_cast<float>(exact[i]);
       // Only a damaged file holds such a value; the order must be total all the same.
@@ -57,15 +59,16 @@ class Scorer {
   }
 
  private:
-  void score_exactly(const Value* const* vectors, std::size_t n_vectors, double* badness) const {
+  void score_exactly(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
+                     double* badness) const {
     const std::size_t n = query_.size();
     if (metric_ == Metric::kL2) {
-      l2()(query_.data(), vectors, n_vectors, n, badness);
+      l2()(query_.data(), vectors, n_vectors, n_ahead, n, badness);
       for (std::size_t i = 0; i < n_vectors; ++i) badness[i] = std::sqrt(badness[i]);
       return;
     }
     double squares[kAtOnce] = {};
-    dot()(query_.data(), vectors, n_vectors, n, badness,
+    dot()(query_.data(), vectors, n_vectors, n_ahead, n, badness,
           metric_ == Metric::kCosine ? squares : nullptr);
     for (std::size_t i = 0; i < n_vectors; ++i) {
       if (metric_ == Metric::kDot) {
@@ -96,44 +99,35 @@ class Scorer {
   double query_norm_ = 0;
 };
 
-// Into L2, not L1: that has fewer places for lines under way, and was half as fast.
-template <class Value>
-void prefetch(const Value* vector, std::size_t n) {
-  const auto* bytes = reinterpret_cast<const char*>(vector);
-  for (std::size_t i = 0; i < n * sizeof(Value); i += 64) __builtin_prefetch(bytes + i, 0, 2);
-}
-
 // Scores pairs [begin, end) of (query, candidate), numbered query by query.
 template <class Value>
 void score_pairs(Scorer<Value> scorer, Matrix<Value> originals, Matrix<float> queries,
                  Matrix<std::int64_t> candidates, std::size_t begin, std::size_t end,
                  Scored* scored) {
   const std::size_t n_candidates = candidates.n_columns;
-  const auto row_of = [&](std::size_t pair) {
-    return candidates.row(pair / n_candidates)[pair % n_candidates];
-  };
-  const auto vector_of = [&](std::int64_t row) {
-    return originals.row(static_cast<std::size_t>(row));
-  };
-  for (std::size_t pair = begin; pair < end;) {
-    const std::size_t query = pair / n_candidates;
-    if (pair == begin || pair % n_candidates == 0) scorer.set_query(queries.row(query));
-    const std::size_t last = std::min(end, (query + 1) * n_candidates);
-    const Value* vectors[kAtOnce];
-    std::size_t pairs[kAtOnce];
-    std::size_t n = 0;
-    for (; pair < last && n < kAtOnce; ++pair) {
-      scored[pair] = {0, row_of(pair)};
-      if (scored[pair].row < 0) continue;
-      pairs[n] = pair;
-      vectors[n++] = vector_of(scored[pair].row);
-    }
-    for (std::size_t next = pair; next < std::min(end, pair + kAtOnce); ++next) {
-      if (row_of(next) >= 0) prefetch(vector_of(row_of(next)), originals.n_columns);
-    }
+  std::vector<std::size_t> pairs;
+  std::vector<const Value*> vectors;
+  pairs.reserve(end - begin);
+  vectors.reserve(end - begin);
+  for (std::size_t pair = begin; pair < end; ++pair) {
+    const std::int64_t row = candidates.row(pair / n_candidates)[pair % n_candidates];
+    scored[pair] = {0, row};
+    if (row < 0) continue;
+    pairs.push_back(pair);
+    vectors.push_back(originals.row(static_cast<std::size_t>(row)));
+  }
+  std::size_t last_query = queries.n_rows;
+  for (std::size_t i = 0; i < pairs.size();) {
+    const std::size_t query = pairs[i] / n_candidates;
+    if (query != last_query) scorer.set_query(queries.row(query));
+    last_query = query;
+    std::size_t n = 1;
+    while (n < kAtOnce && i + n < pairs.size() && pairs[i + n] / n_candidates == query) ++n;
+    const std::size_t n_ahead = std::min(kAtOnce, pairs.size() - i - n);
     float badness[kAtOnce];
-    scorer.score(vectors, n, badness);
-    for (std::size_t i = 0; i < n; ++i) scored[pairs[i]].badness = badness[i];
+    scorer.score(vectors.data() + i, n, n_ahead, badness);
+    for (std::size_t j = 0; j < n; ++j) scored[pairs[i + j]].badness = badness[j];
+    i += n;
   }
 }
 

@@ -123,16 +123,17 @@ struct Kernels {
 
   // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
   // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
-  // vectors[i] . vectors[i].
+  // vectors[i] . vectors[i]. The `n_ahead` pointers behind those of the vectors are vectors that
+  // come next: they are on their way when this returns.
   void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
-                  std::size_t n, double* dots, double* squares) noexcept;
+                  std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;
   void (*dot_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
-                  std::size_t n, double* dots, double* squares) noexcept;
+                  std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;
   // The squared Euclidean distances.
   void (*l2_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
-                 std::size_t n, double* squares) noexcept;
+                 std::size_t n_ahead, std::size_t n, double* squares) noexcept;
   void (*l2_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
-                 std::size_t n, double* squares) noexcept;
+                 std::size_t n_ahead, std::size_t n, double* squares) noexcept;
 };
 
 extern const Kernels kScalarKernels;

@@ -181,39 +181,37 @@ inline void add_counts(const std::uint64_t* words, std::size_t n_words,
 
 // Sums begin at -limit - 1, so that a hit is a negative sum and one test of the sign serves all
 // pairs of the group.
-template <class Simd>
-inline TileSums<Simd> starts(const std::int64_t* limits, const std::int64_t* row_limits) {
-  using Vector = typename Simd::Vector;
-  TileSums<Simd> result;
-  for (std::size_t i = 0; i < kPopcountQueries; ++i) {
-    const Vector start = Simd::broadcast(static_cast<std::uint64_t>(-limits[i] - 1));
-    for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
-      result.of[i][v] = start;
-      if (row_limits == nullptr) continue;
-      std::uint64_t row_starts[Simd::kLanes];
-      for (std::size_t lane = 0; lane < Simd::kLanes; ++lane) {
-        row_starts[lane] = static_cast<std::uint64_t>(-row_limits[v * Simd::kLanes + lane] - 1);
-      }
-      result.of[i][v] = Simd::min_lanes(start, Simd::load(row_starts));
-    }
-  }
-  return result;
+static inline std::uint64_t start_of(std::int64_t limit) {
+  return static_cast<std::uint64_t>(-limit - 1);
 }
 
-template <class Simd>
-std::size_t scan_popcount(const void* tile, std::size_t n_rows, std::size_t n_bytes,
-                          const void* groups, std::size_t n_groups, const std::int64_t* limits,
-                          const std::int64_t* row_limits, Hit* hits) noexcept {
+template <class Simd, bool kRowLimits>
+inline std::size_t scan_popcount_by(const std::uint64_t* words, std::size_t n_rows,
+                                    std::size_t n_words, const std::uint64_t* queries,
+                                    std::size_t n_groups, const std::int64_t* limits,
+                                    const std::int64_t* row_limits, Hit* hits) {
   using Vector = typename Simd::Vector;
-  constexpr std::size_t kRows = Simd::kTileVectors * Simd::kLanes;
-  const auto* words = static_cast<const std::uint64_t*>(tile);
-  const auto* queries = static_cast<const std::uint64_t*>(groups);
-  const std::size_t n_words = (n_bytes + 7) / 8;
+  constexpr std::size_t kVectors = Simd::kTileVectors;
+  constexpr std::size_t kRows = kVectors * Simd::kLanes;
   const std::uint32_t present = (1u << n_rows) - 1;
+  Vector row_starts[kVectors];
+  if constexpr (kRowLimits) {
+    std::uint64_t starts[kRows];
+    for (std::size_t row = 0; row < kRows; ++row) starts[row] = start_of(row_limits[row]);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      row_starts[v] = Simd::load(starts + v * Simd::kLanes);
+    }
+  }
   std::size_t n_hits = 0;
   for (std::size_t group = 0; group < n_groups; ++group) {
     const std::size_t first = group * kPopcountQueries;
-    TileSums<Simd> sums = starts<Simd>(limits + first, row_limits);
+    TileSums<Simd> sums;
+    for (std::size_t i = 0; i < kPopcountQueries; ++i) {
+      const Vector start = Simd::broadcast(start_of(limits[first + i]));
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        sums.of[i][v] = kRowLimits ? Simd::min_lanes(start, row_starts[v]) : start;
+      }
+    }
     add_counts<Simd>(words, n_words, queries + first * n_words, sums);
     Vector signs = sums.of[0][0];
     for (const auto& query : sums.of) {
@@ -235,7 +233,7 @@ std::size_t scan_popcount(const void* tile, std::size_t n_rows, std::size_t n_by
       for (; near != 0; near &= near - 1) {
         const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
         std::int64_t limit = limits[first + i];
-        if (row_limits != nullptr && row_limits[row] > limit) limit = row_limits[row];
+        if (kRowLimits && row_limits[row] > limit) limit = row_limits[row];
         hits[n_hits++] = {
             static_cast<std::uint32_t>(first + i), row,
             static_cast<std::int32_t>(static_cast<std::int64_t>(sum[row]) + limit + 1)};
@@ -243,6 +241,21 @@ std::size_t scan_popcount(const void* tile, std::size_t n_rows, std::size_t n_by
     }
   }
   return n_hits;
+}
+
+template <class Simd>
+std::size_t scan_popcount(const void* tile, std::size_t n_rows, std::size_t n_bytes,
+                          const void* groups, std::size_t n_groups, const std::int64_t* limits,
+                          const std::int64_t* row_limits, Hit* hits) noexcept {
+  const auto* words = static_cast<const std::uint64_t*>(tile);
+  const auto* queries = static_cast<const std::uint64_t*>(groups);
+  const std::size_t n_words = (n_bytes + 7) / 8;
+  if (row_limits == nullptr) {
+    return scan_popcount_by<Simd, false>(words, n_rows, n_words, queries, n_groups, limits,
+                                         row_limits, hits);
+  }
+  return scan_popcount_by<Simd, true>(words, n_rows, n_words, queries, n_groups, limits, row_limits,
+                                      hits);
 }
 
 template <class Simd>

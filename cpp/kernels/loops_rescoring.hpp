@@ -35,12 +35,21 @@ struct Sum {
   }
 };
 
+// Asks for the values [i, i + 16) of vectors that come later. Into L2: L1 has fewer places for
+// lines under way, and was half as fast. A line at a time, between sums: all at once they hold
+// these up.
+template <class Value>
+inline void prefetch_16(const Value* const* vectors, std::size_t n_vectors, std::size_t i) {
+  if (i * sizeof(Value) % 64 != 0) return;
+  for (std::size_t row = 0; row < n_vectors; ++row) __builtin_prefetch(vectors[row] + i, 0, 2);
+}
+
 // Sums of `kVectors` vectors of documents at once: so many streams come from memory side by side,
-// and a query's values are loaded once for all. add(sums[i], v, q, x) adds the terms of the v-th
-// values of 16 to those of vector i.
+// and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i], v, q,
+// x) adds the terms of the v-th values of 16 to those of vector i.
 template <class Simd, std::size_t kVectors, class Sums, class Value, class Add>
-inline void sum_terms(const double* query, const Value* const* vectors, std::size_t n, Sums* sums,
-                      Add add) {
+inline void sum_terms(const double* query, const Value* const* vectors, std::size_t n_ahead,
+                      std::size_t n, Sums* sums, Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
   const auto add_16 = [&](const double* q, const Value* const* x) {
     for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
@@ -54,6 +63,7 @@ inline void sum_terms(const double* query, const Value* const* vectors, std::siz
   std::size_t i = 0;
   for (; i + kSumLanes <= n; i += kSumLanes) {
     for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row] + i;
+    prefetch_16(vectors + kVectors, n_ahead < kVectors ? n_ahead : kVectors, i);
     add_16(query + i, x);
   }
   if (i < n) {  // the last ones, padded with zeros
@@ -75,12 +85,13 @@ struct DotSums {
 };
 
 template <class Simd, std::size_t kVectors, bool kSquares, class Value>
-inline void dot_at_once(const double* query, const Value* const* vectors, std::size_t n,
-                        double* dots, double* squares) {
+inline void dot_at_once(const double* query, const Value* const* vectors, std::size_t n_ahead,
+                        std::size_t n, double* dots, double* squares) {
   using Doubles = typename Simd::Doubles;
   DotSums<Simd> sums[kVectors];
   sum_terms<Simd, kVectors>(
-      query, vectors, n, sums, [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+      query, vectors, n_ahead, n, sums,
+      [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
         sum.products.lanes[v] = Simd::add_doubles(sum.products.lanes[v], Simd::multiply(q, x));
         if constexpr (kSquares) {
           sum.squares.lanes[v] = Simd::add_doubles(sum.squares.lanes[v], Simd::multiply(x, x));
@@ -93,15 +104,16 @@ inline void dot_at_once(const double* query, const Value* const* vectors, std::s
 }
 
 template <class Simd, class Value>
-void dot(const double* query, const Value* const* vectors, std::size_t n_vectors, std::size_t n,
-         double* dots, double* squares) noexcept {
+void dot(const double* query, const Value* const* vectors, std::size_t n_vectors,
+         std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
   const auto next = [&]<std::size_t kVectors>() {
+    const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
     if (squares == nullptr) {
-      dot_at_once<Simd, kVectors, false>(query, vectors + i, n, dots + i, nullptr);
+      dot_at_once<Simd, kVectors, false>(query, vectors + i, n_later, n, dots + i, nullptr);
     } else {
-      dot_at_once<Simd, kVectors, true>(query, vectors + i, n, dots + i, squares + i);
+      dot_at_once<Simd, kVectors, true>(query, vectors + i, n_later, n, dots + i, squares + i);
     }
     i += kVectors;
   };
@@ -110,12 +122,12 @@ void dot(const double* query, const Value* const* vectors, std::size_t n_vectors
 }
 
 template <class Simd, std::size_t kVectors, class Value>
-inline void l2_at_once(const double* query, const Value* const* vectors, std::size_t n,
-                       double* squares) {
+inline void l2_at_once(const double* query, const Value* const* vectors, std::size_t n_ahead,
+                       std::size_t n, double* squares) {
   using Doubles = typename Simd::Doubles;
   Sum<Simd> sums[kVectors];
   sum_terms<Simd, kVectors>(
-      query, vectors, n, sums, [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+      query, vectors, n_ahead, n, sums, [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
         const Doubles difference = Simd::subtract(q, x);
         sum.lanes[v] = Simd::add_doubles(sum.lanes[v], Simd::multiply(difference, difference));
       });
@@ -123,14 +135,17 @@ inline void l2_at_once(const double* query, const Value* const* vectors, std::si
 }
 
 template <class Simd, class Value>
-void l2(const double* query, const Value* const* vectors, std::size_t n_vectors, std::size_t n,
-        double* squares) noexcept {
+void l2(const double* query, const Value* const* vectors, std::size_t n_vectors,
+        std::size_t n_ahead, std::size_t n, double* squares) noexcept {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
-  for (; n_vectors - i >= kAtOnce; i += kAtOnce) {
-    l2_at_once<Simd, kAtOnce>(query, vectors + i, n, squares + i);
-  }
-  for (; i < n_vectors; ++i) l2_at_once<Simd, 1>(query, vectors + i, n, squares + i);
+  const auto next = [&]<std::size_t kVectors>() {
+    const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
+    l2_at_once<Simd, kVectors>(query, vectors + i, n_later, n, squares + i);
+    i += kVectors;
+  };
+  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
+  while (i < n_vectors) next.template operator()<1>();
 }
 
 }  // namespace bitsift
