@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 // Queries of this many rows and the candidates of both blocks stay in L2. A multiple of what
 // kernels take at once.
-constexpr std::size_t kBlockRows = 256;
+constexpr std::size_t kBlockRows = 512;
 static_assert(kBlockRows % kMaxTileRows == 0 && kBlockRows % kMaxGroupQueries == 0);
 constexpr std::chrono::milliseconds kBetweenReports{50};
 

@@ -65,7 +65,9 @@ class TopK {
   // Returns whether the limit has changed.
   bool offer(std::int32_t distance, std::int64_t row) {
     if (distance > limit_) return false;
-    candidates_.emplace_back(distance, row);
+    const Candidate candidate(distance, row);
+    if (candidate.key() > worst_) return false;
+    candidates_.push_back(candidate);
     if (candidates_.size() < candidates_.capacity() || candidates_.size() <= k_) return false;
     cut();
     return true;
@@ -96,6 +98,7 @@ class TopK {
       const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
       std::nth_element(candidates_.begin(), last, candidates_.end(), order_);
       limit_ = last->distance() - (ties_lose_ ? 1 : 0);
+      if (order_.ids == nullptr) worst_ = last->key();
     }
     candidates_.resize(k_);
   }
@@ -105,6 +108,7 @@ class TopK {
   bool ties_lose_;
   std::vector<Candidate> candidates_;
   std::int64_t limit_ = kNoLimit;
+  std::uint64_t worst_ = UINT64_MAX;  // without ids: a tie at the limit loses by its row
 };
 
 }  // namespace bitsift
