@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bitsift
-from bitsift.cli.output import human_bytes, human_seconds
+from bitsift.cli.output import human_bytes, human_count, human_seconds
 from cli_runner import run, run_json, run_process
 
 N, DIM = 300, 44
@@ -196,7 +196,42 @@ def test_search_finds_what_the_library_finds(
         assert [row["ids"] for row in found["results"]] == expected.ids.tolist()
         assert [row["scores"] for row in found["results"]] == expected.scores.tolist()
         assert [row["query"] for row in found["results"]] == list(range(20))
-    assert not list(tmp_path.glob(".results*"))
+        assert not list(tmp_path.glob(".bitsift-*"))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("store", ["float16", "none"])
+def test_search_with_asymmetric_scoring(
+    vectors_path: Path, queries_path: Path, tmp_path: Path, metric: str, store: str
+) -> None:
+    path, out = tmp_path / "other.index", tmp_path / "results.npz"
+    run_json("build", vectors_path, "-o", path, "--metric", metric, "--store", store)
+    index, queries = bitsift.Index.load(path), np.load(queries_path)
+    options = ("-k", 7, "-o", out, "--scoring")
+    cases: list[tuple[list[str], dict[str, Any], str]] = [
+        ([], {}, metric if store == "float16" else f"asymmetric {metric}"),
+        (["--no-rescore"], {"rescore": False}, f"asymmetric {metric}"),
+    ]
+    for more, keywords, score in cases:
+        found = run_json("search", path, queries_path, *options, "asymmetric", *more)
+        expected = index.search(queries, 7, scoring="asymmetric", **keywords)
+        with np.load(out) as saved:
+            np.testing.assert_array_equal(saved["scores"], expected.scores)
+            np.testing.assert_array_equal(saved["ids"], expected.ids)
+        assert found["score"] == score
+        assert [row["scores"] for row in found["results"]] == expected.scores.tolist()
+        hamming = run_json("search", path, queries_path, *options, "hamming", *more)
+        assert hamming == run_json("search", path, queries_path, "-k", 7, *more)
+        assert hamming != found
+    shown = run("search", path, queries_path, *options, "asymmetric", "--no-rescore").stdout
+    assert shown.splitlines()[0].split() == ["query", "rank", "id", "asymmetric", metric]
+
+
+def test_asymmetric_search_without_queries(index_path: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "none.npy", np.empty((0, DIM), np.float32))
+    options = ("--scoring", "asymmetric", "--no-rescore")
+    found = run_json("search", index_path, tmp_path / "none.npy", *options)
+    assert (found["score"], found["results"]) == ("asymmetric cosine", [])
 
 
 def test_search_in_batches(
@@ -300,7 +335,7 @@ def test_version_and_help() -> None:
     assert run("--version").stdout == f"bitsift {bitsift.__version__}\n"
     for arguments in (["--help"], ["-h"]):
         text = run(*arguments).stdout
-        for command in ("demo", "build", "search", "info", "verify"):
+        for command in ("demo", "build", "search", "graph", "info", "verify"):
             assert command in text
             assert run(command, "--help").exit_code == 0
 
@@ -408,6 +443,9 @@ def test_numbers_for_people() -> None:
     assert [human_bytes(size) for size in sizes] == [
         "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "5.0 MiB", "3.0 GiB", "2.0 TiB",
     ]  # fmt: skip
-    assert [human_seconds(seconds) for seconds in (12.34, 0.01234, 0.00001234)] == [
-        "12.3 s", "12.3 ms", "12.3 us",
+    assert [human_seconds(seconds) for seconds in (12.34, 4321.0, 0.01234, 0.00001234)] == [
+        "12.3 s", "4,321 s", "12.3 ms", "12.3 us",
+    ]  # fmt: skip
+    assert [human_count(count) for count in (0, 7.5, 999, 1000, 234_567, 1.239e9, 1.5e13)] == [
+        "0", "7.5", "999", "1 thousand", "235 thousand", "1.24 billion", "15,000 billion",
     ]  # fmt: skip

@@ -148,6 +148,7 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
     np.save(tmp_path / "wide.npy", np.ones((2, DIM + 1), np.float32))
     np.save(tmp_path / "nan.npy", np.append(np.ones((300, DIM)), np.full((1, DIM), np.nan), axis=0))
     np.save(tmp_path / "packed.npy", np.zeros((2, 9), np.uint8))
+    np.save(tmp_path / "bits.npy", np.zeros((2, 6), np.uint8))
     missing = tmp_path / "nothing"
     check_failure(["search", missing, queries_path], "IndexNotFoundError", ["nothing"])
     check_failure(["search", tmp_path, queries_path], "NotAnIndexError", [str(tmp_path)])
@@ -172,6 +173,11 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
         ["search", index_path, queries_path, "-o", missing / "r.npz"],
         "InputError",
         ["there is no folder"],
+    )
+    check_failure(
+        ["search", index_path, tmp_path / "bits.npy", "--scoring", "asymmetric"],
+        "ValueError",
+        ['scoring="asymmetric" needs float queries; the queries are bits'],
     )
     bare = tmp_path / "bare"
     run_json("build", queries_path, "-o", bare, "--store", "none")
@@ -198,6 +204,15 @@ def test_index_failures(tmp_path: Path, command: str) -> None:
         ["search", "x", "y.npy", "-k", "-1"],
         ["search", "x", "y.npy", "-k", "many"],
         ["search", "x", "y.npy", "--threads", "-1"],
+        ["search", "x", "y.npy", "--scoring", "cosine"],
+        ["graph"],
+        ["graph", "x"],
+        ["graph", "x", "-o", "y.npz", "-k", "0"],
+        ["graph", "x", "-o", "y.npz", "-k", "-1"],
+        ["graph", "x", "-o", "y.npz", "-k", "1.5"],
+        ["graph", "x", "-o", "y.npz", "--threads", "-1"],
+        ["graph", "x", "-o", "y.npz", "--duplicates", "-1"],
+        ["graph", "x", "-o", "y.npz", "--duplicates", "few"],
         ["info"],
         ["verify"],
         ["demo", "-k", "0"],

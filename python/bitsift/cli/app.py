@@ -17,6 +17,7 @@ from bitsift.cli.demo_view import print_demo
 from bitsift.cli.describe import describe_index, print_description
 from bitsift.cli.embedding import DEFAULT_MODEL
 from bitsift.cli.failure import reporting
+from bitsift.cli.graph import GraphOptions, make_graph, print_graph
 from bitsift.cli.output import (
     human_seconds,
     print_json,
@@ -43,6 +44,7 @@ app = typer.Typer(
 
 
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 means all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -173,7 +175,14 @@ def search(
             show_default=False,
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Threads; 0 means all cores.")] = 0,
+    scoring: Annotated[
+        Literal["hamming", "asymmetric"],
+        typer.Option(
+            help="What the scan compares: bits with bits, or float queries with bits, which finds "
+            "better candidates and takes longer."
+        ),
+    ] = "hamming",
+    threads: Threads = 0,
     mmap: Annotated[
         bool,
         typer.Option(
@@ -192,7 +201,18 @@ def search(
 ) -> None:
     """Search an index for every row of a file of queries."""
     with reporting(as_json):
-        found = search_index(index, queries, SearchOptions(k, oversampling, rescore, threads, mmap))
+        found = search_index(
+            index,
+            queries,
+            SearchOptions(
+                k=k,
+                oversampling=oversampling,
+                rescore=rescore,
+                scoring=scoring,
+                threads=threads,
+                mmap=mmap,
+            ),
+        )
         if out is not None:
             save_found(found, out)
         if as_json:
@@ -202,6 +222,46 @@ def search(
         print_found(found, console, show)
         if out is not None:
             print_line(console, f"scores and ids of all queries: {out}")
+
+
+@app.command()
+def graph(
+    index: IndexPath,
+    *,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours of each vector.")] = 10,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE.npz",
+            help="Write arrays 'ids', 'neighbors' (ids too; -1: none) and 'distances' there.",
+        ),
+    ],
+    duplicates: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="D", help="List the pairs found with distance <= D, too."),
+    ] = None,
+    threads: Threads = 0,
+    isa: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Instruction set: {', '.join(bitsift.available_isas())}. By default the best.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace a file that is there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the nearest other vectors of every vector, by Hamming distance."""
+    with reporting(as_json):
+        made = make_graph(index, out, GraphOptions(k, threads, isa, duplicates, force))
+        if as_json:
+            print_json(made.to_json())
+        else:
+            print_graph(made, stdout_console())
 
 
 @app.command()

@@ -18,6 +18,7 @@ from rich.text import Text
 
 __all__ = [
     "human_bytes",
+    "human_count",
     "human_seconds",
     "key_values",
     "print_json",
@@ -142,12 +143,25 @@ def human_bytes(n_bytes: int) -> str:
     return f"{size:.1f} TiB"
 
 
+def human_count(count: float) -> str:
+    """Write a large number with three significant digits, in words."""
+    for factor, word in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if count >= factor:
+            return f"{_three_digits(count / factor)}{word}"
+    return _three_digits(count)
+
+
 def human_seconds(seconds: float) -> str:
     """Write a duration with three significant digits, in s, ms or us."""
     for factor, unit in ((1.0, "s"), (1e3, "ms")):
         if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
+            return f"{_three_digits(seconds * factor)} {unit}"
     return f"{seconds * 1e6:.3g} us"
+
+
+def _three_digits(value: float) -> str:
+    # Format "g" would turn to exponents from 1000 on.
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ratio(large: int, small: int) -> str:

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,8 @@ from rich.console import Console
 
 import bitsift
 from bitsift.cli.arrays import Rows, check_finite, native_copy, open_rows
-from bitsift.cli.failure import InputError
+from bitsift.cli.outfile import save_arrays
 from bitsift.cli.output import print_line, progress_bar, show, table
-from bitsift.manifest import MANIFEST_NAME
 
 __all__ = ["Found", "SearchOptions", "print_found", "save_found", "search_index"]
 
@@ -31,6 +29,7 @@ class SearchOptions:
     k: int
     oversampling: float
     rescore: bool | None
+    scoring: Literal["hamming", "asymmetric"]
     threads: int
     mmap: bool
 
@@ -81,7 +80,15 @@ def search_index(folder: Path, queries: Path, options: SearchOptions) -> Found:
             update(stop)
     scores = np.concatenate([part.scores for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    return Found(scores, ids, "hamming" if scores.dtype.kind == "i" else index.metric, len(index))
+    return Found(scores, ids, _score(index, scores, options), len(index))
+
+
+def _score(index: bitsift.Index, scores: NDArray[Any], options: SearchOptions) -> str:
+    """Name what the scores are; asymmetric ones only estimate the metric."""
+    if scores.dtype.kind == "i":
+        return "hamming"
+    rescored = options.rescore if options.rescore is not None else index.store is not None
+    return index.metric if rescored else f"asymmetric {index.metric}"
 
 
 def _search(
@@ -93,6 +100,7 @@ def _search(
             options.k,
             oversampling=options.oversampling,
             rescore=options.rescore,
+            scoring=options.scoring,
             threads=options.threads,
         )
     except ValueError:
@@ -102,21 +110,7 @@ def _search(
 
 def save_found(found: Found, path: Path) -> None:
     """Write ``scores`` and ``ids`` as an ``.npz`` archive that is there whole or not at all."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; wanted a file to write")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
-        raise InputError(f"{path}: is not a regular file; wanted a new file, or one to replace")
-    if (path.parent / MANIFEST_NAME).exists():
-        raise InputError(f"{path}: is inside an index; wanted a file elsewhere")
-    partial = path.with_name(f".bitsift-{os.getpid()}.tmp")
-    try:
-        with partial.open("xb") as file:
-            np.savez(file, scores=found.scores, ids=found.ids)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    save_arrays(path, {"scores": found.scores, "ids": found.ids})
 
 
 def print_found(found: Found, console: Console, n_shown: int) -> None:

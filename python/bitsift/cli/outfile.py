@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays into an ``.npz`` file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy.lib.format as npy_format
+from numpy.typing import NDArray
+
+from bitsift.cli.failure import InputError
+from bitsift.manifest import MANIFEST_NAME
+
+__all__ = ["check_outfile", "save_arrays"]
+
+
+def check_outfile(path: Path, *, force: bool = True) -> None:
+    """Refuse a path that :func:`save_arrays` could not write, or should not."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; wanted a file to write")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
+    if os.path.lexists(path):
+        if path.is_symlink() or not path.is_file():
+            raise InputError(f"{path}: is not a regular file; wanted a new file, or one to replace")
+        if not force:
+            raise InputError(f"{path}: exists; --force replaces it")
+    if (path.parent / MANIFEST_NAME).exists():
+        raise InputError(f"{path}: is inside an index; wanted a file elsewhere")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written to")
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = True) -> None:
+    """Write arrays by name as an ``.npz`` archive, beside `path` first and then in its place.
+
+    Parameters
+    ----------
+    path : Path
+        A new file, or a regular one to replace.
+    arrays : dict of str to ndarray
+    force : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    InputError
+        The path is none to write. What was there is unchanged.
+    """
+    check_outfile(path, force=force)
+    partial = path.with_name(f".bitsift-{secrets.token_hex(16)}.tmp")
+    try:
+        # As numpy.savez does it, which in older versions leaves the archive open if it fails.
+        with partial.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy_format.write_array(member, array, allow_pickle=False)
+        check_outfile(path, force=force)  # writing took a while
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
