@@ -179,7 +179,7 @@ def test_results_do_not_depend_on_how_vectors_were_added(rng):
 
 @pytest.mark.parametrize("store", STORES)
 def test_large_adds_go_in_blocks(rng, store, monkeypatch):
-    monkeypatch.setattr("bitsift.index._CHUNK_BYTES", 1000)
+    monkeypatch.setattr("bitsift.filling._CHUNK_BYTES", 1000)
     vectors = vectors_of(rng, 300, 50)
     index = bitsift.Index(50, store=store)
     index.add(vectors)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift import arguments, storage
 from bitsift.binarizer import Binarizer
+from bitsift.filling import fill_rows
 from bitsift.growing import GrowingArray
 from bitsift.ids import IdTable, as_ids
 from bitsift.scanning import SearchResult
@@ -22,7 +23,6 @@ from bitsift.searching import Metric, Plan, Rows, Scoring, find_rows
 __all__ = ["Index"]
 
 Store = Literal["float32", "float16"] | None
-_CHUNK_BYTES = 1 << 24
 _BITS = "the queries are bits"
 
 
@@ -286,7 +286,7 @@ class Index:
             if packed:
                 codes[:] = array
             else:
-                self._fill(array, codes, originals)
+                fill_rows(self._binarizer, array, codes, originals)
             try:
                 self._ids.append(new_ids)
                 self._codes.commit(len(array))
@@ -312,28 +312,6 @@ class Index:
             self._codes.reserve(size)
             if self._originals is not None:
                 self._originals.reserve(size)
-
-    def _fill(
-        self, array: NDArray[Any], codes: NDArray[np.uint8], originals: NDArray[Any] | None
-    ) -> None:
-        """Pack and convert rows into their place, a block at a time."""
-        step = 1 + _CHUNK_BYTES // (4 * self._dim)
-        for begin in range(0, len(array), step):
-            block = array[begin : begin + step]
-            values, codes[begin : begin + step] = self._binarizer.pack(
-                block, "vectors", begin, threads=0
-            )
-            if originals is None:
-                continue
-            kept = originals[begin : begin + step]
-            with np.errstate(over="ignore"):
-                kept[:] = values
-            if kept.dtype == np.float16 and not np.isfinite(kept).all():
-                row, column = (int(i) for i in np.argwhere(~np.isfinite(kept))[0])
-                raise ValueError(
-                    f"vectors must be within float16's range, 65504, for store='float16'; row "
-                    f"{begin + row}, dimension {column} is {block[row, column]}"
-                )
 
     # ---- Searching ---------------------------------------------------------------------------
 
