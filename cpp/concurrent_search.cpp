@@ -27,8 +27,8 @@ constexpr std::size_t kMostQueries = 16;
 constexpr std::size_t kMostQueriesTogether = 128;
 // A shorter scan is over before anybody could join.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 22;
-// Callers of the scan that has just ended often come back at once. The next scan waits for them,
-// for at most this part of the time that it took.
+// Callers that went together often come together again, soon after the scan or later. The next one
+// waits for as many, for at most this part of the time that the last one took.
 constexpr int kLingerShare = 8;
 
 struct Request {
@@ -125,8 +125,7 @@ class Meeting {
       }
     } else {
       is_running_ = true;
-      const auto since = Clock::now() - last_end_;
-      linger(n_last_, last_time_ / kLingerShare - since, lock);
+      linger(n_last_, last_time_ / kLingerShare, lock);
       lead(lock);
     }
     --n_callers_;
@@ -158,8 +157,7 @@ class Meeting {
     }
     lock.lock();
 
-    last_end_ = Clock::now();
-    last_time_ = last_end_ - start;
+    last_time_ = Clock::now() - start;
     n_last_ = served.size();
     for (Request* request : served) {
       request->error = error;
@@ -175,7 +173,6 @@ class Meeting {
   std::size_t n_callers_ = 0;
   bool is_running_ = false;
   std::size_t n_last_ = 0;  // callers that the last scan served
-  Clock::time_point last_end_{};
   Clock::duration last_time_{};
   std::condition_variable turn_;     // a request has changed its state
   std::condition_variable arrival_;  // for a leader that lingers

@@ -16,6 +16,8 @@ constexpr std::size_t kLeastBatchQueries = 4;
 // most one part in so many of the whole.
 constexpr float kTurnsPerTrial = 64;
 constexpr float kMostTurnsPerTrial = 8192;
+// A thread may be interrupted while it measures: the least of so many counts at first.
+constexpr std::uint32_t kFirstTrials = 4;
 
 }  // namespace
 
@@ -57,7 +59,7 @@ Method MethodCosts::best(const Candidates& candidates) const {
 Method MethodCosts::next(const Candidates& candidates) {
   if (candidates.all().size() == 1) return candidates.first();
   for (const Method method : candidates.all()) {
-    if (cost(method) == 0) return method;
+    if (!is_known(method)) return method;
   }
   const Method best = this->best(candidates);
   const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
@@ -72,13 +74,24 @@ Method MethodCosts::next(const Candidates& candidates) {
   return best;
 }
 
+bool MethodCosts::is_known(Method method) const {
+  return n_learned_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed) >=
+         kFirstTrials;
+}
+
+// Faster than before is believed sooner than slower, for which there are reasons that will pass.
 void MethodCosts::learn(Method method, double seconds) {
-  auto& cost = costs_[static_cast<std::size_t>(method)];
-  const float old = cost.load(std::memory_order_relaxed);
-  const auto now = static_cast<float>(seconds);
-  // Four times the usual says that the thread was interrupted.
-  const float used = old == 0 ? now : 0.75f * old + 0.25f * std::min(now, 4 * old);
-  cost.store(std::max(used, 1e-30f), std::memory_order_relaxed);
+  const auto i = static_cast<std::size_t>(method);
+  const std::uint32_t n = n_learned_[i].load(std::memory_order_relaxed);
+  if (n < kFirstTrials) n_learned_[i].store(n + 1, std::memory_order_relaxed);
+  const float old = cost(method);
+  const float now = std::max(static_cast<float>(seconds), 1e-30f);
+  float used = now;
+  if (n > 0 && n < kFirstTrials) used = std::min(old, now);
+  if (n >= kFirstTrials) {
+    used = now < old ? 0.5f * (old + now) : 0.875f * old + 0.125f * std::min(now, 2 * old);
+  }
+  costs_[i].store(used, std::memory_order_relaxed);
 }
 
 }  // namespace bitsift

@@ -52,7 +52,10 @@ class MethodCosts {
     return costs_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed);
   }
 
+  bool is_known(Method method) const;
+
   std::atomic<float> costs_[kMethods] = {};  // 0: not known
+  std::atomic<std::uint32_t> n_learned_[kMethods] = {};
   std::atomic<std::uint32_t> turn_{0};
 };
 

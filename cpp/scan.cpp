@@ -21,6 +21,9 @@ namespace {
 constexpr std::size_t kMaxBatch = 256;
 // Codes read, times queries, that are worth waking one more thread.
 constexpr std::size_t kBytesPerThread = 1 << 21;
+// Threads share the queries if there are so many for each, and no more rows for each result.
+constexpr std::size_t kQueriesPerThread = 32;
+constexpr std::size_t kRowsPerResult = 2000;
 // Candidates of a batch kept by a thread, at most, whatever k is.
 constexpr std::size_t kMaxCandidates = 1 << 22;
 // Rows that are compared with one query after the other.
@@ -221,8 +224,11 @@ class Search {
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
     const std::size_t batch = std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatch);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
-    if (n_pieces < n_threads && n_queries > 1) {
-      // Few documents: each thread scans them all, for queries of its own.
+    // Threads that share the rows each begin without limits, and admit most of what comes first:
+    // where that is much of the work, they had better share the queries.
+    const bool few_rows = codes_.n_rows / kRowsPerResult <= std::min(options_.k, codes_.n_rows);
+    if ((n_pieces < n_threads && n_queries > 1) ||
+        (few_rows && n_queries >= kQueriesPerThread * n_threads)) {
       const std::size_t share = ceil_divide(n_queries, n_threads);
       for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
                      [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
