@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One scan of the same codes at a time. Callers that come meanwhile wait; when it ends, one of them
-// scans for all. Nobody waits for more than the scan that is running and the one that it is part
-// of.
+// scans for all. Nobody waits for more than the scan that is running, the one that it is part of,
+// and a moment for others to come.
 #include "concurrent_search.hpp"
 
 #include <pthread.h>

@@ -43,10 +43,9 @@ struct ByDistanceThenId {
 // How rows are offered to a TopK without ids. With ascending ones a later row loses every tie.
 enum class Arrival : std::uint8_t { kAscending, kAnyOrder };
 
-// The k best of the rows offered. Candidates
-// are appended to a buffer that is cut back to the best k whenever it is full: constant amortised
-// cost for any k and any order of distances, and a few more admissions than a heap has, each much
-// cheaper.
+// The k best of the rows offered. A few are kept sorted. Many are appended to a buffer that is cut
+// back to the best k whenever it is full: constant amortised cost for any k and any order of
+// distances, and a few more admissions than a heap has, each much cheaper.
 class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
@@ -54,8 +53,7 @@ class TopK {
       : k_(std::min(k, n_rows)),
         order_(order),
         ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
-    constexpr std::size_t kSmallestBuffer = 32;
-    candidates_.reserve(std::min(std::max(k_ + k_ / 2, kSmallestBuffer), n_rows));
+    candidates_.reserve(keeps_sorted() ? k_ : std::min(k_ + k_ / 2, n_rows));
     if (k_ == 0) limit_ = kNothing;
   }
 
@@ -67,17 +65,14 @@ class TopK {
     if (distance > limit_) return false;
     const Candidate candidate(distance, row);
     if (candidate.key() > worst_) return false;
-    candidates_.push_back(candidate);
-    if (candidates_.size() < candidates_.capacity() || candidates_.size() <= k_) return false;
-    cut();
-    return true;
+    return keeps_sorted() ? insert(candidate) : append(candidate);
   }
 
   // The distance that `n` <= k of the rows offered so far reach; to be asked after a change of the
   // limit.
   std::int32_t distance_of_best(std::size_t n) {
     const auto nth = candidates_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
-    std::nth_element(candidates_.begin(), nth, candidates_.end(), order_);
+    if (!keeps_sorted()) std::nth_element(candidates_.begin(), nth, candidates_.end(), order_);
     return nth->distance();
   }
 
@@ -93,15 +88,45 @@ class TopK {
   }
 
  private:
+  bool keeps_sorted() const { return k_ <= kMostSorted; }
+
+  bool insert(Candidate candidate) {
+    if (candidates_.size() < k_) {
+      candidates_.push_back(candidate);
+    } else if (order_(candidates_.back(), candidate)) {
+      return false;
+    }
+    std::size_t i = candidates_.size() - 1;
+    for (; i > 0 && order_(candidate, candidates_[i - 1]); --i) candidates_[i] = candidates_[i - 1];
+    candidates_[i] = candidate;
+    if (candidates_.size() < k_) return false;
+    lower_limit(candidates_.back());
+    return true;
+  }
+
+  bool append(Candidate candidate) {
+    candidates_.push_back(candidate);
+    if (candidates_.size() < candidates_.capacity() || candidates_.size() <= k_) return false;
+    cut();
+    return true;
+  }
+
   void cut() {
     if (k_ > 0) {
       const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
       std::nth_element(candidates_.begin(), last, candidates_.end(), order_);
-      limit_ = last->distance() - (ties_lose_ ? 1 : 0);
-      if (order_.ids == nullptr) worst_ = last->key();
+      lower_limit(*last);
     }
     candidates_.resize(k_);
   }
+
+  void lower_limit(Candidate worst) {
+    limit_ = worst.distance() - (ties_lose_ ? 1 : 0);
+    if (order_.ids == nullptr) worst_ = worst.key();
+  }
+
+  // Up to here moving candidates costs less than cutting back.
+  static constexpr std::size_t kMostSorted = 24;
 
   std::size_t k_;
   ByDistanceThenId order_;

@@ -140,7 +140,7 @@ def knn_graph(
     -----
     Exact, and the same bytes on every instruction set and number of threads. Computes each of the
     ``n * (n - 1) / 2`` distances once. Beside the result it takes about ``12 * k`` bytes a row, at
-    least 300. The GIL is released; Ctrl-C interrupts it.
+    least 200. The GIL is released; Ctrl-C interrupts it.
 
     Examples
     --------
