@@ -13,6 +13,7 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own intrinsics read registers that they leave undefined on purpose (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
