@@ -25,7 +25,7 @@ def expected(metric, query, vectors, threshold=0.0):
     """Scores of all vectors, in float64."""
     query = query.astype(np.float64)
     signs = np.where(vectors > threshold, 1.0, -1.0)
-    if metric == "l2":
+    if metric != "dot":
         query = query - threshold
     integers, scale = rounded(query)
     products = scale * (signs @ integers)
@@ -112,6 +112,23 @@ def test_the_same_bytes_on_every_level_and_number_of_threads(rng):
                 )
                 found.add((rescore, result.scores.tobytes(), result.ids.tobytes()))
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_data_that_is_not_centred(rng, metric):
+    # A large common part: of the cosine and the distance, it is the query's as well.
+    common = 5 * rng.standard_normal(64, dtype=np.float32)
+    vectors = common + rng.standard_normal((3_000, 64), dtype=np.float32)
+    queries = vectors[:100] + np.float32(0.5) * rng.standard_normal((100, 64), dtype=np.float32)
+    index = bitsift.Index(64, metric=metric, threshold=vectors.mean(axis=0))
+    index.add(vectors)
+    exact = index.search(queries, 10, oversampling=1000).ids
+
+    def recall(scoring):
+        found = index.search(queries, 10, rescore=False, scoring=scoring).ids
+        return np.mean([len(set(a) & set(b)) for a, b in zip(found, exact, strict=True)])
+
+    assert recall("asymmetric") > recall("hamming")
 
 
 def test_magnitude_decides_where_bits_cannot(rng):

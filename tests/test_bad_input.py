@@ -132,6 +132,14 @@ def test_search_arguments(arguments, error, message):
         index.search(FLOATS, **arguments)
 
 
+def test_rescoring_is_yes_or_no():
+    index = bitsift.Index(20)
+    index.add(FLOATS)
+    with refuses(TypeError, "rescore must be True, False or None; got 'no'"):
+        index.search(FLOATS, rescore="no")
+    assert index.search(FLOATS, 1, rescore=np.True_).scores.dtype == np.float32
+
+
 def test_rescoring_without_originals():
     index = bitsift.Index(20, store=None)
     index.add(FLOATS)

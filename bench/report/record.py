@@ -42,6 +42,17 @@ def versions() -> dict[str, str]:
     return found
 
 
+def speed_up(run: Run) -> float:
+    """Give the popcount roof of all threads over that of one."""
+    best = [c for c in run.ceilings if c.name == "popcount" and c.level == run.settings.isa]
+    return best[-1].rate / best[0].rate
+
+
+def is_contended(run: Run) -> bool:
+    """Whether other work held the threads up when the ceilings were measured."""
+    return bool(run.ceilings) and speed_up(run) < 0.8 * run.settings.threads
+
+
 def save_json(run: Run, path: Path) -> None:
     settings = run.settings
     content = {
@@ -54,9 +65,10 @@ def save_json(run: Run, path: Path) -> None:
             "level": settings.isa,
         },
         "seconds": run.elapsed,
+        "contended": is_contended(run),
         "ceilings": [_ceiling(c) for c in run.ceilings],
         "rows": [_row(result, g.group.name) for g in run.groups for result in g.results],
-        "group seconds": {g.group.name: g.seconds for g in run.groups},
+        "group_seconds": {g.group.name: g.seconds for g in run.groups},
         "unavailable": {g.group.name: g.unavailable for g in run.groups if g.unavailable},
         "failed": {g.group.name: g.failed for g in run.groups if g.failed},
     }

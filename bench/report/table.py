@@ -17,7 +17,7 @@ from .. import libraries
 from ..table import duration, three_digits
 from .ceilings import Measured
 from .contest import Result
-from .record import describe_machine, versions
+from .record import describe_machine, is_contended, speed_up, versions
 from .run import Measurements, Run
 
 _MARKDOWN_WIDTH = 500
@@ -29,10 +29,10 @@ def show(run: Run, console: Console, *, markdown: bool = False) -> None:
     if run.ceilings:
         _heading(console, "What the machine can do at most", markdown)
         console.print(_ceilings_table(run.ceilings, markdown))
-        if (speed_up := _popcount_speed_up(run)) < 0.8 * run.settings.threads:
+        if is_contended(run):
             console.print(
-                f"All {run.settings.threads} threads counted {speed_up:.2f} times the bits that "
-                "one did: other work on the machine, or a shared core. Threads that spin "
+                f"All {run.settings.threads} threads counted {speed_up(run):.2f} times the bits "
+                "that one did: other work on the machine, or a shared core. Threads that spin "
                 "while they wait, as FAISS's do, lose more by that than bitsift's.",
                 style="bold yellow",
             )
@@ -109,12 +109,6 @@ def _ceilings_table(ceilings: list[Measured], markdown: bool) -> Table:
     return table
 
 
-def _popcount_speed_up(run: Run) -> float:
-    """Give the popcount roof of all threads over that of one."""
-    best = [c for c in run.ceilings if c.name == "popcount" and c.level == run.settings.isa]
-    return best[-1].rate / best[0].rate
-
-
 def _group_table(group: Measurements, markdown: bool) -> Table:
     """Leave out columns that no row of the group fills."""
     rows = [_cells(result) for result in group.results]
@@ -178,6 +172,7 @@ def _print_notes(run: Run, console: Console) -> None:
             f"Against FAISS in {len(ratios)} rows: slower in {slower}, median ratio "
             f"{three_digits(statistics.median(ratios))}, {three_digits(min(ratios))} to "
             f"{three_digits(max(ratios))}."
+            + (" The machine was busy: no figure to quote." if is_contended(run) else "")
         )
 
 

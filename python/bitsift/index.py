@@ -343,8 +343,9 @@ class Index:
             By default yes, if there are original vectors and the queries are not bits.
         scoring : {"hamming", "asymmetric"}
             What the scan compares: bits with bits, or float queries, rounded to 8 bits a dimension,
-            with bits. Asymmetric scoring finds better candidates, and without original vectors
-            gives better results; it takes longer.
+            with bits. On centred data, as most text embeddings are, or with a `threshold` that
+            centres them, asymmetric scoring finds better candidates, and without original vectors
+            gives better results; it takes longer. On data that are not centred it may be far worse.
         threads : int
             Number of threads; 0 means all.
 
@@ -361,7 +362,8 @@ class Index:
             Another dtype.
         ValueError
             Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
-            ``rescore=True`` without original vectors or with bits, asymmetric scoring with bits.
+            ``rescore=True`` without original vectors or with bits, an unknown `scoring`,
+            asymmetric scoring with bits.
 
         Notes
         -----
@@ -371,7 +373,7 @@ class Index:
         Retrieval with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
 
         Asymmetric scores are the metric between the query, rounded, and the vector of a document's
-        signs, +1 or -1 (for l2 relative to the threshold). A query's value q becomes
+        signs, +1 or -1, both relative to the threshold (but for dot). A query's value q becomes
         ``rint(127 * abs(q) / max(abs(q)))`` with its sign; what follows is exact. So the product
         with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
         ``sqrt(dim) * max(abs(q)) / 440``.
@@ -394,6 +396,8 @@ class Index:
             )
             if values.dtype.kind == "b":
                 values = None
+        if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
+            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
         if rescore is None:
             rescore = rows.originals is not None and values is not None
         elif rescore and (rows.originals is None or values is None):

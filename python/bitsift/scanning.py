@@ -20,9 +20,9 @@ class SearchResult(NamedTuple):
     Attributes
     ----------
     scores : ndarray, shape (n_queries, k) or (k,)
-        int32 Hamming distances, ascending; or float32 after rescoring: cosine and dot descending,
-        l2 (Euclidean distance) ascending. Where there is no result: the largest int32, or the
-        infinity that is worst.
+        int32 Hamming distances, ascending; or float32, rescored or asymmetric: cosine and dot
+        descending, l2 (Euclidean distance) ascending. Where there is no result: the largest int32,
+        or the infinity that is worst.
     ids : ndarray of int64, the same shape
         Ids of the documents, -1 where there is no result.
     """

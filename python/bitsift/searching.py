@@ -77,8 +77,9 @@ def _scan(
     step = max(1, _MOST_ASYMMETRIC_VALUES // values.shape[1])
     for begin in range(0, len(values), step):
         part = slice(begin, begin + step)
-        # Signs are those of values minus threshold: only a distance needs the same of the query.
-        origin = plan.threshold if plan.metric == "l2" else np.float32(0)
+        # Signs are those of values minus threshold. A cosine or a distance is between what is left
+        # of both; a product with the threshold is the same for all documents.
+        origin = np.float32(0) if plan.metric == "dot" else plan.threshold
         queries = AsymmetricQueries.of(np.subtract(values[part], origin, dtype=np.float64))
         distances, found[part] = _core.search(
             rows.codes,

@@ -178,8 +178,8 @@ def search(
     scoring: Annotated[
         Literal["hamming", "asymmetric"],
         typer.Option(
-            help="What the scan compares: bits with bits, or float queries with bits, which finds "
-            "better candidates and takes longer."
+            help="What the scan compares: bits with bits, or float queries with bits, which takes "
+            "longer and finds better candidates where the data are centred."
         ),
     ] = "hamming",
     threads: Threads = 0,
