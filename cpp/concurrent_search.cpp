@@ -25,6 +25,8 @@ using Clock = std::chrono::steady_clock;
 // Calls with more queries are bound by arithmetic: going together would gain them nothing.
 constexpr std::size_t kMostQueries = 16;
 constexpr std::size_t kMostQueriesTogether = 128;
+// Results of calls that go together are copied.
+constexpr std::size_t kMostResults = 4096;
 // A shorter scan is over before anybody could join.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 22;
 // Callers that went together often come together again, soon after the scan or later. The next one
@@ -226,7 +228,7 @@ void concurrent_search(const Kernels& kernels, Matrix<std::uint8_t> codes, const
                        const SearchOptions& options, std::int32_t* distances, std::int64_t* rows) {
   const std::size_t n_queries = queries.codes.n_rows;
   // A caller that wants fewer threads than there are leaves the others to other callers.
-  const bool meets = n_queries > 0 && n_queries <= kMostQueries &&
+  const bool meets = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
                      codes.n_rows * codes.n_columns >= kLeastBytes &&
                      options.n_threads >= available_threads();
   Request request = {&kernels, codes, queries, options, distances, rows};
