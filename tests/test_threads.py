@@ -30,6 +30,27 @@ def test_concurrent_callers_get_their_own_results(codes):
         np.testing.assert_array_equal(a.scores, b.scores)
 
 
+def test_callers_that_meet_get_their_own_results(rng):
+    # Large enough to go together: the same codes, various queries and numbers of results.
+    codes = rng.integers(0, 256, (50_000, 96), dtype=np.uint8)
+    vectors = rng.standard_normal((40, 768), dtype=np.float32)
+    index = bitsift.Index(768, store=None)
+    index.add(codes)
+
+    def search(i):
+        k = (3, 10)[i % 2]
+        if i % 5 == 0:
+            return index.search(vectors[i : i + 2], k, scoring="asymmetric")
+        return bitsift.search(codes, codes[i : i + 1 + i % 3], k)
+
+    expected = [search(i) for i in range(32)]
+    with ThreadPoolExecutor(16) as executor:
+        for _ in range(3):
+            for a, b in zip(expected, executor.map(search, range(32)), strict=True):
+                np.testing.assert_array_equal(a.ids, b.ids)
+                np.testing.assert_array_equal(a.scores, b.scores)
+
+
 def test_the_gil_is_released(codes):
     # While one thread is inside a long scan, this one runs Python.
     started, done = threading.Event(), threading.Event()
