@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -283,20 +282,9 @@ class Search {
   // Merges what the threads found and writes it out. The order is total, so neither the number of
   // threads nor the pieces they took show.
   void write(std::size_t query, std::size_t i, std::vector<BatchScan>& scans) const {
-    const std::size_t k = options_.k;
-    std::int32_t* distances = distances_ + query * k;
-    std::int64_t* rows = rows_ + query * k;
-    std::size_t n = 0;
-    if (!scans.empty()) {
-      TopK& best = scans.front().best(i);
-      for (std::size_t other = 1; other < scans.size(); ++other) best.take(scans[other].best(i));
-      for (const Candidate candidate : best.sorted()) {
-        distances[n] = candidate.distance();
-        rows[n++] = candidate.row();
-      }
-    }
-    std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
-    std::fill(rows + n, rows + k, -1);
+    TopK& best = scans.front().best(i);
+    for (std::size_t other = 1; other < scans.size(); ++other) best.take(scans[other].best(i));
+    write_best(best, options_.k, distances_ + query * options_.k, rows_ + query * options_.k);
   }
 
   const Kernels& kernels_;

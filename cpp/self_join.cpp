@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -70,7 +69,7 @@ class SelfJoin {
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
       for (std::size_t i = 0; i < size_of(block); ++i) {
         const std::size_t row = block * kBlockRows + i;
-        write(blocks_[block].best[i], distances + row * k, rows + row * k, k);
+        write_best(blocks_[block].best[i], k, distances + row * k, rows + row * k);
       }
     });
   }
@@ -191,16 +190,6 @@ class SelfJoin {
       cancelled_.store(true, std::memory_order_relaxed);
       throw;
     }
-  }
-
-  static void write(TopK& best, std::int32_t* distances, std::int64_t* rows, std::size_t k) {
-    std::size_t n = 0;
-    for (const Candidate candidate : best.sorted()) {
-      distances[n] = candidate.distance();
-      rows[n++] = candidate.row();
-    }
-    std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
-    std::fill(rows + n, rows + k, -1);
   }
 
   const Kernels& kernels_;

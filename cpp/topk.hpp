@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "kernels/kernels.hpp"
@@ -135,5 +136,16 @@ class TopK {
   std::int64_t limit_ = kNoLimit;
   std::uint64_t worst_ = UINT64_MAX;  // without ids: a tie at the limit loses by its row
 };
+
+// Writes the best of a query, in order, and fills up to `k` with row -1 and the largest int32.
+inline void write_best(TopK& best, std::size_t k, std::int32_t* distances, std::int64_t* rows) {
+  std::size_t n = 0;
+  for (const Candidate candidate : best.sorted()) {
+    distances[n] = candidate.distance();
+    rows[n++] = candidate.row();
+  }
+  std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
+  std::fill(rows + n, rows + k, -1);
+}
 
 }  // namespace bitsift
