@@ -171,6 +171,11 @@ struct Avx2 {
   static Doubles load_doubles(const Half* p) {
     return _mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   }
+  static Doubles load_doubles(const std::int8_t* p) {
+    std::int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four)));
+  }
   static Doubles subtract(Doubles a, Doubles b) { return _mm256_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm256_mul_pd(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return _mm256_add_pd(a, b); }

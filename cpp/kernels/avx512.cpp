@@ -141,6 +141,10 @@ struct Avx512 {
   static Doubles load_doubles(const Half* p) {
     return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
+  static Doubles load_doubles(const std::int8_t* p) {
+    return _mm512_cvtepi32_pd(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
   static Doubles subtract(Doubles a, Doubles b) { return _mm512_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return _mm512_add_pd(a, b); }

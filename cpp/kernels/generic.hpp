@@ -57,6 +57,8 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
       .dot_f16 = dot<Simd, Half>,
       .l2_f32 = l2<Simd, float>,
       .l2_f16 = l2<Simd, Half>,
+      .dot_i8 = dot_scaled<Simd>,
+      .l2_i8 = l2_scaled<Simd>,
   };
 }
 

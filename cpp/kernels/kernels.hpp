@@ -28,6 +28,12 @@ struct Half {
   std::uint16_t bits;
 };
 
+// What integers of a vector stand for: value i is base[i] + step[i] * integer i.
+struct Scale {
+  const double* base;
+  const double* step;
+};
+
 // Codes have at most this many bytes (65,536 bits).
 inline constexpr std::size_t kMaxCodeBytes = 8192;
 // Row kernels may read a query, and each plane of it, up to a multiple of this many bytes, whatever
@@ -134,6 +140,13 @@ struct Kernels {
                  std::size_t n_ahead, std::size_t n, double* squares) noexcept;
   void (*l2_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
                  std::size_t n_ahead, std::size_t n, double* squares) noexcept;
+  // The same for vectors of integers on a scale.
+  void (*dot_i8)(const double* query, const std::int8_t* const* vectors, Scale scale,
+                 std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots,
+                 double* squares) noexcept;
+  void (*l2_i8)(const double* query, const std::int8_t* const* vectors, Scale scale,
+                std::size_t n_vectors, std::size_t n_ahead, std::size_t n,
+                double* squares) noexcept;
 };
 
 extern const Kernels kScalarKernels;

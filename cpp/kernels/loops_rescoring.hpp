@@ -44,18 +44,55 @@ inline void prefetch_16(const Value* const* vectors, std::size_t n_vectors, std:
   for (std::size_t row = 0; row < n_vectors; ++row) __builtin_prefetch(vectors[row] + i, 0, 2);
 }
 
+// How a stored value becomes one of the vector's: kept as it is, or on a scale of its dimension.
+template <class Simd>
+struct AsStored {
+  using Doubles = typename Simd::Doubles;
+  AsStored at(std::size_t /*dimension*/) const { return *this; }
+  Doubles operator()(Doubles x) const { return x; }
+  AsStored copy(std::size_t /*first*/, std::size_t /*n*/, double* /*memory*/) const {
+    return *this;
+  }
+};
+
+template <class Simd>
+struct Scaled {
+  using Doubles = typename Simd::Doubles;
+  struct Vector {
+    Doubles base;
+    Doubles step;
+    Doubles operator()(Doubles x) const { return Simd::add_doubles(base, Simd::multiply(step, x)); }
+  };
+
+  Scale scale;
+
+  Vector at(std::size_t dimension) const {
+    return {Simd::load_doubles(scale.base + dimension), Simd::load_doubles(scale.step + dimension)};
+  }
+  // The scales of dimensions [first, first + n) in `memory`, zeros for 2 x 16 doubles, from 0 on.
+  Scaled copy(std::size_t first, std::size_t n, double* memory) const {
+    for (std::size_t j = 0; j < n; ++j) {
+      memory[j] = scale.base[first + j];
+      memory[kSumLanes + j] = scale.step[first + j];
+    }
+    return {{memory, memory + kSumLanes}};
+  }
+};
+
 // Sums of `kVectors` vectors of documents at once: so many streams come from memory side by side,
 // and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i], v, q,
 // x) adds the terms of the v-th values of 16 to those of vector i.
-template <class Simd, std::size_t kVectors, class Sums, class Value, class Add>
-inline void sum_terms(const double* query, const Value* const* vectors, std::size_t n_ahead,
-                      std::size_t n, Sums* sums, Add add) {
+template <class Simd, std::size_t kVectors, class Sums, class Value, class Values, class Add>
+inline void sum_terms(const double* query, const Value* const* vectors, Values values,
+                      std::size_t n_ahead, std::size_t n, Sums* sums, Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
-  const auto add_16 = [&](const double* q, const Value* const* x) {
+  const auto add_16 = [&](const double* q, const Value* const* x, const Values& scales,
+                          std::size_t dimension) {
     for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
       const auto wanted = Simd::load_doubles(q + v * kStep);
+      const auto value = scales.at(dimension + v * kStep);
       for (std::size_t row = 0; row < kVectors; ++row) {
-        add(sums[row], v, wanted, Simd::load_doubles(x[row] + v * kStep));
+        add(sums[row], v, wanted, value(Simd::load_doubles(x[row] + v * kStep)));
       }
     }
   };
@@ -64,17 +101,18 @@ inline void sum_terms(const double* query, const Value* const* vectors, std::siz
   for (; i + kSumLanes <= n; i += kSumLanes) {
     for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row] + i;
     prefetch_16(vectors + kVectors, n_ahead < kVectors ? n_ahead : kVectors, i);
-    add_16(query + i, x);
+    add_16(query + i, x, values, i);
   }
   if (i < n) {  // the last ones, padded with zeros
     double last_query[kSumLanes] = {};
+    double last_scales[2 * kSumLanes] = {};
     Value last[kVectors][kSumLanes] = {};
     for (std::size_t j = 0; i + j < n; ++j) last_query[j] = query[i + j];
     for (std::size_t row = 0; row < kVectors; ++row) {
       for (std::size_t j = 0; i + j < n; ++j) last[row][j] = vectors[row][i + j];
       x[row] = last[row];
     }
-    add_16(last_query, x);
+    add_16(last_query, x, values.copy(i, n - i, last_scales), 0);
   }
 }
 
@@ -84,13 +122,13 @@ struct DotSums {
   Sum<Simd> squares;
 };
 
-template <class Simd, std::size_t kVectors, bool kSquares, class Value>
-inline void dot_at_once(const double* query, const Value* const* vectors, std::size_t n_ahead,
-                        std::size_t n, double* dots, double* squares) {
+template <class Simd, std::size_t kVectors, bool kSquares, class Value, class Values>
+inline void dot_at_once(const double* query, const Value* const* vectors, Values values,
+                        std::size_t n_ahead, std::size_t n, double* dots, double* squares) {
   using Doubles = typename Simd::Doubles;
   DotSums<Simd> sums[kVectors];
   sum_terms<Simd, kVectors>(
-      query, vectors, n_ahead, n, sums,
+      query, vectors, values, n_ahead, n, sums,
       [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
         sum.products.lanes[v] = Simd::add_doubles(sum.products.lanes[v], Simd::multiply(q, x));
         if constexpr (kSquares) {
@@ -103,17 +141,19 @@ inline void dot_at_once(const double* query, const Value* const* vectors, std::s
   }
 }
 
-template <class Simd, class Value>
-void dot(const double* query, const Value* const* vectors, std::size_t n_vectors,
-         std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept {
+template <class Simd, class Value, class Values>
+inline void dot_all(const double* query, const Value* const* vectors, Values values,
+                    std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots,
+                    double* squares) {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
   const auto next = [&]<std::size_t kVectors>() {
     const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
     if (squares == nullptr) {
-      dot_at_once<Simd, kVectors, false>(query, vectors + i, n_later, n, dots + i, nullptr);
+      dot_at_once<Simd, kVectors, false>(query, vectors + i, values, n_later, n, dots + i, nullptr);
     } else {
-      dot_at_once<Simd, kVectors, true>(query, vectors + i, n_later, n, dots + i, squares + i);
+      dot_at_once<Simd, kVectors, true>(query, vectors + i, values, n_later, n, dots + i,
+                                        squares + i);
     }
     i += kVectors;
   };
@@ -121,31 +161,58 @@ void dot(const double* query, const Value* const* vectors, std::size_t n_vectors
   while (i < n_vectors) next.template operator()<1>();
 }
 
-template <class Simd, std::size_t kVectors, class Value>
-inline void l2_at_once(const double* query, const Value* const* vectors, std::size_t n_ahead,
-                       std::size_t n, double* squares) {
+template <class Simd, std::size_t kVectors, class Value, class Values>
+inline void l2_at_once(const double* query, const Value* const* vectors, Values values,
+                       std::size_t n_ahead, std::size_t n, double* squares) {
   using Doubles = typename Simd::Doubles;
   Sum<Simd> sums[kVectors];
-  sum_terms<Simd, kVectors>(
-      query, vectors, n_ahead, n, sums, [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
-        const Doubles difference = Simd::subtract(q, x);
-        sum.lanes[v] = Simd::add_doubles(sum.lanes[v], Simd::multiply(difference, difference));
-      });
+  sum_terms<Simd, kVectors>(query, vectors, values, n_ahead, n, sums,
+                            [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+                              const Doubles difference = Simd::subtract(q, x);
+                              sum.lanes[v] = Simd::add_doubles(
+                                  sum.lanes[v], Simd::multiply(difference, difference));
+                            });
   for (std::size_t row = 0; row < kVectors; ++row) squares[row] = sums[row].total();
+}
+
+template <class Simd, class Value, class Values>
+inline void l2_all(const double* query, const Value* const* vectors, Values values,
+                   std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* squares) {
+  constexpr std::size_t kAtOnce = Simd::kDotVectors;
+  std::size_t i = 0;
+  const auto next = [&]<std::size_t kVectors>() {
+    const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
+    l2_at_once<Simd, kVectors>(query, vectors + i, values, n_later, n, squares + i);
+    i += kVectors;
+  };
+  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
+  while (i < n_vectors) next.template operator()<1>();
+}
+
+template <class Simd, class Value>
+void dot(const double* query, const Value* const* vectors, std::size_t n_vectors,
+         std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept {
+  dot_all<Simd>(query, vectors, AsStored<Simd>{}, n_vectors, n_ahead, n, dots, squares);
+}
+
+template <class Simd>
+void dot_scaled(const double* query, const std::int8_t* const* vectors, Scale scale,
+                std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots,
+                double* squares) noexcept {
+  dot_all<Simd>(query, vectors, Scaled<Simd>{scale}, n_vectors, n_ahead, n, dots, squares);
 }
 
 template <class Simd, class Value>
 void l2(const double* query, const Value* const* vectors, std::size_t n_vectors,
         std::size_t n_ahead, std::size_t n, double* squares) noexcept {
-  constexpr std::size_t kAtOnce = Simd::kDotVectors;
-  std::size_t i = 0;
-  const auto next = [&]<std::size_t kVectors>() {
-    const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
-    l2_at_once<Simd, kVectors>(query, vectors + i, n_later, n, squares + i);
-    i += kVectors;
-  };
-  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
-  while (i < n_vectors) next.template operator()<1>();
+  l2_all<Simd>(query, vectors, AsStored<Simd>{}, n_vectors, n_ahead, n, squares);
+}
+
+template <class Simd>
+void l2_scaled(const double* query, const std::int8_t* const* vectors, Scale scale,
+               std::size_t n_vectors, std::size_t n_ahead, std::size_t n,
+               double* squares) noexcept {
+  l2_all<Simd>(query, vectors, Scaled<Simd>{scale}, n_vectors, n_ahead, n, squares);
 }
 
 }  // namespace bitsift

@@ -117,6 +117,10 @@ struct Neon {
     const float16x4_t halves = vreinterpret_f16_u32(vdup_n_u32(pair));
     return vcvt_f64_f32(vget_low_f32(vcvt_f32_f16(halves)));
   }
+  static Doubles load_doubles(const std::int8_t* p) {
+    const std::int64_t two[2] = {p[0], p[1]};
+    return vcvtq_f64_s64(vld1q_s64(two));
+  }
   static Doubles subtract(Doubles a, Doubles b) { return vsubq_f64(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return vmulq_f64(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return vaddq_f64(a, b); }

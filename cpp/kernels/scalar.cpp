@@ -98,6 +98,7 @@ struct Scalar {
   static Doubles load_doubles(const double* p) { return *p; }
   static Doubles load_doubles(const float* p) { return static_cast<double>(*p); }
   static Doubles load_doubles(const Half* p) { return static_cast<double>(to_float(*p)); }
+  static Doubles load_doubles(const std::int8_t* p) { return static_cast<double>(*p); }
   static Doubles subtract(Doubles a, Doubles b) { return a - b; }
   static Doubles multiply(Doubles a, Doubles b) { return a * b; }
   static Doubles add_doubles(Doubles a, Doubles b) { return a + b; }

@@ -48,3 +48,41 @@ def rescore(
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+def rescore_integers(
+    originals: NDArray[np.uint8] | NDArray[np.int8],
+    type: str,
+    base: NDArray[np.float64],
+    step: NDArray[np.float64],
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.int64],
+    k: int,
+    metric: str,
+    ids: NDArray[np.int64] | None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+def rescore_codes(
+    codes: NDArray[np.uint8],
+    queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8],
+    candidates: NDArray[np.int64],
+    k: int,
+    estimate: tuple[str, NDArray[np.uint16], NDArray[np.float64]] | None,
+    ids: NDArray[np.int64] | None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+def encode(
+    values: NDArray[np.float32], ranges: NDArray[np.float32], type: str, threads: int
+) -> NDArray[np.uint8]: ...
+def flips_per_round(n_dims: int) -> int: ...
+def prepare(
+    values: NDArray[np.float32],
+    normalize: bool,
+    centre: NDArray[np.float32],
+    flips: NDArray[np.float32],
+    threads: int,
+) -> tuple[NDArray[np.float32], bool]: ...
+def correction_factors(
+    vectors: NDArray[np.float32], metric: str, centre: NDArray[np.float32] | None, threads: int
+) -> tuple[NDArray[np.uint16], bool]: ...

@@ -10,25 +10,68 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift import _core, arguments, packing
 
-__all__ = ["Binarizer"]
+__all__ = ["Binarizer", "random_flips"]
+
+_ROUNDS = 3  # of a rotation; with one or two, some data keep their axes
+_SEED = 0x62697473696674
 
 
 class Binarizer:
-    """Turns rows of `dim` values into codes: a bit is set where float32(value) > threshold.
+    """Turns rows of `dim` values into codes: a bit is set where ``R (x - threshold)`` is positive.
 
-    The same for documents and queries, and whatever float type they come in.
+    `R` is a rotation, or nothing: then a bit is set where float32(value) > threshold. The same for
+    documents and queries, and whatever float type they come in.
+
+    Attributes
+    ----------
+    dim : int
+        Dimensions.
+    threshold : float or ndarray of float32, shape (dim,)
+        Where the signs change.
+    flips : ndarray of float32, shape (n_flips, dim)
+        The random signs, +1 and -1, that make up the rotation; no rows for none.
+    normalized : bool
+        Whether vectors are brought to length 1 before the threshold is subtracted.
     """
 
-    def __init__(self, dim: int, threshold: ArrayLike, isa: str) -> None:
+    def __init__(
+        self,
+        dim: int,
+        threshold: ArrayLike,
+        isa: str,
+        *,
+        flips: NDArray[np.float32] | None = None,
+        normalized: bool = False,
+    ) -> None:
         self.dim = dim
         self.threshold = _float32_threshold(threshold, dim)
-        self._thresholds = packing.kernel_thresholds(self.threshold, dim, np.dtype(np.float32))
+        self.flips = np.empty((0, dim), np.float32) if flips is None else flips
+        self.normalized = normalized
         self._isa = isa
+        self._centre = _broadcast(self.threshold, dim)
+        self._origin = np.zeros(dim, np.float32)
+        # The kernels compare with thresholds where a vector's own values are what is compared.
+        compared = self._origin if self._is_prepared else self.threshold
+        self._thresholds = packing.kernel_thresholds(compared, dim, np.dtype(np.float32))
 
     @property
     def n_bytes(self) -> int:
         """Bytes of a code."""
         return (self.dim + 7) // 8
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether a threshold other than 0 is subtracted."""
+        return bool(self._centre.any())
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether there is a rotation."""
+        return len(self.flips) > 0
+
+    @property
+    def _is_prepared(self) -> bool:
+        return self.is_rotated or self.normalized
 
     def check_codes(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return packed codes that fit, rows contiguous."""
@@ -56,19 +99,62 @@ class Binarizer:
         self, block: NDArray[Any], name: str, first_row: int, threads: int
     ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Return rows as float32 (bool as they are) and their codes."""
+        if block.dtype == np.bool_:
+            return block, _core.pack(block, self._thresholds, self._isa, threads)[0]
         values = block
-        if block.dtype not in (np.float32, np.bool_):
+        if block.dtype != np.float32:
             with np.errstate(over="ignore"):
                 values = block.astype(np.float32)
-        codes, finite = _core.pack(values, self._thresholds, self._isa, threads)
+        compared, finite = values, True
+        if self._is_prepared:
+            compared, finite = self._prepared(values, self._centre, threads)
+        if finite:
+            codes, finite = _core.pack(compared, self._thresholds, self._isa, threads)
         if not finite:
             arguments.refuse_non_finite(block, name, first_row)
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            beyond = ~np.isfinite(values)
+            what = "within float32's range"
+            if not beyond.any():
+                beyond, what = ~np.isfinite(compared), "smaller, to be rotated within float32"
+            row, column = (int(i) for i in np.argwhere(beyond)[0])
             raise ValueError(
-                f"{name} must be within float32's range; row {first_row + row}, dimension "
-                f"{column} is {block[row, column]}"
+                f"{name} must be {what}; row {first_row + row}, dimension {column} is "
+                f"{block[row, column]}"
             )
         return values, codes
+
+    def relative(
+        self, values: NDArray[np.float32], threads: int, *, to_origin: bool = False
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Return rows whose signs are the bits: relative to the threshold, rotated.
+
+        `values` are what :meth:`pack` returned. `to_origin` leaves out the threshold.
+        """
+        if not self._is_prepared:
+            return np.subtract(values, 0 if to_origin else self.threshold, dtype=np.float64)
+        return self._prepared(values, self._origin if to_origin else self._centre, threads)[0]
+
+    def relative_centre(self) -> NDArray[np.float32]:
+        """Return the threshold in the axes that :meth:`relative` returns."""
+        if not self.is_rotated:
+            return self._centre
+        return _core.prepare(self._centre[np.newaxis], False, self._origin, self.flips, 1)[0][0]
+
+    def _prepared(
+        self, values: NDArray[np.float32], centre: NDArray[np.float32], threads: int
+    ) -> tuple[NDArray[np.float32], bool]:
+        return _core.prepare(values, self.normalized, centre, self.flips, threads)
+
+
+def random_flips(dim: int) -> NDArray[np.float32]:
+    """Return the signs of a random rotation of `dim` dimensions, the same ones always."""
+    n = _ROUNDS * _core.flips_per_round(dim)
+    raw = np.random.PCG64(_SEED).random_raw(n * dim)  # its stream is the same in every NumPy
+    return np.where(raw.reshape(n, dim) >> np.uint64(63), 1, -1).astype(np.float32)
+
+
+def _broadcast(threshold: float | NDArray[np.float32], dim: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(np.broadcast_to(threshold, (dim,)), dtype=np.float32)
 
 
 def _float32_threshold(threshold: ArrayLike, dim: int) -> float | NDArray[np.float32]:
