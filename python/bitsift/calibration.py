@@ -121,9 +121,7 @@ class Calibrator(ABC):
         ValueError
             Another shape, a value that is not finite or too large.
         """
-        rows = _as_batch(batch, "batch")
-        self._check_dim(rows)
-        self._seen = self._with_rows(self._seen, rows, "batch")
+        add_rows(self, batch, "batch")
         return self
 
     def merge(self: C, other: Calibrator) -> C:
@@ -442,6 +440,13 @@ class RollingCalibrator(Calibrator):
                 f"{array[1, dimension]}, which {n} rows cannot have"
             )
         return array
+
+
+def add_rows(calibrator: Calibrator, batch: ArrayLike, name: str) -> None:
+    """Do what `Calibrator.partial_fit` does, with another name of the batch in errors."""
+    rows = _as_batch(batch, name)
+    calibrator._check_dim(rows)
+    calibrator._seen = calibrator._with_rows(calibrator._seen, rows, name)
 
 
 def row_blocks(n_rows: int, dim: int) -> Iterator[tuple[int, int]]:
