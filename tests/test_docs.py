@@ -15,17 +15,22 @@ import bitsift
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
+    "Calibrator",
     "Index",
+    "MinMaxCalibrator",
+    "RollingCalibrator",
     "SearchResult",
     "available_isas",
     "codes_from_int8",
     "hamming",
     "knn_graph",
     "pack",
+    "quantize_embeddings",
     "search",
     "unpack",
     "verify",
     "BitsiftError",
+    "BitsiftWarning",
     "CorruptIndexError",
     "IndexFileError",
     "IndexNotFoundError",
@@ -51,12 +56,30 @@ INDEX_MEMBERS = {
     "store",
     "threshold",
 }
+CALIBRATOR_MEMBERS = {
+    "dim",
+    "fit",
+    "from_state",
+    "merge",
+    "n",
+    "partial_fit",
+    "ranges",
+    "share_clipped",
+    "state",
+}
+
+
+def members(thing):
+    return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def test_public_names():
     assert set(bitsift.__all__) == PUBLIC
     assert all(hasattr(bitsift, name) for name in PUBLIC)
-    assert {name for name in dir(bitsift.Index) if not name.startswith("_")} == INDEX_MEMBERS
+    assert members(bitsift.Index) == INDEX_MEMBERS
+    assert members(bitsift.Calibrator) == CALIBRATOR_MEMBERS
+    assert members(bitsift.MinMaxCalibrator) == CALIBRATOR_MEMBERS | {"kind"}
+    assert members(bitsift.RollingCalibrator) == CALIBRATOR_MEMBERS | {"kind", "n_std"}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +99,17 @@ def test_public_names():
         (bitsift.Index.get, ["self", "ids"]),
         (bitsift.Index.save, ["self", "path"]),
         (bitsift.Index.load, ["path", "mmap"]),
+        (
+            bitsift.quantize_embeddings,
+            ["embeddings", "precision", "ranges", "calibration_embeddings"],
+        ),
+        (bitsift.MinMaxCalibrator, []),
+        (bitsift.RollingCalibrator, ["n_std"]),
+        (bitsift.Calibrator.fit, ["self", "sample"]),
+        (bitsift.Calibrator.partial_fit, ["self", "batch"]),
+        (bitsift.Calibrator.merge, ["self", "other"]),
+        (bitsift.Calibrator.share_clipped, ["self", "values"]),
+        (bitsift.Calibrator.from_state, ["fields", "array"]),
     ],
 )
 def test_parameters_that_users_rely_on(function, parameters):
@@ -86,15 +120,29 @@ def test_parameters_that_users_rely_on(function, parameters):
 def test_every_public_thing_is_documented():
     things = [getattr(bitsift, name) for name in PUBLIC - {"__version__"}]
     things += [getattr(bitsift.Index, name) for name in INDEX_MEMBERS]
+    things += [getattr(bitsift.Calibrator, name) for name in CALIBRATOR_MEMBERS]
+    things += [bitsift.RollingCalibrator.n_std]
     assert [thing for thing in things if not inspect.getdoc(thing)] == []
 
 
-@pytest.mark.parametrize("name", ["", ".arguments", ".packing", ".scanning", ".index", ".storage"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".arguments",
+        ".calibration",
+        ".index",
+        ".packing",
+        ".quantization",
+        ".scanning",
+        ".storage",
+    ],
+)
 def test_docstring_examples(name):
     module = importlib.import_module(f"bitsift{name}")
     result = doctest.testmod(module, extraglobs={"bitsift": bitsift, "numpy": np})
     assert result.failed == 0
-    if name in ("", ".packing", ".scanning", ".index"):
+    if name not in (".arguments", ".storage"):
         assert result.attempted > 0
 
 

@@ -12,8 +12,10 @@ array([0, 1])
 
 from bitsift._core import __version__
 from bitsift.arguments import available_isas
+from bitsift.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.errors import (
     BitsiftError,
+    BitsiftWarning,
     CorruptIndexError,
     IndexFileError,
     IndexNotFoundError,
@@ -24,17 +26,22 @@ from bitsift.errors import (
 )
 from bitsift.index import Index
 from bitsift.packing import codes_from_int8, pack, unpack
+from bitsift.quantization import quantize_embeddings
 from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify
 
 __all__ = [
     "BitsiftError",
+    "BitsiftWarning",
+    "Calibrator",
     "CorruptIndexError",
     "Index",
     "IndexFileError",
     "IndexNotFoundError",
     "IndexWriteError",
+    "MinMaxCalibrator",
     "NotAnIndexError",
+    "RollingCalibrator",
     "SearchResult",
     "UnsupportedIsaError",
     "UnsupportedVersionError",
@@ -44,6 +51,7 @@ __all__ = [
     "hamming",
     "knn_graph",
     "pack",
+    "quantize_embeddings",
     "search",
     "unpack",
     "verify",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions for what a file or the platform did wrong.
+"""Exceptions for what a file or the platform did wrong, and the category of warnings.
 
 A caller's own mistake (a wrong shape, a negative ``k``) is a plain ``ValueError`` or ``TypeError``.
 """
@@ -10,6 +10,7 @@ import os
 
 __all__ = [
     "BitsiftError",
+    "BitsiftWarning",
     "CorruptIndexError",
     "IndexFileError",
     "IndexNotFoundError",
@@ -22,6 +23,10 @@ __all__ = [
 
 class BitsiftError(Exception):
     """Base of every error that is the fault of a file or of the platform."""
+
+
+class BitsiftWarning(UserWarning):
+    """What was asked for is done, but is likely not what is wanted."""
 
 
 class UnsupportedIsaError(BitsiftError, ValueError):
