@@ -40,23 +40,23 @@ def sample(
     return Contents(
         dim=dim,
         metric=metric,
-        store=store,
         threshold=(
             rng.standard_normal(dim).astype(np.float32) if threshold == "array" else seed + 0.1
         ),
         codes=np.packbits(bits, axis=1),
         ids={"automatic": None, "ascending": np.sort(chosen), "arbitrary": chosen}[ids],
-        originals=None if store is None else originals.astype(store),
+        originals={} if store is None else {store: originals.astype(store)},
         ids_ascending=ids != "arbitrary",
     )
 
 
 def assert_same(found: Contents, expected: Contents) -> None:
     """Compare two contents bit by bit."""
-    for field in ("dim", "metric", "store", "ids_ascending"):
+    for field in ("dim", "metric", "ids_ascending"):
         assert getattr(found, field) == getattr(expected, field), field
+    assert [*found.originals] == [*expected.originals]
     for field in ("codes", "ids", "originals", "threshold"):
-        ours, theirs = getattr(found, field), getattr(expected, field)
+        ours, theirs = part_of(found, field), part_of(expected, field)
         if isinstance(theirs, np.ndarray):
             assert isinstance(ours, np.ndarray), field
             assert ours.dtype == theirs.dtype, field
@@ -65,6 +65,13 @@ def assert_same(found: Contents, expected: Contents) -> None:
         else:
             assert type(ours) is type(theirs), field
             assert ours == theirs, field
+
+
+def part_of(contents: Contents, part: str) -> Any:
+    """Give the array of a part, the only store's vectors as ``"originals"``."""
+    if part == "originals":
+        return next(iter(contents.originals.values()), None)
+    return getattr(contents, part)
 
 
 def is_same(found: Contents, expected: Contents) -> bool:
@@ -133,7 +140,7 @@ def forge(
     folder.mkdir(exist_ok=True)
     files: dict[str, Any] = {}
     for part in PARTS:
-        array = getattr(contents, part)
+        array = part_of(contents, part)
         if not isinstance(array, np.ndarray):
             continue
         name = f"{part}-{'0123456789abcdef' * 2}.npy"
@@ -158,7 +165,7 @@ def forge(
             "version": 1,
             "dim": contents.dim,
             "metric": contents.metric,
-            "store": contents.store,
+            "store": next(iter(contents.originals), None),
             "count": len(contents.codes),
             "threshold": None if "threshold" in files else contents.threshold,
             "ids": ids,

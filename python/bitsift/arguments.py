@@ -77,6 +77,13 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
     return number
 
 
+def check_bool(value: bool, name: str) -> bool:
+    """Return `value` as a bool if it is one."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return bool(value)
+
+
 def check_k(k: SupportsIndex) -> int:
     """Return the number of results asked for."""
     return integer(k, "k", 0, MAX_K)

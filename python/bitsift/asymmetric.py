@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AsymmetricQueries"]
+__all__ = ["AsymmetricQueries", "row_sums"]
 
 _LARGEST = 127
 
@@ -22,6 +22,8 @@ class AsymmetricQueries(NamedTuple):
 
     Attributes
     ----------
+    values : ndarray of float64, shape (n, dim)
+        The queries before rounding.
     codes : ndarray of uint8, shape (n, ceil(dim / 8))
         A bit is set where the query is positive.
     magnitudes : ndarray of uint8, shape (n, 8 * ceil(dim / 8))
@@ -34,6 +36,7 @@ class AsymmetricQueries(NamedTuple):
         Dimensions.
     """
 
+    values: NDArray[np.float64]
     codes: NDArray[np.uint8]
     magnitudes: NDArray[np.uint8]
     scales: NDArray[np.float64]
@@ -50,16 +53,20 @@ class AsymmetricQueries(NamedTuple):
         shares = np.divide(queries, largest, out=np.zeros_like(queries), where=largest > 0)
         magnitudes = np.zeros((n, 8 * codes.shape[1]), np.uint8)
         magnitudes[:, :dim] = np.rint(np.abs(shares) * _LARGEST)
-        norms = largest * np.sqrt(_row_sums(np.square(shares)))
-        return cls(codes, magnitudes, largest / _LARGEST, norms, dim)
+        norms = largest * np.sqrt(row_sums(np.square(shares)))
+        return cls(queries, codes, magnitudes, largest / _LARGEST, norms, dim)
+
+    @property
+    def sums(self) -> NDArray[np.int64]:
+        """Sums of the magnitudes, shape (n, 1)."""
+        return self.magnitudes.sum(axis=1, dtype=np.int64, keepdims=True)
 
     def scores(self, distances: NDArray[np.int32], metric: str) -> NDArray[np.float32]:
         """Return what the metric is between queries and the documents' signs.
 
         `distances` are weighted Hamming distances, shape (n, k); the largest int32 stands for none.
         """
-        sums = self.magnitudes.sum(axis=1, dtype=np.int64, keepdims=True)
-        products = self.scales * (sums - 2 * distances.astype(np.int64))
+        products = self.scales * (self.sums - 2 * distances.astype(np.int64))
         scores: NDArray[Any]
         worst = -np.inf
         if metric == "l2":
@@ -77,6 +84,9 @@ class AsymmetricQueries(NamedTuple):
         return rounded  # the zero that was added makes every zero positive
 
 
-def _row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Columns one after the other: NumPy's sum of a row depends on the instruction set it uses.
+def row_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of each row, shape (n, 1), the same everywhere.
+
+    Columns one after the other: NumPy's sum of a row depends on the instruction set it uses.
+    """
     return np.add.accumulate(values, axis=1)[:, -1:]

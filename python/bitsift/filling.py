@@ -3,37 +3,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.binarizer import Binarizer
+from bitsift.correction import n_factors, write_factors
+from bitsift.stores import VectorFormat
 
-__all__ = ["fill_rows"]
+__all__ = ["Recipe", "Room", "fill_rows"]
 
 _CHUNK_BYTES = 1 << 24
 
 
-def fill_rows(
-    binarizer: Binarizer,
-    array: NDArray[Any],
-    codes: NDArray[np.uint8],
-    originals: NDArray[Any] | None,
-) -> None:
+class Recipe(NamedTuple):
+    """What becomes of a vector, fitted to data where that is asked for."""
+
+    binarizer: Binarizer
+    formats: tuple[VectorFormat, ...]
+    metric: str
+    corrected: bool
+
+    @property
+    def n_factors(self) -> int:
+        """Numbers of the correction that a vector gets."""
+        return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
+
+
+class Room(NamedTuple):
+    """Where rows go: one of each, or none."""
+
+    codes: NDArray[np.uint8]
+    originals: Sequence[NDArray[Any]]  # one for each format
+    factors: NDArray[np.uint16] | None
+
+
+def fill_rows(recipe: Recipe, array: NDArray[Any], room: Room) -> None:
     """Pack and convert rows of `array` into their place, a block at a time."""
+    binarizer = recipe.binarizer
     step = 1 + _CHUNK_BYTES // (4 * binarizer.dim)
     for begin in range(0, len(array), step):
-        block = array[begin : begin + step]
-        values, codes[begin : begin + step] = binarizer.pack(block, "vectors", begin, threads=0)
-        if originals is None:
-            continue
-        kept = originals[begin : begin + step]
-        with np.errstate(over="ignore"):
-            kept[:] = values
-        if kept.dtype == np.float16 and not np.isfinite(kept).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(kept))[0])
-            raise ValueError(
-                f"vectors must be within float16's range, 65504, for store='float16'; row "
-                f"{begin + row}, dimension {column} is {block[row, column]}"
+        part = slice(begin, begin + step)
+        values, room.codes[part] = binarizer.pack(array[part], "vectors", begin, threads=0)
+        for kept, originals in zip(recipe.formats, room.originals, strict=True):
+            kept.write(values, originals[part], begin)
+        if room.factors is not None:
+            write_factors(
+                binarizer, recipe.metric, values, room.factors[part], begin, recipe.n_factors
             )

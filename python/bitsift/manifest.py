@@ -10,22 +10,31 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
+from .correction import n_factors
 from .errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+from .precision import PRECISIONS
 
 FORMAT_NAME = "bitsift-index"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
 MAX_DIM = 65536
 LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 METRICS = ("cosine", "dot", "l2")
-STORES = {"float32": "<f4", "float16": "<f2"}
+STORES = {"float32": "<f4", "float16": "<f2", **{p.name: p.dtype.str for p in PRECISIONS.values()}}
 ID_KINDS = ("automatic", "ascending", "arbitrary")
-PARTS = ("codes", "ids", "originals", "threshold")
+RULES = ("mean", "median", "auto")
+PARTS = (
+    "codes", "ids", "originals", "threshold", "rotation", "correction",
+    *(f"originals_{store}" for store in STORES),
+    *(f"calibration_{store}" for store in PRECISIONS),
+)  # fmt: skip
+FLOAT_STORES = ("float32", "float16")
+_STORES_V1 = ((), ("float32",), ("float16",))
 
 # Everything that a save creates under a name of its own, and so all that a later save may remove.
 OWN_FILE = re.compile(rf"(?:{'|'.join(PARTS)})-[0-9a-f]{{32}}\.npy|manifest-[0-9a-f]{{32}}\.tmp")
@@ -36,6 +45,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip
+_KEYS_V2 = _KEYS | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
+_CALIBRATION_KEYS = {"kind", "n_std", "n"}
 _FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
 
 
@@ -69,23 +80,53 @@ class Manifest:
 
     Attributes
     ----------
-    dim, metric, store, count
+    dim, metric, count
         As in the index.
+    stores : tuple of str
+        The stores of original vectors, in the index's order.
     threshold : float or None
-        None: one threshold per dimension, in the file ``files["threshold"]``.
+        None: one threshold per dimension, in the file ``files["threshold"]``, or not fitted yet.
     ids : str
         ``"automatic"`` (0..count-1, no file), ``"ascending"`` or ``"arbitrary"``.
     files : dict of str to FileEntry
-        By part: ``"codes"``, ``"ids"``, ``"originals"``, ``"threshold"``.
+        By part, one of `PARTS`. An only store of floats is ``"originals"``, as in version 1.
+    rule : str or None
+        How the threshold was found, or is to be: ``"mean"``, ``"median"``, ``"auto"``.
+    rotate : bool
+        Whether a rotation is wanted; if fitted, it is in the file ``files["rotation"]``.
+    fitted : bool
+        Whether the rule has been followed; True without a rule.
+    normalized : bool
+        Whether vectors are brought to length 1 before the threshold is subtracted.
+    correction : bool
+        Whether there are factors of each vector, in the file ``files["correction"]``.
+    calibrations : dict of str to dict
+        For each store of integers, what `Calibrator.state` gives first; n is 0 if not fitted.
     """
 
     dim: int
     metric: str
-    store: str | None
+    stores: tuple[str, ...]
     count: int
     threshold: float | None
     ids: str
     files: dict[str, FileEntry]
+    rule: str | None = None
+    rotate: bool = False
+    fitted: bool = True
+    normalized: bool = False
+    correction: bool = False
+    calibrations: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The lowest version of the format that can say all this."""
+        beyond = self.rule or self.rotate or self.normalized or self.correction
+        return 2 if beyond or self.stores not in _STORES_V1 else 1
+
+    def part_of(self, store: str) -> str:
+        """Return the name of the part with a store's vectors."""
+        return "originals" if self.version == 1 else f"originals_{store}"
 
     def layout(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Give the dtype and shape of each part that such an index has a file for."""
@@ -94,10 +135,20 @@ class Manifest:
         }
         if self.ids != "automatic":
             parts["ids"] = ("<i8", (self.count,))
-        if self.store is not None:
-            parts["originals"] = (STORES[self.store], (self.count, self.dim))
-        if self.threshold is None:
+        for store in self.stores:
+            columns = PRECISIONS[store].n_columns(self.dim) if store in PRECISIONS else self.dim
+            parts[self.part_of(store)] = (STORES[store], (self.count, columns))
+        if self.threshold is None and self.fitted:
             parts["threshold"] = ("<f4", (self.dim,))
+        if self.rotate and self.fitted:
+            n_flips = 3 if self.dim & (self.dim - 1) == 0 else 6
+            parts["rotation"] = ("|u1", (n_flips, (self.dim + 7) // 8))
+        if self.correction:
+            centred = self.threshold != 0
+            parts["correction"] = ("<u2", (self.count, n_factors(self.metric, centred)))
+        for store, calibration in self.calibrations.items():
+            if calibration["n"] > 0:
+                parts[f"calibration_{store}"] = ("<f8", (2, self.dim))
         return parts
 
 
@@ -105,13 +156,19 @@ def encode(manifest: Manifest) -> bytes:
     """Turn a manifest into the bytes of ``manifest.json``, its checksum included."""
     fields: dict[str, Any] = {
         "format": FORMAT_NAME,
-        "version": FORMAT_VERSION,
+        "version": manifest.version,
         "dim": manifest.dim,
         "metric": manifest.metric,
-        "store": manifest.store,
+        "store": list(manifest.stores),
         "count": manifest.count,
         "threshold": manifest.threshold,
         "ids": manifest.ids,
+        "rule": manifest.rule,
+        "rotate": manifest.rotate,
+        "fitted": manifest.fitted,
+        "normalized": manifest.normalized,
+        "correction": manifest.correction,
+        "calibrations": manifest.calibrations,
         "files": {
             part: {
                 "name": entry.name,
@@ -123,6 +180,9 @@ def encode(manifest: Manifest) -> bytes:
             for part, entry in manifest.files.items()
         },
     }
+    if manifest.version == 1:
+        fields = {key: value for key, value in fields.items() if key in _KEYS}
+        fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
     return (json.dumps(fields, indent=2, allow_nan=False) + "\n").encode("ascii")
 
@@ -227,8 +287,8 @@ class _Decoder:
                 f"not the manifest of a bitsift index: its format is {_quote(found)}, "
                 f"not {FORMAT_NAME!r}",
             )
-        self._version(fields.get("version"))
-        self._keys("the manifest", fields, _KEYS)
+        version = self._version(fields.get("version"))
+        self._keys("the manifest", fields, _KEYS if version == 1 else _KEYS_V2)
         if fields["checksum"] != _checksum(fields):
             self._refuse("checksum", fields["checksum"], f"{_checksum(fields)!r} for what it says")
 
@@ -236,9 +296,7 @@ class _Decoder:
         count = self._int("count", fields["count"], 0, _MAX_COUNT)
         metric = self._choice("metric", fields["metric"], METRICS)
         ids = self._choice("ids", fields["ids"], ID_KINDS)
-        store = fields["store"]
-        if store is not None:
-            store = self._choice("store", store, tuple(STORES))
+        stores = self._stores(version, fields["store"])
         threshold = fields["threshold"]
         if threshold is not None:
             if type(threshold) not in (int, float):
@@ -247,7 +305,9 @@ class _Decoder:
             if abs(threshold) > LARGEST_FLOAT32:
                 self._refuse("threshold", threshold, "a number within float32's range")
 
-        bare = Manifest(dim, metric, store, count, threshold, ids, {})
+        bare = Manifest(dim, metric, stores, count, threshold, ids, {})
+        if version > 1:
+            bare = self._version_2(bare, fields)
         expected = bare.layout()
         entries = fields["files"]
         self._keys("files", entries, set(expected))
@@ -257,7 +317,43 @@ class _Decoder:
         }
         return replace(bare, files=files)
 
-    def _version(self, version: object) -> None:
+    def _stores(self, version: int, stores: Any) -> tuple[str, ...]:
+        if version == 1:
+            return () if stores is None else (self._choice("store", stores, FLOAT_STORES),)
+        if not isinstance(stores, list):
+            self._refuse("store", stores, "an array")
+        names = tuple(self._choice("store", store, tuple(STORES)) for store in stores)
+        if len(set(names)) < len(names):
+            self._refuse("store", stores, "each store once")
+        return names
+
+    def _version_2(self, bare: Manifest, fields: dict[str, Any]) -> Manifest:
+        flags = {}
+        for name in ("rotate", "fitted", "normalized", "correction"):
+            if type(fields[name]) is not bool:
+                self._refuse(name, fields[name], "true or false")
+            flags[name] = fields[name]
+        rule = fields["rule"]
+        if rule is not None:
+            rule = self._choice("rule", rule, RULES)
+        if not flags["fitted"] and (rule is None or bare.threshold is not None or bare.count):
+            self._refuse("fitted", False, "true, as there are vectors, a threshold or no rule")
+        calibrations = fields["calibrations"]
+        self._keys("calibrations", calibrations, {s for s in bare.stores if s in PRECISIONS})
+        for store, state in calibrations.items():
+            where = f"calibrations.{store}"
+            self._keys(where, state, _CALIBRATION_KEYS)
+            self._choice(f"{where}.kind", state["kind"], ("min_max", "rolling"))
+            self._int(f"{where}.n", state["n"], 1 if bare.count else 0, _MAX_COUNT)
+            rolling = state["kind"] == "rolling"
+            if type(state["n_std"]) not in ((int, float) if rolling else (type(None),)):
+                self._refuse(f"{where}.n_std", state["n_std"], "a number if rolling, else null")
+        manifest = replace(bare, rule=rule, calibrations=calibrations, **flags)
+        if manifest.version == 1:
+            self._refuse("version", 2, "1, which can say all that it says")
+        return manifest
+
+    def _version(self, version: object) -> int:
         if type(version) is not int or version < 1:
             self._refuse("version", version, "an integer from 1")
         if version > FORMAT_VERSION:
@@ -266,6 +362,7 @@ class _Decoder:
                 f"written in format version {version}; this release of bitsift reads "
                 f"version {FORMAT_VERSION}",
             )
+        return version
 
     def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
         self._keys(f"files.{part}", fields, _FILE_KEYS)

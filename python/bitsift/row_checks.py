@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .manifest import Manifest
+from .precision import PRECISIONS
 
 # Takes some rows and the number of the first of them; says what is wrong with one of them, or None.
 # The rows of a part come in order, each once.
@@ -29,16 +30,25 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
         return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1)
     if part == "ids":
         return _IdCheck(ascending=manifest.ids == "ascending")
+    if part == "correction":
+        return _check_factors
+    if part == "rotation":
+        return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1, part="rotation")
+    store = part.removeprefix("originals_")
+    if store in PRECISIONS:
+        return partial(_check_integers, part, store, manifest.dim)
     return partial(_check_finite, part)
 
 
-def _check_codes(pad_mask: int, rows: NDArray[Any], first: int) -> str | None:
+def _check_codes(
+    pad_mask: int, rows: NDArray[Any], first: int, part: str = "codes"
+) -> str | None:
     if pad_mask == 0:
         return None
     wrong = rows[:, -1] & np.uint8(pad_mask) != 0
     if not wrong.any():
         return None
-    return f"codes: row {first + int(wrong.argmax())} has pad bits that are not zero"
+    return f"{part}: row {first + int(wrong.argmax())} has pad bits that are not zero"
 
 
 def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
@@ -47,6 +57,21 @@ def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
         return None
     row = int(np.argwhere(~finite)[0, 0])
     return f"{part}: row {first + row} has a value that is not finite"
+
+
+def _check_integers(
+    part: str, store: str, dim: int, rows: NDArray[Any], first: int
+) -> str | None:
+    wrong = PRECISIONS[store].check_stored(rows, dim, first)
+    return None if wrong is None else f"{part}: {wrong}"
+
+
+def _check_factors(rows: NDArray[Any], first: int) -> str | None:
+    # Upper halves of float32: these bits are all set in an infinity and in what is no number.
+    wrong = (rows & np.uint16(0x7F80) == 0x7F80).any(axis=1)
+    if not wrong.any():
+        return None
+    return f"correction: row {first + int(wrong.argmax())} has a number that is not finite"
 
 
 class _IdCheck:

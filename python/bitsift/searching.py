@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,84 +10,156 @@ from numpy.typing import NDArray
 
 from bitsift import _core
 from bitsift.asymmetric import AsymmetricQueries
+from bitsift.binarizer import Binarizer
+from bitsift.correction import query_numbers
+from bitsift.ladder import Rung
+from bitsift.stores import VectorFormat
 
-__all__ = ["Metric", "Plan", "Rows", "Scoring", "find_rows"]
+__all__ = ["Metric", "Plan", "Queries", "Rows", "find_rows"]
 
 Metric = Literal["cosine", "dot", "l2"]
-Scoring = Literal["hamming", "asymmetric"]
 _MOST_ASYMMETRIC_VALUES = 1 << 24  # of queries that are rounded at once
+_NO_DISTANCE = np.iinfo(np.int32).max
 
 
 class Rows(NamedTuple):
     """What a search reads: replaced as a whole, so that it sees one state of the index."""
 
+    binarizer: Binarizer
     codes: NDArray[np.uint8]
-    originals: NDArray[Any] | None
+    formats: tuple[VectorFormat, ...]
+    originals: tuple[NDArray[Any], ...]  # one for each format
+    factors: NDArray[np.uint16] | None  # of the correction
     ids: NDArray[np.int64] | None  # None: the number of the row
     tie_ids: NDArray[np.int64] | None  # None: the order of ids is the order of rows
+
+
+class Queries(NamedTuple):
+    """Queries as codes and, unless they came as bits, as float32."""
+
+    codes: NDArray[np.uint8]
+    values: NDArray[np.float32] | None
+
+    def part(self, part: slice) -> Queries:
+        """Return some of the queries."""
+        return Queries(self.codes[part], None if self.values is None else self.values[part])
 
 
 class Plan(NamedTuple):
     """How to search, every choice made."""
 
     k: int
+    rungs: list[Rung]
     metric: Metric
-    scoring: Scoring
-    rescore: bool
-    oversampling: float
-    threshold: float | NDArray[np.float32]
     isa: str
     threads: int
 
 
 def find_rows(
-    rows: Rows, codes: NDArray[np.uint8], values: NDArray[np.float32] | None, plan: Plan
+    rows: Rows, queries: Queries, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return scores and row numbers, both of shape (n_queries, k).
-
-    `values` are the queries as float32, or None if they came as bits: then neither asymmetric
-    scoring nor rescoring is asked for.
-    """
-    if not plan.rescore:
-        return _scan(rows, codes, values, plan.k, plan)
-    wanted = plan.k * plan.oversampling
-    n_candidates = len(rows.codes) if wanted >= len(rows.codes) else math.ceil(wanted)
-    _, candidates = _scan(rows, codes, values, n_candidates, plan)
-    return _core.rescore(
-        rows.originals,  # type: ignore[arg-type]
-        values,  # type: ignore[arg-type]
-        candidates,
-        plan.k,
-        plan.metric,
-        rows.tie_ids,
-        plan.isa,
-        plan.threads,
-    )
+    """Return scores and row numbers, both of shape (n_queries, k)."""
+    if not any(rung.name == "asymmetric" for rung in plan.rungs):
+        return _climb(rows, queries, None, plan)
+    # Rounded queries take many times the memory of codes.
+    n_queries, dim = len(queries.codes), rows.binarizer.dim
+    step = max(1, _MOST_ASYMMETRIC_VALUES // dim)
+    found = []
+    for begin in range(0, max(n_queries, 1), step):
+        part = queries.part(slice(begin, begin + step))
+        found.append(_climb(rows, part, _Asymmetric(rows, part, plan), plan))
+    return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
 
-def _scan(
-    rows: Rows, codes: NDArray[np.uint8], values: NDArray[np.float32] | None, k: int, plan: Plan
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    if plan.scoring == "hamming":
-        return _core.search(rows.codes, codes, k, rows.tie_ids, plan.isa, plan.threads)
-    assert values is not None
-    scores = np.empty((len(values), k), np.float32)
-    found = np.empty((len(values), k), np.int64)
-    step = max(1, _MOST_ASYMMETRIC_VALUES // values.shape[1])
-    for begin in range(0, len(values), step):
-        part = slice(begin, begin + step)
+class _Asymmetric:
+    """Asymmetric scoring of some queries."""
+
+    def __init__(self, rows: Rows, queries: Queries, plan: Plan) -> None:
+        assert queries.values is not None
+        binarizer = rows.binarizer
         # Signs are those of values minus threshold. A cosine or a distance is between what is left
         # of both; a product with the threshold is the same for all documents.
-        origin = np.float32(0) if plan.metric == "dot" else plan.threshold
-        queries = AsymmetricQueries.of(np.subtract(values[part], origin, dtype=np.float64))
-        distances, found[part] = _core.search(
+        to_origin = plan.metric == "dot" and rows.factors is None
+        relative = binarizer.relative(queries.values, plan.threads, to_origin=to_origin)
+        self._queries = AsymmetricQueries.of(relative.astype(np.float64, copy=False))
+        self._rows = rows
+        self._plan = plan
+        self._estimate = None
+        if rows.factors is not None:
+            centre = binarizer.relative_centre() if binarizer.is_centred else None
+            numbers = query_numbers(self._queries, plan.metric, centre)
+            self._estimate = plan.metric, rows.factors, numbers
+
+    def scan(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return weighted distances and rows of the nearest."""
+        rows, plan = self._rows, self._plan
+        return _core.search(
             rows.codes,
-            queries.codes,
+            self._queries.codes,
             k,
             rows.tie_ids,
             plan.isa,
             plan.threads,
-            queries.magnitudes,
+            self._queries.magnitudes,
         )
-        scores[part] = queries.scores(distances, plan.metric)
+
+    def rescore(
+        self, candidates: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and rows of the best candidates, corrected if the index is."""
+        rows, plan = self._rows, self._plan
+        scores, found = _core.rescore_codes(
+            rows.codes,
+            self._queries.codes,
+            self._queries.magnitudes,
+            candidates,
+            k,
+            self._estimate,
+            rows.tie_ids,
+            plan.isa,
+            plan.threads,
+        )
+        if self._estimate is not None:
+            return scores, found
+        distances = np.where(found < 0, _NO_DISTANCE, scores).astype(np.int32)
+        return self.scores(distances), found
+
+    def scores(self, distances: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return what weighted distances are in the metric."""
+        return self._queries.scores(distances, self._plan.metric)
+
+
+def _climb(
+    rows: Rows, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    n_rows = len(rows.codes)
+    first, *others = plan.rungs
+    k = first.n_out(plan.k, n_rows)
+    scores: NDArray[Any]
+    if asymmetric is not None and first.name == "asymmetric":
+        scores, found = asymmetric.scan(k)
+        if not others:
+            scores = asymmetric.scores(scores)
+    else:
+        scores, found = _core.search(
+            rows.codes, queries.codes, k, rows.tie_ids, plan.isa, plan.threads
+        )
+    for rung in others:
+        k = rung.n_out(plan.k, n_rows)
+        if asymmetric is not None and rung.name == "asymmetric":
+            scores, found = asymmetric.rescore(found, k)
+            continue
+        names = [kept.name for kept in rows.formats]
+        store = names.index(rung.name)
+        assert queries.values is not None
+        scores, found = rows.formats[store].rescore(
+            rows.originals[store],
+            queries.values,
+            found,
+            k,
+            plan.metric,
+            rows.tie_ids,
+            plan.isa,
+            plan.threads,
+        )
     return scores, found

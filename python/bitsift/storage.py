@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from . import folder as folders
 from . import manifest as manifests
 from .arrayfile import ArrayFile, row_chunks, write_all, write_array
+from .calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
 from .errors import (
     CorruptIndexError,
     IndexFileError,
@@ -38,6 +39,8 @@ __all__ = ["FORMAT_VERSION", "Contents", "read", "verify", "write"]
 # A try fails only if a whole save, its fsyncs included, fits between reading the manifest and
 # opening the files that it names.
 _READ_TRIES = 100
+# Parts that grow with the index; the others are small, and always read and checked.
+_MAPPED = ("codes", "ids", "originals", "correction")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,27 +53,43 @@ class Contents:
         Dimensions, 1 to 65536.
     metric : str
         ``"cosine"``, ``"dot"`` or ``"l2"``.
-    store : str or None
-        Type of the originals: ``"float32"``, ``"float16"``, or None if there are none.
-    threshold : float or (dim,) float32 array
+    threshold : float, (dim,) float32 array, or None
+        None if it is to be found by the rule.
     codes : (n, ceil(dim / 8)) uint8 array
         Packed bits, pad bits zero.
     ids : (n,) int64 array or None
         Unique and not negative; None stands for 0 to n-1.
-    originals : (n, dim) float32 or float16 array, or None
-        Finite.
+    originals : dict of str to array
+        By store. Floats have shape (n, dim) and are finite.
     ids_ascending : bool
         Whether the ids are strictly ascending; with ``ids=None`` they are.
+    rule : {"mean", "median", "auto"} or None
+        How the threshold was found, or is to be.
+    rotate : bool
+        Whether vectors are rotated, or are to be.
+    flips : (n_flips, dim) float32 array of +1 and -1, or None
+        The rotation.
+    normalized : bool
+        Whether vectors are brought to length 1 before the threshold is subtracted.
+    factors : (n, 1 or 2) uint16 array, or None
+        The correction.
+    calibrators : dict of str to Calibrator
+        By store of integers.
     """
 
     dim: int
     metric: str
-    store: str | None
-    threshold: float | NDArray[np.float32]
+    threshold: float | NDArray[np.float32] | None
     codes: NDArray[np.uint8]
     ids: NDArray[np.int64] | None
-    originals: NDArray[np.float32] | NDArray[np.float16] | None
+    originals: dict[str, NDArray[Any]]
     ids_ascending: bool = True
+    rule: str | None = None
+    rotate: bool = False
+    flips: NDArray[np.float32] | None = None
+    normalized: bool = False
+    factors: NDArray[np.uint16] | None = None
+    calibrators: dict[str, Calibrator] = field(default_factory=dict)
 
 
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -154,23 +173,47 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     with _opened(_as_path(path)) as (manifest, files):
         arrays: dict[str, NDArray[Any]] = {}
         for part, file in files.items():
-            if mmap and part != "threshold":
+            if mmap and part.startswith(_MAPPED):
                 arrays[part] = file.map()
                 continue
             arrays[part] = file.load(row_check(part, manifest))
             if part == "ids" and manifest.ids == "arbitrary":
                 _refuse_duplicates(file, partial(row_chunks, arrays[part]))
-    threshold = arrays["threshold"] if manifest.threshold is None else manifest.threshold
+        calibrators = {
+            store: _calibrator(manifest, files, arrays, store) for store in manifest.calibrations
+        }
+    flips = arrays.get("rotation")
+    if flips is not None:
+        bits = np.unpackbits(flips, axis=1, count=manifest.dim)
+        flips = bits.astype(np.float32) * 2 - 1
     return Contents(
         dim=manifest.dim,
         metric=manifest.metric,
-        store=manifest.store,
-        threshold=threshold,
+        threshold=arrays.get("threshold", manifest.threshold),
         codes=arrays["codes"],
         ids=arrays.get("ids"),
-        originals=arrays.get("originals"),
+        originals={store: arrays[manifest.part_of(store)] for store in manifest.stores},
         ids_ascending=manifest.ids != "arbitrary",
+        rule=manifest.rule,
+        rotate=manifest.rotate,
+        flips=flips,
+        normalized=manifest.normalized,
+        factors=arrays.get("correction"),
+        calibrators=calibrators,
     )
+
+
+def _calibrator(
+    manifest: Manifest, files: dict[str, ArrayFile], arrays: dict[str, NDArray[Any]], store: str
+) -> Calibrator:
+    state = manifest.calibrations[store]
+    if state["n"] == 0:
+        return _unfitted(state)
+    part = f"calibration_{store}"
+    try:
+        return Calibrator.from_state(state, arrays[part])
+    except ValueError as exc:
+        raise CorruptIndexError(files[part].path, f"{part}: {exc}") from exc
 
 
 def verify(
@@ -305,15 +348,16 @@ def _refuse_duplicates(file: ArrayFile, chunks: Callable[[], Iterable[NDArray[An
 
 def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     """Name the arrays that go into files, with a manifest that lacks the files yet."""
-    dim, store, threshold = contents.dim, contents.store, contents.threshold
+    dim, threshold = contents.dim, contents.threshold
     if type(dim) is not int or not 1 <= dim <= manifests.MAX_DIM:
         raise ValueError(f"dim: got {dim!r}, expected an int from 1 to {manifests.MAX_DIM}")
     if contents.metric not in manifests.METRICS:
         raise ValueError(f"metric: got {contents.metric!r}, expected one of {manifests.METRICS}")
-    if store is not None and store not in manifests.STORES:
-        raise ValueError(f"store: got {store!r}, expected None or one of {[*manifests.STORES]}")
+    for store in contents.originals:
+        if store not in manifests.STORES:
+            raise ValueError(f"store: got {store!r}, expected one of {[*manifests.STORES]}")
     number = None
-    if not isinstance(threshold, np.ndarray):
+    if threshold is not None and not isinstance(threshold, np.ndarray):
         number = float(threshold)
         if not math.isfinite(number):
             raise ValueError(f"threshold: got {number}, expected a finite number")
@@ -322,14 +366,44 @@ def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         ids = "automatic"
     else:
         ids = "ascending" if contents.ids_ascending else "arbitrary"
-    manifest = Manifest(dim, contents.metric, store, len(contents.codes), number, ids, {})
+    states = {store: _state(found) for store, found in contents.calibrators.items()}
+    manifest = Manifest(
+        dim,
+        contents.metric,
+        tuple(contents.originals),
+        len(contents.codes),
+        number,
+        ids,
+        {},
+        rule=contents.rule,
+        rotate=contents.rotate,
+        fitted=threshold is not None,
+        normalized=contents.normalized,
+        correction=contents.factors is not None,
+        calibrations={store: state[0] for store, state in states.items()},
+    )
+    flips = contents.flips
     arrays = {
         "codes": contents.codes,
         "ids": contents.ids,
-        "originals": contents.originals,
         "threshold": None if number is not None else threshold,
+        "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
+        "correction": contents.factors,
+        **{manifest.part_of(store): array for store, array in contents.originals.items()},
+        **{f"calibration_{store}": array for store, (_, array) in states.items()},
     }
     return manifest, _conforming(arrays, manifest)
+
+
+def _state(calibrator: Calibrator) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    if calibrator.n > 0:
+        return calibrator.state()
+    n_std = calibrator.n_std if isinstance(calibrator, RollingCalibrator) else None
+    return {"kind": calibrator.kind, "n_std": n_std, "n": 0}, None
+
+
+def _unfitted(state: dict[str, Any]) -> Calibrator:
+    return RollingCalibrator(state["n_std"]) if state["kind"] == "rolling" else MinMaxCalibrator()
 
 
 def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray[Any]]:
@@ -337,7 +411,7 @@ def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray
     for part, array in arrays.items():
         if part not in expected:
             if array is not None:
-                raise ValueError(f"{part}: got an array, expected None for store=None")
+                raise ValueError(f"{part}: got an array, expected None")
             continue
         dtype, shape = expected[part]
         wanted = f"an array of dtype {np.dtype(dtype).name} and shape {shape}"

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an index learns from its first vectors: thresholds, and the bounds of integers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift import arguments
+from bitsift.advice import Advice, advise_on, unit_rows
+from bitsift.binarizer import Binarizer, random_flips
+from bitsift.errors import BitsiftWarning
+from bitsift.filling import Recipe
+
+__all__ = ["RULES", "Fitting", "Rule", "warn_of_poor_bits"]
+
+Rule = Literal["mean", "median", "auto"]
+RULES = ("mean", "median", "auto")
+
+_MOST_ROWS = 1 << 16  # that thresholds are fitted to
+_FEW_ROWS = 100
+_ROWS_CHECKED = 2048
+_LEAST_ROWS_CHECKED = 256
+# A bit is nearly constant if it is the same in so many rows.
+_NEARLY_ALL = 0.95
+_MOST_CONSTANT = 0.05
+_MOST_UNEVEN = 0.45
+
+
+class Fitting(NamedTuple):
+    """What an index has to learn before it can hold vectors, or has learnt.
+
+    Attributes
+    ----------
+    rule : {"mean", "median", "auto"} or None
+        How the threshold is found, if it is not given.
+    rotate : bool
+        Whether a rotation was asked for.
+    is_done : bool
+        Whether the rule has been followed.
+    advice : Advice or None
+        What ``"auto"`` was told.
+    """
+
+    rule: Rule | None
+    rotate: bool
+    is_done: bool = False
+    advice: Advice | None = None
+
+    def is_needed(self, recipe: Recipe) -> bool:
+        """Say whether anything of the recipe is not fitted yet."""
+        return self._needs_threshold or not all(kept.is_fitted for kept in recipe.formats)
+
+    @property
+    def _needs_threshold(self) -> bool:
+        return self.rule is not None and not self.is_done
+
+    def fit(self, recipe: Recipe, sample: NDArray[Any], isa: str) -> tuple[Recipe, Fitting]:
+        """Return both, fitted to a sample of checked values, shape (n, dim), n at least 1."""
+        formats = tuple(kept.fitted(sample) for kept in recipe.formats)
+        calibrated = [
+            kept.name
+            for before, kept in zip(recipe.formats, formats, strict=True)
+            if before is not kept
+        ]
+        if self.rule is not None and self._needs_threshold:
+            _warn_of_few(len(sample), f"threshold={self.rule!r}")
+        elif calibrated:
+            _warn_of_few(len(sample), f"the bounds of store={calibrated[0]!r}")
+        recipe = recipe._replace(formats=formats)
+        if self.rule is None or self.is_done:
+            return recipe, self
+        what_for = "rescored" if formats else "corrected" if recipe.corrected else "hamming"
+        binarizer, advice = _fit_binarizer(
+            self.rule, sample, recipe.metric, isa, rotate=self.rotate, what_for=what_for
+        )
+        return recipe._replace(binarizer=binarizer), self._replace(is_done=True, advice=advice)
+
+
+def _evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, evenly spaced."""
+    if len(array) <= n:
+        return array
+    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
+    return rows
+
+
+def _fit_binarizer(
+    rule: Rule, sample: NDArray[Any], metric: str, isa: str, *, rotate: bool, what_for: str
+) -> tuple[Binarizer, Advice | None]:
+    """Return what turns vectors into bits by the rule, fitted to a sample, shape (n, dim).
+
+    For the cosine, vectors are brought to length 1 first: their lengths mean nothing. `what_for` is
+    a column of the advice, the one that ``"auto"`` makes as large as it can.
+    """
+    rows = _as_finite_float32(_evenly(sample, _MOST_ROWS), "vectors")
+    dim = rows.shape[1]
+    advice = None
+    threshold: str = rule
+    if rule == "auto":
+        advice = advise_on(rows, metric, isa, what_for=what_for, rotate=rotate)
+        threshold, rotate = advice.best.threshold, advice.best.rotate
+    flips = random_flips(dim) if rotate else None
+    if threshold == "zero":
+        return Binarizer(dim, 0.0, isa, flips=flips), advice
+    normalized = metric == "cosine"
+    if normalized:
+        rows = unit_rows(rows)
+    centre: NDArray[Any] = np.median(rows, axis=0)
+    if threshold == "mean":
+        centre = rows.mean(axis=0, dtype=np.float64)
+    return Binarizer(dim, centre, isa, flips=flips, normalized=normalized), advice
+
+
+def _as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return rows as float32, refusing what it cannot hold."""
+    arguments.refuse_non_finite(rows, name)
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = rows.astype(np.float32)
+    if not np.isfinite(values).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{name} must be within float32's range; row {row}, dimension {column} is "
+            f"{rows[row, column]}"
+        )
+    return values
+
+
+def _warn_of_few(n: int, what: str) -> None:
+    """Warn if something was fitted to few vectors."""
+    if n < _FEW_ROWS:
+        warnings.warn(
+            f"{what} fitted to {n} vectors only; call fit(sample) with {_FEW_ROWS} or more before "
+            "the first add",
+            BitsiftWarning,
+            stacklevel=4,
+        )
+
+
+def warn_of_poor_bits(
+    sample: NDArray[Any], codes: NDArray[np.uint8], binarizer: Binarizer, metric: str, isa: str
+) -> None:
+    """Warn if bits of a sample say little, and name what would help.
+
+    `codes` are those of the sample's rows.
+    """
+    if len(sample) < _LEAST_ROWS_CHECKED:
+        return
+    shares = np.unpackbits(_evenly(codes, _ROWS_CHECKED), axis=1, count=binarizer.dim).mean(axis=0)
+    more_frequent = np.maximum(shares, 1 - shares)
+    constant = float((more_frequent >= _NEARLY_ALL).mean())
+    uneven = float(2 * more_frequent.mean() - 1)
+    if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
+        return
+    rows = _as_finite_float32(_evenly(sample, _ROWS_CHECKED), "vectors")
+    advice = advise_on(rows, metric, isa, what_for="rescored", rotate=False)
+    now, best = advice.trials[0], advice.best
+    if best is now:
+        return  # the bits are as good as they get
+    options = f"threshold={best.threshold!r}" if best.threshold != "zero" else ""
+    options += (", " if options and best.rotate else "") + ("rotate=True" if best.rotate else "")
+    warnings.warn(
+        f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
+        f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
+        f"{more_frequent.mean():.0%}. On a sample, {now.rescored:.2f} of the true neighbours are "
+        f"among 4 candidates for each result; with {options} it is {best.rescored:.2f}. "
+        "bitsift.advise compares the options",
+        BitsiftWarning,
+        stacklevel=3,
+    )
