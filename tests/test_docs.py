@@ -19,10 +19,12 @@ PUBLIC = {
     "SearchResult",
     "available_isas",
     "codes_from_int8",
+    "from_codes",
     "hamming",
     "knn_graph",
     "pack",
     "search",
+    "to_codes",
     "unpack",
     "verify",
     "BitsiftError",
@@ -64,6 +66,8 @@ def test_public_names():
     [
         (bitsift.pack, ["x", "threshold"]),
         (bitsift.unpack, ["codes", "dim"]),
+        (bitsift.to_codes, ["embeddings", "convention", "dim"]),
+        (bitsift.from_codes, ["codes", "convention", "dim"]),
         (bitsift.hamming, ["a", "b"]),
         (bitsift.search, ["codes", "queries", "k", "isa", "threads"]),
         (bitsift.knn_graph, ["codes", "k", "progress", "isa", "threads"]),
@@ -89,12 +93,23 @@ def test_every_public_thing_is_documented():
     assert [thing for thing in things if not inspect.getdoc(thing)] == []
 
 
-@pytest.mark.parametrize("name", ["", ".arguments", ".packing", ".scanning", ".index", ".storage"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".arguments",
+        ".packing",
+        ".conventions",
+        ".scanning",
+        ".index",
+        ".storage",
+    ],
+)
 def test_docstring_examples(name):
     module = importlib.import_module(f"bitsift{name}")
     result = doctest.testmod(module, extraglobs={"bitsift": bitsift, "numpy": np})
     assert result.failed == 0
-    if name in ("", ".packing", ".scanning", ".index"):
+    if name not in (".arguments", ".storage"):
         assert result.attempted > 0
 
 

@@ -12,6 +12,7 @@ array([0, 1])
 
 from bitsift._core import __version__
 from bitsift.arguments import available_isas
+from bitsift.conventions import codes_from_int8, from_codes, to_codes
 from bitsift.errors import (
     BitsiftError,
     CorruptIndexError,
@@ -23,7 +24,7 @@ from bitsift.errors import (
     UnsupportedVersionError,
 )
 from bitsift.index import Index
-from bitsift.packing import codes_from_int8, pack, unpack
+from bitsift.packing import pack, unpack
 from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify
 
@@ -41,10 +42,12 @@ __all__ = [
     "__version__",
     "available_isas",
     "codes_from_int8",
+    "from_codes",
     "hamming",
     "knn_graph",
     "pack",
     "search",
+    "to_codes",
     "unpack",
     "verify",
 ]
