@@ -25,6 +25,7 @@ from bitsift.errors import (
 )
 from bitsift.index import Index
 from bitsift.packing import pack, unpack
+from bitsift.responses import codes_from_response
 from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify
 
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "available_isas",
     "codes_from_int8",
+    "codes_from_response",
     "from_codes",
     "hamming",
     "knn_graph",

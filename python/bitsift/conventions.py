@@ -83,6 +83,7 @@ def to_codes(
     See Also
     --------
     from_codes : The inverse.
+    codes_from_response : From the JSON of an embeddings API.
 
     Notes
     -----
