@@ -140,22 +140,3 @@ def test_non_finite_is_refused_and_found(isa, dtype, bad, place):
     x[2, place] = bad
     with pytest.raises(ValueError, match=f"x must be finite; row 2, dimension {place} is {bad}"):
         bitsift.pack(x, isa=isa)
-
-
-class TestInt8:
-    packed = np.arange(256, dtype=np.uint8).reshape(16, 16)
-
-    def test_offset(self):
-        as_int8 = (self.packed.astype(np.int16) - 128).astype(np.int8)
-        codes = bitsift.codes_from_int8(as_int8, convention="offset")
-        np.testing.assert_array_equal(codes, self.packed)
-
-    def test_twos_complement(self):
-        codes = bitsift.codes_from_int8(self.packed.view(np.int8), convention="twos_complement")
-        np.testing.assert_array_equal(codes, self.packed)
-
-    def test_convention_must_be_known(self):
-        with pytest.raises(ValueError, match="convention must be"):
-            bitsift.codes_from_int8(self.packed.view(np.int8), convention="cohere")
-        with pytest.raises(TypeError, match="codes must be int8; got uint8"):
-            bitsift.codes_from_int8(self.packed, convention="offset")

@@ -28,6 +28,7 @@ from storage_samples import (
     manifest_of,
     named_by_manifest,
     names_of,
+    part_of,
     put_manifest,
     sample,
 )
@@ -71,7 +72,7 @@ def test_numpy_alone_opens_every_part(tmp_path: Path) -> None:
         storage.write(tmp_path, contents)
         for part in ("codes", "ids", "originals", "threshold"):
             array = np.load(file_of(tmp_path, part), mmap_mode="r", allow_pickle=False)
-            np.testing.assert_array_equal(array, getattr(contents, part))
+            np.testing.assert_array_equal(array, part_of(contents, part))
             entry = manifest_of(tmp_path)["files"][part]
             assert (entry["bytes"] - array.nbytes) % 64 == 0
 
@@ -79,7 +80,7 @@ def test_numpy_alone_opens_every_part(tmp_path: Path) -> None:
 def test_mapped_arrays_are_read_only_maps(tmp_path: Path) -> None:
     storage.write(tmp_path, sample(1, 8))
     contents = storage.read(tmp_path, mmap=True)
-    for array in (contents.codes, contents.ids, contents.originals):
+    for array in (contents.codes, contents.ids, contents.originals["float32"]):
         assert isinstance(array, np.memmap)
         assert array.flags.aligned
         assert not array.flags.writeable
@@ -133,14 +134,14 @@ def test_chunks_make_no_difference(
 
 def test_any_strides_are_written(tmp_path: Path) -> None:
     wide = sample(14, 26)
-    assert isinstance(wide.originals, np.ndarray)
+    vectors = wide.originals["float32"]
     assert isinstance(wide.ids, np.ndarray)
     contents = replace(
         sample(7),
         codes=wide.codes[::-2, :2] & np.uint8([255, 248]),
         ids=wide.ids[::2],
-        originals=np.asfortranarray(wide.originals[:7, ::2]),
-        threshold=wide.originals[0, ::-2],
+        originals={"float32": np.asfortranarray(vectors[:7, ::2])},
+        threshold=vectors[0, ::-2],
     )
     contents.codes.flags.writeable = False
     storage.write(tmp_path, contents)
@@ -367,7 +368,7 @@ def test_system_that_refuses_to_write_more(tmp_path: Path) -> None:
         "from bitsift.errors import IndexWriteError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
         "codes = np.zeros((100_000, 4), np.uint8)\n"
-        "contents = storage.Contents(32, 'dot', None, 0.0, codes, None, None)\n"
+        "contents = storage.Contents(32, 'dot', 0.0, codes, None, {})\n"
         "try:\n"
         "    storage.write(sys.argv[1], contents)\n"
         "except IndexWriteError as error:\n"

@@ -32,11 +32,11 @@ path, first, n_saves = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 for number in range(first, first + n_saves):
     n = number % 17
     storage.write(path, storage.Contents(
-        dim=32, metric="dot", store="float32",
+        dim=32, metric="dot",
         threshold=np.full(32, number, np.float32),
         codes=np.full((n, 4), number % 256, np.uint8),
         ids=np.arange(number, number + n),
-        originals=np.full((n, 32), number, np.float32),
+        originals={"float32": np.full((n, 32), number, np.float32)},
     ))
 """
 
@@ -54,7 +54,8 @@ for turn in range(n_reads):
     assert (contents.threshold == number).all()
     assert contents.codes.shape == (n, 4) and (contents.codes == number % 256).all()
     assert np.array_equal(contents.ids, np.arange(number, number + n))
-    assert contents.originals.shape == (n, 32) and (contents.originals == number).all()
+    originals = contents.originals["float32"]
+    assert originals.shape == (n, 32) and (originals == number).all()
     if turn % 7 == 0:
         storage.verify(path)
     seen.add(number)

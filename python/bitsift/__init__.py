@@ -12,7 +12,9 @@ array([0, 1])
 
 from bitsift._core import __version__
 from bitsift.arguments import available_isas
+from bitsift.advice import Advice, Trial, advise
 from bitsift.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.conventions import codes_from_int8, from_codes, to_codes
 from bitsift.errors import (
     BitsiftError,
     BitsiftWarning,
@@ -25,12 +27,14 @@ from bitsift.errors import (
     UnsupportedVersionError,
 )
 from bitsift.index import Index
-from bitsift.packing import codes_from_int8, pack, unpack
 from bitsift.quantization import quantize_embeddings
+from bitsift.packing import pack, unpack
+from bitsift.responses import codes_from_response
 from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify
 
 __all__ = [
+    "Advice",
     "BitsiftError",
     "BitsiftWarning",
     "Calibrator",
@@ -43,16 +47,21 @@ __all__ = [
     "NotAnIndexError",
     "RollingCalibrator",
     "SearchResult",
+    "Trial",
     "UnsupportedIsaError",
     "UnsupportedVersionError",
     "__version__",
+    "advise",
     "available_isas",
     "codes_from_int8",
+    "codes_from_response",
+    "from_codes",
     "hamming",
     "knn_graph",
     "pack",
     "quantize_embeddings",
     "search",
+    "to_codes",
     "unpack",
     "verify",
 ]

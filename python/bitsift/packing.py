@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Floats to bits and back, and codes of other libraries' conventions to ours."""
+"""Floats to bits and back."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift import _core, arguments
 
-__all__ = ["codes_from_int8", "pack", "unpack"]
+__all__ = ["pack", "unpack"]
 
 
 def pack(
@@ -106,49 +106,6 @@ def unpack(codes: ArrayLike, dim: SupportsIndex) -> NDArray[np.uint8]:
             f"dim {dim} needs {n_bytes} bytes"
         )
     return np.unpackbits(packed, axis=-1, count=dim)
-
-
-def codes_from_int8(
-    codes: ArrayLike, *, convention: Literal["offset", "twos_complement"]
-) -> NDArray[np.uint8]:
-    """Convert int8 "binary" embeddings to codes. Their convention must be named.
-
-    Parameters
-    ----------
-    codes : array_like of int8, shape (n, n_bytes) or (n_bytes,)
-        As an embeddings API or another library gave them.
-    convention : {"offset", "twos_complement"}
-        ``"offset"``: the packed byte minus 128 (sentence-transformers, Cohere, Voyage).
-        ``"twos_complement"``: the packed byte reinterpreted (Vespa). The two differ in the first
-        bit of every byte; nothing in the data tells which it is.
-
-    Returns
-    -------
-    ndarray of uint8, same shape
-        Codes, most significant bit first; a new array.
-
-    Raises
-    ------
-    TypeError
-        `codes` are not int8.
-    ValueError
-        The convention is none of the two.
-
-    Examples
-    --------
-    >>> bitsift.codes_from_int8(numpy.array([16], dtype="int8"), convention="offset")
-    array([144], dtype=uint8)
-    """
-    array = arguments.as_array(codes, "codes")
-    if array.dtype != np.int8:
-        raise TypeError(f"codes must be int8; got {array.dtype}")
-    packed: NDArray[np.uint8] = np.array(array, order="C").view(np.uint8)
-    if convention == "offset":
-        packed ^= 0x80
-        return packed
-    if convention == "twos_complement":
-        return packed
-    raise ValueError(f'convention must be "offset" or "twos_complement"; got {convention!r}')
 
 
 def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
