@@ -86,8 +86,8 @@ def test_public_names():
     assert all(hasattr(bitsift, name) for name in PUBLIC)
     assert members(bitsift.Index) == INDEX_MEMBERS
     assert members(bitsift.Calibrator) == CALIBRATOR_MEMBERS
-    assert members(bitsift.MinMaxCalibrator) == CALIBRATOR_MEMBERS | {"kind"}
-    assert members(bitsift.RollingCalibrator) == CALIBRATOR_MEMBERS | {"kind", "n_std"}
+    assert members(bitsift.MinMaxCalibrator) == CALIBRATOR_MEMBERS
+    assert members(bitsift.RollingCalibrator) == CALIBRATOR_MEMBERS | {"n_std"}
 
 
 @pytest.mark.parametrize(

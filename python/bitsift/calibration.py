@@ -31,11 +31,12 @@ class Calibrator(ABC):
     Notes
     -----
     All sums are in float64 and values are read a block at a time, so neither large values nor many
-    rows do harm. However rows are divided among calls, the bounds are the same to rounding. A call
-    that raises changes nothing. One thread may read while another adds; two may not add at once.
+    rows do harm. However rows are divided among calls, the bounds are the same: exactly, or where
+    they follow from sums, to float64's rounding of the largest value. A call that raises changes
+    nothing. One thread may read while another adds; two may not add at once.
     """
 
-    kind: ClassVar[str]
+    _kind: ClassVar[str]
 
     def __init__(self) -> None:
         # Number of rows and what is known of them, replaced together.
@@ -64,8 +65,9 @@ class Calibrator(ABC):
         Finite, and lower < upper in every dimension. Where both would be the same value (the
         dimension is constant, or float32 cannot tell its bounds apart), they are that value -+ `s`:
         `s` is half the widest range of the other dimensions; where that is nothing next to the
-        value, the value's magnitude; where that is 0, 1. So the value is in the middle, to the
-        rounding of the bounds, and other values that come later have a range.
+        value, the value's magnitude; where that is 0, 1; and no bound is beyond float32's range. So
+        the value is in the middle, to the rounding of the bounds, and other values that come later
+        have a range.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Calibrator(ABC):
         """
         if not isinstance(other, Calibrator):
             raise TypeError(f"other must be a calibrator; got {type(other).__name__}")
-        if (other.kind, other._n_std) != (self.kind, self._n_std):
+        if (other._kind, other._n_std) != (self._kind, self._n_std):
             raise ValueError(
                 f"only calibrators of one kind can be merged; got {other!r}, this is {self!r}"
             )
@@ -208,7 +210,7 @@ class Calibrator(ABC):
             Nothing was fitted.
         """
         n, known = self._fitted()
-        return {"kind": self.kind, "n_std": self._n_std, "n": n}, known.copy()
+        return {"kind": self._kind, "n_std": self._n_std, "n": n}, known.copy()
 
     @staticmethod
     def from_state(fields: Mapping[str, Any], array: NDArray[Any]) -> Calibrator:
@@ -315,7 +317,7 @@ class MinMaxCalibrator(Calibrator):
            [ 4.,  3.]], dtype=float32)
     """
 
-    kind = "min_max"
+    _kind = "min_max"
 
     @staticmethod
     def _of_block(block: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -378,7 +380,7 @@ class RollingCalibrator(Calibrator):
     0.5
     """
 
-    kind = "rolling"
+    _kind = "rolling"
 
     def __init__(self, n_std: SupportsFloat) -> None:
         super().__init__()
