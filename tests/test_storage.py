@@ -397,11 +397,10 @@ def _array(*shape: int, dtype: str = "float32") -> np.ndarray[Any, Any]:
         ({"dim": True}, "dim: got True"),
         ({"dim": 17}, r"codes: got dtype uint8 and shape \(7, 2\), expected .*\(7, 3\)"),
         ({"metric": "manhattan"}, "metric: got 'manhattan'"),
-        ({"store": "int8"}, "store: got 'int8'"),
-        ({"store": None}, "originals: got an array, expected None"),
-        ({"store": "float16"}, "originals: got dtype float32"),
-        ({"originals": None}, "originals: got NoneType"),
-        ({"originals": _array(7, 12)}, r"originals: .*shape \(7, 12\)"),
+        ({"originals": {"bfloat16": _array(7, 13)}}, "store: got 'bfloat16'"),
+        ({"originals": {"float16": _array(7, 13)}}, "originals: got dtype float32"),
+        ({"originals": {"float32": None}}, "originals: got NoneType"),
+        ({"originals": {"float32": _array(7, 12)}}, r"originals: .*shape \(7, 12\)"),
         ({"codes": _array(7, 2, dtype="int8")}, "codes: got dtype int8"),
         ({"codes": _array(6, 2, dtype="uint8")}, r"expected .*\(6,\)"),
         ({"codes": [[0, 0]]}, "codes: got list"),
@@ -415,7 +414,10 @@ def _array(*shape: int, dtype: str = "float32") -> np.ndarray[Any, Any]:
         ({"threshold": _array(12)}, r"threshold: .*shape \(12,\)"),
         ({"threshold": _array(13, dtype="float64")}, "threshold: got dtype float64"),
         ({"threshold": np.float32([np.nan] * 13)}, "threshold: row 0 has a value that is not"),
-        ({"originals": np.full((7, 13), np.inf, "f4")}, "originals: row 0 has a value that is not"),
+        (
+            {"originals": {"float32": np.full((7, 13), np.inf, "f4")}},
+            "originals: row 0 has a value that is not",
+        ),
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -430,9 +432,9 @@ def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], mes
 
 
 def test_a_newer_index_is_not_replaced(tmp_path: Path) -> None:
-    manifest = b'{"format": "bitsift-index", "version": 2}'
+    manifest = b'{"format": "bitsift-index", "version": 3}'
     (tmp_path / "manifest.json").write_bytes(manifest)
-    with pytest.raises(IndexWriteError, match=r"format version 2.*remove the folder first"):
+    with pytest.raises(IndexWriteError, match=r"format version 3.*remove the folder first"):
         storage.write(tmp_path, sample(1, 8))
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
     assert (tmp_path / "manifest.json").read_bytes() == manifest

@@ -11,8 +11,8 @@ array([0, 1])
 """
 
 from bitsift._core import __version__
-from bitsift.arguments import available_isas
 from bitsift.advice import Advice, Trial, advise
+from bitsift.arguments import available_isas
 from bitsift.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.conventions import codes_from_int8, from_codes, to_codes
 from bitsift.errors import (
@@ -27,8 +27,8 @@ from bitsift.errors import (
     UnsupportedVersionError,
 )
 from bitsift.index import Index
-from bitsift.quantization import quantize_embeddings
 from bitsift.packing import pack, unpack
+from bitsift.quantization import quantize_embeddings
 from bitsift.responses import codes_from_response
 from bitsift.scanning import SearchResult, hamming, knn_graph, search
 from bitsift.storage import verify

@@ -59,7 +59,8 @@ class AsymmetricQueries(NamedTuple):
     @property
     def sums(self) -> NDArray[np.int64]:
         """Sums of the magnitudes, shape (n, 1)."""
-        return self.magnitudes.sum(axis=1, dtype=np.int64, keepdims=True)
+        sums: NDArray[np.int64] = self.magnitudes.sum(axis=1, dtype=np.int64, keepdims=True)
+        return sums
 
     def scores(self, distances: NDArray[np.int32], metric: str) -> NDArray[np.float32]:
         """Return what the metric is between queries and the documents' signs.

@@ -138,7 +138,10 @@ class Binarizer:
         """Return the threshold in the axes that :meth:`relative` returns."""
         if not self.is_rotated:
             return self._centre
-        return _core.prepare(self._centre[np.newaxis], False, self._origin, self.flips, 1)[0][0]
+        centre: NDArray[np.float32] = _core.prepare(
+            self._centre[np.newaxis], False, self._origin, self.flips, 1
+        )[0][0]
+        return centre
 
     def _prepared(
         self, values: NDArray[np.float32], centre: NDArray[np.float32], threads: int

@@ -15,10 +15,10 @@ from bitsift.binarizer import Binarizer, random_flips
 from bitsift.errors import BitsiftWarning
 from bitsift.filling import Recipe
 
-__all__ = ["RULES", "Fitting", "Rule", "warn_of_poor_bits"]
+__all__ = ["Fitting", "Rule", "as_rule", "warn_of_poor_bits"]
 
 Rule = Literal["mean", "median", "auto"]
-RULES = ("mean", "median", "auto")
+_RULES: tuple[Rule, ...] = ("mean", "median", "auto")
 
 _MOST_ROWS = 1 << 16  # that thresholds are fitted to
 _FEW_ROWS = 100
@@ -28,6 +28,14 @@ _LEAST_ROWS_CHECKED = 256
 _NEARLY_ALL = 0.95
 _MOST_CONSTANT = 0.05
 _MOST_UNEVEN = 0.45
+
+
+def as_rule(name: str) -> Rule:
+    """Return the rule of that name."""
+    for rule in _RULES:
+        if rule == name:
+            return rule
+    raise ValueError(f"threshold must be a number, an array or one of {_RULES}; got {name!r}")
 
 
 class Fitting(NamedTuple):

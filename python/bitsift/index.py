@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,7 @@ from bitsift.advice import Advice
 from bitsift.binarizer import Binarizer, random_flips
 from bitsift.calibration import Calibrator
 from bitsift.filling import Recipe, Room, fill_rows
-from bitsift.fitting import RULES, Fitting, Rule, warn_of_poor_bits
+from bitsift.fitting import Fitting, Rule, as_rule, warn_of_poor_bits
 from bitsift.growing import GrowingArray
 from bitsift.ids import IdTable, as_ids
 from bitsift.ladder import Ladder, Scoring, default_ladder, parse_ladder
@@ -125,7 +125,7 @@ class Index:
         arguments.check_bool(correction, "correction")
         rule: Rule | None = None
         if isinstance(threshold, str):
-            rule, threshold = arguments.choice(threshold, "threshold", RULES), 0.0
+            rule, threshold = as_rule(threshold), 0.0
         flips = random_flips(self._dim) if rotate and rule is None else None
         binarizer = Binarizer(self._dim, threshold, self._isa, flips=flips)
         if correction and self._metric == "cosine" and binarizer.is_centred:
@@ -135,8 +135,7 @@ class Index:
                 "threshold other than 0 does not"
             )
         formats = tuple(
-            VectorFormat(name, self._dim, _own_calibrator(calibrator, self._dim))
-            for name in names
+            VectorFormat(name, self._dim, _own_calibrator(calibrator, self._dim)) for name in names
         )
         self._fitting = Fitting(rule, bool(rotate))
         self._lock = threading.Lock()
@@ -413,9 +412,7 @@ class Index:
         array = arguments.as_array(vectors, "vectors")
         packed = arguments.is_packed(array)
         binarizer = self._recipe.binarizer
-        array = (
-            binarizer.check_codes(array) if packed else binarizer.check_values(array, "vectors")
-        )
+        array = binarizer.check_codes(array) if packed else binarizer.check_values(array, "vectors")
         if packed or array.dtype.kind == "b":
             self._refuse_bits("packed codes (uint8)" if packed else "bool")
         array = arguments.as_rows(array)
@@ -563,8 +560,8 @@ class Index:
         array = arguments.as_array(queries, "queries")
         asked = _as_queries(rows, array, threads)
         are_bits = asked.values is None
-        if rescore is not None:
-            rescore = arguments.check_bool(rescore, "rescore")
+        if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
+            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
         if ladder is not None:
             if rescore is not None or scoring != "hamming" or oversampling != _OVERSAMPLING:
                 raise ValueError(
@@ -717,7 +714,9 @@ def _own_calibrator(calibrator: Calibrator | None, dim: int) -> Calibrator | Non
     if not isinstance(calibrator, Calibrator):
         raise TypeError(f"calibrator must be a Calibrator; got {type(calibrator).__name__}")
     if calibrator.n > 0 and calibrator.dim != dim:
-        raise ValueError(f"got a calibrator of {calibrator.dim} dimensions; the index has dim {dim}")
+        raise ValueError(
+            f"got a calibrator of {calibrator.dim} dimensions; the index has dim {dim}"
+        )
     return copy.deepcopy(calibrator)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -64,7 +65,7 @@ def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
         )
     rungs = [_parse_rung(entry, last=i == len(ladder) - 1) for i, entry in enumerate(ladder)]
     _check_names([rung.name for rung in rungs], stores)
-    for before, after in zip(rungs, rungs[1:], strict=False):
+    for before, after in itertools.pairwise(rungs):
         if after.oversampling > before.oversampling:
             raise ValueError(
                 f"a rung of ladder passes on no more than the one before it; got {before.name} "

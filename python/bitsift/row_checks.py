@@ -40,9 +40,7 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
     return partial(_check_finite, part)
 
 
-def _check_codes(
-    pad_mask: int, rows: NDArray[Any], first: int, part: str = "codes"
-) -> str | None:
+def _check_codes(pad_mask: int, rows: NDArray[Any], first: int, part: str = "codes") -> str | None:
     if pad_mask == 0:
         return None
     wrong = rows[:, -1] & np.uint8(pad_mask) != 0
@@ -59,9 +57,7 @@ def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
     return f"{part}: row {first + row} has a value that is not finite"
 
 
-def _check_integers(
-    part: str, store: str, dim: int, rows: NDArray[Any], first: int
-) -> str | None:
+def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
     wrong = PRECISIONS[store].check_stored(rows, dim, first)
     return None if wrong is None else f"{part}: {wrong}"
 

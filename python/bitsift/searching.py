@@ -55,9 +55,7 @@ class Plan(NamedTuple):
     threads: int
 
 
-def find_rows(
-    rows: Rows, queries: Queries, plan: Plan
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def find_rows(rows: Rows, queries: Queries, plan: Plan) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return scores and row numbers, both of shape (n_queries, k)."""
     if not any(rung.name == "asymmetric" for rung in plan.rungs):
         return _climb(rows, queries, None, plan)

@@ -398,8 +398,9 @@ def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
 def _state(calibrator: Calibrator) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
     if calibrator.n > 0:
         return calibrator.state()
-    n_std = calibrator.n_std if isinstance(calibrator, RollingCalibrator) else None
-    return {"kind": calibrator.kind, "n_std": n_std, "n": 0}, None
+    if isinstance(calibrator, RollingCalibrator):
+        return {"kind": "rolling", "n_std": calibrator.n_std, "n": 0}, None
+    return {"kind": "min_max", "n_std": None, "n": 0}, None
 
 
 def _unfitted(state: dict[str, Any]) -> Calibrator:

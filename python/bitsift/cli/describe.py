@@ -34,7 +34,7 @@ class Description:
     dim: int
     count: int
     metric: str
-    store: str | None
+    store: str | list[str] | None
     threshold: float | list[float]
     format_version: int
     parts: dict[str, int]
@@ -70,7 +70,7 @@ def describe_index(folder: Path) -> Description:
         dim=index.dim,
         count=len(index),
         metric=index.metric,
-        store=index.store,
+        store=list(index.store) if isinstance(index.store, tuple) else index.store,
         threshold=threshold,
         format_version=json.loads(data)["version"],
         parts={part: entry.n_bytes for part, entry in files.items()} | {"manifest": len(data)},
