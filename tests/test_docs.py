@@ -15,6 +15,9 @@ import bitsift
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = {
+    "advise",
+    "Trial",
+    "Advice",
     "Calibrator",
     "Index",
     "MinMaxCalibrator",

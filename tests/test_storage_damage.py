@@ -28,6 +28,7 @@ from storage_samples import (
     forge,
     is_same,
     manifest_of,
+    part_of,
     put_file,
     sample,
 )
@@ -386,7 +387,10 @@ def test_contents(
     monkeypatch.setattr(arrayfile, "_CHUNK_BYTES", chunk_bytes)
     part, change, message = WRONG_CONTENTS[wrong]
     contents = sample(store=store)
-    forge(tmp_path, replace(contents, **{part: change(getattr(contents, part))}))
+    changed: Any = change(part_of(contents, part))
+    if part == "originals":
+        changed = {store: changed}
+    forge(tmp_path, replace(contents, **{part: changed}))
     refused(tmp_path, use, file_of(tmp_path, part), message)
 
 

@@ -141,7 +141,7 @@ def test_foreign_json(damaged: Path, fields: object) -> None:
     refused(damaged, NotAnIndexError, "not the manifest of a bitsift index")
 
 
-@pytest.mark.parametrize("version", [2, 3, 10**18])
+@pytest.mark.parametrize("version", [3, 4, 10**18])
 @pytest.mark.parametrize("rest", [{}, {"dim": "?", "shards": []}])
 def test_newer_version(damaged: Path, version: int, rest: dict[str, Any]) -> None:
     fields = {"format": "bitsift-index", "version": version, **rest}
@@ -149,7 +149,7 @@ def test_newer_version(damaged: Path, version: int, rest: dict[str, Any]) -> Non
     refused(
         damaged,
         UnsupportedVersionError,
-        f"format version {version}; this release of bitsift reads version 1",
+        f"format version {version}; this release of bitsift reads version 2",
     )
 
 

@@ -411,10 +411,13 @@ class Index:
         """
         array = arguments.as_array(vectors, "vectors")
         packed = arguments.is_packed(array)
-        binarizer = self._recipe.binarizer
-        array = binarizer.check_codes(array) if packed else binarizer.check_values(array, "vectors")
-        if packed or array.dtype.kind == "b":
-            self._refuse_bits("packed codes (uint8)" if packed else "bool")
+        if packed:
+            self._refuse_bits("packed codes (uint8)")
+            array = self._recipe.binarizer.check_codes(array)
+        else:
+            array = self._recipe.binarizer.check_values(array, "vectors")
+            if array.dtype.kind == "b":
+                self._refuse_bits("bool")
         array = arguments.as_rows(array)
         # Copied before the lock is taken: it may run code of the caller's, here and not below.
         chosen = None if ids is None else as_ids(ids)
