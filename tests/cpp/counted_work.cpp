@@ -100,7 +100,7 @@ void rescore_rows(const Kernels& kernels, Rows rows) {
   std::vector<float> scores(rows.most * kNearest);
   std::vector<std::int64_t> found(rows.most * kNearest);
   rescore(kernels, Metric::kCosine, matrix_of(originals, kDims), first_rows(queries, kDims, rows.n),
-          first_rows(candidates, kCandidates, rows.n), nullptr, kNearest, 1, scores.data(),
+          {first_rows(candidates, kCandidates, rows.n), nullptr, kNearest}, 1, scores.data(),
           found.data());
 }
 
