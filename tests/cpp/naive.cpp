@@ -57,15 +57,14 @@ float naive_badness(Metric metric, const float* query, const Value* vector, std:
 
 template <class Value>
 Results<float> rescore_all(Metric metric, Matrix<Value> originals, Matrix<float> queries,
-                           Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                           std::size_t k) {
+                           const CandidateRows& candidates) {
   constexpr float kWorst = std::numeric_limits<float>::infinity();
   Results<float> results;
   for (std::size_t query = 0; query < queries.n_rows; ++query) {
     std::vector<std::int64_t> rows;
     std::vector<float> badness(originals.n_rows);
-    for (std::size_t i = 0; i < candidates.n_columns; ++i) {
-      const std::int64_t row = candidates.row(query)[i];
+    for (std::size_t i = 0; i < candidates.rows.n_columns; ++i) {
+      const std::int64_t row = candidates.rows.row(query)[i];
       if (row < 0) continue;
       rows.push_back(row);
       const auto at = static_cast<std::size_t>(row);
@@ -73,8 +72,8 @@ Results<float> rescore_all(Metric metric, Matrix<Value> originals, Matrix<float>
           naive_badness(metric, queries.row(query), originals.row(at), originals.n_columns);
     }
     const auto of_row = [&](std::int64_t row) { return badness[static_cast<std::size_t>(row)]; };
-    rows = best_rows(rows, of_row, ids, k);
-    for (std::size_t i = 0; i < k; ++i) {
+    rows = best_rows(rows, of_row, candidates.ids, candidates.k);
+    for (std::size_t i = 0; i < candidates.k; ++i) {
       const float found = i < rows.size() ? of_row(rows[i]) : kWorst;
       results.values.push_back(metric == Metric::kL2 ? found : 0.0f - found);
       results.rows.push_back(i < rows.size() ? rows[i] : -1);
@@ -180,15 +179,13 @@ double naive_lane_sum(const std::vector<double>& terms) {
 }
 
 Results<float> naive_rescore(Metric metric, Matrix<float> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k) {
-  return rescore_all(metric, originals, queries, candidates, ids, k);
+                             const CandidateRows& candidates) {
+  return rescore_all(metric, originals, queries, candidates);
 }
 
 Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k) {
-  return rescore_all(metric, originals, queries, candidates, ids, k);
+                             const CandidateRows& candidates) {
+  return rescore_all(metric, originals, queries, candidates);
 }
 
 }  // namespace bitsift::test

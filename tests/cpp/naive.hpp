@@ -71,13 +71,10 @@ std::vector<std::int32_t> naive_all_pairs(Matrix<std::uint8_t> a, Matrix<std::ui
 // The documented order of summation: 16 lanes, then a tree.
 double naive_lane_sum(const std::vector<double>& terms);
 
-// The candidates of one query after the other, as rescore() takes them.
 Results<float> naive_rescore(Metric metric, Matrix<float> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k);
+                             const CandidateRows& candidates);
 Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k);
+                             const CandidateRows& candidates);
 
 // Rows one behind the other.
 template <class T>

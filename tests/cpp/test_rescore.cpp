@@ -30,18 +30,18 @@ bool same_bits(const Found& a, const Found& b) {
 // Every metric on every level and number of threads, against the reference.
 template <class Value>
 void check_everywhere(Matrix<Value> originals, Matrix<float> queries,
-                      Matrix<std::int64_t> candidates, const std::int64_t* ids, std::size_t k) {
+                      const CandidateRows& candidates) {
   for (const Metric metric : kMetrics) {
     CAPTURE(static_cast<int>(metric));
-    const Found wanted = naive_rescore(metric, originals, queries, candidates, ids, k);
+    const Found wanted = naive_rescore(metric, originals, queries, candidates);
     for (const Kernels* kernels : available_kernels()) {
       CAPTURE(kernels->name);
       for (const std::size_t n_threads : Sizes{1, 2, 7}) {
         CAPTURE(n_threads);
-        const std::size_t n = queries.n_rows * k;
+        const std::size_t n = queries.n_rows * candidates.k;
         Found found{std::vector<float>(n, -5), std::vector<std::int64_t>(n, -5)};
-        rescore(*kernels, metric, originals, queries, candidates, ids, k, n_threads,
-                found.values.data(), found.rows.data());
+        rescore(*kernels, metric, originals, queries, candidates, n_threads, found.values.data(),
+                found.rows.data());
         CHECK(same_bits(found, wanted));
       }
     }
@@ -80,9 +80,9 @@ TEST_CASE("many queries with many candidates") {
     const auto ids = random.ids(n_rows);
     const auto query_matrix = matrix_of(queries, dim);
     const auto candidates = matrix_of(rows, 40);
-    check_everywhere(matrix_of(originals, dim), query_matrix, candidates, nullptr, 10);
-    check_everywhere(matrix_of(originals, dim), query_matrix, candidates, ids.data(), 50);
-    check_everywhere(matrix_of(originals_f16, dim), query_matrix, candidates, ids.data(), 10);
+    check_everywhere(matrix_of(originals, dim), query_matrix, {candidates, nullptr, 10});
+    check_everywhere(matrix_of(originals, dim), query_matrix, {candidates, ids.data(), 50});
+    check_everywhere(matrix_of(originals_f16, dim), query_matrix, {candidates, ids.data(), 10});
   }
 }
 
@@ -101,8 +101,8 @@ TEST_CASE("one query with many candidates, equal vectors among them") {
   }
   const auto ids = random.ids(n_rows);
   for (const std::int64_t* of_case : {static_cast<const std::int64_t*>(nullptr), ids.data()}) {
-    check_everywhere(matrix_of(originals, dim), matrix_of(queries, dim), matrix_of(rows, n_rows),
-                     of_case, 100);
+    check_everywhere(matrix_of(originals, dim), matrix_of(queries, dim),
+                     {matrix_of(rows, n_rows), of_case, 100});
   }
 }
 
@@ -117,11 +117,11 @@ TEST_CASE("no candidates, no originals, no queries, none wanted") {
   const Matrix<std::int64_t> no_rows = {none.data(), 0, 4, 32};
   const auto all = matrix_of(originals, 5);
   const auto asked = matrix_of(queries, 5);
-  check_everywhere(all, asked, matrix_of(none, 4), nullptr, 3);
-  check_everywhere(no_originals, asked, matrix_of(none, 4), nullptr, 3);
-  check_everywhere(all, asked, no_columns, nullptr, 3);
-  check_everywhere(all, no_queries, no_rows, nullptr, 3);
-  check_everywhere(all, asked, matrix_of(none, 4), nullptr, 0);
+  check_everywhere(all, asked, {matrix_of(none, 4), nullptr, 3});
+  check_everywhere(no_originals, asked, {matrix_of(none, 4), nullptr, 3});
+  check_everywhere(all, asked, {no_columns, nullptr, 3});
+  check_everywhere(all, no_queries, {no_rows, nullptr, 3});
+  check_everywhere(all, asked, {matrix_of(none, 4), nullptr, 0});
 }
 
 TEST_CASE("vectors that only a damaged file holds come last") {
@@ -130,13 +130,14 @@ TEST_CASE("vectors that only a damaged file holds come last") {
   const std::vector<float> originals = {1, 2, nan, 1, infinity, -infinity, 3, 4, -1, nan};
   const std::vector<float> queries = {1, 1, 0, 0};
   const std::vector<std::int64_t> rows = {0, 1, 2, 3, 4, 4, 3, 2, 1, 0};
-  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2), matrix_of(rows, 5), nullptr, 5);
+  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2),
+                   {matrix_of(rows, 5), nullptr, 5});
   std::vector<float> scores(10);
   std::vector<std::int64_t> found(10);
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
     rescore(*kernels, Metric::kDot, matrix_of(originals, 2), matrix_of(queries, 2),
-            matrix_of(rows, 5), nullptr, 5, 1, scores.data(), found.data());
+            {matrix_of(rows, 5), nullptr, 5}, 1, scores.data(), found.data());
     // inf - inf is no number either.
     CHECK(std::vector(found.begin(), found.begin() + 5) ==
           std::vector<std::int64_t>{3, 0, 1, 2, 4});
@@ -148,7 +149,8 @@ TEST_CASE("no score is a negative zero") {
   const std::vector<float> originals = {0, 0, -0.0f, -0.0f, 1, -1};
   const std::vector<float> queries = {1, 1, -0.0f, 0, 0, 0};
   const std::vector<std::int64_t> rows = {0, 1, 2, 2, 1, 0, 1, 2, 0};
-  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2), matrix_of(rows, 3), nullptr, 3);
+  check_everywhere(matrix_of(originals, 2), matrix_of(queries, 2),
+                   {matrix_of(rows, 3), nullptr, 3});
 }
 
 }  // namespace
