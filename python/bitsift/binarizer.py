@@ -61,8 +61,8 @@ class Binarizer:
 
     @property
     def is_centred(self) -> bool:
-        """Whether a threshold other than 0 is subtracted."""
-        return bool(self._centre.any())
+        """Whether a threshold other than the number 0 is subtracted."""
+        return isinstance(self.threshold, np.ndarray) or self.threshold != 0
 
     @property
     def is_rotated(self) -> bool:

@@ -132,7 +132,7 @@ class Index(Described):
             raise ValueError(
                 'correction=True with metric="cosine" needs vectors of length 1 before the '
                 'threshold is subtracted: threshold="mean" or "median" does so, a given '
-                "threshold other than 0 does not"
+                "threshold other than the number 0 does not"
             )
         formats = tuple(
             VectorFormat(name, self._dim, _own_calibrator(calibrator, self._dim)) for name in names
