@@ -26,6 +26,7 @@
 #include "preparation.hpp"
 #include "rescore.hpp"
 #include "rescore_codes.hpp"
+#include "round_queries.hpp"
 #include "scan.hpp"
 #include "self_join.hpp"
 #include "thread_pool.hpp"
@@ -404,6 +405,29 @@ py::tuple factors_of_vectors(const py::array_t<float>& vectors, const std::strin
   return py::make_tuple(factors, finite);
 }
 
+// Codes, magnitudes and, a row each, scales, norms, sums and products.
+py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>& centre,
+                          std::size_t threads) {
+  const auto matrix = matrix_of<double>(values);
+  require(static_cast<std::size_t>(centre.size()) == matrix.n_columns,
+          "the centre must be as long as the queries");
+  const std::size_t n = matrix.n_rows;
+  const std::size_t n_bytes = (matrix.n_columns + 7) / 8;
+  auto codes = empty<std::uint8_t>(n, n_bytes);
+  auto magnitudes = empty<std::uint8_t>(n, 8 * n_bytes);
+  auto numbers = empty<double>(4, n);
+  double* first = numbers.mutable_data();
+  const RoundedQueries out = {.codes = codes.mutable_data(),
+                              .magnitudes = magnitudes.mutable_data(),
+                              .scales = first,
+                              .norms = first + n,
+                              .sums = first + 2 * n,
+                              .products = first + 3 * n};
+  const float* centre_values = centre.data();
+  without_gil([&] { round_queries(matrix, centre_values, threads_of(threads), out); });
+  return py::make_tuple(codes, magnitudes, numbers);
+}
+
 // Reads every byte, on so many threads: the most that a scan of them could reach.
 std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa,
                        std::size_t threads) {
@@ -484,6 +508,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("flips_per_round", &flips_per_round, py::arg("n_dims"));
   m.def("prepare", &prepare_vectors, py::arg("values").noconvert(), py::arg("normalize"),
         py::arg("centre").noconvert(), py::arg("flips").noconvert(), py::arg("threads"));
+  m.def("round_queries", &rounded_queries, py::arg("values").noconvert(),
+        py::arg("centre").noconvert(), py::arg("threads"));
   m.def("correction_factors", &factors_of_vectors, py::arg("vectors").noconvert(),
         py::arg("metric"), py::arg("centre").noconvert(), py::arg("threads"));
 }

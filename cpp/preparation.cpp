@@ -30,9 +30,26 @@ void add_and_subtract(float* a, float* b, std::size_t n) {
   }
 }
 
+// The first two steps of a transform, on four values.
+void hadamard_4(float* x) {
+  const float a = x[0] + x[1];
+  const float b = x[0] - x[1];
+  const float c = x[2] + x[3];
+  const float d = x[2] - x[3];
+  x[0] = a + c;
+  x[1] = b + d;
+  x[2] = a - c;
+  x[3] = b - d;
+}
+
 // n is a power of two.
 void hadamard(float* x, std::size_t n) {
-  for (std::size_t half = 1; half < n; half *= 2) {
+  std::size_t half = 1;
+  if (n >= 4) {
+    for (std::size_t i = 0; i < n; i += 4) hadamard_4(x + i);
+    half = 4;
+  }
+  for (; half < n; half *= 2) {
     for (std::size_t i = 0; i < n; i += 2 * half) add_and_subtract(x + i, x + i + half, half);
   }
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(n)));
