@@ -195,6 +195,7 @@ TEST_CASE("numbers beyond float32 are reported") {
   const float small[] = {1, 1};
   check(Metric::kDot, small, {-1e38f, 1e38f}, true);
   check(Metric::kDot, small, {-largest, -largest}, false);
+  check(Metric::kDot, small, {-halfway / 2, -halfway / 2}, false);  // only as bfloat16
   for (const Metric metric : kMetrics) {
     for (const float bad : {kInfinity, -kInfinity, kNan}) {
       check(metric, nullptr, {1, bad, 2}, false);
