@@ -348,7 +348,8 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
                 .scales = numbers.data(),
                 .sums = numbers.data() + n,
                 .constants = numbers.data() + 2 * n};
-    require(estimate->factors.n_rows == documents.n_rows && estimate->factors.n_columns <= 2,
+    const std::size_t n_columns = estimate->factors.n_columns;
+    require(estimate->factors.n_rows == documents.n_rows && (n_columns == 1 || n_columns == 2),
             "there must be one or two factors for each code");
   }
   return Rescoring(n_queries, candidates, k, ids, documents.n_rows)

@@ -74,6 +74,19 @@ double norm(const float* x, std::size_t n) {
   return std::sqrt(square);
 }
 
+// Returns false if a value of y is not finite.
+bool prepare_row(const Preparation& preparation, const float* x, std::size_t n, float* y) {
+  double length = preparation.normalize ? norm(x, n) : 1;
+  if (length == 0) length = 1;
+  for (std::size_t i = 0; i < n; ++i) {
+    y[i] = static_cast<float>(static_cast<double>(x[i]) / length) - preparation.centre[i];
+  }
+  rotate(preparation.flips, y, n);
+  bool finite = true;
+  for (std::size_t i = 0; i < n; ++i) finite &= y[i] - y[i] == 0;
+  return finite;
+}
+
 }  // namespace
 
 std::size_t flips_per_round(std::size_t n_dims) { return std::has_single_bit(n_dims) ? 1 : 2; }
@@ -82,23 +95,14 @@ bool prepare(const Preparation& preparation, Matrix<float> values, std::size_t n
              float* out) {
   const std::size_t n = values.n_columns;
   std::atomic<bool> finite{true};
-  for_each_piece(
-      values.n_rows, 1 + kValuesPerPiece / n, n_threads, [&](std::size_t begin, std::size_t end) {
-        bool all_finite = true;
-        for (std::size_t row = begin; row < end; ++row) {
-          const float* x = values.row(row);
-          float* y = out + row * n;
-          const double length = preparation.normalize ? norm(x, n) : 1;
-          for (std::size_t i = 0; i < n; ++i) {
-            const auto unit =
-                length == 0 ? 0.0f : static_cast<float>(static_cast<double>(x[i]) / length);
-            y[i] = unit - preparation.centre[i];
-          }
-          rotate(preparation.flips, y, n);
-          for (std::size_t i = 0; i < n; ++i) all_finite &= y[i] - y[i] == 0;
-        }
-        if (!all_finite) finite.store(false, std::memory_order_relaxed);
-      });
+  for_each_piece(values.n_rows, 1 + kValuesPerPiece / n, n_threads,
+                 [&](std::size_t begin, std::size_t end) {
+                   for (std::size_t row = begin; row < end; ++row) {
+                     if (!prepare_row(preparation, values.row(row), n, out + row * n)) {
+                       finite.store(false, std::memory_order_relaxed);
+                     }
+                   }
+                 });
   return finite;
 }
 
