@@ -47,13 +47,14 @@ def as_corpus(
     documents: ArrayLike, queries: ArrayLike | None, qrels: ArrayLike | None, k: int
 ) -> Corpus:
     """Return what a caller handed over, checked; without queries, every tenth document is one."""
-    rows = _as_rows(documents, "documents")
+    # One condition keeps them as float16, and all narrow them to float32.
+    rows = _as_rows(documents, "documents", np.float16)
     if queries is None:
         if qrels is not None:
             raise ValueError("qrels judge documents for queries; got qrels, but no queries")
         return _held_out(rows, k)
     _check_enough(len(rows), k)
-    asked = _as_rows(queries, "queries")
+    asked = _as_rows(queries, "queries", np.float32)
     if asked.shape[1] != rows.shape[1]:
         raise ValueError(
             f"queries must have as many values as documents: got {asked.shape[1]}; documents have "
@@ -65,14 +66,23 @@ def as_corpus(
     return Corpus(rows, asked, judged, 0)
 
 
-def _as_rows(x: ArrayLike, name: str) -> NDArray[Any]:
+def _as_rows(x: ArrayLike, name: str, narrowest: type[np.floating[Any]]) -> NDArray[Any]:
     rows = arguments.as_values(x, name)
     if rows.dtype.kind != "f":
         raise TypeError(f"{name} must be float16, float32 or float64; got {rows.dtype}")
     if rows.ndim != 2:
         raise ValueError(f"{name} must have shape (n, dim); got shape {rows.shape}")
+    most = float(np.finfo(narrowest).max)
     for begin, end in row_blocks(*rows.shape):
-        arguments.refuse_non_finite(rows[begin:end], name, begin)
+        block = rows[begin:end]
+        arguments.refuse_non_finite(block, name, begin)
+        beyond = np.abs(block.astype(np.float64)) > most
+        if beyond.any():
+            row, column = (int(i) for i in np.argwhere(beyond)[0])
+            raise ValueError(
+                f"{name} must be within {narrowest.__name__}'s range, {most:g}; row {begin + row}, "
+                f"dimension {column} is {block[row, column]}"
+            )
     return rows
 
 

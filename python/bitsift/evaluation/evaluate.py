@@ -44,7 +44,8 @@ def evaluate(
     Parameters
     ----------
     documents : array_like, shape (n, dim)
-        float16, float32 or float64, finite; also a ``numpy.memmap``. 20 or more, and `k` or more.
+        float16, float32 or float64, finite, within float16's range; also a ``numpy.memmap``. 20 or
+        more, and `k` or more.
     queries : array_like, shape (m, dim), optional
         By default every tenth document, at most 1,000, evenly spaced, asks and is not searched.
         True queries are better judges.
