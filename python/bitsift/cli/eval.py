@@ -18,6 +18,7 @@ from bitsift.cli.failure import InputError, MissingPackageError
 from bitsift.cli.outfile import check_outfile, save_text
 from bitsift.cli.output import progress_bar
 from bitsift.evaluation import Evaluation
+from bitsift.evaluation.result import PRICE_PER_GB
 
 __all__ = ["EvalOptions", "evaluate_files", "save_evaluation"]
 
@@ -60,6 +61,8 @@ class EvalOptions:
             words += ["--metric", self.metric]
         if self.conditions != "all":
             words += ["--conditions", self.conditions]
+        if self.price_per_gb != PRICE_PER_GB:
+            words += ["--price-per-gb", f"{self.price_per_gb:g}"]
         if self.threads:
             words += ["--threads", str(self.threads)]
         return shlex.join(words)

@@ -3,24 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bitsift.evaluation import Evaluation
 from bitsift.evaluation.result import N_VECTORS, Row, gigabytes
 
-__all__ = ["Column", "columns", "percent"]
+__all__ = ["Column", "columns", "fitting", "percent"]
 
 _MILLION, _MANY = N_VECTORS
 
 
 @dataclass(frozen=True)
 class Column:
-    """A header, what is below it, and whether a narrow table needs it."""
+    """A header, what is below it, and its rank where there is no room for all: 0 is the first."""
 
     header: str
     text: Callable[[Row], str]
-    is_essential: bool = False
+    rank: int
 
 
 def percent(share: float | None) -> str:
@@ -32,21 +32,33 @@ def columns(evaluation: Evaluation) -> list[Column]:
     """Return the columns, but for the names."""
     k, depth = evaluation.k, evaluation.depth
     judged = [
-        Column(f"NDCG@{k}", lambda row: f"{row.ndcg:.4f}", is_essential=True),
-        Column(f"recall@{depth}", lambda row: f"{row.recall:.4f}"),
-        Column("of float32", lambda row: percent(evaluation.share(row)), is_essential=True),
+        Column(f"NDCG@{k}", lambda row: f"{row.ndcg:.4f}", 0),
+        Column(f"recall@{depth}", lambda row: f"{row.recall:.4f}", 7),
+        Column("of float32", lambda row: percent(evaluation.share(row)), 1),
     ]
     return [
         *([] if evaluation.n_judged is None else judged),
-        Column(f"overlap@{k}", lambda row: percent(row.overlap), is_essential=True),
-        Column(f"overlap@{depth}", lambda row: percent(row.deep_overlap)),
-        Column("bytes a vector", _bytes, is_essential=True),
-        Column("GB, 1 M", lambda row: _gb(row, _MILLION)),
-        Column("GB, 250 M", lambda row: _gb(row, _MANY)),
-        Column("USD a month, 250 M", lambda row: _usd(evaluation, row), is_essential=True),
-        Column("queries/s", _per_second, is_essential=True),
-        Column("ms, one query", _latency),
+        Column(f"overlap@{k}", lambda row: percent(row.overlap), 4),
+        Column(f"overlap@{depth}", lambda row: percent(row.deep_overlap), 8),
+        Column("bytes a vector", _bytes, 2),
+        Column("GB, 1 M", lambda row: _gb(row, _MILLION), 9),
+        Column("GB, 250 M", lambda row: _gb(row, _MANY), 10),
+        Column("USD a month, 250 M", lambda row: _usd(evaluation, row), 5),
+        Column("queries/s", _per_second, 3),
+        Column("ms, one query", _latency, 6),
     ]
+
+
+def fitting(chosen: list[Column], rows: Sequence[Row], width: int, gap: int) -> list[Column]:
+    """Return the columns that fit beside the names, the most important ones; at least two."""
+    left = width - max(len(row.name) for row in rows)
+    kept: list[Column] = []
+    for column in sorted(chosen, key=lambda column: column.rank):
+        left -= gap + max(len(column.header), *(len(column.text(row)) for row in rows))
+        if left < 0 and len(kept) >= 2:
+            break
+        kept.append(column)
+    return [column for column in chosen if column in kept]
 
 
 def _bytes(row: Row) -> str:

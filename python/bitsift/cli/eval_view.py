@@ -7,13 +7,13 @@ from itertools import groupby
 
 from rich.console import Console
 
-from bitsift.cli.eval_columns import columns
+from bitsift.cli.eval_columns import columns, fitting
 from bitsift.cli.output import print_line, show, table
 from bitsift.evaluation import Evaluation
 
 __all__ = ["print_evaluation"]
 
-_WIDE = 150  # columns of a terminal that the whole table needs
+_GAP = 3  # blanks between the columns of a table
 
 
 def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> None:
@@ -21,8 +21,9 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
     print_line(console, title, "bold")
     print_line(console, evaluation.summary())
     print_line(console, "")
-    whole = not console.is_terminal or console.width >= _WIDE
-    chosen = [column for column in columns(evaluation) if whole or column.is_essential]
+    chosen = columns(evaluation)
+    if console.is_terminal:
+        chosen = fitting(chosen, evaluation.rows, console.width, _GAP)
     shown = table(console, ("", "left"), *((column.header, "right") for column in chosen))
     for _, rows in groupby(evaluation.rows, key=lambda row: row.group):
         for row in rows:
