@@ -101,6 +101,12 @@ def test_a_large_mean_does_not_swallow_the_deviation(rng, batch_rows):
     np.testing.assert_allclose(np.sqrt(squares / 10_000), (rows - 1e8).std(axis=0), rtol=1e-8)
 
 
+@pytest.mark.parametrize("value", [0.1, 1e8 + 1 / 3, -1e-7])
+def test_a_constant_has_no_deviation(value, small_blocks):
+    calibrator = RollingCalibrator(1.0).fit(np.full((1000, 3), value))
+    assert calibrator.state()[1].tolist() == [[value] * 3, [0.0] * 3]
+
+
 def test_values_as_large_as_float32_has(make):
     rows = np.array([[LARGEST, LARGEST], [-LARGEST, LARGEST]], np.float32)
     ranges = make().fit(rows).ranges
@@ -109,6 +115,8 @@ def test_values_as_large_as_float32_has(make):
     assert RollingCalibrator(1e308).fit(rows).ranges[:, 0].tolist() == [-LARGEST, LARGEST]
     _, squares = RollingCalibrator(1.0).fit(rows).state()[1]
     assert squares.tolist() == [2 * float(LARGEST) ** 2, 0]
+    calibrator = make().fit(rows)
+    assert same_state(Calibrator.from_state(*calibrator.state()), calibrator)
 
 
 @settings(deadline=None, max_examples=150)

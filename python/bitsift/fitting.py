@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift import arguments
-from bitsift.advice import Advice, advise_on, unit_rows
+from bitsift.advice import Advice, Threshold, advise_on, centre_of, unit_rows
 from bitsift.binarizer import Binarizer, random_flips
 from bitsift.errors import BitsiftWarning
 from bitsift.filling import Recipe
 
 __all__ = ["Fitting", "Rule", "as_rule", "warn_of_poor_bits"]
 
-Rule = Literal["mean", "median", "auto"]
-_RULES: tuple[Rule, ...] = ("mean", "median", "auto")
+Rule = Literal["half-mean", "mean", "median", "auto"]
+_RULES: tuple[Rule, ...] = ("half-mean", "mean", "median", "auto")
 
 _MOST_ROWS = 1 << 16  # that thresholds are fitted to
 _FEW_ROWS = 100
@@ -43,7 +43,7 @@ class Fitting(NamedTuple):
 
     Attributes
     ----------
-    rule : {"mean", "median", "auto"} or None
+    rule : {"half-mean", "mean", "median", "auto"} or None
         How the threshold is found, if it is not given.
     rotate : bool
         Whether a rotation was asked for.
@@ -60,10 +60,11 @@ class Fitting(NamedTuple):
 
     def is_needed(self, recipe: Recipe) -> bool:
         """Say whether anything of the recipe is not fitted yet."""
-        return self._needs_threshold or not all(kept.is_fitted for kept in recipe.formats)
+        return self.is_pending or not all(kept.is_fitted for kept in recipe.formats)
 
     @property
-    def _needs_threshold(self) -> bool:
+    def is_pending(self) -> bool:
+        """Whether there is a rule that has not been followed."""
         return self.rule is not None and not self.is_done
 
     def fit(self, recipe: Recipe, sample: NDArray[Any], isa: str) -> tuple[Recipe, Fitting]:
@@ -74,7 +75,7 @@ class Fitting(NamedTuple):
             for before, kept in zip(recipe.formats, formats, strict=True)
             if before is not kept
         ]
-        if self.rule is not None and self._needs_threshold:
+        if self.is_pending:
             _warn_of_few(len(sample), f"threshold={self.rule!r}")
         elif calibrated:
             _warn_of_few(len(sample), f"the bounds of store={calibrated[0]!r}")
@@ -107,19 +108,19 @@ def _fit_binarizer(
     rows = _as_finite_float32(_evenly(sample, _MOST_ROWS), "vectors")
     dim = rows.shape[1]
     advice = None
-    threshold: str = rule
+    threshold: Threshold
     if rule == "auto":
         advice = advise_on(rows, metric, isa, what_for=what_for, rotate=rotate)
         threshold, rotate = advice.best.threshold, advice.best.rotate
+    else:
+        threshold = rule
     flips = random_flips(dim) if rotate else None
     if threshold == "zero":
         return Binarizer(dim, 0.0, isa, flips=flips), advice
     normalized = metric == "cosine"
     if normalized:
         rows = unit_rows(rows)
-    centre: NDArray[Any] = np.median(rows, axis=0)
-    if threshold == "mean":
-        centre = rows.mean(axis=0, dtype=np.float64)
+    centre = centre_of(rows, threshold)
     return Binarizer(dim, centre, isa, flips=flips, normalized=normalized), advice
 
 

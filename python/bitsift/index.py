@@ -15,22 +15,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift import arguments, storage
-from bitsift.advice import Advice
 from bitsift.binarizer import Binarizer, random_flips
 from bitsift.calibration import Calibrator
-from bitsift.filling import Recipe, Room, fill_rows
-from bitsift.fitting import Fitting, Rule, as_rule, warn_of_poor_bits
-from bitsift.growing import GrowingArray
-from bitsift.ids import IdTable, as_ids
-from bitsift.ladder import Ladder, Scoring, default_ladder, parse_ladder
+from bitsift.described import Described
+from bitsift.filling import Recipe
+from bitsift.fitting import Fitting, Rule, as_rule
+from bitsift.holdings import Holdings
+from bitsift.ids import as_ids
+from bitsift.ladder import Ladder, Scoring, SearchOptions
+from bitsift.saving import contents_of, holdings_of
 from bitsift.scanning import SearchResult
 from bitsift.searching import Metric, Plan, Queries, Rows, find_rows
 from bitsift.stores import Store, VectorFormat, as_store_names
 
 __all__ = ["Index"]
 
-_OVERSAMPLING = 4.0
-_BITS = "the queries are bits"
 
 _living: weakref.WeakSet[Index] = weakref.WeakSet()
 
@@ -44,7 +43,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_other_threads)
 
 
-class Index:
+class Index(Described):
     """Vectors as one bit per dimension, searched by Hamming distance and rescored.
 
     Parameters
@@ -57,12 +56,13 @@ class Index:
         How the original vectors are kept for rescoring; every store serves every metric. Bytes of a
         vector: 4, 2, 1, 1, 1/2 and 1/5 of `dim`, rounded up. None keeps only the bits: `dim` / 8
         bytes a vector. Of several, rescoring takes the last, and ``ladder`` any.
-    threshold : float, array_like of shape (dim,), or {"mean", "median", "auto"}
+    threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
         A bit is set where the value, as float32, is greater than this, rounded to float32.
         ``"mean"`` and ``"median"`` are those of each dimension in the first vectors added, or in
         the sample given to :meth:`fit`; for the cosine, of vectors brought to length 1, as all
-        vectors are then. ``"auto"`` tries these, 0, and rotations, as :func:`advise` does, and
-        keeps the best.
+        vectors are then. ``"half-mean"``, half way from 0 to the mean, finds most on many text
+        embeddings. ``"auto"`` tries these, 0, and rotations, as :func:`advise` does, and keeps the
+        best.
     rotate : bool
         Whether vectors are rotated at random, the same way in every index, before their signs are
         taken: it spreads what is particular to some dimensions over all. A bit is set where the
@@ -132,148 +132,28 @@ class Index:
             raise ValueError(
                 'correction=True with metric="cosine" needs vectors of length 1 before the '
                 'threshold is subtracted: threshold="mean" or "median" does so, a given '
-                "threshold other than 0 does not"
+                "threshold other than the number 0 does not"
             )
         formats = tuple(
             VectorFormat(name, self._dim, _own_calibrator(calibrator, self._dim)) for name in names
         )
-        self._fitting = Fitting(rule, bool(rotate))
+        recipe = Recipe(binarizer, formats, self._metric, bool(correction))
+        self._take(Holdings.empty(recipe, Fitting(rule, bool(rotate))))
+
+    def _take(self, held: Holdings) -> None:
+        self._held = held
         self._lock = threading.Lock()
         _living.add(self)
-        recipe = Recipe(binarizer, formats, self._metric, bool(correction))
-        self._hold(
-            recipe,
-            codes=np.empty((0, binarizer.n_bytes), np.uint8),
-            originals=[kept.empty() for kept in formats],
-            factors=np.empty((0, recipe.n_factors), np.uint16) if correction else None,
-            ids=IdTable(),
-        )
-
-    def _hold(
-        self,
-        recipe: Recipe,
-        codes: NDArray[np.uint8],
-        originals: Sequence[NDArray[Any]],
-        factors: NDArray[np.uint16] | None,
-        ids: IdTable,
-    ) -> None:
-        self._recipe = recipe
-        self._codes = GrowingArray(codes)
-        self._originals = [GrowingArray(rows) for rows in originals]
-        self._factors = None if factors is None else GrowingArray(factors)
-        self._ids = ids
-        self._publish()
-
-    def _parts(self) -> list[GrowingArray]:
-        parts = [self._codes, *self._originals]
-        return parts if self._factors is None else [*parts, self._factors]
-
-    def _publish(self) -> None:
-        self._published = self._recipe, self._fitting
-        stored = self._ids.stored
-        self._rows = Rows(
-            binarizer=self._recipe.binarizer,
-            codes=self._codes.rows,
-            formats=self._recipe.formats,
-            originals=tuple(part.rows for part in self._originals),
-            factors=None if self._factors is None else self._factors.rows,
-            ids=stored,
-            tie_ids=None if self._ids.ascending else stored,
-        )
 
     def _after_fork(self) -> None:
         # The thread that held the lock, perhaps in the middle of an add, is not in the child.
         self._lock = threading.Lock()
-        self._return_to_published()
-
-    def _return_to_published(self) -> None:
-        rows = self._rows
-        self._recipe, self._fitting = self._published
-        if rows.factors is not None and len(rows.codes) == 0:
-            self._factors = GrowingArray(rows.factors)  # there may be more of them a row by now
-        for part in self._parts():
-            part.truncate(len(rows.codes))
-        self._ids = IdTable(len(rows.codes), rows.ids, ascending=rows.tie_ids is None)
+        self._held.return_to_published()
 
     # ---- What it holds -----------------------------------------------------------------------
 
-    @property
-    def dim(self) -> int:
-        """Dimensions of the vectors."""
-        return self._dim
-
-    @property
-    def metric(self) -> Metric:
-        """What rescoring computes: ``"cosine"``, ``"dot"`` or ``"l2"``."""
-        return self._metric
-
-    @property
-    def store(self) -> Store | tuple[Store, ...] | None:
-        """How the original vectors are kept: a store's name, several, or None."""
-        store: Store | tuple[Store, ...] | None = self._store
-        return store
-
-    @property
-    def threshold(self) -> float | NDArray[np.float32] | Rule:
-        """The threshold of the bits: a number, or an array of shape (dim,).
-
-        Before it is fitted it is ``"mean"``, ``"median"`` or ``"auto"``. After it, for the cosine,
-        it is subtracted from vectors of length 1.
-        """
-        rule = self._fitting.rule
-        return self._rows.binarizer.threshold if rule is None or self._fitting.is_done else rule
-
-    @property
-    def rotate(self) -> bool:
-        """Whether vectors are rotated before their signs are taken."""
-        return self._fitting.rotate or self._rows.binarizer.is_rotated
-
-    @property
-    def correction(self) -> bool:
-        """Whether vectors keep what corrects asymmetric scores."""
-        return self._rows.factors is not None
-
-    @property
-    def advice(self) -> Advice | None:
-        """What ``threshold="auto"`` measured and followed; None if it did not, or after loading."""
-        return self._fitting.advice
-
-    @property
-    def calibrators(self) -> dict[str, Calibrator]:
-        """What found the bounds of each store of integers; copies."""
-        return {
-            kept.name: copy.deepcopy(kept.calibrator)
-            for kept in self._rows.formats
-            if kept.calibrator is not None
-        }
-
-    @property
-    def isa(self) -> str:
-        """The instruction set in use."""
-        return self._isa
-
-    @property
-    def codes(self) -> NDArray[np.uint8]:
-        """The packed codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
-        return self._rows.codes
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """The ids, shape (n,), in order of addition; read-only."""
-        rows = self._rows
-        ids = np.arange(len(rows.codes), dtype=np.int64) if rows.ids is None else rows.ids
-        ids.flags.writeable = False
-        return ids
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of codes, original vectors, corrections and ids, in memory or mapped from files."""
-        rows = self._rows
-        parts = (rows.codes, *rows.originals, rows.factors, rows.ids)
-        return sum(part.nbytes for part in parts if part is not None)
-
     def __len__(self) -> int:
-        return len(self._rows.codes)
+        return len(self._held.rows.codes)
 
     def __contains__(self, id: object) -> bool:
         try:
@@ -283,7 +163,7 @@ class Index:
         if not 0 <= wanted < 2**63:
             return False
         with self._lock:
-            return bool(self._ids.rows_of(np.array([wanted], np.int64))[0] >= 0)
+            return bool(self._held.ids.rows_of(np.array([wanted], np.int64))[0] >= 0)
 
     def __repr__(self) -> str:
         return (
@@ -315,8 +195,8 @@ class Index:
         if wanted.ndim > 1:
             raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
         with self._lock:
-            found = self._ids.rows_of(wanted.reshape(-1))
-            rows = self._rows
+            found = self._held.ids.rows_of(wanted.reshape(-1))
+            rows = self._held.rows
         if len(found) and found.min() < 0:
             missing = wanted.reshape(-1)[found < 0]
             raise KeyError(f"id {missing[0]} is not in the index")
@@ -358,27 +238,26 @@ class Index:
         BitsiftWarning
             The sample has fewer than 100 vectors.
         """
-        array = self._recipe.binarizer.check_values(arguments.as_array(sample, "sample"), "sample")
+        array = self._held.recipe.binarizer.check_values(
+            arguments.as_array(sample, "sample"), "sample"
+        )
         if array.dtype.kind != "f" or array.ndim != 2 or len(array) == 0:
             raise ValueError(
                 f"sample must be floats of shape (n, {self._dim}), n at least 1; got {array.dtype} "
                 f"of shape {array.shape}"
             )
         with self._lock:
-            if len(self._codes):
+            if len(self._held):
                 raise ValueError(
-                    f"fit comes before the first add; the index holds {len(self._codes)} vectors"
+                    f"fit comes before the first add; the index holds {len(self._held)} vectors"
                 )
-            fitted = self._fitting.fit(self._recipe, array, self._isa)
-            self._adopt(*fitted)
-            self._publish()
+            try:
+                self._held.fit(array, self._isa)
+                self._held.publish()
+            except BaseException:
+                self._held.return_to_published()
+                raise
         return self
-
-    def _adopt(self, recipe: Recipe, fitting: Fitting) -> None:
-        """Follow another recipe; there are no rows yet."""
-        self._recipe, self._fitting = recipe, fitting
-        if self._factors is not None:
-            self._factors = GrowingArray(np.empty((0, recipe.n_factors), np.uint16))
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
         """Add vectors.
@@ -413,27 +292,18 @@ class Index:
         packed = arguments.is_packed(array)
         if packed:
             self._refuse_bits("packed codes (uint8)")
-            array = self._recipe.binarizer.check_codes(array)
+            array = self._held.recipe.binarizer.check_codes(array)
         else:
-            array = self._recipe.binarizer.check_values(array, "vectors")
+            array = self._held.recipe.binarizer.check_values(array, "vectors")
             if array.dtype.kind == "b":
                 self._refuse_bits("bool")
         array = arguments.as_rows(array)
         # Copied before the lock is taken: it may run code of the caller's, here and not below.
         chosen = None if ids is None else as_ids(ids)
         with self._lock:
-            new_ids = self._ids.check(chosen, len(array))
-            if len(array) == 0:
-                return new_ids
-            try:
-                self._fill(array, packed=packed)
-                self._ids.append(new_ids)
-                for part in self._parts():
-                    part.commit(len(array))
-                self._publish()
-            except BaseException:  # KeyboardInterrupt may come between any two of these
-                self._return_to_published()
-                raise
+            new_ids = self._held.ids.check(chosen, len(array))
+            if len(array):
+                self._held.append(array, new_ids, self._isa, packed=packed)
         return new_ids
 
     def _refuse_bits(self, what: str) -> None:
@@ -442,30 +312,12 @@ class Index:
             needs = f"store={self._store!r} keeps original vectors"
         elif self.correction:
             needs = "correction=True computes it from original vectors"
-        elif self._fitting.is_needed(self._recipe):
-            needs = f"threshold={self._fitting.rule!r} has to be fitted to vectors first"
+        elif self._held.fitting.is_pending:
+            needs = f"threshold={self._held.fitting.rule!r} has to be fitted to vectors first"
         if needs is not None:
             raise TypeError(
                 f"got {what}, but {needs}: add float vectors, or make the index with store=None"
             )
-
-    def _fill(self, array: NDArray[Any], *, packed: bool) -> None:
-        """Write new rows behind the others, to be committed, and fit what has to be."""
-        is_first = len(self._codes) == 0
-        if self._fitting.is_needed(self._recipe):
-            self._adopt(*self._fitting.fit(self._recipe, array, self._isa))
-        n = len(array)
-        room = Room(
-            self._codes.room(n),
-            [part.room(n) for part in self._originals],
-            None if self._factors is None else self._factors.room(n),
-        )
-        if packed:
-            room.codes[:] = array
-            return
-        fill_rows(self._recipe, array, room)
-        if is_first and self._fitting.rule is None and array.dtype.kind == "f":
-            warn_of_poor_bits(array, room.codes, self._recipe.binarizer, self._metric, self._isa)
 
     def reserve(self, n: SupportsIndex) -> None:
         """Make room for `n` vectors in all, so that adding up to there moves none.
@@ -478,8 +330,7 @@ class Index:
         """
         size = arguments.integer(n, "n", 0, 2**40 - 1)
         with self._lock:
-            for part in self._parts():
-                part.reserve(size)
+            self._held.reserve(size)
 
     # ---- Searching ---------------------------------------------------------------------------
 
@@ -552,36 +403,19 @@ class Index:
         ``rint(127 * abs(q) / max(abs(q)))`` with its sign; what follows is exact. So the product
         with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
         ``sqrt(dim) * max(abs(q)) / 440``. With ``correction=True`` they estimate the metric between
-        the query and the original vector; candidates for that, 4 for each that is wanted, are
+        the query and the original vector; candidates for that, 8 for each that is wanted, are
         found by uncorrected scores (but a ladder says it itself).
         """
         k = arguments.check_k(k)
         oversampling = arguments.check_oversampling(oversampling)
         arguments.choice(scoring, "scoring", ("hamming", "asymmetric"))
         threads = arguments.check_threads(threads)
-        rows = self._rows
+        rows = self._held.rows
         array = arguments.as_array(queries, "queries")
         asked = _as_queries(rows, array, threads)
-        are_bits = asked.values is None
-        if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
-            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
-        if ladder is not None:
-            if rescore is not None or scoring != "hamming" or oversampling != _OVERSAMPLING:
-                raise ValueError(
-                    "ladder says it all: rescore, scoring and oversampling cannot be given with it"
-                )
-            rungs = parse_ladder(ladder, [kept.name for kept in rows.formats])
-        else:
-            if rescore and (are_bits or not rows.formats):
-                what = _BITS if are_bits else "store=None keeps no original vectors"
-                raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
-            wanted = rows.formats and not are_bits and rescore is not False
-            store = rows.formats[-1].name if wanted else None
-            rungs = default_ladder(scoring, store, oversampling, corrected=self.correction)
-        if are_bits and any(rung.name != "hamming" for rung in rungs):
-            asks = f"ladder={ladder!r}" if ladder is not None else 'scoring="asymmetric"'
-            raise ValueError(f"{asks} needs float queries; {_BITS}")
-
+        options = SearchOptions(oversampling, rescore, scoring, ladder)
+        stores = [kept.name for kept in rows.formats]
+        rungs = options.rungs(stores, are_bits=asked.packed is None, corrected=self.correction)
         plan = Plan(k=k, rungs=rungs, metric=self._metric, isa=self._isa, threads=threads)
         scores, found = find_rows(rows, asked, plan)
         if rows.ids is not None and len(rows.ids):
@@ -609,7 +443,7 @@ class Index:
         -----
         Atomic: a crash at any point leaves the old index or the new one.
         """
-        storage.write(path, self._contents())
+        storage.write(path, contents_of(self._held))
 
     @classmethod
     def load(
@@ -649,64 +483,14 @@ class Index:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Arrays, also of a mapped index; the level is chosen where they are opened.
-        return type(self)._of, (self._contents(), None)
-
-    def _contents(self) -> storage.Contents:
-        rows = self._rows
-        recipe, fitting = self._published
-        binarizer = rows.binarizer
-        return storage.Contents(
-            dim=self._dim,
-            metric=self._metric,
-            threshold=None if self._pending(fitting) else binarizer.threshold,
-            codes=np.asarray(rows.codes),
-            ids=None if rows.ids is None else np.asarray(rows.ids),
-            originals={
-                kept.name: np.asarray(array)
-                for kept, array in zip(rows.formats, rows.originals, strict=True)
-            },
-            ids_ascending=rows.tie_ids is None,
-            rule=fitting.rule,
-            rotate=self.rotate,
-            flips=binarizer.flips if binarizer.is_rotated else None,
-            normalized=binarizer.normalized,
-            factors=None if rows.factors is None else np.asarray(rows.factors),
-            calibrators={
-                kept.name: kept.calibrator for kept in recipe.formats if kept.calibrator is not None
-            },
-        )
-
-    @staticmethod
-    def _pending(fitting: Fitting) -> bool:
-        return fitting.rule is not None and not fitting.is_done
+        return type(self)._of, (contents_of(self._held), None)
 
     @classmethod
     def _of(cls, contents: storage.Contents, isa: str | None) -> Index:
         names = tuple(contents.originals)
         store: Any = names if len(names) > 1 else names[0] if names else None
         index = cls(contents.dim, metric=contents.metric, store=store, isa=isa)  # type: ignore[arg-type]
-        binarizer = Binarizer(
-            contents.dim,
-            0.0 if contents.threshold is None else contents.threshold,
-            index._isa,
-            flips=contents.flips,
-            normalized=contents.normalized,
-        )
-        formats = tuple(
-            VectorFormat(name, contents.dim, contents.calibrators.get(name)) for name in names
-        )
-        index._fitting = Fitting(
-            contents.rule,  # type: ignore[arg-type]
-            contents.rotate,
-            is_done=contents.rule is not None and contents.threshold is not None,
-        )
-        index._hold(
-            Recipe(binarizer, formats, contents.metric, contents.factors is not None),
-            codes=contents.codes,
-            originals=list(contents.originals.values()),
-            factors=contents.factors,
-            ids=IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending),
-        )
+        index._take(holdings_of(contents, index._isa))
         return index
 
 
@@ -728,7 +512,7 @@ def _as_queries(rows: Rows, array: NDArray[Any], threads: int) -> Queries:
     binarizer = rows.binarizer
     if arguments.is_packed(array):
         return Queries(arguments.as_rows(binarizer.check_codes(array)), None)
-    values, codes = binarizer.pack(
+    packed = binarizer.pack(
         arguments.as_rows(binarizer.check_values(array, "queries")), "queries", 0, threads
     )
-    return Queries(codes, None if values.dtype.kind == "b" else values)
+    return Queries(packed.codes, None if packed.values.dtype.kind == "b" else packed)

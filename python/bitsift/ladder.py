@@ -8,16 +8,20 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+
 from bitsift import arguments
 
-__all__ = ["Ladder", "Rung", "Scoring", "default_ladder", "parse_ladder"]
+__all__ = ["BEFORE_CORRECTION", "Ladder", "Rung", "Scoring", "SearchOptions"]
 
 Scoring = Literal["hamming", "asymmetric"]
 Ladder = Sequence["str | tuple[str, float]"]
 
+_OVERSAMPLING = 4.0  # the default
+_BITS = "the queries are bits"
 SCANS = ("hamming", "asymmetric")
 # The scan for a correction knows nothing of it, and so has to look further.
-_BEFORE_CORRECTION = 4.0
+BEFORE_CORRECTION = 8.0
 
 
 class Rung(NamedTuple):
@@ -42,6 +46,40 @@ class Rung(NamedTuple):
         return n_rows if wanted >= n_rows else math.ceil(wanted)
 
 
+class SearchOptions(NamedTuple):
+    """What a caller says of the rungs of a search."""
+
+    oversampling: float
+    rescore: bool | None
+    scoring: Scoring
+    ladder: Ladder | None
+
+    def rungs(self, stores: Sequence[str], *, are_bits: bool, corrected: bool) -> list[Rung]:
+        """Return the rungs, or raise what does not fit.
+
+        `stores` are those of the index; `are_bits` says that there are no float queries.
+        """
+        rescore, ladder = self.rescore, self.ladder
+        if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
+            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
+        if ladder is not None:
+            if self[:3] != (_OVERSAMPLING, None, "hamming"):
+                raise ValueError(
+                    "ladder says it all: rescore, scoring and oversampling cannot be given with it"
+                )
+            rungs = parse_ladder(ladder, stores)
+        else:
+            if rescore and (are_bits or not stores):
+                what = _BITS if are_bits else "store=None keeps no original vectors"
+                raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
+            store = stores[-1] if stores and not are_bits and rescore in (None, True) else None
+            rungs = default_ladder(self.scoring, store, self.oversampling, corrected=corrected)
+        if are_bits and any(rung.name != "hamming" for rung in rungs):
+            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={ladder!r}"
+            raise ValueError(f"{asks} needs float queries; {_BITS}")
+        return rungs
+
+
 def default_ladder(
     scoring: str, store: str | None, oversampling: float, *, corrected: bool
 ) -> list[Rung]:
@@ -49,7 +87,7 @@ def default_ladder(
     rungs = []
     passed_on = 1.0 if store is None else oversampling
     if scoring == "asymmetric" and corrected:
-        rungs.append(Rung("asymmetric", _BEFORE_CORRECTION * passed_on))
+        rungs.append(Rung("asymmetric", BEFORE_CORRECTION * passed_on))
     rungs.append(Rung(scoring, passed_on))
     if store is not None:
         rungs.append(Rung(store, 1.0))

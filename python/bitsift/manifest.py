@@ -27,7 +27,7 @@ LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 METRICS = ("cosine", "dot", "l2")
 STORES = {"float32": "<f4", "float16": "<f2", **{p.name: p.dtype.str for p in PRECISIONS.values()}}
 ID_KINDS = ("automatic", "ascending", "arbitrary")
-RULES = ("mean", "median", "auto")
+RULES = ("half-mean", "mean", "median", "auto")
 PARTS = (
     "codes", "ids", "originals", "threshold", "rotation", "correction",
     *(f"originals_{store}" for store in STORES),
@@ -91,7 +91,7 @@ class Manifest:
     files : dict of str to FileEntry
         By part, one of `PARTS`. An only store of floats is ``"originals"``, as in version 1.
     rule : str or None
-        How the threshold was found, or is to be: ``"mean"``, ``"median"``, ``"auto"``.
+        How the threshold was found, or is to be: one of `RULES`.
     rotate : bool
         Whether a rotation is wanted; if fitted, it is in the file ``files["rotation"]``.
     fitted : bool

@@ -63,7 +63,7 @@ class Contents:
         By store. Floats have shape (n, dim) and are finite.
     ids_ascending : bool
         Whether the ids are strictly ascending; with ``ids=None`` they are.
-    rule : {"mean", "median", "auto"} or None
+    rule : {"half-mean", "mean", "median", "auto"} or None
         How the threshold was found, or is to be.
     rotate : bool
         Whether vectors are rotated, or are to be.

@@ -95,6 +95,12 @@ def _manifest_bytes(folder: Path) -> bytes:
         return b""  # what is wrong, loading says
 
 
+def _store_text(store: str | list[str] | None) -> str:
+    if store is None:
+        return "none (bits alone)"
+    return store if isinstance(store, str) else ", ".join(store)
+
+
 def print_description(description: Description, console: Console) -> None:
     """Print names and values."""
     count = description.count
@@ -108,7 +114,7 @@ def print_description(description: Description, console: Console) -> None:
         ("path", str(description.path)),
         ("vectors", f"{count:,} of {description.dim:,} dimensions"),
         ("metric", description.metric),
-        ("store", description.store or "none (bits alone)"),
+        ("store", _store_text(description.store)),
         (
             "threshold",
             f"{min(threshold):g} to {max(threshold):g}, one a dimension"
