@@ -67,7 +67,8 @@ class TopK {
   void count(std::int32_t max_distance, std::size_t share) {
     if (keeps_sorted()) return;
     counts_.emplace(max_distance, k_, std::max<std::size_t>(share, 1));
-    candidates_.reserve(std::min(k_ + std::max(k_, kLeastRoom), n_rows_));
+    room_ = k_ + std::max(k_, kLeastRoom);
+    candidates_.reserve(std::min(room_, n_rows_));
   }
 
   // Rows farther than this need not be offered.
@@ -134,7 +135,7 @@ class TopK {
       const bool enough = ties_lose_ && counts_->is_exact();
       limit_ = std::min<std::int64_t>(limit_, counts_->distance_of_k() - (enough ? 1 : 0));
     }
-    if (candidates_.size() == candidates_.capacity()) {
+    if (candidates_.size() == room_) {
       make_room();
       changed = true;
     }
@@ -145,7 +146,7 @@ class TopK {
     const std::int32_t farthest = counts_->distance_of_k();
     std::erase_if(candidates_, [&](Candidate one) { return one.distance() > farthest; });
     // Many are counted with the farthest.
-    if (candidates_.size() - k_ > (candidates_.capacity() - k_) / 2) {
+    if (candidates_.size() - k_ > (room_ - k_) / 2) {
       counts_->cut();
       cut();
     }
@@ -174,6 +175,7 @@ class TopK {
   ByDistanceThenId order_;
   bool ties_lose_;
   std::vector<Candidate> candidates_;
+  std::size_t room_ = 0;  // counted: candidates before a cut
   std::optional<DistanceCounts> counts_;
   std::int64_t limit_ = kNoLimit;
   std::uint64_t worst_ = UINT64_MAX;  // without ids: a tie at the limit loses by its row

@@ -136,8 +136,12 @@ class Binarizer:
     def relative(self, packed: Packed) -> NDArray[np.float64]:
         """Return rows whose signs are the bits: relative to the threshold, rotated."""
         if self._is_prepared:
-            return packed.compared.astype(np.float64)
-        return np.subtract(packed.values, self.threshold, dtype=np.float64)
+            prepared: NDArray[np.float64] = packed.compared.astype(np.float64)
+            return prepared
+        difference: NDArray[np.float64] = np.subtract(
+            packed.values, self.threshold, dtype=np.float64
+        )
+        return difference
 
     def rotated(self, packed: Packed, threads: int) -> NDArray[np.float64]:
         """Return rows in the same axes, relative to nothing."""
