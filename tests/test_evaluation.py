@@ -145,7 +145,7 @@ def test_all_conditions_are_there(evaluated):
         "asymmetric x4 -> int8",
         *(
             f"{threshold}{rotated}: Hamming{rescored}"
-            for threshold in ("zero", "mean", "median")
+            for threshold in ("zero", "half-mean", "mean", "median")
             for rotated in ("", ", rotated")
             for rescored in ("", " x4 -> float32")
         ),
@@ -309,7 +309,7 @@ def test_warnings_are_kept_for_the_caller():
     made = bitsift.evaluate(documents, queries, conditions="quick")  # warnings are errors here
     assert any("say little" in text for text in made.warnings)
     assert len(set(made.warnings)) == len(made.warnings)
-    assert made.recommendation["threshold"] in ("mean", "median")
+    assert made.recommendation["threshold"] in ("half-mean", "mean", "median")
     centred = bitsift.evaluate(*random_corpus(10, n=400), conditions="quick")
     assert centred.warnings == ()
 

@@ -169,7 +169,12 @@ def _thresholds() -> Iterator[Condition]:
     rules: list[tuple[str, Any, bool]] = [
         (f"{name}, rotated" if rotate else name, rule, rotate)
         for rotate in (False, True)
-        for name, rule in (("zero", 0.0), ("mean", "mean"), ("median", "median"))
+        for name, rule in (
+            ("zero", 0.0),
+            ("half-mean", "half-mean"),
+            ("mean", "mean"),
+            ("median", "median"),
+        )
     ]
     for name, rule, rotate in [*rules, ("auto", "auto", False)]:
         bits = {"threshold": rule, "rotate": rotate}
