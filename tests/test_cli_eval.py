@@ -121,6 +121,7 @@ def test_files(folder: Path) -> None:
     assert "\n## My papers\n" in text
     assert f"`{plain['command']}`, on {plain['machine']['processor']}" in text
     assert f"numpy {np.__version__}" in text
+    assert "](e.png)\n" in text
     assert str(folder) not in text + out.read_text()
     for row in plain["rows"]:
         assert f"\n| {row['name']} | {row['ndcg']:.4f} | " in text
@@ -142,6 +143,16 @@ def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
     ]  # fmt: skip
     assert run(*quick, "--title", "Three").exit_code == 0
     assert "## One" not in page.read_text()
+
+
+def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
+    (folder / "pages" / "my pictures").mkdir(parents=True)
+    page = folder / "pages" / "e.md"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--picture"]
+    assert run(*quick, folder / "pages" / "my pictures" / "e.png").exit_code == 0
+    assert "](my%20pictures/e.png)" in page.read_text()
+    assert run(*quick, folder / "e.png").exit_code == 0
+    assert "![" not in page.read_text()
 
 
 @pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
@@ -312,6 +323,7 @@ def test_compare_writes_a_section(made: list[Path], folder: Path) -> None:
     assert run("compare", *made, "--markdown", page, "--append", "--title", "Both").exit_code == 0
     text = page.read_text()
     assert text.startswith("# A page\n\n## Both\n")
+    assert "\n* Two: `bitsift eval docs.npy --conditions quick`\n" in text
     shares = run_json("compare", *made)["shares_of_float32"][HAMMING]
     assert f"\n| {HAMMING} | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % |\n" in text
     assert run("compare", *made, "--markdown", page).exit_code == 0
@@ -323,7 +335,8 @@ def test_compare_refuses_what_eval_did_not_write(made: list[Path], folder: Path)
     good = json.loads(made[0].read_text())
     for text in (
         "", "{", "[]", "{}", '{"rows": []}', "[" * 100_000, json.dumps({**good, "rows": []}),
-        json.dumps({**good, "title": 3}), json.dumps({**good, "rows": [{"name": "float32"}]}),
+        json.dumps({**good, "title": 3}), json.dumps({**good, "command": None}),
+        json.dumps({**good, "rows": [{"name": "float32"}]}),
         json.dumps({**good, "rows": [{**good["rows"][0], "overlap": "all"}]}), "\udcff",
     ):  # fmt: skip
         wrong.write_bytes(text.encode(errors="surrogateescape"))

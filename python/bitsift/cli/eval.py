@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import bitsift
 from bitsift.cli.arrays import Rows, open_npy, open_rows
@@ -148,6 +149,15 @@ def _file_of(message: str, options: EvalOptions) -> Path | None:
     return files.get(message.partition(" ")[0])
 
 
+def _seen_from(page: Path, picture: Path) -> str | None:
+    """Return the link to a picture beside the page or below; None elsewhere: it names no folder."""
+    try:
+        below = picture.resolve().relative_to(page.resolve().parent)
+    except ValueError:
+        return None
+    return quote(below.as_posix())
+
+
 def save_evaluation(evaluation: Evaluation, options: EvalOptions) -> dict[str, Any]:
     """Write the files that were asked for; return what ``--json`` prints."""
     plain = {"title": options.shown_title, "command": options.command(), **evaluation.to_json()}
@@ -159,6 +169,7 @@ def save_evaluation(evaluation: Evaluation, options: EvalOptions) -> dict[str, A
         before = introduction()
         if options.append:
             before = options.markdown.read_text(encoding="utf-8")
-        made = section(evaluation, options.shown_title, options.command())
+        picture = None if options.picture is None else _seen_from(options.markdown, options.picture)
+        made = section(evaluation, options.shown_title, options.command(), picture)
         save_text(options.markdown, f"{before.rstrip()}\n\n{made}")
     return plain

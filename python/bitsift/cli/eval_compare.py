@@ -27,7 +27,7 @@ class Comparison:
 
     Attributes
     ----------
-    titles, measures : list of str
+    titles, measures, commands : list of str
         Of the evaluations.
     of_floats : list of float
         What float32 has in each.
@@ -39,6 +39,7 @@ class Comparison:
 
     titles: list[str]
     measures: list[str]
+    commands: list[str]
     of_floats: list[float]
     names: list[str]
     shares: list[list[float | None]]
@@ -78,6 +79,7 @@ def compare_files(paths: list[Path]) -> Comparison:
     return Comparison(
         [plain["title"] for plain in read],
         [plain["measure"] for plain in read],
+        [plain["command"] for plain in read],
         [_quality(plain["rows"][0]) for plain in read],
         names,
         [[one[name] for one in shares] for name in names],
@@ -108,7 +110,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _is_evaluation(plain: Any) -> bool:
     if not isinstance(plain, dict) or not isinstance(plain.get("rows"), list):
         return False
-    texts = (plain.get("title"), plain.get("measure"))
+    texts = [plain.get(name) for name in ("title", "measure", "command")]
     if not plain["rows"] or not all(isinstance(text, str) for text in texts):
         return False
     return all(
@@ -142,8 +144,13 @@ def save_comparison(comparison: Comparison, title: str, path: Path, *, append: b
     lines = [
         f"## {title}",
         "",
-        "Made by `bitsift compare` from what `bitsift eval -o` wrote: shares of float32's quality, "
-        "which the first line has.",
+        "Shares of float32's quality, which the first line has. Made by `bitsift compare` from "
+        "what these wrote with `-o`:",
+        "",
+        *(
+            f"* {name}: `{command}`"
+            for name, command in zip(comparison.titles, comparison.commands, strict=True)
+        ),
         "",
         *table_lines(*comparison.cells()),
     ]

@@ -49,8 +49,11 @@ def table_lines(header: list[str], rows: list[list[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
-def section(evaluation: Evaluation, title: str, command: str) -> str:
-    """Return a section: what was searched, the table, what held."""
+def section(evaluation: Evaluation, title: str, command: str, picture: str | None = None) -> str:
+    """Return a section: what was searched, the table, what held.
+
+    `picture` is a path as seen from the page.
+    """
     chosen = columns(evaluation)
     rows = []
     for group, members in groupby(evaluation.rows, key=lambda row: row.group):
@@ -65,6 +68,7 @@ def section(evaluation: Evaluation, title: str, command: str) -> str:
         f"`{command}`, on {machine_text(evaluation.machine)}. "
         f"Prices: {evaluation.price_per_gb:.2f} USD for a GB of memory and month.",
         "",
+        *([] if picture is None else [f"![quality, bytes a vector, oversampling]({picture})", ""]),
         *table_lines(["", *(column.header for column in chosen)], rows),
     ]
     if evaluation.recommendation is not None:
