@@ -185,6 +185,34 @@ def test_the_code_of_every_row_makes_it(metric):
         assert (row.bytes_per_vector, row.bytes_scanned) == (all_bytes, scanned), row.name
 
 
+def test_conditions_are_what_their_names_say(evaluated):
+    made = evaluated[-1]
+    index = 'index = bitsift.Index(43, metric="cosine", '
+    begins = {
+        "int8, min/max": 'store="int8", calibrator=bitsift.MinMaxCalibrator())',
+        "int8, rolling": 'store="int8", calibrator=bitsift.RollingCalibrator(4.0))',
+        "int4, min/max": 'store="int4", calibrator=bitsift.MinMaxCalibrator())',
+        "int4, rolling": 'store="int4", calibrator=bitsift.RollingCalibrator(3.0))',
+        "ternary, rolling": 'store="ternary", calibrator=bitsift.RollingCalibrator(0.7))',
+        "binary, corrected": 'store=None, threshold="mean", rotate=False, correction=True)',
+        "binary, corrected, rotated": 'store=None, threshold="mean", rotate=True, correction=True)',
+        "median, rotated: Hamming": 'store=None, threshold="median", rotate=True)',
+        "auto: Hamming x4 -> float32": 'store="float32", threshold="auto", rotate=False)',
+    }
+    for name, begin in begins.items():
+        assert made[name].code.startswith(f"{index}{begin}\n"), name
+    searches = {
+        "float32": "queries, 10, oversampling=len(index) / 10",
+        "binary x binary (Hamming)": "queries, 10",
+        "binary (asymmetric)": 'queries, 10, scoring="asymmetric"',
+        "Hamming x8 -> int4": "queries, 10, oversampling=8.0",
+        "Hamming x8 -> bits": 'queries, 10, ladder=[("hamming", 8), "asymmetric"]',
+        "asymmetric x4 -> int8": 'queries, 10, scoring="asymmetric", oversampling=4.0',
+    }
+    for name, search in searches.items():
+        assert made[name].code.endswith(f"\nfound = index.search({search})"), name
+
+
 def test_float32_is_exact_search(evaluated):
     documents, queries, qrels, made = evaluated
     best = np.stack(
