@@ -26,6 +26,7 @@
 #include "preparation.hpp"
 #include "rescore.hpp"
 #include "rescore_codes.hpp"
+#include "round_queries.hpp"
 #include "scan.hpp"
 #include "self_join.hpp"
 #include "thread_pool.hpp"
@@ -347,7 +348,8 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
                 .scales = numbers.data(),
                 .sums = numbers.data() + n,
                 .constants = numbers.data() + 2 * n};
-    require(estimate->factors.n_rows == documents.n_rows && estimate->factors.n_columns <= 2,
+    const std::size_t n_columns = estimate->factors.n_columns;
+    require(estimate->factors.n_rows == documents.n_rows && (n_columns == 1 || n_columns == 2),
             "there must be one or two factors for each code");
   }
   return Rescoring(n_queries, candidates, k, ids, documents.n_rows)
@@ -402,6 +404,29 @@ py::tuple factors_of_vectors(const py::array_t<float>& vectors, const std::strin
   bool finite = false;
   without_gil([&] { finite = correction_factors(correction, matrix, threads_of(threads), out); });
   return py::make_tuple(factors, finite);
+}
+
+// Codes, magnitudes and, a row each, scales, norms, sums and products.
+py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>& centre,
+                          std::size_t threads) {
+  const auto matrix = matrix_of<double>(values);
+  require(static_cast<std::size_t>(centre.size()) == matrix.n_columns,
+          "the centre must be as long as the queries");
+  const std::size_t n = matrix.n_rows;
+  const std::size_t n_bytes = (matrix.n_columns + 7) / 8;
+  auto codes = empty<std::uint8_t>(n, n_bytes);
+  auto magnitudes = empty<std::uint8_t>(n, 8 * n_bytes);
+  auto numbers = empty<double>(4, n);
+  double* first = numbers.mutable_data();
+  const RoundedQueries out = {.codes = codes.mutable_data(),
+                              .magnitudes = magnitudes.mutable_data(),
+                              .scales = first,
+                              .norms = first + n,
+                              .sums = first + 2 * n,
+                              .products = first + 3 * n};
+  const float* centre_values = centre.data();
+  without_gil([&] { round_queries(matrix, centre_values, threads_of(threads), out); });
+  return py::make_tuple(codes, magnitudes, numbers);
 }
 
 // Reads every byte, on so many threads: the most that a scan of them could reach.
@@ -484,6 +509,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("flips_per_round", &flips_per_round, py::arg("n_dims"));
   m.def("prepare", &prepare_vectors, py::arg("values").noconvert(), py::arg("normalize"),
         py::arg("centre").noconvert(), py::arg("flips").noconvert(), py::arg("threads"));
+  m.def("round_queries", &rounded_queries, py::arg("values").noconvert(),
+        py::arg("centre").noconvert(), py::arg("threads"));
   m.def("correction_factors", &factors_of_vectors, py::arg("vectors").noconvert(),
         py::arg("metric"), py::arg("centre").noconvert(), py::arg("threads"));
 }

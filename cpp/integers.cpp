@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "nearest.hpp"
 #include "thread_pool.hpp"
 
 namespace bitsift {
@@ -28,12 +29,6 @@ constexpr std::array<Eight, 256> make_ternary() {
   return table;
 }
 constexpr std::array<Eight, 256> kTernary = make_ternary();
-
-// Rounds to even, for |x| < 2^51: beyond 2^52 the step of a double is 1.
-inline double nearest(double x) {
-  constexpr double kLarge = 0x1.8p52;
-  return (x + kLarge) - kLarge;
-}
 
 template <int kSteps>
 void encode_steps(const float* values, const double* lower, const double* range, std::size_t n,

@@ -30,9 +30,26 @@ void add_and_subtract(float* a, float* b, std::size_t n) {
   }
 }
 
+// The first two steps of a transform, on four values.
+void hadamard_4(float* x) {
+  const float a = x[0] + x[1];
+  const float b = x[0] - x[1];
+  const float c = x[2] + x[3];
+  const float d = x[2] - x[3];
+  x[0] = a + c;
+  x[1] = b + d;
+  x[2] = a - c;
+  x[3] = b - d;
+}
+
 // n is a power of two.
 void hadamard(float* x, std::size_t n) {
-  for (std::size_t half = 1; half < n; half *= 2) {
+  std::size_t half = 1;
+  if (n >= 4) {
+    for (std::size_t i = 0; i < n; i += 4) hadamard_4(x + i);
+    half = 4;
+  }
+  for (; half < n; half *= 2) {
     for (std::size_t i = 0; i < n; i += 2 * half) add_and_subtract(x + i, x + i + half, half);
   }
   const auto scale = static_cast<float>(1 / std::sqrt(static_cast<double>(n)));
@@ -57,6 +74,19 @@ double norm(const float* x, std::size_t n) {
   return std::sqrt(square);
 }
 
+// Returns false if a value of y is not finite.
+bool prepare_row(const Preparation& preparation, const float* x, std::size_t n, float* y) {
+  double length = preparation.normalize ? norm(x, n) : 1;
+  if (length == 0) length = 1;
+  for (std::size_t i = 0; i < n; ++i) {
+    y[i] = static_cast<float>(static_cast<double>(x[i]) / length) - preparation.centre[i];
+  }
+  rotate(preparation.flips, y, n);
+  bool finite = true;
+  for (std::size_t i = 0; i < n; ++i) finite &= y[i] - y[i] == 0;
+  return finite;
+}
+
 }  // namespace
 
 std::size_t flips_per_round(std::size_t n_dims) { return std::has_single_bit(n_dims) ? 1 : 2; }
@@ -65,23 +95,14 @@ bool prepare(const Preparation& preparation, Matrix<float> values, std::size_t n
              float* out) {
   const std::size_t n = values.n_columns;
   std::atomic<bool> finite{true};
-  for_each_piece(
-      values.n_rows, 1 + kValuesPerPiece / n, n_threads, [&](std::size_t begin, std::size_t end) {
-        bool all_finite = true;
-        for (std::size_t row = begin; row < end; ++row) {
-          const float* x = values.row(row);
-          float* y = out + row * n;
-          const double length = preparation.normalize ? norm(x, n) : 1;
-          for (std::size_t i = 0; i < n; ++i) {
-            const auto unit =
-                length == 0 ? 0.0f : static_cast<float>(static_cast<double>(x[i]) / length);
-            y[i] = unit - preparation.centre[i];
-          }
-          rotate(preparation.flips, y, n);
-          for (std::size_t i = 0; i < n; ++i) all_finite &= y[i] - y[i] == 0;
-        }
-        if (!all_finite) finite.store(false, std::memory_order_relaxed);
-      });
+  for_each_piece(values.n_rows, 1 + kValuesPerPiece / n, n_threads,
+                 [&](std::size_t begin, std::size_t end) {
+                   for (std::size_t row = begin; row < end; ++row) {
+                     if (!prepare_row(preparation, values.row(row), n, out + row * n)) {
+                       finite.store(false, std::memory_order_relaxed);
+                     }
+                   }
+                 });
   return finite;
 }
 

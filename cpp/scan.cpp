@@ -64,6 +64,11 @@ class SharedLimits {
   std::atomic<std::size_t> n_joined_{0};
 };
 
+std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
+  const std::size_t largest = weighted ? (std::size_t{1} << kMagnitudeBits) - 1 : 1;
+  return static_cast<std::int32_t>(8 * n_bytes * largest);
+}
+
 // What one thread has found for a batch of queries in the rows that it has scanned.
 class BatchScan {
  public:
@@ -81,6 +86,7 @@ class BatchScan {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
       best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids});
+      best_.back().count(max_distance(codes.n_columns, batch.weighted()), shared.share());
     }
   }
 

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
+#include "distance_counts.hpp"
 #include "kernels/kernels.hpp"
 
 namespace bitsift {
@@ -45,33 +47,46 @@ struct ByDistanceThenId {
 enum class Arrival : std::uint8_t { kAscending, kAnyOrder };
 
 // The k best of the rows offered. A few are kept sorted. Many are appended to a buffer that is cut
-// back to the best k whenever it is full: constant amortised cost for any k and any order of
-// distances, and a few more admissions than a heap has, each much cheaper.
+// back whenever it is full: constant amortised cost for any k and any order of distances. Counted
+// distances tell the limit at every moment, so that hardly more is admitted than to a heap, for
+// much less; they take memory, and without them the limit is known only after each cut.
 class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
        Arrival arrival = Arrival::kAscending)
       : k_(std::min(k, n_rows)),
+        n_rows_(n_rows),
         order_(order),
         ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
     candidates_.reserve(keeps_sorted() ? k_ : std::min(k_ + k_ / 2, n_rows));
     if (k_ == 0) limit_ = kNothing;
   }
 
+  // To be called first: counts distances, which are `max_distance` at most, if that pays.
+  // distance_of_best(share) will be asked, and no other number.
+  void count(std::int32_t max_distance, std::size_t share) {
+    if (keeps_sorted()) return;
+    counts_.emplace(max_distance, k_, std::max<std::size_t>(share, 1));
+    room_ = k_ + std::max(k_, kLeastRoom);
+    candidates_.reserve(std::min(room_, n_rows_));
+  }
+
   // Rows farther than this need not be offered.
   std::int64_t limit() const { return limit_; }
 
-  // Returns whether the limit has changed.
+  // Returns whether the limit, or what distance_of_best() says, has changed.
   bool offer(std::int32_t distance, std::int64_t row) {
     if (distance > limit_) return false;
     const Candidate candidate(distance, row);
     if (candidate.key() > worst_) return false;
-    return keeps_sorted() ? insert(candidate) : append(candidate);
+    if (keeps_sorted()) return insert(candidate);
+    return counts_ ? append_counted(candidate) : append(candidate);
   }
 
-  // The distance that `n` <= k of the rows offered so far reach; to be asked after a change of the
-  // limit.
-  std::int32_t distance_of_best(std::size_t n) {
+  // The distance that `n` <= k of the rows offered so far reach, or a little more; to be asked
+  // after a change of the limit.
+  std::int64_t distance_of_best(std::size_t n) {
+    if (counts_) return counts_->has_share() ? counts_->distance_of_share() : kNoLimit;
     const auto nth = candidates_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
     if (!keeps_sorted()) std::nth_element(candidates_.begin(), nth, candidates_.end(), order_);
     return nth->distance();
@@ -112,6 +127,31 @@ class TopK {
     return true;
   }
 
+  bool append_counted(Candidate candidate) {
+    candidates_.push_back(candidate);
+    bool changed = counts_->add(candidate.distance());
+    if (changed && counts_->has_k()) {
+      // Of equally far ones, there are enough.
+      const bool enough = ties_lose_ && counts_->is_exact();
+      limit_ = std::min<std::int64_t>(limit_, counts_->distance_of_k() - (enough ? 1 : 0));
+    }
+    if (candidates_.size() == room_) {
+      make_room();
+      changed = true;
+    }
+    return changed;
+  }
+
+  void make_room() {
+    const std::int32_t farthest = counts_->distance_of_k();
+    std::erase_if(candidates_, [&](Candidate one) { return one.distance() > farthest; });
+    // Many are counted with the farthest.
+    if (candidates_.size() - k_ > (room_ - k_) / 2) {
+      counts_->cut();
+      cut();
+    }
+  }
+
   void cut() {
     if (k_ > 0) {
       const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
@@ -128,11 +168,15 @@ class TopK {
 
   // Up to here moving candidates costs less than cutting back.
   static constexpr std::size_t kMostSorted = 24;
+  static constexpr std::size_t kLeastRoom = 64;
 
   std::size_t k_;
+  std::size_t n_rows_;
   ByDistanceThenId order_;
   bool ties_lose_;
   std::vector<Candidate> candidates_;
+  std::size_t room_ = 0;  // counted: candidates before a cut
+  std::optional<DistanceCounts> counts_;
   std::int64_t limit_ = kNoLimit;
   std::uint64_t worst_ = UINT64_MAX;  // without ids: a tie at the limit loses by its row
 };

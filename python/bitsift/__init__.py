@@ -26,6 +26,7 @@ from bitsift.errors import (
     UnsupportedIsaError,
     UnsupportedVersionError,
 )
+from bitsift.evaluation import Evaluation, evaluate
 from bitsift.index import Index
 from bitsift.packing import pack, unpack
 from bitsift.quantization import quantize_embeddings
@@ -39,6 +40,7 @@ __all__ = [
     "BitsiftWarning",
     "Calibrator",
     "CorruptIndexError",
+    "Evaluation",
     "Index",
     "IndexFileError",
     "IndexNotFoundError",
@@ -55,6 +57,7 @@ __all__ = [
     "available_isas",
     "codes_from_int8",
     "codes_from_response",
+    "evaluate",
     "from_codes",
     "hamming",
     "knn_graph",

@@ -83,6 +83,9 @@ def prepare(
     flips: NDArray[np.float32],
     threads: int,
 ) -> tuple[NDArray[np.float32], bool]: ...
+def round_queries(
+    values: NDArray[np.float64], centre: NDArray[np.float32], threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]: ...
 def correction_factors(
     vectors: NDArray[np.float32], metric: str, centre: NDArray[np.float32] | None, threads: int
 ) -> tuple[NDArray[np.uint16], bool]: ...

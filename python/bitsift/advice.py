@@ -288,13 +288,13 @@ class _Trials:
         rows, dim = self._rows, self._rows.shape[1]
         centre = centre_of(rows, threshold)
         binarizer = Binarizer(dim, centre, self._isa, flips=random_flips(dim) if rotate else None)
-        codes = binarizer.pack(rows, "sample", 0, self._threads)[1]
+        packed = binarizer.pack(rows, "sample", 0, self._threads)
+        codes = packed.codes
         n_columns = n_factors(self._metric, binarizer.is_centred)
         factors = np.empty((len(rows), n_columns), np.uint16)
-        write_factors(binarizer, self._metric, rows, factors, 0, n_columns)
-        queries = Queries(
-            binarizer.pack(self._queries, "queries", 0, self._threads)[1], self._queries
-        )
+        write_factors(binarizer, self._metric, packed, factors, 0, n_columns)
+        asked = binarizer.pack(self._queries, "queries", 0, self._threads)
+        queries = Queries(asked.codes, asked)
         wide = self._search(binarizer, codes, None, queries, [Rung("hamming", _OVERSAMPLING)])
         ways = (
             wide[:, : self._k],

@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift import _core, arguments, packing
 
-__all__ = ["Binarizer", "random_flips"]
+__all__ = ["Binarizer", "Packed", "random_flips"]
 
 _ROUNDS = 3  # of a rotation; with one or two, some data keep their axes
 _SEED = 0x62697473696674
+
+
+class Packed(NamedTuple):
+    """Rows as they came, but float32, as codes, and as they were compared with thresholds."""
+
+    values: NDArray[Any]
+    codes: NDArray[np.uint8]
+    compared: NDArray[Any]
+
+    def part(self, part: slice) -> Packed:
+        """Return some of the rows."""
+        return Packed(self.values[part], self.codes[part], self.compared[part])
 
 
 class Binarizer:
@@ -61,8 +73,8 @@ class Binarizer:
 
     @property
     def is_centred(self) -> bool:
-        """Whether a threshold other than 0 is subtracted."""
-        return bool(self._centre.any())
+        """Whether a threshold other than the number 0 is subtracted."""
+        return isinstance(self.threshold, np.ndarray) or self.threshold != 0
 
     @property
     def is_rotated(self) -> bool:
@@ -95,12 +107,10 @@ class Binarizer:
             raise ValueError(f"got {array.shape[-1]} values per row; the index has dim {self.dim}")
         return array
 
-    def pack(
-        self, block: NDArray[Any], name: str, first_row: int, threads: int
-    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    def pack(self, block: NDArray[Any], name: str, first_row: int, threads: int) -> Packed:
         """Return rows as float32 (bool as they are) and their codes."""
         if block.dtype == np.bool_:
-            return block, _core.pack(block, self._thresholds, self._isa, threads)[0]
+            return Packed(block, _core.pack(block, self._thresholds, self._isa, threads)[0], block)
         values = block
         if block.dtype != np.float32:
             with np.errstate(over="ignore"):
@@ -121,18 +131,24 @@ class Binarizer:
                 f"{name} must be {what}; row {first_row + row}, dimension {column} is "
                 f"{block[row, column]}"
             )
-        return values, codes
+        return Packed(values, codes, compared)
 
-    def relative(
-        self, values: NDArray[np.float32], threads: int, *, to_origin: bool = False
-    ) -> NDArray[np.float32] | NDArray[np.float64]:
-        """Return rows whose signs are the bits: relative to the threshold, rotated.
+    def relative(self, packed: Packed) -> NDArray[np.float64]:
+        """Return rows whose signs are the bits: relative to the threshold, rotated."""
+        if self._is_prepared:
+            prepared: NDArray[np.float64] = packed.compared.astype(np.float64)
+            return prepared
+        difference: NDArray[np.float64] = np.subtract(
+            packed.values, self.threshold, dtype=np.float64
+        )
+        return difference
 
-        `values` are what :meth:`pack` returned. `to_origin` leaves out the threshold.
-        """
-        if not self._is_prepared:
-            return np.subtract(values, 0 if to_origin else self.threshold, dtype=np.float64)
-        return self._prepared(values, self._origin if to_origin else self._centre, threads)[0]
+    def rotated(self, packed: Packed, threads: int) -> NDArray[np.float64]:
+        """Return rows in the same axes, relative to nothing."""
+        values = packed.values
+        if self._is_prepared:
+            values = self._prepared(values, self._origin, threads)[0]
+        return values.astype(np.float64)
 
     def relative_centre(self) -> NDArray[np.float32]:
         """Return the threshold in the axes that :meth:`relative` returns."""

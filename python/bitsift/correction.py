@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift import _core
-from bitsift.asymmetric import AsymmetricQueries, row_sums
-from bitsift.binarizer import Binarizer
+from bitsift.asymmetric import AsymmetricQueries
+from bitsift.binarizer import Binarizer, Packed
 
 __all__ = ["n_factors", "query_numbers", "write_factors"]
 
@@ -23,13 +23,13 @@ def n_factors(metric: str, centred: bool) -> int:
 def write_factors(
     binarizer: Binarizer,
     metric: str,
-    values: NDArray[np.float32],
+    packed: Packed,
     out: NDArray[np.uint16],
     first_row: int,
     n_columns: int,
 ) -> None:
     """Write the factors of vectors, the first of which has that number among the caller's."""
-    vectors = np.ascontiguousarray(binarizer.relative(values, 0), np.float32)
+    vectors = np.ascontiguousarray(binarizer.relative(packed), np.float32)
     centre = None
     if n_columns == 2:
         centre = np.ascontiguousarray(binarizer.relative_centre(), np.float32)
@@ -42,20 +42,18 @@ def write_factors(
     out[:] = factors
 
 
-def query_numbers(
-    queries: AsymmetricQueries, metric: str, centre: NDArray[np.float32] | None
-) -> NDArray[np.float64]:
+def query_numbers(queries: AsymmetricQueries, metric: str, *, centred: bool) -> NDArray[np.float64]:
     """Return a scale, a sum and a constant for each query: what estimates need besides distances.
 
-    `centre` is the threshold that the queries are relative to, None if they are to nothing.
+    If `centred`, queries are relative to a threshold, and their products are with it.
     """
     scales: NDArray[Any] = queries.scales[:, 0]
     constants = np.zeros(len(scales))
     if metric == "l2":
         constants = np.square(queries.norms[:, 0])
-    elif centre is not None:
-        constants = row_sums(queries.values * centre.astype(np.float64))[:, 0]
+    elif centred:
+        constants = queries.products[:, 0]
     elif metric == "cosine":
         norms = queries.norms[:, 0]
         scales = np.divide(scales, norms, out=np.zeros_like(scales), where=norms > 0)
-    return np.stack((scales, queries.sums[:, 0].astype(np.float64), constants))
+    return np.stack((scales, queries.sums[:, 0], constants))

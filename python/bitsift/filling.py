@@ -46,10 +46,11 @@ def fill_rows(recipe: Recipe, array: NDArray[Any], room: Room) -> None:
     step = 1 + _CHUNK_BYTES // (4 * binarizer.dim)
     for begin in range(0, len(array), step):
         part = slice(begin, begin + step)
-        values, room.codes[part] = binarizer.pack(array[part], "vectors", begin, threads=0)
+        packed = binarizer.pack(array[part], "vectors", begin, threads=0)
+        room.codes[part] = packed.codes
         for kept, originals in zip(recipe.formats, room.originals, strict=True):
-            kept.write(values, originals[part], begin)
+            kept.write(packed.values, originals[part], begin)
         if room.factors is not None:
             write_factors(
-                binarizer, recipe.metric, values, room.factors[part], begin, recipe.n_factors
+                binarizer, recipe.metric, packed, room.factors[part], begin, recipe.n_factors
             )

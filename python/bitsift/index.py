@@ -132,7 +132,7 @@ class Index(Described):
             raise ValueError(
                 'correction=True with metric="cosine" needs vectors of length 1 before the '
                 'threshold is subtracted: threshold="mean" or "median" does so, a given '
-                "threshold other than 0 does not"
+                "threshold other than the number 0 does not"
             )
         formats = tuple(
             VectorFormat(name, self._dim, _own_calibrator(calibrator, self._dim)) for name in names
@@ -415,7 +415,7 @@ class Index(Described):
         asked = _as_queries(rows, array, threads)
         options = SearchOptions(oversampling, rescore, scoring, ladder)
         stores = [kept.name for kept in rows.formats]
-        rungs = options.rungs(stores, are_bits=asked.values is None, corrected=self.correction)
+        rungs = options.rungs(stores, are_bits=asked.packed is None, corrected=self.correction)
         plan = Plan(k=k, rungs=rungs, metric=self._metric, isa=self._isa, threads=threads)
         scores, found = find_rows(rows, asked, plan)
         if rows.ids is not None and len(rows.ids):
@@ -512,7 +512,7 @@ def _as_queries(rows: Rows, array: NDArray[Any], threads: int) -> Queries:
     binarizer = rows.binarizer
     if arguments.is_packed(array):
         return Queries(arguments.as_rows(binarizer.check_codes(array)), None)
-    values, codes = binarizer.pack(
+    packed = binarizer.pack(
         arguments.as_rows(binarizer.check_values(array, "queries")), "queries", 0, threads
     )
-    return Queries(codes, None if values.dtype.kind == "b" else values)
+    return Queries(packed.codes, None if packed.values.dtype.kind == "b" else packed)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bitsift import _core
 from bitsift.asymmetric import AsymmetricQueries
-from bitsift.binarizer import Binarizer
+from bitsift.binarizer import Binarizer, Packed
 from bitsift.correction import query_numbers
 from bitsift.ladder import Rung
 from bitsift.stores import VectorFormat
@@ -35,14 +35,14 @@ class Rows(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """Queries as codes and, unless they came as bits, as float32."""
+    """Queries as codes and, unless they came as bits, as floats."""
 
     codes: NDArray[np.uint8]
-    values: NDArray[np.float32] | None
+    packed: Packed | None
 
     def part(self, part: slice) -> Queries:
         """Return some of the queries."""
-        return Queries(self.codes[part], None if self.values is None else self.values[part])
+        return Queries(self.codes[part], None if self.packed is None else self.packed.part(part))
 
 
 class Plan(NamedTuple):
@@ -73,19 +73,23 @@ class _Asymmetric:
     """Asymmetric scoring of some queries."""
 
     def __init__(self, rows: Rows, queries: Queries, plan: Plan) -> None:
-        assert queries.values is not None
+        assert queries.packed is not None
         binarizer = rows.binarizer
         # Signs are those of values minus threshold. A cosine or a distance is between what is left
         # of both; a product with the threshold is the same for all documents.
-        to_origin = plan.metric == "dot" and rows.factors is None
-        relative = binarizer.relative(queries.values, plan.threads, to_origin=to_origin)
-        self._queries = AsymmetricQueries.of(relative.astype(np.float64, copy=False))
+        if plan.metric == "dot" and rows.factors is None:
+            relative = binarizer.rotated(queries.packed, plan.threads)
+        else:
+            relative = binarizer.relative(queries.packed)
+        centre = None
+        if rows.factors is not None and binarizer.is_centred:
+            centre = binarizer.relative_centre()
+        self._queries = AsymmetricQueries.of(relative, centre, plan.threads)
         self._rows = rows
         self._plan = plan
         self._estimate = None
         if rows.factors is not None:
-            centre = binarizer.relative_centre() if binarizer.is_centred else None
-            numbers = query_numbers(self._queries, plan.metric, centre)
+            numbers = query_numbers(self._queries, plan.metric, centred=centre is not None)
             self._estimate = plan.metric, rows.factors, numbers
 
     def scan(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -149,10 +153,10 @@ def _climb(
             continue
         names = [kept.name for kept in rows.formats]
         store = names.index(rung.name)
-        assert queries.values is not None
+        assert queries.packed is not None
         scores, found = rows.formats[store].rescore(
             rows.originals[store],
-            queries.values,
+            queries.packed.values,
             found,
             k,
             plan.metric,

@@ -18,6 +18,7 @@
 #include "packing.hpp"
 #include "random.hpp"
 #include "rescore.hpp"
+#include "rescore_codes.hpp"
 #include "scan.hpp"
 #include "self_join.hpp"
 
@@ -90,23 +91,61 @@ void pack_rows(const Kernels& kernels, Rows rows) {
   pack(kernels, first_rows(values, kDims, rows.n), thresholds.data(), 1, codes.data());
 }
 
-// A row is a query with its candidates.
+std::vector<std::int64_t> candidates_of(Random& random, std::size_t n_queries) {
+  std::vector<std::int64_t> candidates(n_queries * kCandidates);
+  for (auto& row : candidates) row = static_cast<std::int64_t>(random.below(kOriginals));
+  return candidates;
+}
+
+// A row is a query with its candidates, here and below.
 void rescore_rows(const Kernels& kernels, Rows rows) {
   Random random(4);
   const auto originals = random.floats(kOriginals * kDims);
   const auto queries = random.floats(rows.most * kDims);
-  std::vector<std::int64_t> candidates(rows.most * kCandidates);
-  for (auto& row : candidates) row = static_cast<std::int64_t>(random.below(kOriginals));
+  const auto candidates = candidates_of(random, rows.most);
   std::vector<float> scores(rows.most * kNearest);
   std::vector<std::int64_t> found(rows.most * kNearest);
   rescore(kernels, Metric::kCosine, matrix_of(originals, kDims), first_rows(queries, kDims, rows.n),
-          first_rows(candidates, kCandidates, rows.n), nullptr, kNearest, 1, scores.data(),
+          {first_rows(candidates, kCandidates, rows.n), nullptr, kNearest}, 1, scores.data(),
           found.data());
+}
+
+void rescore_int8_rows(const Kernels& kernels, Rows rows) {
+  Random random(5);
+  const auto integers = random.bytes(kOriginals * kDims);
+  const std::vector<double> base(kDims, 0.25);
+  const std::vector<double> step(kDims, 0.5);
+  const auto queries = random.floats(rows.most * kDims);
+  const auto candidates = candidates_of(random, rows.most);
+  std::vector<float> scores(rows.most * kNearest);
+  std::vector<std::int64_t> found(rows.most * kNearest);
+  const IntegerVectors originals = {.rows = matrix_of(integers, kDims),
+                                    .type = IntegerType::kInt8,
+                                    .dim = kDims,
+                                    .scale = {base.data(), step.data()}};
+  rescore(kernels, Metric::kCosine, originals, first_rows(queries, kDims, rows.n),
+          {first_rows(candidates, kCandidates, rows.n), nullptr, kNearest}, 1, scores.data(),
+          found.data());
+}
+
+void rescore_code_rows(const Kernels& kernels, Rows rows) {
+  Random random(6);
+  const auto codes = codes_of(random, kOriginals);
+  const auto query_codes = codes_of(random, rows.most);
+  std::vector<std::uint8_t> magnitudes(rows.most * kDims);
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(128));
+  const auto candidates = candidates_of(random, rows.most);
+  std::vector<float> scores(rows.most * kNearest);
+  std::vector<std::int64_t> found(rows.most * kNearest);
+  rescore_codes(kernels, matrix_of(codes, kBytes),
+                {first_rows(query_codes, kBytes, rows.n), first_rows(magnitudes, kDims, rows.n)},
+                {first_rows(candidates, kCandidates, rows.n), nullptr, kNearest}, nullptr, 1,
+                scores.data(), found.data());
 }
 
 // Counted with n_rows and with twice as many. Where that is quick, n_rows are the pieces that a
 // thread takes at a time, so that a row has its share of what a piece costs: 2816 codes, 86 vectors
-// to pack, 43 queries of 40 candidates.
+// to pack, 43, 17 or 102 queries of 40 candidates.
 struct Work {
   std::string_view name;
   std::size_t n_rows;
@@ -121,6 +160,8 @@ constexpr Work kWorks[] = {
     {"self_join", 1024, join_rows},
     {"pack_float32", 86, pack_rows},
     {"rescore_cosine_float32", 43, rescore_rows},
+    {"rescore_cosine_int8", 17, rescore_int8_rows},
+    {"rescore_codes", 102, rescore_code_rows},
 };
 
 std::string compiler() {

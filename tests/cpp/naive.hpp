@@ -7,10 +7,14 @@
 #include <type_traits>
 #include <vector>
 
+#include "correction.hpp"
+#include "integers.hpp"
 #include "kernels/kernels.hpp"
 #include "matrix.hpp"
+#include "preparation.hpp"
 #include "query_batch.hpp"
 #include "rescore.hpp"
+#include "rescore_codes.hpp"
 
 namespace bitsift::test {
 
@@ -71,13 +75,34 @@ std::vector<std::int32_t> naive_all_pairs(Matrix<std::uint8_t> a, Matrix<std::ui
 // The documented order of summation: 16 lanes, then a tree.
 double naive_lane_sum(const std::vector<double>& terms);
 
-// The candidates of one query after the other, as rescore() takes them.
 Results<float> naive_rescore(Metric metric, Matrix<float> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k);
+                             const CandidateRows& candidates);
 Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float> queries,
-                             Matrix<std::int64_t> candidates, const std::int64_t* ids,
-                             std::size_t k);
+                             const CandidateRows& candidates);
+Results<float> naive_rescore(Metric metric, const IntegerVectors& originals, Matrix<float> queries,
+                             const CandidateRows& candidates);
+
+// The n integers of a row of bytes, and the bytes of integers.
+std::vector<std::int8_t> naive_unpack(IntegerType type, const std::uint8_t* bytes, std::size_t n);
+std::vector<std::uint8_t> naive_pack_integers(IntegerType type,
+                                              const std::vector<std::int8_t>& integers);
+// clip(rint(256 (x - lower) / (upper - lower) - 128), -128, 127), the like with 16, or what is
+// outside of the bounds.
+std::int8_t naive_integer(IntegerType type, double x, double lower, double upper);
+
+// Estimates are nullptr for the distances themselves.
+Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& queries,
+                                   const CandidateRows& candidates, const Estimate* estimate);
+
+// bfloat16: the upper half of a float32.
+double value_of_bfloat16(std::uint16_t bits);
+// The nearest, of two the even one; infinity from where 2^128 is the nearest, and for NaN.
+std::uint16_t naive_bfloat16(float x);
+
+// A vector's row of prepare(), and of correction_factors().
+std::vector<float> naive_prepare(const Preparation& preparation, const float* x, std::size_t n);
+std::vector<std::uint16_t> naive_factors(const Correction& correction, const float* y,
+                                         std::size_t n);
 
 // Rows one behind the other.
 template <class T>

@@ -88,10 +88,20 @@ TEST_CASE("candidates are ordered as numbers, and hold the extremes") {
   CHECK(!ByDistanceThenId{ids}(Candidate(1, 1), Candidate(1, 1)));
 }
 
+// Distances may be counted or not.
+TopK top_k(std::size_t k, const std::vector<Offer>& all, const std::int64_t* ids, bool counted) {
+  TopK best(k, all.size(), ByDistanceThenId{ids});
+  std::int32_t farthest = 0;
+  for (const Offer& offer : all) farthest = std::max(farthest, offer.distance);
+  if (counted) best.count(farthest, k / 2);
+  return best;
+}
+
 TEST_CASE("rows in ascending order, their numbers as ids") {
   for_each_case([](Random&, const std::vector<Offer>& all, std::size_t k) {
-    for (const bool only_within_limit : {false, true}) {
-      TopK best(k, all.size(), ByDistanceThenId{nullptr});
+    for (const int options : {0, 1, 2, 3}) {
+      const bool only_within_limit = options % 2 == 1;
+      TopK best = top_k(k, all, nullptr, options >= 2);
       offer_all(best, all, only_within_limit);
       CHECK(found_by(best) == sorted_and_cut(all, nullptr, k));
     }
@@ -102,8 +112,9 @@ TEST_CASE("rows in any order, ids of their own") {
   for_each_case([](Random& random, std::vector<Offer> all, std::size_t k) {
     const std::vector<std::int64_t> ids = random.ids(all.size());
     shuffle(all, random);
-    for (const bool only_within_limit : {false, true}) {
-      TopK best(k, all.size(), ByDistanceThenId{ids.data()});
+    for (const int options : {0, 1, 2, 3}) {
+      const bool only_within_limit = options % 2 == 1;
+      TopK best = top_k(k, all, ids.data(), options >= 2);
       offer_all(best, all, only_within_limit);
       CHECK(found_by(best) == sorted_and_cut(all, ids.data(), k));
     }
@@ -115,9 +126,11 @@ TEST_CASE("distances that fall, so that every row is let in") {
     CAPTURE(k);
     std::vector<Offer> all;
     for (std::int32_t i = 0; i < 5000; ++i) all.push_back({5000 - i, i});
-    TopK best(k, all.size(), ByDistanceThenId{nullptr});
-    offer_all(best, all, true);
-    CHECK(found_by(best) == sorted_and_cut(all, nullptr, k));
+    for (const bool counted : {false, true}) {
+      TopK best = top_k(k, all, nullptr, counted);
+      offer_all(best, all, true);
+      CHECK(found_by(best) == sorted_and_cut(all, nullptr, k));
+    }
   }
 }
 
@@ -125,8 +138,10 @@ TEST_CASE("what several threads found, put together") {
   for_each_case([](Random& random, const std::vector<Offer>& all, std::size_t k) {
     const std::vector<std::int64_t> ids = random.ids(all.size());
     for (const std::int64_t* of_case : {static_cast<const std::int64_t*>(nullptr), ids.data()}) {
-      std::vector<TopK> parts(3, TopK(k, all.size(), ByDistanceThenId{of_case}));
-      for (TopK& part : parts) part = TopK(k, all.size(), ByDistanceThenId{of_case});
+      std::vector<TopK> parts;
+      for (const bool counted : {false, true, true}) {
+        parts.push_back(top_k(k, all, of_case, counted));
+      }
       std::vector<std::vector<Offer>> shares(3);
       for (const Offer& offer : all) shares[random.below(3)].push_back(offer);
       for (std::size_t i = 0; i < 3; ++i) offer_all(parts[i], shares[i], true);
@@ -154,6 +169,46 @@ TEST_CASE("the limit never shuts out a result, and falls") {
       CHECK(before >= worst - 1);
     }
     CHECK(before < kNoLimit);
+  }
+}
+
+TEST_CASE("a share of the rows is as near as it is said to be") {
+  Random random(3);
+  for (const std::size_t n_distances : Sizes{1, 30, 700, 50000}) {
+    const auto all = offers(random, 3000, n_distances);
+    for (const std::size_t k : Sizes{25, 100, 1000}) {
+      CAPTURE(n_distances);
+      CAPTURE(k);
+      const std::size_t share = k / 2;
+      TopK best = top_k(k, all, nullptr, true);
+      std::vector<Offer> offered;
+      for (const Offer& offer : all) {
+        offered.push_back(offer);
+        if (!best.offer(offer.distance, offer.row) || offered.size() < share) continue;
+        const std::int64_t said = best.distance_of_best(share);
+        const std::int32_t exact = sorted_and_cut(offered, nullptr, share).back().distance;
+        CHECK(said >= exact);
+        // Fewer than 1,024 distances are told apart.
+        if (n_distances <= 1024) CHECK(said == exact);
+      }
+      CHECK(best.distance_of_best(share) < kNoLimit);
+    }
+  }
+}
+
+TEST_CASE("counted, the limit is exact at every moment") {
+  Random random(4);
+  const auto all = offers(random, 2000, 300);
+  TopK best = top_k(50, all, nullptr, true);
+  std::vector<Offer> offered;
+  for (const Offer& offer : all) {
+    offered.push_back(offer);
+    best.offer(offer.distance, offer.row);
+    if (offered.size() < 50) {
+      CHECK(best.limit() == kNoLimit);
+    } else {
+      CHECK(best.limit() == sorted_and_cut(offered, nullptr, 50).back().distance - 1);
+    }
   }
 }
 

@@ -148,8 +148,8 @@ bool rescores(const VectorCase& of_case, const Variant& variant) {
   const std::size_t n_out = queries.matrix.n_rows * of_case.k;
   Output<float> scores(n_out);
   Output<std::int64_t> rows(n_out);
-  rescore(variant.kernels, kMetrics[of_case.option], originals.matrix, queries.matrix, candidates,
-          ids_data, of_case.k, variant.n_threads, scores.data(), rows.data());
+  rescore(variant.kernels, kMetrics[of_case.option], originals.matrix, queries.matrix,
+          {candidates, ids_data, of_case.k}, variant.n_threads, scores.data(), rows.data());
   return scores.equals(of_case.arrays[4]->values<float>()) &&
          rows.equals(as_rows(*of_case.arrays[5]));
 }

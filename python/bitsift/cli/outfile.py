@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays into an ``.npz`` file that is there whole or not at all."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ from numpy.typing import NDArray
 from bitsift.cli.failure import InputError
 from bitsift.manifest import MANIFEST_NAME
 
-__all__ = ["check_outfile", "save_arrays"]
+__all__ = ["check_outfile", "replacing", "save_arrays", "save_text"]
 
 
 def check_outfile(path: Path, *, force: bool = True) -> None:
-    """Refuse a path that :func:`save_arrays` could not write, or should not."""
+    """Refuse a path that could not be written here, or should not."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; wanted a file to write")
     if not path.parent.is_dir():
@@ -35,14 +37,14 @@ def check_outfile(path: Path, *, force: bool = True) -> None:
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
 
 
-def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = True) -> None:
-    """Write arrays by name as an ``.npz`` archive, beside `path` first and then in its place.
+@contextmanager
+def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; what is there at the end takes its place.
 
     Parameters
     ----------
     path : Path
         A new file, or a regular one to replace.
-    arrays : dict of str to ndarray
     force : bool
         Whether a file that is there may be replaced.
 
@@ -54,12 +56,27 @@ def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = Tr
     check_outfile(path, force=force)
     partial = path.with_name(f".bitsift-{secrets.token_hex(16)}.tmp")
     try:
-        # As numpy.savez does it, which in older versions leaves the archive open if it fails.
-        with partial.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    npy_format.write_array(member, array, allow_pickle=False)
+        yield partial
         check_outfile(path, force=force)  # writing took a while
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = True) -> None:
+    """Write arrays by name as an ``.npz`` archive, as :func:`replacing` does."""
+    # As numpy.savez does it, which in older versions leaves the archive open if it fails.
+    with (
+        replacing(path, force=force) as partial,
+        partial.open("xb") as file,
+        zipfile.ZipFile(file, "w") as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy_format.write_array(member, array, allow_pickle=False)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, as :func:`replacing` does."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

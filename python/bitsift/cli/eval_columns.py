@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of an evaluation, for a terminal and for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bitsift.evaluation import Evaluation
+from bitsift.evaluation.result import N_VECTORS, Row, gigabytes
+
+__all__ = ["Column", "columns", "fitting", "percent"]
+
+_MILLION, _MANY = N_VECTORS
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header, what is below it, and its rank where there is no room for all: 0 is the first."""
+
+    header: str
+    text: Callable[[Row], str]
+    rank: int
+
+
+def percent(share: float | None) -> str:
+    """Write a share with one decimal."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def columns(evaluation: Evaluation) -> list[Column]:
+    """Return the columns, but for the names."""
+    k, depth = evaluation.k, evaluation.depth
+    judged = [
+        Column(f"NDCG@{k}", lambda row: f"{row.ndcg:.4f}", 0),
+        Column(f"recall@{depth}", lambda row: f"{row.recall:.4f}", 7),
+        Column("of float32", lambda row: percent(evaluation.share(row)), 1),
+    ]
+    return [
+        *([] if evaluation.n_judged is None else judged),
+        Column(f"overlap@{k}", lambda row: percent(row.overlap), 4),
+        Column(f"overlap@{depth}", lambda row: percent(row.deep_overlap), 8),
+        Column("bytes a vector", _bytes, 2),
+        Column("GB, 1 M", lambda row: _gb(row, _MILLION), 9),
+        Column("GB, 250 M", lambda row: _gb(row, _MANY), 10),
+        Column("USD a month, 250 M", lambda row: _usd(evaluation, row), 5),
+        Column("queries/s", _per_second, 3),
+        Column("ms, one query", _latency, 6),
+    ]
+
+
+def fitting(chosen: list[Column], rows: Sequence[Row], width: int, gap: int) -> list[Column]:
+    """Return the columns that fit beside the names, the most important ones; at least two."""
+    left = width - max(len(row.name) for row in rows)
+    kept: list[Column] = []
+    for column in sorted(chosen, key=lambda column: column.rank):
+        left -= gap + max(len(column.header), *(len(column.text(row)) for row in rows))
+        if left < 0 and len(kept) >= 2:
+            break
+        kept.append(column)
+    return [column for column in chosen if column in kept]
+
+
+def _bytes(row: Row) -> str:
+    rest = row.bytes_per_vector - row.bytes_scanned
+    return f"{row.bytes_scanned} + {rest}" if rest else f"{row.bytes_scanned}"
+
+
+def _gb(row: Row, n: int) -> str:
+    rest = row.bytes_per_vector - row.bytes_scanned
+    digits = 2 if n == _MILLION else 1
+    scanned = f"{gigabytes(row.bytes_scanned, n):,.{digits}f}"
+    return f"{scanned} + {gigabytes(rest, n):,.{digits}f}" if rest else scanned
+
+
+def _usd(evaluation: Evaluation, row: Row) -> str:
+    rest = row.bytes_per_vector - row.bytes_scanned
+    scanned = f"{evaluation.price(row.bytes_scanned, _MANY):,.0f}"
+    return f"{scanned} + {evaluation.price(rest, _MANY):,.0f}" if rest else scanned
+
+
+def _per_second(row: Row) -> str:
+    return "-" if row.queries_per_second is None else f"{row.queries_per_second:,.0f}"
+
+
+def _latency(row: Row) -> str:
+    return "-" if row.latency_s is None else f"{1000 * row.latency_s:.3g}"
