@@ -13,21 +13,13 @@ from bitsift import _core
 METRICS = ["cosine", "dot", "l2"]
 
 
-def rounded(query):
-    """The query as the documentation says that it is rounded."""
-    largest = np.abs(query).max()
-    if largest == 0:
-        return np.zeros_like(query), 0.0
-    return np.sign(query) * np.rint(127 * (np.abs(query) / largest)), largest / 127
-
-
 def expected(metric, query, vectors, threshold=0.0):
     """Scores of all vectors, in float64."""
     query = query.astype(np.float64)
     signs = np.where(vectors > threshold, 1.0, -1.0)
     if metric != "dot":
         query = query - threshold
-    integers, scale = rounded(query)
+    integers, scale = reference.round_query(query)
     products = scale * (signs @ integers)
     if metric == "dot":
         return products

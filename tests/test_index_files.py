@@ -4,12 +4,12 @@
 import copy
 import pickle
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bitsift
+from storage_samples import resident_bytes
 
 METRICS = ["cosine", "dot", "l2"]
 STORES = [None, "float32", "float16"]
@@ -94,17 +94,6 @@ def test_errors_are_typed(tmp_path, rng):
             bitsift.Index.load(tmp_path / "index", mmap=mmap)
     with pytest.raises(bitsift.BitsiftError):
         bitsift.verify(tmp_path / "index")
-
-
-def resident_bytes(path: Path) -> int:
-    """Bytes of a mapped file that are in this process's memory."""
-    total, inside = 0, False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        if line.split(maxsplit=1)[0].count("-") == 1:  # the head of a mapping
-            inside = line.endswith(str(path))
-        elif inside and line.startswith("Rss:"):
-            total += 1024 * int(line.split()[1])
-    return total
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of float search's quality is kept, on real embeddings.
 
-The judged corpora are not part of the package. Their figures are tested where BITSIFT_DATA names the
+The corpora are not part of the package. Their figures are tested where BITSIFT_DATA names the
 folder that holds them, or they lie beside the repository.
 """
 

@@ -81,9 +81,11 @@ class VectorFormat:
 
     def read(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored vectors as floats: float16 as it is, everything else as float32."""
-        if self.name in PRECISIONS:
-            return PRECISIONS[self.name].decode(stored, self._ranges, self.dim)
-        return stored
+        if self.name not in PRECISIONS:
+            return stored
+        if not self.is_fitted:  # there are no vectors
+            return np.empty((0, self.dim), np.float32)
+        return PRECISIONS[self.name].decode(stored, self._ranges, self.dim)
 
     def rescore(
         self,
