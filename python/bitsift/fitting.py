@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from bitsift import arguments
 from bitsift.advice import Advice, Threshold, advise_on, centre_of, unit_rows
 from bitsift.binarizer import Binarizer, random_flips
-from bitsift.errors import BitsiftWarning
+from bitsift.errors import warn
 from bitsift.filling import Recipe
 
 __all__ = ["Fitting", "Rule", "as_rule", "warn_of_poor_bits"]
@@ -141,11 +140,9 @@ def _as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
 def _warn_of_few(n: int, what: str) -> None:
     """Warn if something was fitted to few vectors."""
     if n < _FEW_ROWS:
-        warnings.warn(
+        warn(
             f"{what} fitted to {n} vectors only; call fit(sample) with {_FEW_ROWS} or more before "
-            "the first add",
-            BitsiftWarning,
-            stacklevel=4,
+            "the first add"
         )
 
 
@@ -171,12 +168,10 @@ def warn_of_poor_bits(
         return  # the bits are as good as they get
     options = f"threshold={best.threshold!r}" if best.threshold != "zero" else ""
     options += (", " if options and best.rotate else "") + ("rotate=True" if best.rotate else "")
-    warnings.warn(
+    warn(
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
         f"{more_frequent.mean():.0%}. On a sample, {now.rescored:.2f} of the true neighbours are "
         f"among 4 candidates for each result; with {options} it is {best.rescored:.2f}. "
-        "bitsift.advise compares the options",
-        BitsiftWarning,
-        stacklevel=3,
+        "bitsift.advise compares the options"
     )

@@ -241,10 +241,11 @@ class Index(Described):
         array = self._held.recipe.binarizer.check_values(
             arguments.as_array(sample, "sample"), "sample"
         )
-        if array.dtype.kind != "f" or array.ndim != 2 or len(array) == 0:
+        if array.dtype.kind == "b":
+            raise TypeError("sample must be float16, float32 or float64; got bool")
+        if array.ndim != 2 or len(array) == 0:
             raise ValueError(
-                f"sample must be floats of shape (n, {self._dim}), n at least 1; got {array.dtype} "
-                f"of shape {array.shape}"
+                f"sample must have shape (n, {self._dim}), n at least 1; got shape {array.shape}"
             )
         with self._lock:
             if len(self._held):
