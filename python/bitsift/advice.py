@@ -205,7 +205,7 @@ def advise_on(
     """Do the work of :func:`advise`; `rotate` leaves no choice but to rotate."""
     if len(rows) < _LEAST_ROWS:
         raise ValueError(
-            f"too few vectors to choose a threshold by: got {len(rows)}, wanted {_LEAST_ROWS} or more"
+            f"too few vectors to choose a threshold by: got {len(rows)}, wanted {_LEAST_ROWS}"
         )
     if queries is None:
         n_queries = min(_MOST_QUERIES, len(rows) // 4)
