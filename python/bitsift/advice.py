@@ -16,7 +16,17 @@ from bitsift.correction import n_factors, write_factors
 from bitsift.ladder import BEFORE_CORRECTION, Rung
 from bitsift.searching import Metric, Plan, Queries, Rows, find_rows
 
-__all__ = ["Advice", "Threshold", "Trial", "advise", "advise_on", "centre_of", "unit_rows"]
+__all__ = [
+    "Advice",
+    "Threshold",
+    "Trial",
+    "advise",
+    "advise_on",
+    "as_finite_float32",
+    "centre_of",
+    "evenly",
+    "unit_rows",
+]
 
 Threshold = Literal["zero", "half-mean", "mean", "median"]
 _THRESHOLDS: tuple[Threshold, ...] = ("zero", "half-mean", "mean", "median")
@@ -135,9 +145,9 @@ def advise(
     metric : {"cosine", "dot", "l2"}
         What makes neighbours.
     queries : array_like, shape (m, dim), optional
-        Queries such as will be asked, at most 256 of which are used. By default some of the
-        sample's vectors ask, and are left out of what is searched; where queries are unlike
-        documents, true ones are the better judges.
+        Queries such as will be asked, of which 256, evenly spaced, are used if there are more. By
+        default some of the sample's vectors ask, and are left out of what is searched; where
+        queries are unlike documents, true ones are the better judges.
     bits_alone : bool
         False recommends for an index that rescores from originals: what finds most among 4
         candidates for each result. True recommends for one without originals: what finds most by
@@ -179,15 +189,14 @@ def advise(
             )
         if len(asked) == 0:
             raise ValueError(f"queries must have at least one row; got shape {asked.shape}")
-        arguments.refuse_non_finite(asked, "queries")
-    arguments.refuse_non_finite(rows, "sample")
+        asked = evenly(as_finite_float32(asked, "queries"), _MOST_QUERIES)
     return advise_on(
-        rows.astype(np.float32),
+        as_finite_float32(rows, "sample"),
         metric,
         arguments.resolve_isa(isa),
         what_for="corrected" if bits_alone else "rescored",
         rotate=False,
-        queries=None if asked is None else asked.astype(np.float32),
+        queries=asked,
         threads=arguments.check_threads(threads),
     )
 
@@ -212,8 +221,7 @@ def advise_on(
         is_query = np.zeros(len(rows), np.bool_)
         is_query[np.linspace(0, len(rows) - 1, n_queries).astype(np.int64)] = True
         rows, queries = rows[~is_query], rows[is_query]
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_ROWS)).astype(np.int64)]
-    queries = queries[:_MOST_QUERIES]
+    rows = evenly(rows, _MOST_ROWS)
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
     trials = _Trials(rows, queries, metric, isa, threads)
@@ -233,6 +241,28 @@ def centre_of(rows: NDArray[np.float32], threshold: Threshold) -> float | NDArra
         return median
     mean: NDArray[Any] = rows.mean(axis=0, dtype=np.float64)
     return mean / 2 if threshold == "half-mean" else mean
+
+
+def as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return rows as float32, refusing what it cannot hold."""
+    arguments.refuse_non_finite(rows, name)
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = rows.astype(np.float32)
+    if not np.isfinite(values).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"{name} must be within float32's range; row {row}, dimension {column} is "
+            f"{rows[row, column]}"
+        )
+    return values
+
+
+def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, evenly spaced."""
+    if len(array) <= n:
+        return array
+    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
+    return rows
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
