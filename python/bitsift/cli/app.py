@@ -132,8 +132,8 @@ def build(
         str,
         typer.Option(
             metavar="NUMBER|FILE|RULE",
-            help="A bit is set above it; a .npy file has one a dimension. Fitted to the vectors by a "
-            f"rule: {', '.join(RULES)}, which measures what is best.",
+            help="A bit is set above it; a .npy file has one a dimension. Fitted to the vectors by "
+            f"a rule: {', '.join(RULES)}, which measures what is best.",
         ),
     ] = "0",
     rotate: Annotated[
