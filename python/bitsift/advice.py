@@ -166,12 +166,14 @@ def advise(
     products of queries and sample, and eight small searches in four ways. Same input, same result.
     """
     rows = arguments.as_values(sample, "sample")
+    arguments.refuse_bool(rows, "sample")
     if rows.ndim != 2:
         raise ValueError(f"sample must have shape (n, dim); got shape {rows.shape}")
     arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
     asked = None
     if queries is not None:
         asked = arguments.as_rows(arguments.as_values(queries, "queries"))
+        arguments.refuse_bool(asked, "queries")
         if asked.shape[1] != rows.shape[1]:
             raise ValueError(
                 f"queries must have as many values as sample: got {asked.shape[1]}; sample has "
@@ -179,15 +181,14 @@ def advise(
             )
         if len(asked) == 0:
             raise ValueError(f"queries must have at least one row; got shape {asked.shape}")
-        arguments.refuse_non_finite(asked, "queries")
-    arguments.refuse_non_finite(rows, "sample")
+        asked = arguments.as_finite_float32(asked, "queries")
     return advise_on(
-        rows.astype(np.float32),
+        arguments.as_finite_float32(rows, "sample"),
         metric,
         arguments.resolve_isa(isa),
         what_for="corrected" if bits_alone else "rescored",
         rotate=False,
-        queries=None if asked is None else asked.astype(np.float32),
+        queries=asked,
         threads=arguments.check_threads(threads),
     )
 
@@ -218,7 +219,7 @@ def advise_on(
         rows, queries = unit_rows(rows), unit_rows(queries)
     trials = _Trials(rows, queries, metric, isa, threads)
     shares = [trials.of(*option) for option in _options(rotate)]
-    means = [Trial(*option, *found.mean(axis=0)) for option, found in shares]
+    means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
     column = list(Trial.__dataclass_fields__).index(what_for) - 2
     best = _best([found[:, column] for _, found in shares])
     return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)

@@ -104,7 +104,7 @@ def _fit_binarizer(
     For the cosine, vectors are brought to length 1 first: their lengths mean nothing. `what_for` is
     a column of the advice, the one that ``"auto"`` makes as large as it can.
     """
-    rows = _as_finite_float32(_evenly(sample, _MOST_ROWS), "vectors")
+    rows = arguments.as_finite_float32(_evenly(sample, _MOST_ROWS), "vectors")
     dim = rows.shape[1]
     advice = None
     threshold: Threshold
@@ -121,20 +121,6 @@ def _fit_binarizer(
         rows = unit_rows(rows)
     centre = centre_of(rows, threshold)
     return Binarizer(dim, centre, isa, flips=flips, normalized=normalized), advice
-
-
-def _as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return rows as float32, refusing what it cannot hold."""
-    arguments.refuse_non_finite(rows, name)
-    with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = rows.astype(np.float32)
-    if not np.isfinite(values).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {row}, dimension {column} is "
-            f"{rows[row, column]}"
-        )
-    return values
 
 
 def _warn_of_few(n: int, what: str) -> None:
@@ -161,7 +147,7 @@ def warn_of_poor_bits(
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = _as_finite_float32(_evenly(sample, _ROWS_CHECKED), "vectors")
+    rows = arguments.as_finite_float32(_evenly(sample, _ROWS_CHECKED), "vectors")
     advice = advise_on(rows, metric, isa, what_for="rescored", rotate=False)
     now, best = advice.trials[0], advice.best
     if best is now:
