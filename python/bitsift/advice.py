@@ -217,6 +217,8 @@ def advise_on(
     queries = queries[:_MOST_QUERIES]
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
+    else:
+        rows, queries = _of_size_one(rows, queries)
     trials = _Trials(rows, queries, metric, isa, threads)
     shares = [trials.of(*option) for option in _options(rotate)]
     means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
@@ -241,6 +243,14 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     dim = rows.shape[1]
     nothing = np.zeros(dim, np.float32)
     return _core.prepare(rows, True, nothing, np.empty((0, dim), np.float32), 0)[0]
+
+
+def _of_size_one(
+    rows: NDArray[np.float32], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return both times a power of two: no order changes, and nothing overflows that is tried."""
+    exponent = np.frexp(max(np.abs(rows).max(), np.abs(queries).max()))[1]
+    return np.ldexp(rows, -exponent), np.ldexp(queries, -exponent)
 
 
 def _options(rotate: bool) -> Iterator[tuple[Threshold, bool]]:
