@@ -199,6 +199,20 @@ class TestSampling:
         assert advice.best is advice.trials[0]
         assert (columns(advice) == 1).all()
 
+    @pytest.mark.parametrize("metric", METRICS)
+    @pytest.mark.parametrize("make", [shifted, loud])
+    def test_sizes_mean_nothing(self, rng, metric, make):
+        sample = make(rng, 300)
+        expected = bitsift.advise(sample, metric=metric)
+        for exponent in (-100, -3, 40, 121):  # to the ends of float32
+            assert bitsift.advise(np.ldexp(sample, exponent), metric=metric) == expected
+            index = bitsift.Index(64, metric=metric)
+            if make is shifted:
+                with pytest.warns(bitsift.BitsiftWarning, match="say little"):
+                    index.add(np.ldexp(sample, exponent))
+            else:
+                index.add(np.ldexp(sample, exponent))
+
     def test_zero_vectors(self, rng):
         sample = centred(rng, 50, 8)
         sample[::3] = 0
