@@ -22,7 +22,6 @@ __all__ = [
     "Trial",
     "advise",
     "advise_on",
-    "as_finite_float32",
     "centre_of",
     "evenly",
     "unit_rows",
@@ -176,12 +175,14 @@ def advise(
     products of queries and sample, and eight small searches in four ways. Same input, same result.
     """
     rows = arguments.as_values(sample, "sample")
+    arguments.refuse_bool(rows, "sample")
     if rows.ndim != 2:
         raise ValueError(f"sample must have shape (n, dim); got shape {rows.shape}")
     arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
     asked = None
     if queries is not None:
         asked = arguments.as_rows(arguments.as_values(queries, "queries"))
+        arguments.refuse_bool(asked, "queries")
         if asked.shape[1] != rows.shape[1]:
             raise ValueError(
                 f"queries must have as many values as sample: got {asked.shape[1]}; sample has "
@@ -189,9 +190,9 @@ def advise(
             )
         if len(asked) == 0:
             raise ValueError(f"queries must have at least one row; got shape {asked.shape}")
-        asked = evenly(as_finite_float32(asked, "queries"), _MOST_QUERIES)
+        asked = evenly(arguments.as_finite_float32(asked, "queries"), _MOST_QUERIES)
     return advise_on(
-        as_finite_float32(rows, "sample"),
+        arguments.as_finite_float32(rows, "sample"),
         metric,
         arguments.resolve_isa(isa),
         what_for="corrected" if bits_alone else "rescored",
@@ -224,9 +225,11 @@ def advise_on(
     rows = evenly(rows, _MOST_ROWS)
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
+    else:
+        rows, queries = _of_size_one(rows, queries)
     trials = _Trials(rows, queries, metric, isa, threads)
     shares = [trials.of(*option) for option in _options(rotate)]
-    means = [Trial(*option, *found.mean(axis=0)) for option, found in shares]
+    means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
     column = list(Trial.__dataclass_fields__).index(what_for) - 2
     best = _best([found[:, column] for _, found in shares])
     return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)
@@ -243,20 +246,6 @@ def centre_of(rows: NDArray[np.float32], threshold: Threshold) -> float | NDArra
     return mean / 2 if threshold == "half-mean" else mean
 
 
-def as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return rows as float32, refusing what it cannot hold."""
-    arguments.refuse_non_finite(rows, name)
-    with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = rows.astype(np.float32)
-    if not np.isfinite(values).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {row}, dimension {column} is "
-            f"{rows[row, column]}"
-        )
-    return values
-
-
 def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
     """Return at most `n` rows, evenly spaced."""
     if len(array) <= n:
@@ -270,6 +259,14 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     dim = rows.shape[1]
     nothing = np.zeros(dim, np.float32)
     return _core.prepare(rows, True, nothing, np.empty((0, dim), np.float32), 0)[0]
+
+
+def _of_size_one(
+    rows: NDArray[np.float32], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return both times a power of two: no order changes, and nothing overflows that is tried."""
+    exponent = np.frexp(max(np.abs(rows).max(), np.abs(queries).max()))[1]
+    return np.ldexp(rows, -exponent), np.ldexp(queries, -exponent)
 
 
 def _options(rotate: bool) -> Iterator[tuple[Threshold, bool]]:

@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift import arguments
 from bitsift.advice import (
     Advice,
     Threshold,
     advise_on,
-    as_finite_float32,
     centre_of,
     evenly,
     unit_rows,
@@ -102,7 +102,7 @@ def _fit_binarizer(
     For the cosine, vectors are brought to length 1 first: their lengths mean nothing. `what_for` is
     a column of the advice, the one that ``"auto"`` makes as large as it can.
     """
-    rows = as_finite_float32(evenly(sample, _MOST_ROWS), "vectors")
+    rows = arguments.as_finite_float32(evenly(sample, _MOST_ROWS), "vectors")
     dim = rows.shape[1]
     advice = None
     threshold: Threshold
@@ -145,7 +145,7 @@ def warn_of_poor_bits(
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = as_finite_float32(evenly(sample, _ROWS_CHECKED), "vectors")
+    rows = arguments.as_finite_float32(evenly(sample, _ROWS_CHECKED), "vectors")
     advice = advise_on(rows, metric, isa, what_for="rescored", rotate=False)
     now, best = advice.trials[0], advice.best
     if best is now:

@@ -241,8 +241,7 @@ class Index(Described):
         array = self._held.recipe.binarizer.check_values(
             arguments.as_array(sample, "sample"), "sample"
         )
-        if array.dtype.kind == "b":
-            raise TypeError("sample must be float16, float32 or float64; got bool")
+        arguments.refuse_bool(array, "sample")
         if array.ndim != 2 or len(array) == 0:
             raise ValueError(
                 f"sample must have shape (n, {self._dim}), n at least 1; got shape {array.shape}"
