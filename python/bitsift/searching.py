@@ -123,7 +123,8 @@ class _Asymmetric:
         )
         if self._estimate is not None:
             return scores, found
-        distances = np.where(found < 0, _NO_DISTANCE, scores).astype(np.int32)
+        # As float64: the largest int32 is no float32.
+        distances = np.where(found < 0, _NO_DISTANCE, scores.astype(np.float64)).astype(np.int32)
         return self.scores(distances), found
 
     def scores(self, distances: NDArray[np.int32]) -> NDArray[np.float32]:
