@@ -144,7 +144,7 @@ class Manifest:
             n_flips = 3 if self.dim & (self.dim - 1) == 0 else 6
             parts["rotation"] = ("|u1", (n_flips, (self.dim + 7) // 8))
         if self.correction:
-            centred = self.threshold != 0
+            centred = self.fitted and self.threshold != 0
             parts["correction"] = ("<u2", (self.count, n_factors(self.metric, centred)))
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
