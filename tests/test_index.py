@@ -88,6 +88,19 @@ def test_k_beyond_the_vectors_pads(rng, store):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("scan", ["hamming", "asymmetric"])
+def test_k_beyond_the_vectors_pads_codes_that_are_rescored(rng, metric, scan):
+    index = bitsift.Index(16, metric=metric, store=None)
+    index.add(vectors_of(rng, 5, 16))
+    query = vectors_of(rng, 1, 16)[0]
+    scores, ids = index.search(query, k=8, ladder=[(scan, 4), "asymmetric"])
+    wanted, wanted_ids = index.search(query, k=8, scoring="asymmetric")
+    assert ids.tolist() == wanted_ids.tolist()
+    assert scores.tolist() == wanted.tolist()
+    assert scores[5:].tolist() == [np.inf if metric == "l2" else -np.inf] * 3
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("store", STORES)
 def test_empty_index(metric, store):
     index = bitsift.Index(10, metric=metric, store=store)
@@ -107,6 +120,10 @@ def test_no_queries_and_no_results(rng):
     index.add(vectors_of(rng, 5, 10))
     assert index.search(np.zeros((0, 10)), k=3).ids.shape == (0, 3)
     assert index.search(np.zeros((2, 10)), k=0).ids.shape == (2, 0)
+    corrected = bitsift.Index(10, correction=True)
+    corrected.add(vectors_of(rng, 5, 10))
+    options = {"scoring": "asymmetric", "oversampling": 1e308}
+    assert corrected.search(np.zeros((2, 10)), k=0, **options).ids.shape == (2, 0)
 
 
 def test_single_query(rng):

@@ -127,3 +127,24 @@ def test_copies_are_indexes_of_their_own(tmp_path, rng, way, mmap):
     copied.add(rng.standard_normal((9, 77)))
     assert_same(loaded, index, queries)
     assert len(copied) == 69
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("rule", ["mean", "auto"])
+def test_a_correction_that_waits_for_its_threshold(tmp_path, rng, mmap, metric, rule):
+    options = {"metric": metric, "store": None, "threshold": rule, "correction": True}
+    index = bitsift.Index(20, **options)
+    index.save(tmp_path / "index")
+    loaded = bitsift.Index.load(tmp_path / "index", mmap=mmap)
+    assert loaded.correction
+    assert loaded.threshold == rule
+    vectors = rng.standard_normal((200, 20), dtype=np.float32) + 1
+    for one in (index, loaded):
+        one.add(vectors)
+    for found, wanted in zip(
+        loaded.search(vectors, scoring="asymmetric"),
+        index.search(vectors, scoring="asymmetric"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, wanted)

@@ -97,11 +97,15 @@ def check_threads(threads: SupportsIndex) -> int:
 def check_oversampling(oversampling: float) -> float:
     """Return the candidates per result asked for."""
     try:
+        if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float takes them
+            raise TypeError
         number = float(oversampling)
     except (TypeError, ValueError):
         raise TypeError(
             f"oversampling must be a number; got {type(oversampling).__name__}"
         ) from None
+    except OverflowError:
+        number = math.inf
     if not (math.isfinite(number) and number >= 1):
         raise ValueError(f"oversampling must be finite and at least 1; got {number}")
     return number

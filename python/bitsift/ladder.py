@@ -40,9 +40,9 @@ class Rung(NamedTuple):
 
     def n_out(self, k: int, n_rows: int) -> int:
         """Return how many candidates it passes on for `k` results out of `n_rows`."""
-        wanted = k * self.oversampling
-        if self.oversampling == 1:
+        if self.oversampling == 1 or k == 0:
             return k
+        wanted = k * self.oversampling
         return n_rows if wanted >= n_rows else math.ceil(wanted)
 
 
