@@ -83,7 +83,7 @@ def unit_rows(vectors):
 def random_flips(dim):
     """The signs of the rotation: three rounds of one flip, or of two if dim is no power of two."""
     n = 3 if dim.bit_count() == 1 else 6
-    stream = np.random.PCG64(int.from_bytes(b"bitsift", "big"))
+    stream = np.random.PCG64(24)
     return np.array(
         [[1 if stream.random_raw() >= 2**63 else -1 for _ in range(dim)] for _ in range(n)],
         np.float32,
@@ -138,8 +138,8 @@ def round_query(query):
 def bfloat16(x):
     """The nearer of the two upper halves of float32 on either side of x, the even one of two."""
     rounded = np.asarray(x, np.float64).astype(np.float32)
-    down = rounded.view(np.uint32) >> 16
-    up = down + 1
+    down = rounded.view(np.uint32) >> np.uint32(16)
+    up = down + np.uint32(1)
     to_down = np.abs(rounded - from_bfloat16(down))
     to_up = np.abs(rounded - from_bfloat16(up))
     is_up = (to_up < to_down) | ((to_up == to_down) & (down % 2 == 1))
@@ -147,7 +147,7 @@ def bfloat16(x):
 
 
 def from_bfloat16(numbers):
-    return (numbers.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+    return (numbers.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
 
 
 def correction(metric, relative, centre):

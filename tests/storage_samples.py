@@ -52,19 +52,29 @@ def sample(
 
 def assert_same(found: Contents, expected: Contents) -> None:
     """Compare two contents bit by bit."""
-    for field in ("dim", "metric", "ids_ascending"):
-        assert getattr(found, field) == getattr(expected, field), field
-    assert [*found.originals] == [*expected.originals]
-    for field in ("codes", "ids", "originals", "threshold"):
-        ours, theirs = part_of(found, field), part_of(expected, field)
+    found_values, expected_values = _values_of(found), _values_of(expected)
+    assert [*found_values] == [*expected_values]
+    for name, theirs in expected_values.items():
+        ours = found_values[name]
         if isinstance(theirs, np.ndarray):
-            assert isinstance(ours, np.ndarray), field
-            assert ours.dtype == theirs.dtype, field
-            assert ours.shape == theirs.shape, field
-            assert ours.tobytes() == theirs.tobytes(), field
+            assert isinstance(ours, np.ndarray), name
+            assert ours.dtype == theirs.dtype, name
+            assert ours.shape == theirs.shape, name
+            assert ours.tobytes() == theirs.tobytes(), name
         else:
-            assert type(ours) is type(theirs), field
-            assert ours == theirs, field
+            assert type(ours) is type(theirs), name
+            assert ours == theirs, name
+
+
+def _values_of(contents: Contents) -> dict[str, Any]:
+    """Give every array and every other value, by name."""
+    values = dict(vars(contents))
+    for store, array in values.pop("originals").items():
+        values[f"originals_{store}"] = array
+    for store, calibrator in values.pop("calibrators").items():
+        state = calibrator.state() if calibrator.n > 0 else (repr(calibrator), None)
+        values[f"calibration_{store}"], values[f"calibration_{store}_array"] = state
+    return values
 
 
 def part_of(contents: Contents, part: str) -> Any:

@@ -197,7 +197,6 @@ def test_index_failures(tmp_path: Path, command: str) -> None:
         ["build"],
         ["build", "x.npy"],
         ["build", "x.npy", "-o", "y", "--metric", "manhattan"],
-        ["build", "x.npy", "-o", "y", "--store", "int8"],
         ["build", "x.npy", "-o", "y", "--dim", "0"],
         ["search", "x"],
         ["search", "x", "y.npy", "-k", "0"],

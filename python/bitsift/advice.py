@@ -16,7 +16,16 @@ from bitsift.correction import n_factors, write_factors
 from bitsift.ladder import BEFORE_CORRECTION, Rung
 from bitsift.searching import Metric, Plan, Queries, Rows, find_rows
 
-__all__ = ["Advice", "Threshold", "Trial", "advise", "advise_on", "centre_of", "unit_rows"]
+__all__ = [
+    "Advice",
+    "Threshold",
+    "Trial",
+    "advise",
+    "advise_on",
+    "centre_of",
+    "evenly",
+    "unit_rows",
+]
 
 Threshold = Literal["zero", "half-mean", "mean", "median"]
 _THRESHOLDS: tuple[Threshold, ...] = ("zero", "half-mean", "mean", "median")
@@ -135,9 +144,9 @@ def advise(
     metric : {"cosine", "dot", "l2"}
         What makes neighbours.
     queries : array_like, shape (m, dim), optional
-        Queries such as will be asked, at most 256 of which are used. By default some of the
-        sample's vectors ask, and are left out of what is searched; where queries are unlike
-        documents, true ones are the better judges.
+        Queries such as will be asked, of which 256, evenly spaced, are used if there are more. By
+        default some of the sample's vectors ask, and are left out of what is searched; where
+        queries are unlike documents, true ones are the better judges.
     bits_alone : bool
         False recommends for an index that rescores from originals: what finds most among 4
         candidates for each result. True recommends for one without originals: what finds most by
@@ -166,12 +175,14 @@ def advise(
     products of queries and sample, and eight small searches in four ways. Same input, same result.
     """
     rows = arguments.as_values(sample, "sample")
+    arguments.refuse_bool(rows, "sample")
     if rows.ndim != 2:
         raise ValueError(f"sample must have shape (n, dim); got shape {rows.shape}")
     arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
     asked = None
     if queries is not None:
         asked = arguments.as_rows(arguments.as_values(queries, "queries"))
+        arguments.refuse_bool(asked, "queries")
         if asked.shape[1] != rows.shape[1]:
             raise ValueError(
                 f"queries must have as many values as sample: got {asked.shape[1]}; sample has "
@@ -179,15 +190,14 @@ def advise(
             )
         if len(asked) == 0:
             raise ValueError(f"queries must have at least one row; got shape {asked.shape}")
-        arguments.refuse_non_finite(asked, "queries")
-    arguments.refuse_non_finite(rows, "sample")
+        asked = evenly(arguments.as_finite_float32(asked, "queries"), _MOST_QUERIES)
     return advise_on(
-        rows.astype(np.float32),
+        arguments.as_finite_float32(rows, "sample"),
         metric,
         arguments.resolve_isa(isa),
         what_for="corrected" if bits_alone else "rescored",
         rotate=False,
-        queries=None if asked is None else asked.astype(np.float32),
+        queries=asked,
         threads=arguments.check_threads(threads),
     )
 
@@ -205,20 +215,21 @@ def advise_on(
     """Do the work of :func:`advise`; `rotate` leaves no choice but to rotate."""
     if len(rows) < _LEAST_ROWS:
         raise ValueError(
-            f"too few vectors to choose by: got {len(rows)}, wanted {_LEAST_ROWS} or more"
+            f"too few vectors to choose a threshold by: got {len(rows)}, wanted {_LEAST_ROWS}"
         )
     if queries is None:
         n_queries = min(_MOST_QUERIES, len(rows) // 4)
         is_query = np.zeros(len(rows), np.bool_)
         is_query[np.linspace(0, len(rows) - 1, n_queries).astype(np.int64)] = True
         rows, queries = rows[~is_query], rows[is_query]
-    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST_ROWS)).astype(np.int64)]
-    queries = queries[:_MOST_QUERIES]
+    rows = evenly(rows, _MOST_ROWS)
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
+    else:
+        rows, queries = _of_size_one(rows, queries)
     trials = _Trials(rows, queries, metric, isa, threads)
     shares = [trials.of(*option) for option in _options(rotate)]
-    means = [Trial(*option, *found.mean(axis=0)) for option, found in shares]
+    means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
     column = list(Trial.__dataclass_fields__).index(what_for) - 2
     best = _best([found[:, column] for _, found in shares])
     return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)
@@ -235,11 +246,27 @@ def centre_of(rows: NDArray[np.float32], threshold: Threshold) -> float | NDArra
     return mean / 2 if threshold == "half-mean" else mean
 
 
+def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, evenly spaced."""
+    if len(array) <= n:
+        return array
+    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
+    return rows
+
+
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows of length 1; zeros as they are."""
     dim = rows.shape[1]
     nothing = np.zeros(dim, np.float32)
     return _core.prepare(rows, True, nothing, np.empty((0, dim), np.float32), 0)[0]
+
+
+def _of_size_one(
+    rows: NDArray[np.float32], queries: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return both times a power of two: no order changes, and nothing overflows that is tried."""
+    exponent = np.frexp(max(np.abs(rows).max(), np.abs(queries).max()))[1]
+    return np.ldexp(rows, -exponent), np.ldexp(queries, -exponent)
 
 
 def _options(rotate: bool) -> Iterator[tuple[Threshold, bool]]:

@@ -167,6 +167,26 @@ def as_values(x: ArrayLike, name: str) -> NDArray[Any]:
     return rows_in_place(array.astype(native, copy=False))
 
 
+def refuse_bool(array: NDArray[Any], name: str) -> None:
+    """Raise if values are bits, where numbers are wanted."""
+    if array.dtype.kind == "b":
+        raise TypeError(f"{name} must be float16, float32 or float64; got bool")
+
+
+def as_finite_float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """Return values as float32, refusing what it cannot hold; a copy."""
+    refuse_non_finite(values, name)
+    with np.errstate(over="ignore"):
+        rounded: NDArray[np.float32] = values.astype(np.float32)
+    if not np.isfinite(rounded).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(rounded))[0])
+        raise ValueError(
+            f"{name} must be within float32's range; row {row}, dimension {column} is "
+            f"{values[row, column]}"
+        )
+    return rounded
+
+
 def rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
     """Return `array` itself if the core can read its rows where they lie, else a copy."""
     contiguous = array.shape[-1] == 1 or array.strides[-1] == array.itemsize

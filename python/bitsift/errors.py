@@ -7,6 +7,8 @@ A caller's own mistake (a wrong shape, a negative ``k``) is a plain ``ValueError
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 
 __all__ = [
     "BitsiftError",
@@ -18,6 +20,7 @@ __all__ = [
     "NotAnIndexError",
     "UnsupportedIsaError",
     "UnsupportedVersionError",
+    "warn",
 ]
 
 
@@ -74,3 +77,15 @@ class CorruptIndexError(IndexFileError):
 
 class IndexWriteError(IndexFileError, OSError):
     """The index cannot be written at the path."""
+
+
+def warn(message: str) -> None:
+    """Warn at the line outside of this package that led here, however deep inside this is."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, BitsiftWarning, stacklevel=level)
+
+
+def _is_ours(module: object) -> bool:
+    return isinstance(module, str) and module.split(".")[0] == "bitsift"

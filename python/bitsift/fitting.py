@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift import arguments
-from bitsift.advice import Advice, Threshold, advise_on, centre_of, unit_rows
+from bitsift.advice import (
+    Advice,
+    Threshold,
+    advise_on,
+    centre_of,
+    evenly,
+    unit_rows,
+)
 from bitsift.binarizer import Binarizer, random_flips
-from bitsift.errors import BitsiftWarning
+from bitsift.errors import warn
 from bitsift.filling import Recipe
 
 __all__ = ["Fitting", "Rule", "as_rule", "warn_of_poor_bits"]
@@ -75,26 +81,17 @@ class Fitting(NamedTuple):
             for before, kept in zip(recipe.formats, formats, strict=True)
             if before is not kept
         ]
-        if self.is_pending:
-            _warn_of_few(len(sample), f"threshold={self.rule!r}")
-        elif calibrated:
-            _warn_of_few(len(sample), f"the bounds of store={calibrated[0]!r}")
         recipe = recipe._replace(formats=formats)
         if self.rule is None or self.is_done:
+            if calibrated:
+                _warn_of_few(len(sample), f"the bounds of store={calibrated[0]!r}")
             return recipe, self
         what_for = "rescored" if formats else "corrected" if recipe.corrected else "hamming"
         binarizer, advice = _fit_binarizer(
             self.rule, sample, recipe.metric, isa, rotate=self.rotate, what_for=what_for
         )
+        _warn_of_few(len(sample), f"threshold={self.rule!r}")
         return recipe._replace(binarizer=binarizer), self._replace(is_done=True, advice=advice)
-
-
-def _evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
-    """Return at most `n` rows, evenly spaced."""
-    if len(array) <= n:
-        return array
-    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
-    return rows
 
 
 def _fit_binarizer(
@@ -105,7 +102,7 @@ def _fit_binarizer(
     For the cosine, vectors are brought to length 1 first: their lengths mean nothing. `what_for` is
     a column of the advice, the one that ``"auto"`` makes as large as it can.
     """
-    rows = _as_finite_float32(_evenly(sample, _MOST_ROWS), "vectors")
+    rows = arguments.as_finite_float32(evenly(sample, _MOST_ROWS), "vectors")
     dim = rows.shape[1]
     advice = None
     threshold: Threshold
@@ -124,28 +121,12 @@ def _fit_binarizer(
     return Binarizer(dim, centre, isa, flips=flips, normalized=normalized), advice
 
 
-def _as_finite_float32(rows: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return rows as float32, refusing what it cannot hold."""
-    arguments.refuse_non_finite(rows, name)
-    with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = rows.astype(np.float32)
-    if not np.isfinite(values).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {row}, dimension {column} is "
-            f"{rows[row, column]}"
-        )
-    return values
-
-
 def _warn_of_few(n: int, what: str) -> None:
     """Warn if something was fitted to few vectors."""
     if n < _FEW_ROWS:
-        warnings.warn(
+        warn(
             f"{what} fitted to {n} vectors only; call fit(sample) with {_FEW_ROWS} or more before "
-            "the first add",
-            BitsiftWarning,
-            stacklevel=4,
+            "the first add"
         )
 
 
@@ -158,25 +139,23 @@ def warn_of_poor_bits(
     """
     if len(sample) < _LEAST_ROWS_CHECKED:
         return
-    shares = np.unpackbits(_evenly(codes, _ROWS_CHECKED), axis=1, count=binarizer.dim).mean(axis=0)
+    shares = np.unpackbits(evenly(codes, _ROWS_CHECKED), axis=1, count=binarizer.dim).mean(axis=0)
     more_frequent = np.maximum(shares, 1 - shares)
     constant = float((more_frequent >= _NEARLY_ALL).mean())
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = _as_finite_float32(_evenly(sample, _ROWS_CHECKED), "vectors")
+    rows = arguments.as_finite_float32(evenly(sample, _ROWS_CHECKED), "vectors")
     advice = advise_on(rows, metric, isa, what_for="rescored", rotate=False)
     now, best = advice.trials[0], advice.best
     if best is now:
         return  # the bits are as good as they get
     options = f"threshold={best.threshold!r}" if best.threshold != "zero" else ""
     options += (", " if options and best.rotate else "") + ("rotate=True" if best.rotate else "")
-    warnings.warn(
+    warn(
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
         f"{more_frequent.mean():.0%}. On a sample, {now.rescored:.2f} of the true neighbours are "
         f"among 4 candidates for each result; with {options} it is {best.rescored:.2f}. "
-        "bitsift.advise compares the options",
-        BitsiftWarning,
-        stacklevel=3,
+        "bitsift.advise compares the options"
     )

@@ -241,10 +241,10 @@ class Index(Described):
         array = self._held.recipe.binarizer.check_values(
             arguments.as_array(sample, "sample"), "sample"
         )
-        if array.dtype.kind != "f" or array.ndim != 2 or len(array) == 0:
+        arguments.refuse_bool(array, "sample")
+        if array.ndim != 2 or len(array) == 0:
             raise ValueError(
-                f"sample must be floats of shape (n, {self._dim}), n at least 1; got {array.dtype} "
-                f"of shape {array.shape}"
+                f"sample must have shape (n, {self._dim}), n at least 1; got shape {array.shape}"
             )
         with self._lock:
             if len(self._held):

@@ -144,7 +144,7 @@ class Manifest:
             n_flips = 3 if self.dim & (self.dim - 1) == 0 else 6
             parts["rotation"] = ("|u1", (n_flips, (self.dim + 7) // 8))
         if self.correction:
-            centred = self.threshold != 0
+            centred = self.fitted and self.threshold != 0
             parts["correction"] = ("<u2", (self.count, n_factors(self.metric, centred)))
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
@@ -346,8 +346,9 @@ class _Decoder:
             self._choice(f"{where}.kind", state["kind"], ("min_max", "rolling"))
             self._int(f"{where}.n", state["n"], 1 if bare.count else 0, _MAX_COUNT)
             rolling = state["kind"] == "rolling"
-            if type(state["n_std"]) not in ((int, float) if rolling else (type(None),)):
-                self._refuse(f"{where}.n_std", state["n_std"], "a number if rolling, else null")
+            n_std = state["n_std"]
+            if not (type(n_std) in (int, float) and n_std > 0 if rolling else n_std is None):
+                self._refuse(f"{where}.n_std", n_std, "a positive number if rolling, else null")
         manifest = replace(bare, rule=rule, calibrations=calibrations, **flags)
         if manifest.version == 1:
             self._refuse("version", 2, "1, which can say all that it says")

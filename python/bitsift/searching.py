@@ -123,7 +123,9 @@ class _Asymmetric:
         )
         if self._estimate is not None:
             return scores, found
-        distances = np.where(found < 0, _NO_DISTANCE, scores).astype(np.int32)
+        is_none = found < 0
+        distances = np.where(is_none, 0, scores).astype(np.int32)
+        distances[is_none] = _NO_DISTANCE  # no float32
         return self.scores(distances), found
 
     def scores(self, distances: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -253,10 +253,17 @@ def verify(
                 progress(done, total)
 
         advance(0)
+        arrays: dict[str, NDArray[Any]] = {}
         for part, file in files.items():
+            if part.startswith("calibration_"):  # small, and judged as a whole
+                arrays[part] = file.load(row_check(part, manifest))
+                advance(file.entry.n_bytes)
+                continue
             file.verify(row_check(part, manifest), advance)
             if part == "ids" and manifest.ids == "arbitrary":
                 _refuse_duplicates(file, file.chunks)
+        for store in manifest.calibrations:
+            _calibrator(manifest, files, arrays, store)
 
 
 def _as_path(path: str | os.PathLike[str]) -> str:

@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 import bitsift
-from bitsift.cli.build import BuildOptions, build_index
+from bitsift.cli.advise import (
+    AdviseOptions,
+    advice_json,
+    advise_file,
+    print_advice,
+    print_advised,
+)
+from bitsift.cli.build import SAMPLE, BuildOptions, build_index
 from bitsift.cli.corpus import load_queries
 from bitsift.cli.demo import run_demo
 from bitsift.cli.demo_view import print_demo
@@ -30,6 +37,8 @@ from bitsift.cli.output import (
 )
 from bitsift.cli.search import SearchOptions, print_found, save_found, search_index
 from bitsift.evaluation.result import PRICE_PER_GB
+from bitsift.manifest import RULES
+from bitsift.stores import STORES
 
 __all__ = ["app"]
 
@@ -42,7 +51,11 @@ app = typer.Typer(
 )
 
 
+Metric = Literal["cosine", "dot", "l2"]
 IndexPath = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+Sample = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Vectors, evenly spaced, to fit and measure with.")
+]
 Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 means all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -106,18 +119,34 @@ def build(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="INDEX", help="Folder to write.")],
     *,
-    metric: Annotated[
-        Literal["cosine", "dot", "l2"], typer.Option(help="What rescoring computes.")
-    ] = "cosine",
+    metric: Annotated[Metric, typer.Option(help="What rescoring computes.")] = "cosine",
     store: Annotated[
-        Literal["float32", "float16", "none"], typer.Option(help="Originals to keep for rescoring.")
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help=f"Originals to keep for rescoring: {', '.join(STORES)}, several with commas "
+            "between them, or none.",
+        ),
     ] = "float32",
     threshold: Annotated[
         str,
         typer.Option(
-            metavar="NUMBER|FILE.npy", help="A bit is set above it; a file has one a dimension."
+            metavar="NUMBER|FILE|RULE",
+            help="A bit is set above it; a .npy file has one a dimension. Fitted to the vectors by "
+            f"a rule: {', '.join(RULES)}, which measures what is best.",
         ),
     ] = "0",
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate/--no-rotate", help="Rotate vectors before their signs are taken."),
+    ] = False,
+    correction: Annotated[
+        bool,
+        typer.Option(
+            "--correction", help="Keep 2 or 4 bytes a vector that correct asymmetric scores."
+        ),
+    ] = False,
+    sample: Sample = SAMPLE,
     ids: Annotated[
         Path | None, typer.Option(metavar="IDS.npy", help="An integer id for each vector.")
     ] = None,
@@ -132,13 +161,16 @@ def build(
     """Build an index from a file of vectors."""
     with reporting(as_json):
         start = time.perf_counter()
-        build_index(
+        index = build_index(
             vectors,
             out,
             BuildOptions(
                 metric=metric,
-                store=None if store == "none" else store,
+                store=store,
                 threshold=threshold,
+                rotate=rotate,
+                correction=correction,
+                sample=sample,
                 ids=ids,
                 dim=dim,
                 force=force,
@@ -146,12 +178,47 @@ def build(
         )
         seconds = time.perf_counter() - start
         description = describe_index(out)
+        advice = index.advice
         if as_json:
-            print_json({**description.to_json(), "seconds": seconds})
+            told = {} if advice is None else {"advice": advice_json(advice)}
+            print_json({**description.to_json(), **told, "seconds": seconds})
             return
         console = stdout_console()
         print_line(console, f"built {out} in {human_seconds(seconds)}", "bold")
         print_description(description, console)
+        if advice is not None:
+            print_line(console, "")
+            print_advice(advice, console, "chosen")
+
+
+@app.command()
+def advise(
+    vectors: Annotated[Path, typer.Argument(metavar="VECTORS.npy", help="Float rows (n, dim).")],
+    *,
+    metric: Annotated[Metric, typer.Option(help="What the search is for.")] = "cosine",
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="QUERIES.npy",
+            help="Queries such as will be asked; by default some of the vectors ask.",
+        ),
+    ] = None,
+    bits_alone: Annotated[
+        bool,
+        typer.Option("--bits-alone", help="For an index without originals, --store none."),
+    ] = False,
+    sample: Sample = SAMPLE,
+    threads: Threads = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure which threshold suits the vectors, and whether a rotation helps."""
+    with reporting(as_json):
+        options = AdviseOptions(metric, queries, bits_alone, sample, threads)
+        advised = advise_file(vectors, options)
+        if as_json:
+            print_json(advised.to_json())
+        else:
+            print_advised(advised, stdout_console())
 
 
 @app.command()
@@ -163,8 +230,9 @@ def search(
     *,
     k: Annotated[int, typer.Option("-k", min=1, help="Results for each query.")] = 10,
     oversampling: Annotated[
-        float, typer.Option(help="Candidates to rescore, as a multiple of k.")
-    ] = 4.0,
+        float | None,
+        typer.Option(help="Candidates to rescore, as a multiple of k; 4 by default."),
+    ] = None,
     rescore: Annotated[
         bool | None,
         typer.Option(
@@ -175,12 +243,20 @@ def search(
         ),
     ] = None,
     scoring: Annotated[
-        Literal["hamming", "asymmetric"],
+        Literal["hamming", "asymmetric"] | None,
         typer.Option(
-            help="What the scan compares: bits with bits, or float queries with bits, which takes "
-            "longer and finds better candidates where the data are centred."
+            help="What the scan compares: bits with bits, as by default, or float queries with "
+            "bits, which takes longer and finds better candidates where the data are centred."
         ),
-    ] = "hamming",
+    ] = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNG,...",
+            help="In place of those three: what scans, what rescores, and how many candidates, as "
+            "a multiple of k, each but the last passes on. Such as hamming:40,float32",
+        ),
+    ] = None,
     threads: Threads = 0,
     mmap: Annotated[
         bool,
@@ -208,6 +284,7 @@ def search(
                 oversampling=oversampling,
                 rescore=rescore,
                 scoring=scoring,
+                ladder=ladder,
                 threads=threads,
                 mmap=mmap,
             ),

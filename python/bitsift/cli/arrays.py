@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from numpy.typing import NDArray
 
 from bitsift.cli.failure import InputError, one_line
 
-__all__ = ["Rows", "check_finite", "chunk_rows", "native_copy", "open_npy", "open_rows"]
+__all__ = [
+    "Rows",
+    "check_finite",
+    "chunk_rows",
+    "evenly_spaced",
+    "native_copy",
+    "open_npy",
+    "open_rows",
+]
 
 Rows = NDArray[Any]
 
@@ -81,9 +90,14 @@ def native_copy(rows: Rows) -> Rows:
     return np.array(rows, dtype=rows.dtype.newbyteorder("="), order="C")
 
 
-def check_finite(path: Path, start: int, rows: Rows) -> None:
-    """Refuse rows with NaN or infinity; `start` is where in the file they begin."""
+def evenly_spaced(n: int, most: int) -> NDArray[np.int64]:
+    """Choose the numbers of at most `most` of `n` rows, the first and the last among them."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+
+
+def check_finite(path: Path, numbers: Sequence[int] | NDArray[np.integer[Any]], rows: Rows) -> None:
+    """Refuse rows with NaN or infinity; `numbers` are theirs in the file."""
     if rows.dtype.kind == "f":
         bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(bad):
-            raise InputError(f"{path}: row {start + bad[0]} holds NaN or infinity")
+            raise InputError(f"{path}: row {numbers[bad[0]]} holds NaN or infinity")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,23 +14,29 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import bitsift
-from bitsift.cli.arrays import Rows, check_finite, native_copy, open_rows
+from bitsift import ladder
+from bitsift.cli.arrays import check_finite, native_copy, open_rows
+from bitsift.cli.failure import InputError, one_line
 from bitsift.cli.outfile import save_arrays
 from bitsift.cli.output import print_line, progress_bar, show, table
+from bitsift.stores import as_store_names
 
 __all__ = ["Found", "SearchOptions", "print_found", "save_found", "search_index"]
 
 _BATCH = 256
+_OVERSAMPLING = 4.0
+_LADDER = "hamming:40,asymmetric:10,int8:4,float32"
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What the command was told about the search."""
+    """What the command was told about the search; None is what it was not told."""
 
     k: int
-    oversampling: float
+    oversampling: float | None
     rescore: bool | None
-    scoring: Literal["hamming", "asymmetric"]
+    scoring: Literal["hamming", "asymmetric"] | None
+    ladder: str | None
     threads: int
     mmap: bool
 
@@ -67,45 +74,93 @@ class Found:
 
 def search_index(folder: Path, queries: Path, options: SearchOptions) -> Found:
     """Search the index at `folder` for every row of `queries`."""
+    told = _as_told(options)
     index = bitsift.Index.load(folder, mmap=options.mmap)
     rows = open_rows(queries, one=True)
+    score = _score(index, told, options.ladder, are_bits=rows.dtype == np.uint8)
     n = len(rows)
     parts = []
     with progress_bar("searching", n) as update:
         # At least one call, so that without queries the options are checked all the same.
         for start in range(0, max(n, 1), _BATCH):
-            stop = min(start + _BATCH, n)
-            batch = native_copy(rows[start:stop])
-            parts.append(_search(index, queries, start, batch, options))
-            update(stop)
+            numbers = range(start, min(start + _BATCH, n))
+            batch = native_copy(rows[numbers.start : numbers.stop])
+            try:
+                part = index.search(batch, options.k, threads=options.threads, **told._asdict())
+            except ValueError:
+                check_finite(queries, numbers, batch)
+                raise
+            parts.append(part)
+            update(numbers.stop)
     scores = np.concatenate([part.scores for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    return Found(scores, ids, _score(index, scores, options), len(index))
+    return Found(scores, ids, score, len(index))
 
 
-def _score(index: bitsift.Index, scores: NDArray[Any], options: SearchOptions) -> str:
-    """Name what the scores are; asymmetric ones only estimate the metric."""
-    if scores.dtype.kind == "i":
-        return "hamming"
-    rescored = options.rescore if options.rescore is not None else index.store is not None
-    return index.metric if rescored else f"asymmetric {index.metric}"
+def _as_told(options: SearchOptions) -> ladder.SearchOptions:
+    """Return what the library is told, with its defaults; with a ladder there is nothing else."""
+    if options.ladder is not None:
+        given = {
+            "--oversampling": options.oversampling,
+            "--rescore" if options.rescore else "--no-rescore": options.rescore,
+            "--scoring": options.scoring,
+        }
+        for name, value in given.items():
+            if value is not None:
+                raise InputError(
+                    f"--ladder says what scans, what rescores and how much; {name} cannot be given "
+                    "with it"
+                )
+    return ladder.SearchOptions(
+        oversampling=_OVERSAMPLING if options.oversampling is None else options.oversampling,
+        rescore=options.rescore,
+        scoring=options.scoring or "hamming",
+        ladder=None if options.ladder is None else _rungs(options.ladder),
+    )
 
 
-def _search(
-    index: bitsift.Index, path: Path, start: int, batch: Rows, options: SearchOptions
-) -> bitsift.SearchResult:
+def _rungs(text: str) -> list[str | tuple[str, float]]:
+    """Read ``"hamming:40,int8:4,float32"``; whether an index can climb it, the index says."""
+    rungs: list[str | tuple[str, float]] = []
+    for rung in text.split(","):
+        name, colon, number = (part.strip() for part in rung.partition(":"))
+        try:
+            rungs.append((name, float(number)) if colon else name)
+        except ValueError:
+            raise InputError(
+                f"--ladder {text!r}: {number!r} is no number; wanted a multiple of k, as in "
+                f"{_LADDER}"
+            ) from None
+    return rungs
+
+
+def _score(
+    index: bitsift.Index, told: ladder.SearchOptions, text: str | None, *, are_bits: bool
+) -> str:
+    """Name what the scores will be; asymmetric ones only estimate the metric."""
+    stores = as_store_names(index.store)
     try:
-        return index.search(
-            batch,
-            options.k,
-            oversampling=options.oversampling,
-            rescore=options.rescore,
-            scoring=options.scoring,
-            threads=options.threads,
-        )
-    except ValueError:
-        check_finite(path, start, batch)
-        raise
+        last = told.rungs(stores, are_bits=are_bits, corrected=index.correction)[-1].name
+    except (ValueError, TypeError) as error:
+        if text is None:
+            raise
+        right = _example(stores, are_bits=are_bits)
+        raise InputError(
+            f"--ladder {text!r}: {one_line(error)}. Right is, for one: {right}"
+        ) from None
+    if last == "hamming":
+        return last
+    return f"asymmetric {index.metric}" if last == "asymmetric" else index.metric
+
+
+def _example(stores: Sequence[str], *, are_bits: bool) -> str:
+    """Return a ladder that an index with these stores can climb."""
+    if are_bits:
+        return "hamming"
+    if not stores:
+        return "hamming:40,asymmetric"
+    between = (f"{name}:4" for name in stores[:-1])
+    return ",".join(["hamming:40", "asymmetric:10", *between, stores[-1]])
 
 
 def save_found(found: Found, path: Path) -> None:
