@@ -307,17 +307,18 @@ class Index(Described):
         return new_ids
 
     def _refuse_bits(self, what: str) -> None:
-        needs = None
         if self._store is not None:
             needs = f"store={self._store!r} keeps original vectors"
+            remedy = "make the index with store=None"
         elif self.correction:
             needs = "correction=True computes it from original vectors"
+            remedy = "make the index without"
         elif self._held.fitting.is_pending:
             needs = f"threshold={self._held.fitting.rule!r} has to be fitted to vectors first"
-        if needs is not None:
-            raise TypeError(
-                f"got {what}, but {needs}: add float vectors, or make the index with store=None"
-            )
+            remedy = "fit the index to a sample of them"
+        else:
+            return
+        raise TypeError(f"got {what}, but {needs}: add float vectors, or {remedy}")
 
     def reserve(self, n: SupportsIndex) -> None:
         """Make room for `n` vectors in all, so that adding up to there moves none.
