@@ -131,7 +131,7 @@ def test_ladders(vectors: Path, queries: Path) -> None:
     [
         (["--ladder", "hamming:4,int2"], "must be among"),
         (["--ladder", "int8"], "first rung"),
-        (["--ladder", "hamming:x,float32"], "is no number"),
+        (["--ladder", "hamming:x,float32"], "does not say how many"),
         (["--ladder", ""], "--ladder"),
         (["--ladder", "hamming:4,,float32"], "--ladder"),
         (["--ladder", "hamming:2,asymmetric:3,float32"], "no more than the one before"),

@@ -26,8 +26,6 @@ __all__ = [
     "print_advised",
 ]
 
-_QUERIES = 256  # as many as the library asks
-
 # What a column holds, as its header.
 _COLUMNS = {
     "hamming": "hamming",
@@ -112,7 +110,7 @@ def advise_file(path: Path, options: AdviseOptions) -> Advised:
     rows, numbers = _sample(path, options.sample)
     queries, query_numbers = None, np.empty(0, np.int64)
     if options.queries is not None:
-        queries, query_numbers = _sample(options.queries, _QUERIES)
+        queries, query_numbers = _sample(options.queries, options.sample)
         if queries.shape[1] != rows.shape[1]:
             raise InputError(
                 f"{options.queries}: has {queries.shape[1]} columns; {path} has {rows.shape[1]}"

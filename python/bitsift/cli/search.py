@@ -122,16 +122,23 @@ def _as_told(options: SearchOptions) -> ladder.SearchOptions:
 def _rungs(text: str) -> list[str | tuple[str, float]]:
     """Read ``"hamming:40,int8:4,float32"``; whether an index can climb it, the index says."""
     rungs: list[str | tuple[str, float]] = []
-    for rung in text.split(","):
-        name, colon, number = (part.strip() for part in rung.partition(":"))
-        try:
-            rungs.append((name, float(number)) if colon else name)
-        except ValueError:
-            raise InputError(
-                f"--ladder {text!r}: {number!r} is no number; wanted a multiple of k, as in "
-                f"{_LADDER}"
-            ) from None
+    *passing, last = text.split(",")
+    for rung in passing:
+        name, _, number = (part.strip() for part in rung.partition(":"))
+        rungs.append((name, _multiple(text, rung, number)))
+    name, colon, number = (part.strip() for part in last.partition(":"))
+    rungs.append((name, _multiple(text, last, number)) if colon else name)
     return rungs
+
+
+def _multiple(text: str, rung: str, number: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        raise InputError(
+            f"--ladder {text!r}: {rung!r} does not say how many candidates it passes on, as a "
+            f"multiple of k. Right is, for one: {_LADDER}"
+        ) from None
 
 
 def _score(
