@@ -475,7 +475,7 @@ std::vector<std::string> all_isas() { return {known_isas().begin(), known_isas()
 }  // namespace
 }  // namespace bitsift
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(native, m, py::mod_gil_not_used()) {
   using namespace bitsift;  // NOLINT: this function only registers
   m.doc() = "The compiled core. Arguments are checked by the Python layer.";
   m.attr("__version__") = BITSIFT_VERSION;
