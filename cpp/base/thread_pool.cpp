@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread_pool.hpp"
 
-#include <pthread.h>
-
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -10,9 +8,7 @@
 #include <system_error>
 #include <thread>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
+#include "base/process_wide.hpp"
 
 namespace bitsift {
 namespace {
@@ -88,40 +84,13 @@ class ThreadPool {
   std::size_t n_threads_ = 0;
 };
 
-// Never destroyed: its threads wait for work until the process ends. A forked child has no threads
-// but its own and perhaps a locked mutex, so it forgets the parent's pool and makes a new one.
-std::atomic<ThreadPool*> the_pool{nullptr};
-
-ThreadPool& pool() {
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_relaxed); });
-  static_cast<void>(registered);
-  ThreadPool* existing = the_pool.load(std::memory_order_acquire);
-  if (existing != nullptr) return *existing;
-  auto* made = new ThreadPool;
-  if (the_pool.compare_exchange_strong(existing, made, std::memory_order_acq_rel)) return *made;
-  delete made;
-  return *existing;
-}
-
 }  // namespace
-
-std::size_t available_threads() {
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    return static_cast<std::size_t>(CPU_COUNT(&set));
-  }
-#endif
-  const unsigned n = std::thread::hardware_concurrency();
-  return n == 0 ? 1 : n;
-}
 
 void run_on_threads(std::size_t n_threads, const std::function<void()>& body) {
   if (n_threads <= 1) {
     body();
   } else {
-    pool().run(n_threads - 1, body);
+    process_wide<ThreadPool>().run(n_threads - 1, body);
   }
 }
 

@@ -12,9 +12,6 @@
 
 namespace bitsift {
 
-// Threads that the operating system lets this process run at once.
-std::size_t available_threads();
-
 // Calls body() on the calling thread and on up to `n_threads - 1` threads of the pool; returns when
 // all that started have returned. If one throws, the first exception is thrown here.
 void run_on_threads(std::size_t n_threads, const std::function<void()>& body);

@@ -18,7 +18,7 @@
 
 #include "base/matrix.hpp"
 #include "base/metric.hpp"
-#include "base/thread_pool.hpp"
+#include "base/platform.hpp"
 #include "encoding/integers.hpp"
 #include "kernels/dispatch.hpp"
 #include "search/queries.hpp"

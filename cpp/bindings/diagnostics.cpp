@@ -4,6 +4,8 @@
 #include <atomic>
 #include <vector>
 
+#include "base/platform.hpp"
+#include "base/thread_pool.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -21,7 +23,7 @@ std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa
   std::atomic<std::uint64_t> seen{0};
   without_gil([&] {
     for_each_piece(
-        n_bytes, kBytesPerPiece, threads_of(threads), [&](std::size_t begin, std::size_t end) {
+        n_bytes, kScanPieceBytes, threads_of(threads), [&](std::size_t begin, std::size_t end) {
           seen.fetch_xor(kernels.read_all(bytes + begin, end - begin), std::memory_order_relaxed);
         });
   });
@@ -30,7 +32,7 @@ std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa
 
 // Runs what bounds a kernel, about `n` times for each thread; returns how many pairs of bits that
 // was.
-double run_roof(const std::string& kernel, const std::string& isa, std::size_t n,
+double run_roof(const std::string& kernel, std::size_t n, const std::string& isa,
                 std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   require(kernel == "batch" || kernel == "product", "the kernel must be batch or product");
@@ -62,7 +64,7 @@ void register_diagnostics(py::module_& m) {
   m.def("known_isas", &all_isas);
   m.def("available_threads", &available_threads);
   m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
-  m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("isa"), py::arg("n"), py::arg("threads"));
+  m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("n"), py::arg("isa"), py::arg("threads"));
 }
 
 }  // namespace bitsift

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
-#include <unistd.h>
 
 #include <exception>
+
+#include "base/platform.hpp"
 
 namespace bitsift {
 
@@ -24,7 +25,7 @@ void without_gil(Body&& body) {
   try {
     PyEval_RestoreThread(state);
   } catch (...) {
-    for (;;) pause();
+    stop_this_thread();
   }
   if (error != nullptr) std::rethrow_exception(error);
 }

@@ -11,7 +11,7 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kValuesPerPiece = 1 << 16;
+constexpr std::size_t kCorrectionPieceValues = 1 << 16;
 constexpr std::uint16_t kInfinity = 0x7F80;
 
 // The nearest of float32, and of that the nearest, halves to even. What is too large, or no number,
@@ -50,7 +50,8 @@ bool correction_factors(const Correction& correction, Matrix<float> vectors, std
   const double centre_square = centre == nullptr ? 0 : sums_of(centre, nullptr, n).square;
   std::atomic<bool> finite{true};
   for_each_piece(
-      vectors.n_rows, 1 + kValuesPerPiece / n, n_threads, [&](std::size_t begin, std::size_t end) {
+      vectors.n_rows, 1 + kCorrectionPieceValues / n, n_threads,
+      [&](std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row) {
           const Sums sums = sums_of(vectors.row(row), centre, n);
           const double length = std::sqrt(sums.square);

@@ -12,7 +12,7 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kValuesPerPiece = 1 << 16;
+constexpr std::size_t kIntegersPieceValues = 1 << 16;
 
 using Eight = std::array<std::int8_t, 8>;
 
@@ -108,7 +108,8 @@ void encode_integers(IntegerType type, Matrix<float> values, const float* lower,
   std::vector<double> range(n);
   for (std::size_t i = 0; i < n; ++i) range[i] = high[i] - low[i];
   for_each_piece(
-      values.n_rows, 1 + kValuesPerPiece / n, n_threads, [&](std::size_t begin, std::size_t end) {
+      values.n_rows, 1 + kIntegersPieceValues / n, n_threads,
+      [&](std::size_t begin, std::size_t end) {
         std::vector<std::int8_t> integers(n_bytes * integers_per_byte(type));
         for (std::size_t row = begin; row < end; ++row) {
           switch (type) {

@@ -11,11 +11,11 @@ namespace {
 // Calls pack_row(values, out) for every row, on as many threads as the amount is worth.
 template <class Value, class PackRow>
 bool pack_rows(Matrix<Value> values, std::size_t n_threads, std::uint8_t* codes, PackRow pack_row) {
-  constexpr std::size_t kBytesPerPiece = 1 << 18;
+  constexpr std::size_t kPackPieceBytes = 1 << 18;
   const std::size_t n_bytes = (values.n_columns + 7) / 8;
   const std::size_t row_size = values.n_columns * sizeof(Value);
   std::atomic<bool> all_finite{true};
-  for_each_piece(values.n_rows, 1 + kBytesPerPiece / row_size, n_threads,
+  for_each_piece(values.n_rows, 1 + kPackPieceBytes / row_size, n_threads,
                  [&](std::size_t begin, std::size_t end) {
                    bool finite = true;
                    for (std::size_t i = begin; i < end; ++i) {

@@ -15,7 +15,7 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kValuesPerPiece = 1 << 14;
+constexpr std::size_t kRotationPieceValues = 1 << 14;
 
 void flip(float* x, const float* signs, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i) x[i] *= signs[i];
@@ -84,7 +84,7 @@ bool centre_and_rotate_row(const CentredRotation& rotation, const float* x, std:
   }
   rotate(rotation.flips, y, n);
   bool finite = true;
-  for (std::size_t i = 0; i < n; ++i) finite &= y[i] - y[i] == 0;
+  for (std::size_t i = 0; i < n; ++i) finite &= std::isfinite(y[i]);
   return finite;
 }
 
@@ -96,7 +96,7 @@ bool centre_and_rotate(const CentredRotation& rotation, Matrix<float> values, st
                        float* out) {
   const std::size_t n = values.n_columns;
   std::atomic<bool> finite{true};
-  for_each_piece(values.n_rows, 1 + kValuesPerPiece / n, n_threads,
+  for_each_piece(values.n_rows, 1 + kRotationPieceValues / n, n_threads,
                  [&](std::size_t begin, std::size_t end) {
                    for (std::size_t row = begin; row < end; ++row) {
                      if (!centre_and_rotate_row(rotation, values.row(row), n, out + row * n)) {

@@ -13,7 +13,7 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kValuesPerPiece = 1 << 14;
+constexpr std::size_t kRoundQueriesPieceValues = 1 << 14;
 constexpr double kLargestMagnitude = (1 << kMagnitudeBits) - 1;
 
 // `room` has a place for each value.
@@ -56,7 +56,7 @@ void round_one(const double* q, const float* centre, std::size_t n, std::size_t 
 void round_queries(Matrix<double> values, const float* centre, std::size_t n_threads,
                    const RoundedQueries& out) {
   const std::size_t n = values.n_columns;
-  for_each_piece(values.n_rows, 1 + kValuesPerPiece / n, n_threads,
+  for_each_piece(values.n_rows, 1 + kRoundQueriesPieceValues / n, n_threads,
                  [&](std::size_t begin, std::size_t end) {
                    std::vector<double> room(n);
                    for (std::size_t row = begin; row < end; ++row) {

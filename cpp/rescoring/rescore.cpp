@@ -6,15 +6,16 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/platform.hpp"
 #include "base/thread_pool.hpp"
 #include "rescoring/ranking.hpp"
 
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kBytesPerPiece = 1 << 19;
-// Candidates that are scored together.
-constexpr std::size_t kAtOnce = 4;
+constexpr std::size_t kRescorePieceBytes = 1 << 19;
+// Vectors that a kernel scores together.
+constexpr std::size_t kVectorsAtOnce = 4;
 
 // Originals that kernels read where they lie.
 template <class Value>
@@ -64,7 +65,7 @@ class Unpacked {
   explicit Unpacked(const IntegerVectors& vectors)
       : vectors_(vectors),
         room_(bytes_for(vectors.type, vectors.dim) * integers_per_byte(vectors.type) + 8),
-        integers_(kAtOnce * room_) {}
+        integers_(kVectorsAtOnce * room_) {}
 
   std::size_t row_bytes() const { return vectors_.rows.n_columns; }
   const std::uint8_t* stored(std::size_t row) const { return vectors_.rows.row(row); }
@@ -72,11 +73,7 @@ class Unpacked {
 
   std::size_t fetch(const std::uint8_t* const* stored, std::size_t n, std::size_t n_ahead,
                     const std::int8_t** vectors) {
-    for (std::size_t i = n; i < n + n_ahead; ++i) {
-      for (std::size_t byte = 0; byte < row_bytes(); byte += 64) {
-        __builtin_prefetch(stored[i] + byte);
-      }
-    }
+    for (std::size_t i = n; i < n + n_ahead; ++i) prefetch(stored[i], row_bytes());
     for (std::size_t i = 0; i < n; ++i) {
       unpack_integers(vectors_.type, stored[i], vectors_.dim, integers_.data() + i * room_);
       vectors[i] = integers_.data() + i * room_;
@@ -108,12 +105,12 @@ class Scorer {
   // `n_ahead` vectors that come next follow the others.
   void score(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
              float* badness) const {
-    double exact[kAtOnce];
+    double exact[kVectorsAtOnce];
     if (metric_ == Metric::kL2) {
       l2(vectors, n_vectors, n_ahead, exact);
       for (std::size_t i = 0; i < n_vectors; ++i) exact[i] = std::sqrt(exact[i]);
     } else {
-      double squares[kAtOnce] = {};
+      double squares[kVectorsAtOnce] = {};
       dot(vectors, n_vectors, n_ahead, exact, metric_ == Metric::kCosine ? squares : nullptr);
       for (std::size_t i = 0; i < n_vectors; ++i) {
         if (metric_ == Metric::kDot) {
@@ -179,11 +176,11 @@ void score_pairs(Scorer<Value> scorer, Originals originals, Matrix<float> querie
     if (query != last_query) scorer.set_query(queries.row(query));
     last_query = query;
     std::size_t n = 1;
-    while (n < kAtOnce && i + n < pairs.size() && pairs[i + n] / n_candidates == query) ++n;
-    std::size_t n_ahead = std::min(kAtOnce, pairs.size() - i - n);
-    const Value* vectors[2 * kAtOnce];
+    while (n < kVectorsAtOnce && i + n < pairs.size() && pairs[i + n] / n_candidates == query) ++n;
+    std::size_t n_ahead = std::min(kVectorsAtOnce, pairs.size() - i - n);
+    const Value* vectors[2 * kVectorsAtOnce];
     n_ahead = originals.fetch(stored.data() + i, n, n_ahead, vectors);
-    float badness[kAtOnce];
+    float badness[kVectorsAtOnce];
     scorer.score(vectors, n, n_ahead, badness);
     for (std::size_t j = 0; j < n; ++j) scored[pairs[i + j]].badness = badness[j];
     i += n;
@@ -200,7 +197,7 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
 
   // Pieces of pairs, not of queries: one query with many candidates uses every thread, and so many
   // threads wait for the disk at once where the originals are mapped from a file.
-  const std::size_t piece = 1 + kBytesPerPiece / originals.row_bytes();
+  const std::size_t piece = 1 + kRescorePieceBytes / originals.row_bytes();
   for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
     score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
                 queries, candidates.rows, begin, end, scored.data());

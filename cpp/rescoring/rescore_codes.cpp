@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/platform.hpp"
 #include "base/thread_pool.hpp"
 #include "rescoring/ranking.hpp"
 #include "search/query_batch.hpp"
@@ -16,8 +17,8 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kPairsPerPiece = 1 << 12;
-constexpr std::size_t kBlock = 64;
+constexpr std::size_t kRescorePiecePairs = 1 << 12;
+constexpr std::size_t kBlockCodes = 64;
 
 double from_bfloat16(std::uint16_t bits) {
   return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
@@ -45,30 +46,27 @@ class CodeScorer {
         query_(query),
         batch_(queries, query, query + 1),
         estimate_(estimate),
-        block_(kBlock * codes.n_columns) {}
+        block_(kBlockCodes * codes.n_columns) {}
 
   void score(const std::int64_t* candidates, std::size_t n, Scored* scored) {
-    for (std::size_t begin = 0; begin < n; begin += kBlock) {
-      const std::size_t end = std::min(n, begin + kBlock);
-      prefetch(candidates + end, std::min(n - end, kBlock));
+    for (std::size_t begin = 0; begin < n; begin += kBlockCodes) {
+      const std::size_t end = std::min(n, begin + kBlockCodes);
+      prefetch_codes(candidates + end, std::min(n - end, kBlockCodes));
       score_block(candidates + begin, end - begin, scored + begin);
     }
   }
 
  private:
-  void prefetch(const std::int64_t* candidates, std::size_t n) const {
+  void prefetch_codes(const std::int64_t* candidates, std::size_t n) const {
     for (std::size_t i = 0; i < n; ++i) {
       if (candidates[i] < 0) continue;
-      const std::uint8_t* code = codes_.row(static_cast<std::size_t>(candidates[i]));
-      for (std::size_t byte = 0; byte < codes_.n_columns; byte += 64) {
-        __builtin_prefetch(code + byte);
-      }
+      prefetch(codes_.row(static_cast<std::size_t>(candidates[i])), codes_.n_columns);
     }
   }
 
   void score_block(const std::int64_t* candidates, std::size_t n, Scored* scored) {
     const std::size_t n_bytes = codes_.n_columns;
-    std::size_t places[kBlock];
+    std::size_t places[kBlockCodes];
     std::size_t n_codes = 0;
     for (std::size_t i = 0; i < n; ++i) {
       scored[i] = {0, candidates[i]};
@@ -78,7 +76,7 @@ class CodeScorer {
       places[n_codes++] = i;
     }
     if (n_codes == 0) return;
-    Hit hits[kBlock];
+    Hit hits[kBlockCodes];
     kernels_.scan_rows_weighted(
         batch_.row(0), batch_.planes(0), batch_.plane_stride(), batch_.n_planes(), block_.data(),
         static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes, kAdmitAll, hits);
@@ -107,16 +105,17 @@ void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Que
   const std::size_t n_queries = queries.codes.n_rows;
   const std::size_t n_candidates = candidates.rows.n_columns;
   std::vector<Scored> scored(n_queries * n_candidates);
-  for_each_piece(scored.size(), kPairsPerPiece, n_threads, [&](std::size_t begin, std::size_t end) {
-    while (begin < end) {
-      const std::size_t query = begin / n_candidates;
-      const std::size_t first = begin % n_candidates;
-      const std::size_t n = std::min(end - begin, n_candidates - first);
-      CodeScorer(kernels, codes, queries, query, estimate)
-          .score(candidates.rows.row(query) + first, n, scored.data() + begin);
-      begin += n;
-    }
-  });
+  for_each_piece(scored.size(), kRescorePiecePairs, n_threads,
+                 [&](std::size_t begin, std::size_t end) {
+                   while (begin < end) {
+                     const std::size_t query = begin / n_candidates;
+                     const std::size_t first = begin % n_candidates;
+                     const std::size_t n = std::min(end - begin, n_candidates - first);
+                     CodeScorer(kernels, codes, queries, query, estimate)
+                         .score(candidates.rows.row(query) + first, n, scored.data() + begin);
+                     begin += n;
+                   }
+                 });
   const bool ascending = estimate == nullptr || estimate->metric == Metric::kL2;
   rank(scored, n_queries, n_candidates, candidates.ids, candidates.k, ascending, n_threads, scores,
        rows);

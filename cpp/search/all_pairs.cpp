@@ -11,13 +11,12 @@ namespace bitsift {
 
 void all_pairs(const Kernels& kernels, Matrix<std::uint8_t> a, Matrix<std::uint8_t> b,
                std::size_t n_threads, std::int32_t* out) {
-  constexpr std::size_t kMaxBatch = 256;
-  constexpr std::size_t kPairsPerPiece = 1 << 18;
+  constexpr std::size_t kAllPairsPiecePairs = 1 << 18;
   const BatchKernel& kernel =
       b.n_columns <= kernels.batch.max_code_bytes ? kernels.batch : kernels.product;
-  for (std::size_t begin = 0; begin < a.n_rows; begin += kMaxBatch) {
-    const QueryBatch batch({.codes = a}, begin, std::min(begin + kMaxBatch, a.n_rows));
-    const std::size_t tiles_per_piece = 1 + kPairsPerPiece / batch.size() / kernel.tile_rows;
+  for (std::size_t begin = 0; begin < a.n_rows; begin += kMaxBatchQueries) {
+    const QueryBatch batch({.codes = a}, begin, std::min(begin + kMaxBatchQueries, a.n_rows));
+    const std::size_t tiles_per_piece = 1 + kAllPairsPiecePairs / batch.size() / kernel.tile_rows;
     for_each_piece(b.n_rows, tiles_per_piece * kernel.tile_rows, n_threads,
                    [&](std::size_t first, std::size_t last) {
                      Tile tile(kernel, b.n_columns);

@@ -12,6 +12,10 @@
 
 namespace bitsift {
 
+// Queries that are worth scanning together, at most: their groups, the results that they keep, and
+// a tile of documents stay in L1 and L2.
+inline constexpr std::size_t kMaxBatchQueries = 256;
+
 // Queries scanned together, laid out for kernels: as rows from the beginning, in groups for a batch
 // kernel when first asked for. Threads may ask at once.
 class QueryBatch {
@@ -22,7 +26,6 @@ class QueryBatch {
 
   std::size_t size() const { return size_; }
   bool weighted() const { return !magnitudes_.empty(); }
-  std::size_t n_bytes() const { return n_bytes_; }
 
   const std::uint8_t* row(std::size_t i) const { return rows_.data() + i * row_stride_; }
   // The bit-planes of a query's magnitudes, plane_stride() bytes apart.

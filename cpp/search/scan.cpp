@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/platform.hpp"
 #include "base/thread_pool.hpp"
 #include "search/query_batch.hpp"
 #include "search/tile.hpp"
@@ -17,8 +18,6 @@
 namespace bitsift {
 namespace {
 
-// Queries scanned together: what they keep, and a tile, stay in L1 and L2.
-constexpr std::size_t kMaxBatch = 256;
 // Codes read, times queries, that are worth waking one more thread.
 constexpr std::size_t kBytesPerThread = 1 << 21;
 // Threads share the queries if there are so many for each, and no more rows for each result.
@@ -82,12 +81,13 @@ class BatchScan {
         thread_(shared.join()),
         method_(options.method),
         eligible_(kernels, batch.size(), codes.n_columns, batch.weighted()),
-        costs_(MethodCosts::of(kernels, batch.size(), codes.n_columns, batch.weighted())),
+        costs_(options.costs->costs_of(kernels, batch.size(), codes.n_columns, batch.weighted())),
         limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids});
-      best_.back().count(max_distance(codes.n_columns, batch.weighted()), shared.share());
+      best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids},
+                         Counting{.max_distance = max_distance(codes.n_columns, batch.weighted()),
+                                  .share = shared.share()});
     }
   }
 
@@ -140,10 +140,7 @@ class BatchScan {
 
   // The next tile comes from memory while this one is scanned.
   void prefetch_rows(std::size_t begin, std::size_t end) const {
-    for (std::size_t row = begin; row < end; ++row) {
-      const std::uint8_t* code = codes_.row(row);
-      for (std::size_t i = 0; i < codes_.n_columns; i += 64) __builtin_prefetch(code + i);
-    }
+    for (std::size_t row = begin; row < end; ++row) prefetch(codes_.row(row), codes_.n_columns);
   }
 
   // For one query or two, memory is the bound. With more, a block stays in L1 for those that
@@ -228,7 +225,8 @@ class Scan {
     const std::size_t n_queries = queries_.codes.n_rows;
     const std::size_t n_threads = options_.n_threads;
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
-    const std::size_t batch = std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatch);
+    const std::size_t batch =
+        std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatchQueries);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
     // Threads that share the rows each begin without limits, and admit most of what comes first:
     // where that is much of the work, they had better share the queries.
@@ -248,7 +246,7 @@ class Scan {
 
  private:
   std::size_t rows_per_piece() const {
-    const std::size_t rows = std::max<std::size_t>(1, kBytesPerPiece / codes_.n_columns);
+    const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
     return ceil_divide(rows, kMaxTileRows) * kMaxTileRows;
   }
 

@@ -10,14 +10,15 @@
 
 namespace bitsift {
 
-// Codes that a thread takes at a time.
-inline constexpr std::size_t kBytesPerPiece = 1 << 18;
+// Bytes of codes that a thread takes at a time.
+inline constexpr std::size_t kScanPieceBytes = 1 << 18;
 
 struct ScanOptions {
   std::size_t k = 10;
   const std::int64_t* ids = nullptr;  // nullptr: a row's number is its id
   std::size_t n_threads = 1;
-  std::optional<ScanMethod> method = std::nullopt;  // by measurement, unless given
+  std::optional<ScanMethod> method = std::nullopt;  // not given: the cheapest by `costs`
+  MethodCostTable* costs = &default_method_costs();
 };
 
 // The k rows of `codes` nearest to each query by (distance, id). Writes n_queries x k; where k

@@ -7,16 +7,17 @@
 namespace bitsift {
 namespace {
 
-// Up to so many queries, scanning for each by itself may win: it transposes nothing, and rows stay
-// in a cache from one query to the next. With magnitudes it may always, where products are slow.
+// Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
+// and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
+// where products are slow.
 constexpr std::size_t kMostRowQueries = 16;
-// From so many queries on, a batch is the better guess while nothing is known.
+// From this number of queries on, a batch is the better guess while no costs are known.
 constexpr std::size_t kLeastBatchQueries = 4;
-// A method that costs twice as much is tried once in twice as many turns: what trials cost is at
-// most one part in so many of the whole.
+// A method that costs twice as much is tried half as often: trials take at most one part in
+// kTurnsPerTrial of the whole time.
 constexpr float kTurnsPerTrial = 64;
 constexpr float kMostTurnsPerTrial = 8192;
-// A thread may be interrupted while it measures: the least of so many counts at first.
+// A thread may be interrupted while it measures: the first cost is the least of this many.
 constexpr std::uint32_t kFirstTrials = 4;
 
 }  // namespace
@@ -33,18 +34,19 @@ EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, 
   if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
 }
 
-MethodCosts& MethodCosts::of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                             bool weighted) {
-  constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
-  constexpr std::size_t kQueryShapes = 12;
-  constexpr std::size_t kByteShapes = 14;
-  static MethodCosts costs[kIsas][2][kQueryShapes][kByteShapes];
-  // 1, 2, 3, 4 queries each; then by powers of two.
+MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, std::size_t n_queries,
+                                       std::size_t n_bytes, bool weighted) {
+  // 1, 2, 3 and 4 queries have shapes of their own; more share one up to each power of two.
   const std::size_t query_shape =
       n_queries <= 4 ? n_queries - 1 : static_cast<std::size_t>(std::bit_width(n_queries - 1)) + 1;
   const auto byte_shape = static_cast<std::size_t>(std::bit_width(n_bytes - 1));
-  return costs[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
-              [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
+  return costs_[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
+               [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
+}
+
+MethodCostTable& default_method_costs() {
+  static MethodCostTable table;
+  return table;
 }
 
 ScanMethod MethodCosts::best(const EligibleMethods& eligible) const {
@@ -65,7 +67,7 @@ ScanMethod MethodCosts::next(const EligibleMethods& eligible) {
   const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
   for (const ScanMethod method : eligible.all()) {
     const float turns = std::min(kTurnsPerTrial * cost(method) / cost(best), kMostTurnsPerTrial);
-    // Each method has its own turns: 1, 2, ... after a multiple.
+    // Each method has turns of its own: 1, 2, ... after a multiple of `turns`.
     if (method != best &&
         turn % static_cast<std::uint32_t>(turns) == static_cast<std::uint32_t>(method) + 1) {
       return method;
@@ -79,7 +81,7 @@ bool MethodCosts::is_known(ScanMethod method) const {
          kFirstTrials;
 }
 
-// Faster than before is believed sooner than slower, for which there are reasons that will pass.
+// Decreases are averaged in quickly, increases slowly: slowdowns are often temporary.
 void MethodCosts::learn(ScanMethod method, double seconds) {
   const auto i = static_cast<std::size_t>(method);
   const std::uint32_t n = n_learned_[i].load(std::memory_order_relaxed);

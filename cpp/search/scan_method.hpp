@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kernel scans: there are several that give the same hits, and which is fastest depends on
-// the number of queries, on the length of codes, and on what the neighbours on the machine do. So
-// each piece of a scan is timed, and the next one goes to the method that has been fastest lately.
+// Which kernel scans. Several give the same hits, and the fastest depends on the number of queries,
+// on the length of codes, and on the load of the machine. So each piece of a scan is timed, and the
+// next piece goes to the method with the lowest recent cost.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ enum class ScanMethod : std::uint8_t {
 };
 inline constexpr std::size_t kScanMethods = 3;
 
-// The methods that can do a work and are worth a try, the one to begin with first.
+// The methods that can scan for these queries and are worth a try, the one to begin with first.
 class EligibleMethods {
  public:
   EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
@@ -34,16 +34,12 @@ class EligibleMethods {
   std::size_t n_ = 0;
 };
 
-// What the methods have cost lately on works of one shape, for the whole process: no result depends
-// on it. Threads may use it at once.
+// The recent cost of each method for scans of one shape. No result depends on it. Thread-safe.
 class MethodCosts {
  public:
-  static MethodCosts& of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                         bool weighted);
-
-  // The method to use next: the cheapest so far, and at times another, to see whether it still is.
+  // The method to use next: the cheapest so far, and at times another one, to measure it again.
   ScanMethod next(const EligibleMethods& eligible);
-  // The cheapest so far, for works too small to be timed.
+  // The cheapest so far, for scans too small to be timed.
   ScanMethod best(const EligibleMethods& eligible) const;
   // `seconds` for each pair of a query and a row.
   void learn(ScanMethod method, double seconds);
@@ -59,5 +55,22 @@ class MethodCosts {
   std::atomic<std::uint32_t> n_learned_[kScanMethods] = {};
   std::atomic<std::uint32_t> turn_{0};
 };
+
+// The costs of every shape of scan. Thread-safe.
+class MethodCostTable {
+ public:
+  MethodCosts& costs_of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                        bool weighted);
+
+ private:
+  static constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
+  static constexpr std::size_t kQueryShapes = 12;
+  static constexpr std::size_t kByteShapes = 14;
+
+  MethodCosts costs_[kIsas][2][kQueryShapes][kByteShapes];
+};
+
+// The table that all scans of the process share unless they bring their own.
+MethodCostTable& default_method_costs();
 
 }  // namespace bitsift

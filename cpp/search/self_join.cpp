@@ -26,8 +26,8 @@ using Clock = std::chrono::steady_clock;
 
 // Queries of this many rows and the candidates of both blocks stay in L2. A multiple of what
 // kernels take at once.
-constexpr std::size_t kBlockRows = 512;
-static_assert(kBlockRows % kMaxTileRows == 0 && kBlockRows % kMaxGroupQueries == 0);
+constexpr std::size_t kJoinBlockRows = 512;
+static_assert(kJoinBlockRows % kMaxTileRows == 0 && kJoinBlockRows % kMaxGroupQueries == 0);
 constexpr std::chrono::milliseconds kBetweenReports{50};
 
 // The candidates of a block's rows. Blocks are shared by threads: take the lock.
@@ -38,17 +38,18 @@ struct Block {
 
 class SelfJoin {
  public:
-  SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k, Progress progress)
+  SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k, Progress progress,
+           MethodCostTable& costs)
       : kernels_(kernels),
         codes_(codes),
         k_(std::min(k, codes.n_rows - 1)),
         progress_(std::move(progress)),
         caller_(std::this_thread::get_id()),
         last_report_(Clock::now()),
-        n_blocks_((codes.n_rows + kBlockRows - 1) / kBlockRows),
+        n_blocks_((codes.n_rows + kJoinBlockRows - 1) / kJoinBlockRows),
         blocks_(std::make_unique<Block[]>(n_blocks_)),
-        costs_(MethodCosts::of(kernels, kBlockRows, codes.n_columns, false)),
-        eligible_(kernels, kBlockRows, codes.n_columns, false) {
+        costs_(costs.costs_of(kernels, kJoinBlockRows, codes.n_columns, false)),
+        eligible_(kernels, kJoinBlockRows, codes.n_columns, false) {
     for (std::size_t b = 0; b < n_blocks_; ++b) {
       blocks_[b].best.reserve(size_of(b));
       for (std::size_t i = 0; i < size_of(b); ++i) {
@@ -68,7 +69,7 @@ class SelfJoin {
     });
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
       for (std::size_t i = 0; i < size_of(block); ++i) {
-        const std::size_t row = block * kBlockRows + i;
+        const std::size_t row = block * kJoinBlockRows + i;
         write_best(blocks_[block].best[i], k, distances + row * k, rows + row * k);
       }
     });
@@ -81,8 +82,8 @@ class SelfJoin {
     Worker(SelfJoin& join, std::size_t block)
         : join_(join),
           block_(block),
-          batch_({.codes = join.codes_}, block * kBlockRows,
-                 block * kBlockRows + join.size_of(block)) {
+          batch_({.codes = join.codes_}, block * kJoinBlockRows,
+                 block * kJoinBlockRows + join.size_of(block)) {
       std::fill(std::begin(limits_), std::end(limits_), kAdmitNone);
       std::fill(std::begin(other_limits_), std::end(other_limits_), kAdmitNone);
     }
@@ -98,7 +99,7 @@ class SelfJoin {
       const std::size_t n_hits = scan(kernel, other);
       offer(other, n_hits);
       const std::chrono::duration<double> seconds = Clock::now() - start;
-      join_.costs_.learn(method, seconds.count() / (kBlockRows * kBlockRows));
+      join_.costs_.learn(method, seconds.count() / (kJoinBlockRows * kJoinBlockRows));
       join_.report(other == block_ ? join_.size_of(block_) * (join_.size_of(block_) - 1) / 2
                                    : join_.size_of(block_) * join_.size_of(other));
     }
@@ -116,7 +117,7 @@ class SelfJoin {
         tile_.emplace(kernel, join_.codes_.n_columns);
         kernel_ = &kernel;
       }
-      const std::size_t begin = other * kBlockRows;
+      const std::size_t begin = other * kJoinBlockRows;
       const void* groups = batch_.groups(kernel);
       const std::size_t n_groups = batch_.n_groups(kernel);
       std::size_t n_hits = 0;
@@ -135,7 +136,7 @@ class SelfJoin {
 
     void offer(std::size_t other, std::size_t n_hits) {
       Block& ours = join_.blocks_[block_];
-      const auto first = static_cast<std::int64_t>(block_ * kBlockRows);
+      const auto first = static_cast<std::int64_t>(block_ * kJoinBlockRows);
       if (other == block_) {
         // Each pair came twice, and each row met itself.
         const std::lock_guard lock(ours.mutex);
@@ -146,7 +147,7 @@ class SelfJoin {
         return;
       }
       Block& theirs = join_.blocks_[other];
-      const auto other_first = static_cast<std::int64_t>(other * kBlockRows);
+      const auto other_first = static_cast<std::int64_t>(other * kJoinBlockRows);
       {
         const std::lock_guard lock(ours.mutex);
         for (std::size_t i = 0; i < n_hits; ++i) {
@@ -169,13 +170,14 @@ class SelfJoin {
     QueryBatch batch_;
     std::optional<Tile> tile_;
     const BatchKernel* kernel_ = nullptr;
-    std::int64_t limits_[kBlockRows];
-    std::int64_t other_limits_[kBlockRows];
-    std::unique_ptr<Hit[]> hits_ = std::make_unique_for_overwrite<Hit[]>(kBlockRows * kBlockRows);
+    std::int64_t limits_[kJoinBlockRows];
+    std::int64_t other_limits_[kJoinBlockRows];
+    std::unique_ptr<Hit[]> hits_ =
+        std::make_unique_for_overwrite<Hit[]>(kJoinBlockRows * kJoinBlockRows);
   };
 
   std::size_t size_of(std::size_t block) const {
-    return std::min(kBlockRows, codes_.n_rows - block * kBlockRows);
+    return std::min(kJoinBlockRows, codes_.n_rows - block * kJoinBlockRows);
   }
 
   void report(std::size_t n_pairs) {
@@ -211,9 +213,9 @@ class SelfJoin {
 
 void self_join(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
                std::size_t n_threads, const Progress& progress, std::int32_t* distances,
-               std::int64_t* rows) {
+               std::int64_t* rows, MethodCostTable& costs) {
   if (k == 0 || codes.n_rows == 0) return;
-  SelfJoin(kernels, codes, k, progress).run(n_threads, distances, rows, k);
+  SelfJoin(kernels, codes, k, progress, costs).run(n_threads, distances, rows, k);
 }
 
 }  // namespace bitsift

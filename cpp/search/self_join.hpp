@@ -5,6 +5,7 @@
 
 #include "base/matrix.hpp"
 #include "kernels/kernels.hpp"
+#include "search/scan_method.hpp"
 
 namespace bitsift {
 
@@ -16,6 +17,6 @@ using Progress = std::function<void(double)>;
 // the others, row -1 and the largest int32. Needs about 12 * k bytes a row, at least 200.
 void self_join(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
                std::size_t n_threads, const Progress& progress, std::int32_t* distances,
-               std::int64_t* rows);
+               std::int64_t* rows, MethodCostTable& costs = default_method_costs());
 
 }  // namespace bitsift

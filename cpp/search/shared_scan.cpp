@@ -4,8 +4,6 @@
 // and a moment for others to come.
 #include "search/shared_scan.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -15,7 +13,8 @@
 #include <mutex>
 #include <vector>
 
-#include "base/thread_pool.hpp"
+#include "base/platform.hpp"
+#include "base/process_wide.hpp"
 
 namespace bitsift {
 namespace {
@@ -50,7 +49,8 @@ struct Request {
            codes.n_rows == other.codes.n_rows && codes.n_columns == other.codes.n_columns &&
            codes.stride == other.codes.stride && options.ids == other.options.ids &&
            options.k == other.options.k && options.n_threads == other.options.n_threads &&
-           options.method == other.options.method && queries.weighted() == other.queries.weighted();
+           options.method == other.options.method && options.costs == other.options.costs &&
+           queries.weighted() == other.queries.weighted();
   }
 };
 
@@ -206,22 +206,6 @@ class Meetings {
   std::list<Meeting> meetings_;
 };
 
-// Never destroyed: daemon threads may be searching when the process ends. A forked child forgets
-// the parent's, whose lock may be held by a thread that it does not have.
-std::atomic<Meetings*> the_meetings{nullptr};
-
-Meetings& meetings() {
-  static const int registered = pthread_atfork(
-      nullptr, nullptr, [] { the_meetings.store(nullptr, std::memory_order_relaxed); });
-  static_cast<void>(registered);
-  Meetings* existing = the_meetings.load(std::memory_order_acquire);
-  if (existing != nullptr) return *existing;
-  auto* made = new Meetings;
-  if (the_meetings.compare_exchange_strong(existing, made, std::memory_order_acq_rel)) return *made;
-  delete made;
-  return *existing;
-}
-
 }  // namespace
 
 void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
@@ -233,7 +217,7 @@ void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queri
                      options.n_threads >= available_threads();
   Request request = {&kernels, codes, queries, options, distances, rows};
   if (meets) {
-    meetings().serve(request);
+    process_wide<Meetings>().serve(request);
   } else {
     scan_alone(request);
   }

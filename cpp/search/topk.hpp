@@ -15,8 +15,8 @@ namespace bitsift {
 
 inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
 
-// A distance (24 bits: at most 65,536 bits of magnitude 127) above a row (40 bits): ordered by
-// (distance, row) as a number.
+// A row at a distance. The distance (24 bits: at most 65,536 bits of magnitude 127) lies above the
+// row (40 bits) in one number, so that comparing numbers compares (distance, row).
 class Neighbor {
  public:
   Neighbor() = default;
@@ -43,38 +43,46 @@ struct ByDistanceThenId {
   }
 };
 
-// How rows are offered to a TopK without ids. With ascending ones a later row loses every tie.
+// The order in which rows are offered to a TopK. If it is ascending and there are no ids, a later
+// row loses every tie.
 enum class Arrival : std::uint8_t { kAscending, kAnyOrder };
 
-// The k best of the rows offered. A few are kept sorted. Many are appended to a buffer that is cut
-// back whenever it is full: constant amortised cost for any k and any order of distances. Counted
-// distances tell the limit at every moment, so that hardly more is admitted than to a heap, for
-// much less; they take memory, and without them the limit is known only after each cut.
+// Asks a TopK to count distances, none of which exceeds `max_distance`. distance_of_best() may then
+// be asked for `share` only.
+struct Counting {
+  std::int32_t max_distance;
+  std::size_t share;
+};
+
+// The k best of the rows offered, kept in one of three ways:
+// * A small k: sorted.
+// * A larger k: appended to a buffer that is cut back whenever it is full, at constant amortised
+//   cost for any k and any order of distances. The limit is known only after each cut.
+// * A larger k with Counting: the same, but counts of the distances tell the limit at every moment,
+//   so it admits few more rows than a heap would, at lower cost. Counts take memory.
 class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
        Arrival arrival = Arrival::kAscending)
       : k_(std::min(k, n_rows)),
-        n_rows_(n_rows),
         order_(order),
         ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
     kept_.reserve(keeps_sorted() ? k_ : std::min(k_ + k_ / 2, n_rows));
     if (k_ == 0) limit_ = kAdmitNone;
   }
-
-  // To be called first: counts distances, which are `max_distance` at most, if that pays.
-  // distance_of_best(share) will be asked, and no other number.
-  void count(std::int32_t max_distance, std::size_t share) {
+  // Rows are offered in ascending order. A small k needs no counts, and makes none.
+  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order, Counting counting)
+      : TopK(k, n_rows, order) {
     if (keeps_sorted()) return;
-    counts_.emplace(max_distance, k_, std::max<std::size_t>(share, 1));
+    counts_.emplace(counting.max_distance, k_, std::max<std::size_t>(counting.share, 1));
     room_ = k_ + std::max(k_, kLeastRoom);
-    kept_.reserve(std::min(room_, n_rows_));
+    kept_.reserve(std::min(room_, n_rows));
   }
 
-  // Rows farther than this need not be offered.
+  // Rows beyond this distance need not be offered.
   std::int64_t limit() const { return limit_; }
 
-  // Returns whether the limit, or what distance_of_best() says, has changed.
+  // Returns whether limit() or distance_of_best() has changed.
   bool offer(std::int32_t distance, std::int64_t row) {
     if (distance > limit_) return false;
     const Neighbor neighbor(distance, row);
@@ -83,8 +91,8 @@ class TopK {
     return counts_ ? append_counted(neighbor) : append(neighbor);
   }
 
-  // The distance that `n` <= k of the rows offered so far reach, or a little more; to be asked
-  // after a change of the limit.
+  // The distance of the n-th best row offered so far, n <= k, or a little more. To be asked after
+  // a change of the limit.
   std::int64_t distance_of_best(std::size_t n) {
     if (counts_) return counts_->has_share() ? counts_->distance_of_share() : kAdmitAll;
     const auto nth = kept_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
@@ -131,7 +139,7 @@ class TopK {
     kept_.push_back(neighbor);
     bool changed = counts_->add(neighbor.distance());
     if (changed && counts_->has_k()) {
-      // Of equally far ones, there are enough.
+      // If ties lose, k rows at this distance or nearer are enough.
       const bool enough = ties_lose_ && counts_->is_exact();
       limit_ = std::min<std::int64_t>(limit_, counts_->distance_of_k() - (enough ? 1 : 0));
     }
@@ -145,7 +153,7 @@ class TopK {
   void make_room() {
     const std::int32_t farthest = counts_->distance_of_k();
     std::erase_if(kept_, [&](Neighbor one) { return one.distance() > farthest; });
-    // Many are counted with the farthest.
+    // Many rows share the bin of the farthest: counts alone do not make room.
     if (kept_.size() - k_ > (room_ - k_) / 2) {
       counts_->cut();
       cut();
@@ -166,19 +174,18 @@ class TopK {
     if (order_.ids == nullptr) worst_ = worst.key();
   }
 
-  // Up to here moving candidates costs less than cutting back.
+  // Up to this k, moving neighbors costs less than cutting a buffer back.
   static constexpr std::size_t kMostSorted = 24;
   static constexpr std::size_t kLeastRoom = 64;
 
   std::size_t k_;
-  std::size_t n_rows_;
   ByDistanceThenId order_;
   bool ties_lose_;
   std::vector<Neighbor> kept_;
-  std::size_t room_ = 0;  // counted: candidates before a cut
+  std::size_t room_ = 0;  // with counts: the size at which kept_ is cut back
   std::optional<DistanceCounts> counts_;
   std::int64_t limit_ = kAdmitAll;
-  std::uint64_t worst_ = UINT64_MAX;  // without ids: a tie at the limit loses by its row
+  std::uint64_t worst_ = UINT64_MAX;  // without ids: keys above it lose, also in a tie
 };
 
 // Writes the best of a query, in order, and fills up to `k` with row -1 and the largest int32.

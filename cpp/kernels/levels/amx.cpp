@@ -9,8 +9,8 @@
 //
 // Bottleneck: TDPBUSD, as long as its operands come from the L1 and L2 caches. Both hardware
 // threads of a core share its one TMUL, so beside a neighbour who uses it VPOPCNTQ may win:
-// scan.cpp chooses by measurement. Documents are A (bytes 0 and 1), queries are B (int8), as in
-// loops/product.hpp.
+// search/scan_method.cpp chooses by measured cost. Documents are A (bytes 0 and 1), queries are B
+// (int8), as in loops/product.hpp.
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own intrinsics read registers that they leave undefined on purpose (GCC bug 105593).
@@ -94,7 +94,7 @@ template <class Use>
 inline void for_each_product(const std::uint8_t* tile, std::size_t n_rows, std::size_t n_bytes,
                              const std::int8_t* groups, std::size_t n_groups, Use use) {
   const std::size_t n_words = (n_bytes + 7) / 8;
-  const std::size_t n_blocks = (n_rows + kBlockRows - 1) / kBlockRows;
+  const std::size_t n_blocks = (n_rows + kProductBlockRows - 1) / kProductBlockRows;
   const std::size_t block_bytes = n_blocks > 1 ? n_words * kBlockWordBytes : 0;
   const std::size_t group_bytes = kGroupHeaderBytes + n_words * kGroupWordBytes;
   const Tiles tiles;
@@ -107,7 +107,7 @@ inline void for_each_product(const std::uint8_t* tile, std::size_t n_rows, std::
     for (std::size_t i = 0; i < n_here; ++i) {
       const auto* set_sums = reinterpret_cast<const std::int32_t*>(group + i * group_bytes);
       for (std::size_t b = 0; b < n_blocks; ++b) {
-        use(b * kBlockRows, (g + i) * kProductQueries, set_sums, sums[b][i]);
+        use(b * kProductBlockRows, (g + i) * kProductQueries, set_sums, sums[b][i]);
       }
     }
   }

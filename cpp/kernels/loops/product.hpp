@@ -16,15 +16,15 @@
 namespace bitsift {
 
 inline constexpr std::size_t kProductQueries = 16;
-inline constexpr std::size_t kBlockRows = 16;
+inline constexpr std::size_t kProductBlockRows = 16;
 inline constexpr std::size_t kProductTileRows = 32;
-inline constexpr std::size_t kBlockWordBytes = kBlockRows * 64;
+inline constexpr std::size_t kBlockWordBytes = kProductBlockRows * 64;
 inline constexpr std::size_t kGroupWordBytes = kProductQueries * 64;
 inline constexpr std::size_t kGroupHeaderBytes = kProductQueries * sizeof(std::int32_t);
 
 // Sums of products of a group of queries and a block of documents.
 struct alignas(64) BlockSums {
-  std::int32_t of[kBlockRows][kProductQueries];
+  std::int32_t of[kProductBlockRows][kProductQueries];
 };
 
 // The byte i of the result is bit i of `byte`.
@@ -48,7 +48,7 @@ void fill_product_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::siz
   for (std::size_t row = 0; row < kProductTileRows; ++row) {
     const std::uint8_t* code = rows + static_cast<std::ptrdiff_t>(row) * stride;
     std::uint8_t* out =
-        bytes + row / kBlockRows * n_words * kBlockWordBytes + row % kBlockRows * 64;
+        bytes + row / kProductBlockRows * n_words * kBlockWordBytes + row % kProductBlockRows * 64;
     for (std::size_t w = 0; w < n_words; ++w, out += kBlockWordBytes) {
       std::uint64_t word = 0;
       if (row < n_rows) {
@@ -100,7 +100,7 @@ static inline std::size_t report_block(const BlockSums& sums, const std::int32_t
       largest[i] = sums.of[0][i];
       wanted[i] = set_sums[i] - static_cast<std::int32_t>(limits[i]);
     }
-    for (std::size_t row = 1; row < kBlockRows; ++row) {
+    for (std::size_t row = 1; row < kProductBlockRows; ++row) {
       for (std::size_t i = 0; i < kProductQueries; ++i) {
         largest[i] = largest[i] < sums.of[row][i] ? sums.of[row][i] : largest[i];
       }
@@ -110,7 +110,7 @@ static inline std::size_t report_block(const BlockSums& sums, const std::int32_t
     if (any == 0) return 0;
   }
   std::size_t n_hits = 0;
-  for (std::size_t row = 0; row < kBlockRows && first_row + row < n_rows; ++row) {
+  for (std::size_t row = 0; row < kProductBlockRows && first_row + row < n_rows; ++row) {
     const std::int64_t row_limit = row_limits == nullptr ? kAdmitNone : row_limits[first_row + row];
     for (std::size_t i = 0; i < kProductQueries; ++i) {
       const std::int32_t distance = set_sums[i] - sums.of[row][i];
@@ -132,7 +132,7 @@ inline void multiply_block(const std::uint8_t* block, const std::int8_t* group, 
   constexpr std::size_t kVectors = Simd::kQueryVectors;
   constexpr std::size_t kRows = Simd::kProductRows;
   constexpr std::size_t kSteps = 16;  // of 4 bits, in a word
-  for (std::size_t first = 0; first < kBlockRows; first += kRows) {
+  for (std::size_t first = 0; first < kProductBlockRows; first += kRows) {
     Products totals[kRows][kVectors];
     for (auto& row : totals) {
       for (auto& total : row) total = Simd::no_products();
@@ -181,7 +181,7 @@ std::size_t scan_product(const void* tile, std::size_t n_rows, std::size_t n_byt
   for (std::size_t g = 0; g < n_groups; ++g) {
     const auto* set_sums = reinterpret_cast<const std::int32_t*>(group);
     const auto* block = static_cast<const std::uint8_t*>(tile);
-    for (std::size_t row = 0; row < n_rows; row += kBlockRows) {
+    for (std::size_t row = 0; row < n_rows; row += kProductBlockRows) {
       BlockSums sums;
       multiply_block<Simd>(block, group + kGroupHeaderBytes, n_words, sums);
       n_hits += report_block(sums, set_sums, g * kProductQueries, row, n_rows,
@@ -199,7 +199,7 @@ static inline void store_block_distances(const BlockSums& sums, const std::int32
                                          std::int32_t* out, std::size_t out_stride) {
   for (std::size_t i = 0; i < kProductQueries && first_query + i < n_queries; ++i) {
     std::int32_t* row_out = out + (first_query + i) * out_stride;
-    for (std::size_t row = 0; row < kBlockRows && first_row + row < n_rows; ++row) {
+    for (std::size_t row = 0; row < kProductBlockRows && first_row + row < n_rows; ++row) {
       row_out[first_row + row] = set_sums[i] - sums.of[row][i];
     }
   }
@@ -213,7 +213,7 @@ void product_distances(const void* tile, std::size_t n_rows, std::size_t n_bytes
   const auto* group = static_cast<const std::int8_t*>(groups);
   for (std::size_t query = 0; query < n_queries; query += kProductQueries) {
     const auto* block = static_cast<const std::uint8_t*>(tile);
-    for (std::size_t row = 0; row < n_rows; row += kBlockRows) {
+    for (std::size_t row = 0; row < n_rows; row += kProductBlockRows) {
       BlockSums sums;
       multiply_block<Simd>(block, group + kGroupHeaderBytes, n_words, sums);
       store_block_distances(sums, reinterpret_cast<const std::int32_t*>(group), query, n_queries,

@@ -50,8 +50,6 @@ bool pool_works(std::size_t n_threads) {
   return std::all_of(done.begin(), done.end(), [](int n) { return n == 1; });
 }
 
-TEST_CASE("there is at least one thread") { CHECK(available_threads() >= 1); }
-
 TEST_CASE("one thread is the caller's") {
   for (const std::size_t n_threads : Sizes{0, 1}) {
     std::vector<std::thread::id> threads;

@@ -90,9 +90,10 @@ TEST_CASE("one slow turn does not turn the choice for long") {
   CHECK(costs.best(eligible) == ScanMethod::kRows);
 }
 
-TEST_CASE("works of other shapes are learned apart") {
-  const auto& of = [](std::size_t n_queries, std::size_t n_bytes, bool weighted) {
-    return &MethodCosts::of(kScalarKernels, n_queries, n_bytes, weighted);
+TEST_CASE("scans of different shapes have costs of their own") {
+  MethodCostTable table;
+  const auto of = [&](std::size_t n_queries, std::size_t n_bytes, bool weighted) {
+    return &table.costs_of(kScalarKernels, n_queries, n_bytes, weighted);
   };
   CHECK(of(4, 96, false) == of(4, 97, false));
   CHECK(of(4, 96, false) != of(3, 96, false));

@@ -90,11 +90,10 @@ TEST_CASE("candidates are ordered as numbers, and hold the extremes") {
 
 // Distances may be counted or not.
 TopK top_k(std::size_t k, const std::vector<Offer>& all, const std::int64_t* ids, bool counted) {
-  TopK best(k, all.size(), ByDistanceThenId{ids});
+  if (!counted) return {k, all.size(), ByDistanceThenId{ids}};
   std::int32_t farthest = 0;
   for (const Offer& offer : all) farthest = std::max(farthest, offer.distance);
-  if (counted) best.count(farthest, k / 2);
-  return best;
+  return {k, all.size(), ByDistanceThenId{ids}, Counting{.max_distance = farthest, .share = k / 2}};
 }
 
 TEST_CASE("rows in ascending order, their numbers as ids") {
