@@ -16,9 +16,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import bitsift
 
-from . import data, table
+from . import data
+from . import ratio_table as table
 from .interleave import LEAST_ROUNDS, Pace, interleave, pace
-from .libraries import faiss
+from .peers.libraries import faiss
 
 FAISS_MISSING = "faiss-cpu missing"
 ROWS = pytest.StashKey[list[table.Row]]()

@@ -17,7 +17,7 @@ from . import ceilings
 from .groups import GROUPS
 from .picture import save_picture
 from .record import save_json
-from .run import Group, Run
+from .session import Group, Run
 from .settings import Settings, choose
 from .table import save_markdown, show
 

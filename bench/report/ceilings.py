@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift
-from bitsift import _core
+import bitsift.core.native as native
 
 from ..interleave import pace, take_turns
 from .contest import Ceiling
@@ -43,7 +43,7 @@ def reading(array: NDArray[Any], isa: str, threads: int) -> list[Ceiling]:
     if not has_ceilings():
         return []
     flat = array.reshape(-1).view(np.uint8)
-    return [Ceiling("read", lambda: _core.read_all(flat, isa, threads), flat.size, "B/s")]
+    return [Ceiling("read", lambda: native.read_all(flat, isa, threads), flat.size, "B/s")]
 
 
 def roofs(isa: str, threads: int) -> list[Ceiling]:
@@ -71,10 +71,10 @@ def of_machine(settings: Settings) -> list[Measured]:
 
 def _roof(kernel: str, isa: str, threads: int) -> Ceiling:
     n = _iterations(kernel, isa)
-    pairs = _core.run_roof(kernel, isa, n, threads)
+    pairs = native.run_roof(kernel, isa, n, threads)
     return Ceiling(
         _KERNELS[kernel],
-        lambda: _core.run_roof(kernel, isa, n, threads),
+        lambda: native.run_roof(kernel, isa, n, threads),
         pairs,
         "bit pairs/s",
     )
@@ -85,7 +85,7 @@ def _iterations(kernel: str, isa: str) -> int:
     n = 1000
     while True:
         begin = time.perf_counter()
-        _core.run_roof(kernel, isa, n, 1)
+        native.run_roof(kernel, isa, n, 1)
         seconds = time.perf_counter() - begin
         if seconds > _ROOF_SECONDS / 4:
             return max(1, round(n * _ROOF_SECONDS / seconds))

@@ -7,7 +7,7 @@ FAISS is imported, gives the same times as `SIMDConfig.set_level`, which needs n
 
 from __future__ import annotations
 
-from ..libraries import faiss
+from ..peers.libraries import faiss
 
 # Other levels of bitsift are compared with the level that FAISS chooses.
 _NAMES = {"scalar": "NONE", "avx2": "AVX2"}

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from .rows_calls import callers, small
-from .rows_join import self_join
-from .rows_search import batch, levels, one_query
-from .rows_shape import batches, bits, ks, sizes, threads
-from .rows_vectors import asymmetric, packing, rescoring
-from .run import Group
+from .rows.calls import callers, small
+from .rows.join import self_join
+from .rows.search import batch, levels, one_query
+from .rows.shape import batches, bits, ks, sizes, threads
+from .rows.vectors import asymmetric, packing, rescoring
+from .session import Group
 
 GROUPS = [
     Group("one-query", "One query, bound by memory", one_query, 20, 2),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..libraries import faiss, has_sentence_transformers, numkong, semantic_search, usearch
-from ..searching import faiss_flat, numpy_search
+from ..peers.libraries import faiss, has_sentence_transformers, numkong, semantic_search, usearch
+from ..peers.search import faiss_flat, numpy_search
 from . import faiss_levels
 from .contest import Peer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .contest import Result
-from .run import Run
+from .session import Run
 
 # Colours that those who are colour-blind can tell apart (Okabe, Ito).
 _COLOURS = {

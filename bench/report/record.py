@@ -12,11 +12,11 @@ from typing import Any
 
 import bitsift
 
-from .. import libraries
-from ..table import machine
+from ..peers import libraries
+from ..ratio_table import machine
 from .ceilings import Measured
 from .contest import Result
-from .run import Run
+from .session import Run
 
 _DISTRIBUTIONS = ("bitsift", "numpy", "faiss-cpu", "usearch", "numkong", "sentence-transformers")
 _LOAD = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"

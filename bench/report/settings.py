@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bitsift
-from bitsift import _core
+import bitsift.core.native as native
 
 K = 10
 
@@ -53,7 +53,7 @@ class Settings:
 def choose(*, quick: bool, threads: int, isa: str | None, output: Path) -> Settings:
     """Fill in the defaults; raises ValueError or BitsiftError for a level there is not."""
     level = bitsift.Index(1, isa=isa).isa
-    return Settings(quick, threads or _core.available_threads(), level, output)
+    return Settings(quick, threads or native.available_threads(), level, output)
 
 
 def other_levels(isa: str) -> list[str]:
@@ -62,7 +62,7 @@ def other_levels(isa: str) -> list[str]:
 
 
 def has_ceilings() -> bool:
-    return hasattr(_core, "read_all") and hasattr(_core, "run_roof")
+    return hasattr(native, "read_all") and hasattr(native, "run_roof")
 
 
 def has_asymmetric() -> bool:

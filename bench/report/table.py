@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .. import libraries
-from ..table import duration, three_digits
+from ..peers import libraries
+from ..ratio_table import duration, three_digits
 from .ceilings import Measured
 from .contest import Result
 from .record import describe_machine, is_contended, speed_up, versions
-from .run import Measurements, Run
+from .session import Measurements, Run
 
 _MARKDOWN_WIDTH = 500
 

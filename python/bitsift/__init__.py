@@ -10,61 +10,20 @@
 array([0, 1])
 """
 
-from bitsift._core import __version__
-from bitsift.advice import Advice, Trial, advise
-from bitsift.arguments import available_isas
-from bitsift.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
-from bitsift.conventions import codes_from_int8, from_codes, to_codes
-from bitsift.errors import (
-    BitsiftError,
-    BitsiftWarning,
-    CorruptIndexError,
-    IndexFileError,
-    IndexNotFoundError,
-    IndexWriteError,
-    NotAnIndexError,
-    UnsupportedIsaError,
-    UnsupportedVersionError,
-)
-from bitsift.evaluation import Evaluation, evaluate
-from bitsift.index import Index
-from bitsift.packing import pack, unpack
-from bitsift.quantization import quantize_embeddings
-from bitsift.responses import codes_from_response
-from bitsift.scanning import SearchResult, hamming, knn_graph, search
-from bitsift.storage import verify
+from bitsift import codes, core, evaluation, index, quantization, retrieval, storage
+from bitsift.codes import *
+from bitsift.core import *
+from bitsift.evaluation import *
+from bitsift.index import *
+from bitsift.quantization import *
+from bitsift.retrieval import *
+from bitsift.storage import *
 
-__all__ = [
-    "Advice",
-    "BitsiftError",
-    "BitsiftWarning",
-    "Calibrator",
-    "CorruptIndexError",
-    "Evaluation",
-    "Index",
-    "IndexFileError",
-    "IndexNotFoundError",
-    "IndexWriteError",
-    "MinMaxCalibrator",
-    "NotAnIndexError",
-    "RollingCalibrator",
-    "SearchResult",
-    "Trial",
-    "UnsupportedIsaError",
-    "UnsupportedVersionError",
-    "__version__",
-    "advise",
-    "available_isas",
-    "codes_from_int8",
-    "codes_from_response",
-    "evaluate",
-    "from_codes",
-    "hamming",
-    "knn_graph",
-    "pack",
-    "quantize_embeddings",
-    "search",
-    "to_codes",
-    "unpack",
-    "verify",
-]
+__all__: list[str] = []
+__all__ += core.__all__
+__all__ += codes.__all__
+__all__ += quantization.__all__
+__all__ += retrieval.__all__
+__all__ += storage.__all__
+__all__ += index.__all__
+__all__ += evaluation.__all__

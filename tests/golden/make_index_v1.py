@@ -71,13 +71,15 @@ def variants() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Write the variants that are not there yet."""
-    from bitsift import storage  # noqa: PLC0415 - what is expected must not depend on it
+    # What is expected must not depend on it.
+    from bitsift.storage import writer
+    from bitsift.storage.contents import Contents
 
     for number, (name, fields) in enumerate(variants().items()):
         if not (FOLDER / name).exists():
             # Random names would differ each time.
-            with mock.patch.object(storage.secrets, "token_hex", return_value=f"{number:032x}"):
-                storage.write(FOLDER / name, storage.Contents(**fields))
+            with mock.patch.object(writer.secrets, "token_hex", return_value=f"{number:032x}"):
+                writer.write(FOLDER / name, Contents(**fields))
 
 
 if __name__ == "__main__":

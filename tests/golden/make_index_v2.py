@@ -111,8 +111,9 @@ def variants() -> dict[str, dict[str, Any]]:
 
 def contents_of(fields: dict[str, Any]) -> Any:
     """Give a variant as contents; these, and nothing above, need bitsift."""
-    from bitsift import RollingCalibrator, storage  # noqa: PLC0415
-    from bitsift.calibration import Calibrator  # noqa: PLC0415
+    from bitsift import RollingCalibrator
+    from bitsift.quantization.calibration import Calibrator
+    from bitsift.storage.contents import Contents
 
     calibrators = {
         store: Calibrator.from_state({"kind": kind, "n_std": n_std, "n": n}, array)
@@ -120,18 +121,18 @@ def contents_of(fields: dict[str, Any]) -> Any:
         else RollingCalibrator(n_std)
         for store, (kind, n_std, n, array) in fields.get("calibrators", {}).items()
     }
-    return storage.Contents(**{**fields, "calibrators": calibrators})
+    return Contents(**{**fields, "calibrators": calibrators})
 
 
 def main() -> None:
     """Write the variants that are not there yet."""
-    from bitsift import storage  # noqa: PLC0415
+    from bitsift.storage import writer
 
     for number, (name, fields) in enumerate(variants().items()):
         if not (FOLDER / name).exists():
             # Random names would differ each time.
-            with mock.patch.object(storage.secrets, "token_hex", return_value=f"{number:032x}"):
-                storage.write(FOLDER / name, contents_of(fields))
+            with mock.patch.object(writer.secrets, "token_hex", return_value=f"{number:032x}"):
+                writer.write(FOLDER / name, contents_of(fields))
 
 
 if __name__ == "__main__":

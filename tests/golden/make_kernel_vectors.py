@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import reference
+from oracle import reference
 
 PATH = Path(__file__).parent / "kernels" / "vectors-v1.bin"
 MAGIC = b"BSVECT01"

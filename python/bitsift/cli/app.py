@@ -10,33 +10,32 @@ from typing import Annotated, Literal
 import typer
 
 import bitsift
-from bitsift.cli.advise import (
+from bitsift.cli.commands.advise import (
     AdviseOptions,
     advice_json,
     advise_file,
     print_advice,
     print_advised,
 )
-from bitsift.cli.build import SAMPLE, BuildOptions, build_index
-from bitsift.cli.corpus import load_queries
-from bitsift.cli.demo import run_demo
-from bitsift.cli.demo_view import print_demo
-from bitsift.cli.describe import describe_index, print_description
-from bitsift.cli.embedding import DEFAULT_MODEL
-from bitsift.cli.eval_app import compare, evaluate
-from bitsift.cli.failure import reporting
-from bitsift.cli.graph import GraphOptions, make_graph, print_graph
-from bitsift.cli.output import (
+from bitsift.cli.commands.build import SAMPLE, BuildOptions, build_index
+from bitsift.cli.commands.graph import GraphOptions, make_graph, print_graph
+from bitsift.cli.commands.info import describe_index, print_description
+from bitsift.cli.commands.search import SearchOptions, print_found, save_found, search_index
+from bitsift.cli.console import (
     human_seconds,
     print_json,
     print_line,
     progress_bar,
     stdout_console,
 )
+from bitsift.cli.demo.corpus import load_queries
+from bitsift.cli.demo.demo import run_demo
+from bitsift.cli.demo.embedding import DEFAULT_MODEL
+from bitsift.cli.demo.view import print_demo
+from bitsift.cli.evaluation.commands import compare, evaluate
+from bitsift.cli.failure import reporting
 from bitsift.cli.parameters import Json, Threads
-from bitsift.cli.search import SearchOptions, print_found, save_found, search_index
-from bitsift.manifest import RULES
-from bitsift.stores import STORES
+from bitsift.core.options import RULES, STORES
 
 __all__ = ["app"]
 

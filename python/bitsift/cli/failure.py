@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from bitsift.errors import BitsiftError, BitsiftWarning
+from bitsift.core.errors import BitsiftError, BitsiftWarning
 
 __all__ = [
     "CommandError",

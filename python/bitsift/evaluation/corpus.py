@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitsift import arguments
-from bitsift.calibration import row_blocks
+from bitsift.core import arguments
+from bitsift.core.blocks import row_blocks
 
 __all__ = ["Corpus", "as_corpus"]
 

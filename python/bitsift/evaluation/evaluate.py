@@ -10,7 +10,9 @@ from typing import Literal, SupportsFloat, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitsift import arguments
+from bitsift.core import arguments
+from bitsift.core.isa import resolve_isa
+from bitsift.core.options import Metric
 from bitsift.evaluation.checks import check_all
 from bitsift.evaluation.conditions import Condition
 from bitsift.evaluation.conditions import conditions as all_conditions
@@ -19,7 +21,6 @@ from bitsift.evaluation.judging import Judge, overlaps
 from bitsift.evaluation.machine import describe_machine
 from bitsift.evaluation.result import PRICE_PER_GB, Evaluation, Row
 from bitsift.evaluation.running import Found, Runner
-from bitsift.searching import Metric
 
 __all__ = ["evaluate"]
 
@@ -117,7 +118,7 @@ def evaluate(
     arguments.choice(conditions, "conditions", ("all", "quick"))
     k = arguments.integer(k, "k", 1, arguments.MAX_K // _DEEPER)
     price = _as_price(price_per_gb)
-    isa = arguments.resolve_isa(isa)
+    isa = resolve_isa(isa)
     threads = arguments.check_threads(threads)
     corpus = as_corpus(documents, queries, qrels, k)
     depth = min(_DEEPER * k, len(corpus.documents))

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.errors import BitsiftWarning
+from bitsift.core.errors import BitsiftWarning
 from bitsift.evaluation.conditions import BASELINE, Condition
 from bitsift.evaluation.corpus import Corpus
 from bitsift.evaluation.float_search import FloatSearch
-from bitsift.index import Index
+from bitsift.index.index import Index
 
 __all__ = ["N_RUNS", "Found", "Runner"]
 

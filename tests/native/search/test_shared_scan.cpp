@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/thread_pool.hpp"
+#include "base/platform.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
 #include "kernels/dispatch.hpp"

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a call itself costs, and what happens when many callers call at once."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bitsift
+
+from ...data import random_query_codes
+from ...peers.libraries import faiss
+from ...ratio_table import duration
+from ..contest import Call, Result
+from ..searches import Corpus
+from ..session import Run
+from ..settings import K
+
+_FEW = 10_000
+_CALLERS = 8
+
+
+def small(run: Run) -> None:
+    settings = run.settings
+    query = random_query_codes(1)
+    corpora = [Corpus(n, isa=settings.isa) for n in (_FEW, 2 * _FEW)]
+    rows = [corpus.row(query, threads=settings.threads) for corpus in corpora]
+    rows = [replace(row, question=f"Index.search: {row.question}") for row in rows]
+    for corpus, row in zip(corpora, tuple(rows), strict=True):
+        question = row.question.replace("Index.", "bitsift.")
+        call = _function_search(corpus, query, settings.threads)
+        rows.append(replace(row, question=question, ours=call))
+    results = run.race(rows)
+    for one, two in (results[:2], results[2:]):
+        one.remark = _beyond_the_scan(one, two)
+
+
+def callers(run: Run) -> None:
+    settings = run.settings
+    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    queries = random_query_codes(_CALLERS)
+    batch = corpus.row(queries, threads=settings.threads)
+    with ThreadPoolExecutor(_CALLERS, initializer=_one_thread_for_faiss) as pool:
+        many = replace(
+            batch,
+            question=f"{_CALLERS} callers of one query each",
+            ours=_at_once(
+                pool, queries, lambda q: corpus.index.search(q, K, threads=settings.threads)
+            ),
+            peers=[
+                replace(peer, call=_at_once(pool, queries, lambda q: corpus.flat.search(q, K)))
+                for peer in batch.peers
+            ],
+        )
+        one = replace(batch, question=f"one caller of {_CALLERS} queries")
+        results = run.race([many, one])
+    for result in results:
+        result.remark = f"{_CALLERS / result.seconds:,.0f} queries/s"
+        for name in result.peers:
+            result.remark += f" ({name}: {_CALLERS / result.peer_seconds(name):,.0f})"
+
+
+def _one_thread_for_faiss() -> None:
+    """Of each caller: it is a setting of the thread, and more than one cannot help one query."""
+    if faiss is not None:
+        faiss.omp_set_num_threads(1)
+
+
+def _function_search(corpus: Corpus, query: NDArray[np.uint8], threads: int) -> Call:
+    codes = corpus.codes
+    return lambda: bitsift.search(codes, query, K, isa=corpus.isa, threads=threads)
+
+
+def _at_once(
+    pool: ThreadPoolExecutor, queries: NDArray[np.uint8], search: Callable[[Any], Any]
+) -> Call:
+    """Search one query in each thread; the first of a result are distances, stacked."""
+
+    def call() -> tuple[NDArray[Any]]:
+        found = list(pool.map(search, queries[:, np.newaxis]))
+        return (np.concatenate([result[0] for result in found]),)
+
+    return call
+
+
+def _beyond_the_scan(one: Result, two: Result) -> str:
+    """Take the rows that `two` has more for the cost of a scan; the rest is the call's own."""
+    remark = _overhead(one.ours, two.ours)
+    for name in one.peers:
+        remark += f" ({name}: {_overhead(one.peers[name], two.peers[name])})"
+    return remark
+
+
+def _overhead(one: list[float], two: list[float]) -> str:
+    scan = statistics.median(b - a for a, b in zip(one, two, strict=True))
+    beyond = statistics.median(2 * a - b for a, b in zip(one, two, strict=True))
+    return f"scan {duration(max(scan, 0))}, beyond it {duration(max(beyond, 0))}"

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What works on vectors of floats: packing, rescoring, asymmetric scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bitsift
+import bitsift.core.native as native
+
+from ...checks import close_scores, same_array
+from ...data import DIM, N_QUERIES, in_float16, random_queries, random_vectors
+from ...peers.libraries import faiss
+from ...peers.packing import numpy_pack
+from ...peers.rescoring import N_CANDIDATES, candidate_sets, in_turn, numpy_rescore
+from .. import faiss_levels
+from ..ceilings import reading
+from ..contest import Call, Peer, Row
+from ..searches import Corpus, question
+from ..session import Run
+from ..settings import K, has_asymmetric
+
+_BATCHES = (1, N_QUERIES)
+_RABITQ_QUERIES = 32
+_RABITQ_CHUNK = 20_000
+
+
+def packing(run: Run) -> None:
+    settings = run.settings
+    values = random_vectors(settings.n_vectors)
+    row = Row(
+        f"pack {len(values):,} x {DIM} float32",
+        settings.isa,
+        settings.threads,
+        lambda: bitsift.pack(values, isa=settings.isa, threads=settings.threads),
+        [Peer("numpy", lambda: numpy_pack(values), same_array, note="one thread")],
+        reading(values, settings.isa, settings.threads),
+        values.nbytes,
+        {"n_rows": len(values), "n_bits": DIM},
+    )
+    (result,) = run.race([row])
+    result.remark = f"{values.nbytes / result.seconds / 1e9:.1f} GB/s"
+
+
+def rescoring(run: Run) -> None:
+    settings = run.settings
+    vectors = random_vectors(settings.n_vectors)
+    candidates = candidate_sets(len(vectors))
+    for originals in (vectors, in_float16(vectors)):
+        row = _rescoring_row(originals, candidates, settings.isa, settings.threads)
+        run.race([row], 1 / 2)
+
+
+def _rescoring_row(
+    originals: NDArray[Any], candidates: NDArray[np.int64], isa: str, threads: int
+) -> Row:
+    queries = random_queries()
+
+    def ours(rows: NDArray[np.int64]) -> Any:
+        return native.rescore(originals, queries, rows, K, "cosine", None, isa, threads)
+
+    def numpy(rows: NDArray[np.int64]) -> Any:
+        return numpy_rescore(originals, queries, rows, "cosine")
+
+    return Row(
+        f"rescore {N_QUERIES} x {N_CANDIDATES}, {len(originals):,} {originals.dtype}",
+        isa,
+        threads,
+        in_turn(ours, candidates),
+        [Peer("numpy", in_turn(numpy, candidates), close_scores, note="one thread")],
+        facts={"n_queries": N_QUERIES, "n_rows": len(originals), "n_bits": DIM, "k": K},
+    )
+
+
+def asymmetric(run: Run) -> None:
+    settings = run.settings
+    if not has_asymmetric():
+        run.unavailable('Index.search(scoring="asymmetric")')
+        return
+    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    queries = random_queries()
+    rabitq = _rabitq(corpus.codes)
+    rows = []
+    for n_queries in _BATCHES:
+        some = queries[:n_queries]
+        for scoring in ("hamming", "asymmetric"):
+            peers = _by_rabitq(rabitq, some, settings.threads) if scoring == "asymmetric" else []
+            rows.append(_scoring_row(corpus, some, scoring, settings.threads, peers))
+    results = run.race(rows)
+    for hamming, other in (results[:2], results[2:]):
+        other.remark = f"{other.relative_to(hamming):.2f} x Hamming"
+
+
+def _scoring_row(
+    corpus: Corpus, queries: NDArray[np.float32], scoring: str, threads: int, peers: list[Peer]
+) -> Row:
+    return Row(
+        f"{scoring}: {question(len(queries), len(corpus), corpus.bits, K)}",
+        corpus.isa,
+        threads,
+        _scoring_call(corpus, queries, scoring, threads),
+        peers,
+        facts={"n_queries": len(queries), "n_rows": len(corpus), "n_bits": corpus.bits, "k": K},
+    )
+
+
+def _scoring_call(corpus: Corpus, queries: NDArray[np.float32], scoring: str, threads: int) -> Call:
+    index: Any = corpus.index
+    # The default is named by leaving it out.
+    chosen = {} if scoring == "hamming" else {"scoring": scoring}
+    return lambda: index.search(queries, K, rescore=False, threads=threads, **chosen)
+
+
+def _rabitq(codes: NDArray[np.uint8]) -> Any:
+    """Give FAISS's one-bit index with queries of 8 bits, or None if this FAISS has none."""
+    if faiss is None or not hasattr(faiss, "IndexRaBitQFastScan"):
+        return None
+    index = faiss.IndexRaBitQFastScan(DIM, faiss.METRIC_INNER_PRODUCT)
+    index.qb = 8
+    for begin in range(0, len(codes), _RABITQ_CHUNK):
+        vectors = bitsift.unpack(codes[begin : begin + _RABITQ_CHUNK], DIM).astype(np.float32)
+        vectors = vectors * 2 - 1
+        if begin == 0:
+            index.train(vectors)
+        index.add(vectors)
+    return index
+
+
+def _by_rabitq(index: Any, queries: NDArray[np.float32], threads: int) -> list[Peer]:
+    if index is None:
+        return []
+    some = queries[:_RABITQ_QUERIES]
+
+    def call() -> Any:
+        faiss_levels.use(threads, "")
+        return index.search(some, K)
+
+    note = "IndexRaBitQFastScan: estimates, other scores"
+    if len(some) < len(queries):
+        note += f"; time of {len(some)} queries, scaled"
+    return [Peer("faiss RaBitQ", call, None, len(queries) / len(some), note)]

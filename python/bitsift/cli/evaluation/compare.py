@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bitsift compare``: evaluations of several corpora side by side."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bitsift.cli.console import print_line, show, table
+from bitsift.cli.evaluation.columns import percent
+from bitsift.cli.evaluation.markdown import table_lines
+from bitsift.cli.failure import InputError
+from bitsift.cli.files.outfile import check_outfile, save_text
+
+__all__ = ["Comparison", "compare_files", "print_comparison", "save_comparison"]
+
+_MOST_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Quality as a share of float32's, a row a condition, a column an evaluation.
+
+    Attributes
+    ----------
+    titles, measures, commands : list of str
+        Of the evaluations.
+    of_floats : list of float
+        What float32 has in each.
+    names : list of str
+        Conditions that all have, in the order of the first.
+    shares : list of list of float or None
+        For each condition, one of each evaluation.
+    """
+
+    titles: list[str]
+    measures: list[str]
+    commands: list[str]
+    of_floats: list[float]
+    names: list[str]
+    shares: list[list[float | None]]
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return header and rows of the table."""
+        header = [f"{title}, {measure}" for title, measure in self.columns()]
+        first = ["float32", *(f"{quality:.4f}" for quality in self.of_floats)]
+        rows = [
+            [name, *(percent(share) for share in shares)]
+            for name, shares in zip(self.names, self.shares, strict=True)
+        ]
+        return ["", *header], [first, *rows]
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Return title and measure of each evaluation."""
+        return list(zip(self.titles, self.measures, strict=True))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the same as plain values."""
+        return {
+            "evaluations": [
+                {"title": title, "measure": measure, "float32": quality}
+                for (title, measure), quality in zip(self.columns(), self.of_floats, strict=True)
+            ],
+            "shares_of_float32": dict(zip(self.names, self.shares, strict=True)),
+        }
+
+
+def compare_files(paths: list[Path]) -> Comparison:
+    """Read files that ``bitsift eval -o`` wrote."""
+    read = [_read(path) for path in paths]
+    shares: list[dict[str, float | None]] = [
+        {row["name"]: row["share_of_float32"] for row in plain["rows"][1:]} for plain in read
+    ]
+    names = [name for name in shares[0] if all(name in one for one in shares)]
+    return Comparison(
+        [plain["title"] for plain in read],
+        [plain["measure"] for plain in read],
+        [plain["command"] for plain in read],
+        [_quality(plain["rows"][0]) for plain in read],
+        names,
+        [[one[name] for one in shares] for name in names],
+    )
+
+
+def _quality(row: dict[str, Any]) -> float:
+    return float(row["overlap"] if row["ndcg"] is None else row["ndcg"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    wrong = InputError(f"{path}: is not what bitsift eval -o writes")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; wanted a .json file")
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size > _MOST_BYTES:
+        raise wrong
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise wrong from error
+    if not _is_evaluation(plain):
+        raise wrong
+    return dict(plain)
+
+
+def _is_evaluation(plain: Any) -> bool:
+    if not isinstance(plain, dict) or not isinstance(plain.get("rows"), list):
+        return False
+    texts = [plain.get(name) for name in ("title", "measure", "command")]
+    if not plain["rows"] or not all(isinstance(text, str) for text in texts):
+        return False
+    return all(
+        isinstance(row, dict)
+        and isinstance(row.get("name"), str)
+        and isinstance(row.get("overlap"), float)
+        and isinstance(row.get("ndcg", ""), float | None)
+        and isinstance(row.get("share_of_float32", ""), float | None)
+        for row in plain["rows"]
+    )
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the table."""
+    header, rows = comparison.cells()
+    shown = table(console, (header[0], "left"), *((text, "right") for text in header[1:]))
+    for row in rows:
+        shown.add_row(*row)
+    show(console, shown)
+    print_line(console, "shares of float32's, which the first line has", "dim")
+
+
+def save_comparison(comparison: Comparison, title: str, path: Path, *, append: bool) -> None:
+    """Write the table as a section of Markdown, to a new file or to the end of one."""
+    check_outfile(path)
+    before = ""
+    if append:
+        if not path.exists():
+            raise InputError(f"{path}: no such file to add to")
+        before = path.read_text(encoding="utf-8").rstrip() + "\n\n"
+    lines = [
+        f"## {title}",
+        "",
+        "Shares of float32's quality, which the first line has. Made by `bitsift compare` from "
+        "what these wrote with `-o`:",
+        "",
+        *(
+            f"* {name}: `{command}`"
+            for name, command in zip(comparison.titles, comparison.commands, strict=True)
+        ),
+        "",
+        *table_lines(*comparison.cells()),
+    ]
+    save_text(path, before + "\n".join(lines) + "\n")

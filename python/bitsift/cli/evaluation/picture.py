@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as a picture: quality against bytes, and against oversampling with latency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bitsift.cli.failure import InputError, MissingPackageError
+from bitsift.cli.files.outfile import replacing
+from bitsift.evaluation import Evaluation
+from bitsift.evaluation.conditions import OVERSAMPLINGS, SOURCES, rescored_name
+from bitsift.evaluation.result import Row
+
+__all__ = ["check_picture", "draw"]
+
+_KINDS = (".png", ".svg", ".pdf")
+_HINT = "a picture is drawn by matplotlib: pip install 'bitsift[eval]'"
+
+# A colour and a marker for each, so that no one depends on colours.
+_STYLES = {
+    "float32": ("#333333", "o"),
+    "float16": ("#0072b2", "s"),
+    "int8": ("#e69f00", "^"),
+    "int4": ("#009e73", "D"),
+    "bits": ("#cc79a7", "v"),
+}
+# What stands alone in the left panel: the name of the condition, what is written beside it, where.
+_LABELLED = (
+    ("float32", "float32", (0, 9)),
+    ("int8, min/max", "int8", (0, 9)),
+    ("int4, rolling", "int4", (0, 9)),
+    ("ternary, rolling", "ternary", (0, 9)),
+    ("binary, corrected", "bits, float query, corrected", (8, 2)),
+    ("binary (asymmetric)", "bits, float query", (8, -8)),
+    ("binary x binary (Hamming)", "bits x bits", (8, -4)),
+)
+_IN_LEFT_PANEL = 4
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture that could not be drawn."""
+    if path.suffix.lower() not in _KINDS:
+        raise InputError(f"{path}: ends with {path.suffix!r}; wanted one of {', '.join(_KINDS)}")
+    _figure()
+
+
+def _figure() -> Any:
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415 (optional)
+    except ImportError as error:
+        raise MissingPackageError(_HINT) from error
+    return Figure
+
+
+def draw(evaluation: Evaluation, path: Path, title: str) -> None:
+    """Draw the picture and write it, as PNG, SVG or PDF by the name's end."""
+    check_picture(path)
+    # A Figure of its own is drawn by Agg, and needs no display and no global state.
+    figure = _figure()(figsize=(11, 5.2), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
+    rows = {row.name: row for row in evaluation.rows}
+    _bytes_panel(left.subplots(), evaluation, rows)
+    _oversampling_panels(right.subplots(2, 1, sharex=True), evaluation, rows)
+    handles, labels = right.axes[0].get_legend_handles_labels()
+    right.legend(
+        handles, labels, loc="outside lower center", ncols=len(SOURCES), fontsize=9, frameon=False
+    )
+    figure.suptitle(f"{title}\n{evaluation.summary()}", fontsize=10)
+    with replacing(path) as partial:
+        figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
+
+
+def _bytes_panel(axes: Any, evaluation: Evaluation, rows: dict[str, Row]) -> None:
+    for name, text, offset in _LABELLED:
+        if name in rows:
+            row = rows[name]
+            axes.plot(row.bytes_per_vector, row.quality, "o", color="#333333", markersize=6)
+            axes.annotate(
+                text,
+                (row.bytes_per_vector, row.quality),
+                xytext=offset,
+                textcoords="offset points",
+                ha="center" if offset[0] == 0 else "left",
+                fontsize=9,
+            )
+    for source, (colour, marker) in _STYLES.items():
+        row_or_none = rows.get(rescored_name(_IN_LEFT_PANEL, source))
+        if row_or_none is not None:
+            axes.plot(
+                row_or_none.bytes_per_vector,
+                row_or_none.quality,
+                marker,
+                color=colour,
+                markersize=8,
+                markerfacecolor="none",
+                markeredgewidth=1.6,
+                linestyle="none",
+                label=f"bits, x{_IN_LEFT_PANEL} rescored from {source}",
+            )
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel("bytes a vector (all that a search may read)")
+    axes.set_ylabel(evaluation.measure)
+    axes.margins(x=0.12, y=0.12)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=9)
+    axes.set_title("Quality and memory", fontsize=10)
+
+
+def _oversampling_panels(panels: Any, evaluation: Evaluation, rows: dict[str, Row]) -> None:
+    quality, latency = panels
+    for source in SOURCES:
+        colour, marker = _STYLES[source]
+        found = [
+            (oversampling, rows[rescored_name(oversampling, source)])
+            for oversampling in OVERSAMPLINGS
+            if rescored_name(oversampling, source) in rows
+        ]
+        places = [oversampling for oversampling, _ in found]
+        style = {
+            "color": colour,
+            "marker": marker,
+            "markerfacecolor": "none",
+            "linewidth": 1.4,
+            "markersize": 8 if source == "float32" else 5,  # lines that lie on one another
+            "label": source,
+        }
+        quality.plot(places, [row.quality for _, row in found], **style)
+        seconds = [1000 * (row.latency_s or 0.0) for _, row in found]
+        latency.plot(places, seconds, **style)
+    quality.axhline(evaluation.rows[0].quality, color="#333333", linestyle=":", linewidth=1.2)
+    quality.set_ylabel(evaluation.measure)
+    quality.set_title("Oversampling: quality (dotted: float32), and time of one query", fontsize=10)
+    latency.set_ylabel("ms, one query alone")
+    latency.set_ylim(bottom=0)
+    latency.set_xlabel("candidates for each result, rescored from")
+    latency.set_xticks(OVERSAMPLINGS)
+    for axes in (quality, latency):
+        axes.grid(alpha=0.3)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation on a terminal."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rich.console import Console
+
+from bitsift.cli.console import print_line, show, table
+from bitsift.cli.evaluation.columns import columns, fitting
+from bitsift.evaluation import Evaluation
+
+__all__ = ["print_evaluation"]
+
+_GAP = 3  # blanks between the columns of a table
+
+
+def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> None:
+    """Print the table, what held, and what bitsift advises."""
+    print_line(console, title, "bold")
+    print_line(console, evaluation.summary())
+    print_line(console, "")
+    chosen = columns(evaluation)
+    if console.is_terminal:
+        chosen = fitting(chosen, evaluation.rows, console.width, _GAP)
+    shown = table(console, ("", "left"), *((column.header, "right") for column in chosen))
+    for _, rows in groupby(evaluation.rows, key=lambda row: row.group):
+        for row in rows:
+            shown.add_row(row.name, *(column.text(row) for column in chosen))
+        shown.add_section()
+    show(console, shown)
+    print_line(console, "")
+    for check in evaluation.checks:
+        print_line(console, str(check), "" if check.verdict == "held" else "dim")
+    for warning in evaluation.warnings:
+        print_line(console, f"warning: {warning}", "yellow")
+    if evaluation.recommendation is not None:
+        chosen_arguments = ", ".join(f"{k}={v!r}" for k, v in evaluation.recommendation.items())
+        print_line(console, f'threshold="auto" chose: {chosen_arguments}')
+    print_line(
+        console,
+        f"prices: {evaluation.price_per_gb:.2f} USD for a GB (2**30 bytes) of memory and month; "
+        "times: of this machine",
+        "dim",
+    )

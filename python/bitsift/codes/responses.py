@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON of an embeddings API to codes: find the embeddings, check them, name their convention.
+
+Layouts differ between APIs, and are told by their keys. The convention is not: it is named by the
+caller, or by the key that the embeddings stand under.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import reprlib
+from typing import Any, Literal, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.codes import conventions
+from bitsift.core import arguments
+
+__all__ = ["codes_from_response"]
+
+EncodingType = Literal["binary", "ubinary"]
+
+ENCODING_TYPES: tuple[EncodingType, ...] = ("binary", "ubinary")
+
+_quoted = reprlib.Repr()  # what came, in an error: never longer than a few lines
+_quoted.maxlevel = 3
+_quoted.maxstring = _quoted.maxother = 200
+
+
+def codes_from_response(
+    response: dict[str, Any] | list[Any] | str | bytes,
+    encoding_type: EncodingType | None = None,
+    *,
+    dim: SupportsIndex | None = None,
+) -> NDArray[np.uint8]:
+    """Convert the JSON response of an embeddings API to codes.
+
+    Parameters
+    ----------
+    response : dict, list, str or bytes
+        The response's JSON, parsed or not, in one of these layouts:
+
+        * ``{"data": [{"index": 0, "embedding": ...}, ...]}`` (Voyage, Jina, and others like
+          OpenAI's), or that list alone. Rows are put in the order of ``"index"``. An embedding is a
+          list of integers; or a base64 string of their bytes (Voyage), which needs `dim`; or, where
+          several types were asked for, a dict of them by type (Jina).
+        * ``{"embeddings": {"binary": [[...], ...], "ubinary": ...}}`` (Cohere v1 and v2).
+        * ``{"embeddings": [[...], ...]}``, or a list of lists alone, as client libraries have them.
+    encoding_type : {"binary", "ubinary"}, optional
+        What was asked of the API, as ``embedding_types`` (Cohere), ``output_dtype`` (Voyage) or
+        ``embedding_type`` (Jina): ``"binary"``, int8, the packed byte minus 128; or ``"ubinary"``,
+        uint8. Needed unless the embeddings stand under just one of these keys.
+    dim : int, optional
+        Dimensions, 1 to 65,536; 8 a byte by default.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, ceil(dim / 8))
+        Codes, most significant bit first, pad bits zero.
+
+    Raises
+    ------
+    TypeError
+        `response` is of another type; embeddings that are no lists of integers, floats for
+        instance.
+    ValueError
+        No JSON; an error instead of embeddings; another layout; no `encoding_type` where it is
+        needed; rows of different lengths; an index that is missing or there twice; values outside
+        the type's range; pad bits that are not zero.
+
+    See Also
+    --------
+    to_codes : From arrays, and from other conventions.
+
+    Examples
+    --------
+    >>> text = '{"data": [{"index": 0, "embedding": [-51, 0]}]}'
+    >>> bitsift.codes_from_response(text, "binary")
+    array([[ 77, 128]], dtype=uint8)
+    >>> bitsift.codes_from_response({"embeddings": {"ubinary": [[77, 128]]}})
+    array([[ 77, 128]], dtype=uint8)
+    """
+    arguments.choice(encoding_type, "encoding_type", (*ENCODING_TYPES, None))
+    n_dims = None if dim is None else arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
+    embeddings, convention = _find(_parse(response), encoding_type)
+    rows = [_as_row(row, place, convention, n_dims) for place, row in enumerate(embeddings)]
+    if not rows:
+        if n_dims is None:
+            raise ValueError("the response holds no embeddings; without dim, their length is open")
+        return np.zeros((0, (n_dims + 7) // 8), np.uint8)
+    for place, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(
+                f"embeddings must be of one length; embedding {place} has {len(row)} values, "
+                f"embedding 0 has {len(rows[0])}"
+            )
+    return conventions.to_codes(np.stack(rows), convention, dim=n_dims)
+
+
+def _parse(response: object) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or list."""
+    content = response
+    if isinstance(response, (str, bytes, bytearray)):
+        try:
+            content = json.loads(response)
+        except RecursionError:
+            raise ValueError(
+                "response must be JSON of embeddings; got one nested too deep"
+            ) from None
+        except ValueError as error:
+            raise ValueError(
+                f"response must be JSON; got {response[:60]!r} ({len(response)} long): {error}"
+            ) from None
+        if not isinstance(content, (dict, list)):
+            raise ValueError(f"response must be JSON of an object or list; got {response[:60]!r}")
+    if not isinstance(content, (dict, list)):
+        raise TypeError(
+            "response must be the JSON of a response: a dict, list, str or bytes; got "
+            f"{type(content).__name__}"
+        )
+    return content
+
+
+def _find(
+    content: dict[str, Any] | list[Any], encoding_type: EncodingType | None
+) -> tuple[list[Any], EncodingType]:
+    """Return the embeddings, in order, and the type they are of."""
+    embeddings: Any = content
+    if isinstance(content, dict):
+        _refuse_error(content)
+        if "data" in content:
+            embeddings = _in_order(content["data"])
+        elif "embeddings" in content:
+            embeddings = content["embeddings"]
+        else:
+            raise ValueError(
+                'response must have "data" or "embeddings"; its keys are '
+                f"{_quoted.repr(list(content))}"
+            )
+    elif content and isinstance(content[0], dict):
+        embeddings = _in_order(content)
+
+    if isinstance(embeddings, list) and embeddings and isinstance(embeddings[0], dict):
+        embeddings = _by_type(embeddings)
+    if isinstance(embeddings, dict):
+        encoding_type = _choose_type(embeddings, encoding_type)
+        embeddings = embeddings[encoding_type]
+    if not isinstance(embeddings, list):
+        raise TypeError(f"embeddings must be a list; got {type(embeddings).__name__}")
+    if encoding_type is None:
+        raise ValueError(
+            'encoding_type must be "binary" or "ubinary": the response does not tell which it holds'
+        )
+    return embeddings, encoding_type
+
+
+def _refuse_error(content: dict[str, Any]) -> None:
+    """Raise with the API's words if it answered with an error."""
+    keys = ["error"]
+    if "data" not in content and "embeddings" not in content:
+        keys += ["detail", "message"]  # beside embeddings these are remarks
+    for key in keys:
+        if content.get(key):
+            raise ValueError(
+                f"the API answered with an error, not with embeddings: {key}: "
+                f"{_quoted.repr(content[key])}"
+            )
+
+
+def _in_order(items: Any) -> list[Any]:
+    """Return the embeddings of items with "index" and "embedding" in the order of "index"."""
+    if not isinstance(items, list):
+        raise TypeError(f'"data" must be a list; got {type(items).__name__}')
+    found: dict[int, Any] = {}
+    for place, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise TypeError(
+                f'item {place} of "data" must be an object with "index" and "embedding"; got '
+                f"{type(item).__name__}"
+            )
+        for key in ("index", "embedding"):
+            if key not in item:
+                raise ValueError(
+                    f'item {place} of "data" has no "{key}"; its keys are '
+                    f"{_quoted.repr(list(item))}"
+                )
+        index = item["index"]
+        if type(index) is not int or not 0 <= index < len(items):
+            raise ValueError(
+                f'item {place} of "data" has index {_quoted.repr(index)}; {len(items)} items must '
+                f"have the indices 0 to {len(items) - 1}"
+            )
+        if index in found:
+            raise ValueError(f'item {place} of "data" has index {index}, as an earlier one has')
+        found[index] = item["embedding"]
+    return [found[index] for index in range(len(items))]
+
+
+def _by_type(embeddings: list[Any]) -> dict[str, list[Any]]:
+    """Turn a list of embeddings by type into lists of embeddings, by type."""
+    for place, types in enumerate(embeddings):
+        if not isinstance(types, dict) or types.keys() != embeddings[0].keys():
+            raise ValueError(
+                "embeddings must all be of the same types; embedding 0 has "
+                f"{_quoted.repr(list(embeddings[0]))}, embedding {place} is {_quoted.repr(types)}"
+            )
+    return {key: [types[key] for types in embeddings] for key in embeddings[0]}
+
+
+def _choose_type(by_type: dict[str, Any], encoding_type: EncodingType | None) -> EncodingType:
+    """Return the type named if it is there, or the only packed one."""
+    packed = [key for key in ENCODING_TYPES if by_type.get(key) is not None]
+    if encoding_type in packed:
+        return encoding_type
+    if encoding_type is None and len(packed) == 1:
+        return packed[0]
+    if encoding_type is None and packed:
+        raise ValueError(
+            'encoding_type must be "binary" or "ubinary": the response holds both, so name one'
+        )
+    present = [key for key in by_type if by_type[key] is not None]
+    raise ValueError(
+        f"the response must hold {encoding_type or 'binary or ubinary'} embeddings; it holds "
+        f"{_quoted.repr(present)}"
+    )
+
+
+def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> NDArray[Any]:
+    """Return one embedding as an array of integers, of any range."""
+    if isinstance(row, str):
+        return _decode(row, place, convention, dim)
+    if not isinstance(row, list):
+        hint = "; one embedding alone goes into a list" if type(row) in (int, float) else ""
+        raise TypeError(
+            f"embedding {place} must be a list of integers or a base64 string; got "
+            f"{type(row).__name__}{hint}"
+        )
+    if not set(map(type, row)) <= {int}:  # a bool is no int here
+        value = next(value for value in row if type(value) is not int)
+        hint = "; pack floats with bitsift.pack" if type(value) is float else ""
+        raise TypeError(
+            f'embedding {place} must be integers, as "{convention}" ones are; got '
+            f"{_quoted.repr(value)}, a {type(value).__name__}{hint}"
+        )
+    try:
+        return np.array(row, np.int64)
+    except OverflowError:
+        raise ValueError(
+            f'embedding {place} must be "{convention}"; got an integer of more than 64 bits'
+        ) from None
+
+
+def _decode(text: str, place: int, convention: EncodingType, dim: int | None) -> NDArray[Any]:
+    """Return the bytes of a base64 string; `dim` vouches that they are packed bits.
+
+    The same APIs send float32 in this way, which without `dim` would pass for 32 times the bits.
+    """
+    if dim is None:
+        raise ValueError(
+            f"embedding {place} is a base64 string, which does not tell packed bits from float32: "
+            "give dim, too"
+        )
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(
+            f"embedding {place} must be base64; got {_quoted.repr(text)}: {error}"
+        ) from None
+    needed = (dim + 7) // 8
+    if len(raw) != needed:
+        hint = "; 4 bytes a dimension look like float32" if len(raw) == 4 * dim else ""
+        raise ValueError(
+            f"got {len(raw)} bytes as base64 in embedding {place}; dim {dim} needs {needed} bytes"
+            f"{hint}"
+        )
+    return np.frombuffer(raw, conventions.BYTE_TYPES[convention])

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every other package stands on: options, checks of arguments, errors, results."""
+
+from bitsift.core.errors import (
+    BitsiftError,
+    BitsiftWarning,
+    CorruptIndexError,
+    IndexFileError,
+    IndexNotFoundError,
+    IndexWriteError,
+    NotAnIndexError,
+    UnsupportedIsaError,
+    UnsupportedVersionError,
+)
+from bitsift.core.isa import available_isas
+from bitsift.core.native import __version__
+from bitsift.core.results import SearchResult
+
+__all__ = [
+    "BitsiftError",
+    "BitsiftWarning",
+    "CorruptIndexError",
+    "IndexFileError",
+    "IndexNotFoundError",
+    "IndexWriteError",
+    "NotAnIndexError",
+    "SearchResult",
+    "UnsupportedIsaError",
+    "UnsupportedVersionError",
+    "__version__",
+    "available_isas",
+]

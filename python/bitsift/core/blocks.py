@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Some rows of an array at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["evenly", "row_blocks"]
+
+_BLOCK_VALUES = 1 << 17
+
+
+def row_blocks(n_rows: int, dim: int) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the end of each block; a block of float64 takes about 1 MB."""
+    step = max(1, _BLOCK_VALUES // dim)
+    for begin in range(0, n_rows, step):
+        yield begin, min(begin + step, n_rows)
+
+
+def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, evenly spaced."""
+    if len(array) <= n:
+        return array
+    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
+    return rows

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instruction sets: which ones there are, and which one an object uses."""
+
+from __future__ import annotations
+
+import os
+
+import bitsift.core.native as native
+from bitsift.core.errors import UnsupportedIsaError
+
+__all__ = ["available_isas", "resolve_isa"]
+
+
+def available_isas() -> list[str]:
+    """Name the instruction sets that this processor and this build have, slowest first.
+
+    Returns
+    -------
+    list of str
+        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"``, ``"neon"``. The last is the
+        default, unless the environment variable ``BITSIFT_ISA`` names another.
+    """
+    return native.available_isas()
+
+
+def resolve_isa(isa: str | None) -> str:
+    """Return the level to use: the one named, else ``BITSIFT_ISA``'s, else the best."""
+    source = "isa"
+    if isa is None:
+        isa = os.environ.get("BITSIFT_ISA") or None
+        source = "the environment variable BITSIFT_ISA"
+    available = native.available_isas()
+    if isa is None:
+        return available[-1]
+    if not isinstance(isa, str):
+        raise TypeError(f"isa must be a string or None; got {type(isa).__name__}")
+    if isa in available:
+        return isa
+    if isa in native.known_isas():
+        raise UnsupportedIsaError(
+            f"{source} is {isa!r}, which this processor or build does not have; "
+            f"available: {', '.join(available)}"
+        )
+    raise ValueError(f"{source} must be one of {', '.join(native.known_isas())}; got {isa!r}")

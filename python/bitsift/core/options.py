@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that a caller may choose among: each once, as a type and as a tuple."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+__all__ = [
+    "FLOAT_STORES",
+    "INTEGER_STORES",
+    "METRICS",
+    "RULES",
+    "SCORINGS",
+    "STORES",
+    "THRESHOLDS",
+    "Ladder",
+    "Metric",
+    "Rule",
+    "Scoring",
+    "Store",
+    "Threshold",
+]
+
+Metric = Literal["cosine", "dot", "l2"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+Store = Literal["float32", "float16", "int8", "uint8", "int4", "ternary"]
+FLOAT_STORES: tuple[Store, ...] = ("float32", "float16")
+INTEGER_STORES: tuple[Store, ...] = ("int8", "uint8", "int4", "ternary")
+STORES: tuple[Store, ...] = get_args(Store)
+
+# A threshold that can be computed from vectors, and a rule that finds the threshold of an index.
+Threshold = Literal["zero", "half-mean", "mean", "median"]
+THRESHOLDS: tuple[Threshold, ...] = get_args(Threshold)
+Rule = Literal["half-mean", "mean", "median", "auto"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+Scoring = Literal["hamming", "asymmetric"]
+SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
+Ladder = Sequence["str | tuple[str, float]"]

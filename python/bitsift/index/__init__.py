@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index."""
+
+from bitsift.index.index import Index
+
+__all__ = ["Index"]

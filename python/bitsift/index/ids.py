@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids of documents: of the user's choice or automatic, and the rows they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bitsift.index.growable import GrowingArray
+
+__all__ = ["IdTable"]
+
+MAX_ID = 2**63 - 1
+
+
+class IdTable:
+    """The id of each row, unique, 0 to 2**63 - 1.
+
+    Rows whose ids are 0, 1, 2, ... store none. Ids that ascend are looked up by bisection where
+    they lie. Otherwise a sorted copy is made when first needed; ids added later wait in a
+    dictionary and are sorted in when they have become many.
+    """
+
+    def __init__(
+        self, n_rows: int = 0, ids: NDArray[np.int64] | None = None, *, ascending: bool = True
+    ) -> None:
+        self._n_rows = n_rows
+        self._stored = None if ids is None else GrowingArray(ids)
+        self._ascending = ascending
+        self._largest_known: int | None = None
+        self._sorted_ids = np.empty(0, np.int64)
+        self._sorted_rows = np.empty(0, np.int64)
+        self._recent: dict[int, int] = {}
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the id of each row is its number."""
+        return self._stored is None
+
+    @property
+    def ascending(self) -> bool:
+        """Whether the order of ids is the order of rows."""
+        return self._ascending
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the ids of all rows."""
+        return 0 if self._stored is None else 8 * self._n_rows
+
+    @property
+    def stored(self) -> NDArray[np.int64] | None:
+        """The ids of all rows as a view, or None if they are automatic."""
+        return None if self._stored is None else self._stored.rows
+
+    @property
+    def _largest(self) -> int:
+        # Found when first needed: a mapped index must open without a pass over its ids.
+        if self._largest_known is None:
+            if self._n_rows == 0:
+                self._largest_known = -1
+            elif self._stored is None:
+                self._largest_known = self._n_rows - 1
+            else:
+                rows = self._stored.rows
+                self._largest_known = int(rows[-1] if self._ascending else rows.max())
+        return self._largest_known
+
+    def check(self, new: NDArray[np.int64] | None, n_new: int) -> NDArray[np.int64]:
+        """Return the ids of `n_new` new rows, or raise and change nothing."""
+        if new is None:
+            if self._largest > MAX_ID - n_new:
+                raise ValueError(
+                    f"automatic ids go on after the largest id, {self._largest}; "
+                    f"there are no {n_new} more below 2**63: pass ids"
+                )
+            return np.arange(self._largest + 1, self._largest + 1 + n_new, dtype=np.int64)
+        if new.shape != (n_new,):
+            raise ValueError(
+                f"ids must have shape ({n_new},), one for each vector; got shape {new.shape}"
+            )
+        if n_new == 0:
+            return new
+        if new.min() < 0:
+            raise ValueError(f"ids must be 0 or greater (-1 means no result); got {new.min()}")
+        if is_ascending(new):
+            if new[0] > self._largest:
+                return new
+        else:
+            in_order = np.sort(new)
+            twice = in_order[1:][in_order[1:] == in_order[:-1]]
+            if len(twice):
+                raise ValueError(f"ids must be unique; {twice[0]} came more than once")
+        known = new[self.rows_of(new) >= 0]
+        if len(known):
+            raise ValueError(f"ids must be new; {known[0]} is in the index already")
+        return new
+
+    def append(self, new: NDArray[np.int64]) -> None:
+        """Add ids that `check` returned."""
+        if len(new) == 0:
+            return
+        first_row = self._n_rows
+        largest = self._largest
+        ascending = is_ascending(new) and int(new[0]) > largest
+        if self._stored is None and not (ascending and int(new[-1]) == first_row + len(new) - 1):
+            self._stored = GrowingArray(np.arange(first_row, dtype=np.int64))
+        if self._stored is not None:
+            self._stored.room(len(new))[:] = new
+            self._stored.commit(len(new))
+        if self._ascending and not ascending:
+            self._ascending = False
+        elif not self._ascending:
+            self._remember(new, first_row)
+        self._n_rows += len(new)
+        self._largest_known = max(largest, int(new[-1] if ascending else new.max()))
+
+    def _remember(self, new: NDArray[np.int64], first_row: int) -> None:
+        n_sorted, n_recent = len(self._sorted_ids), len(self._recent)
+        is_current = n_sorted + n_recent == first_row
+        if is_current and n_recent + len(new) <= 1024 + n_sorted // 8:
+            self._recent.update(
+                zip(new.tolist(), range(first_row, first_row + len(new)), strict=True)
+            )
+        else:  # to be sorted when next needed
+            self._sorted_ids = np.empty(0, np.int64)
+            self._recent = {}
+
+    def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each id, -1 where there is none."""
+        if self._stored is None:
+            return np.where((ids >= 0) & (ids < self._n_rows), ids, -1)
+        if self._ascending:
+            return _bisect(self._stored.rows, None, ids)
+        if len(self._sorted_ids) + len(self._recent) != self._n_rows:
+            self._sorted_rows = np.argsort(self._stored.rows, kind="stable")
+            self._sorted_ids = self._stored.rows[self._sorted_rows]
+            self._recent = {}
+        rows = _bisect(self._sorted_ids, self._sorted_rows, ids)
+        if self._recent:
+            recent = np.array([self._recent.get(i, -1) for i in ids.tolist()], np.int64)
+            rows = np.maximum(rows, recent)
+        return rows
+
+
+def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    """Return a copy of ids as int64, or raise. Integers beyond it come in other types."""
+    array = np.asarray(ids)
+    if array.size == 0 and array.dtype.kind == "f":  # an empty list
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"ids must be integers below 2**63; got {array.dtype}")
+    if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_ID:
+        raise ValueError(f"ids must be below 2**63; got {array.max()}")
+    return array.astype(np.int64)
+
+
+def is_ascending(ids: NDArray[np.int64]) -> bool:
+    """Tell whether each id is greater than the one before."""
+    return bool((ids[1:] > ids[:-1]).all())
+
+
+def _bisect(
+    in_order: NDArray[np.int64], rows: NDArray[np.int64] | None, ids: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    if len(in_order) == 0:
+        return np.full(ids.shape, -1, np.int64)
+    place = np.minimum(np.searchsorted(in_order, ids), len(in_order) - 1)
+    found = in_order[place] == ids
+    return np.where(found, place if rows is None else rows[place], -1)

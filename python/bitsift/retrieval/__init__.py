@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Search of encoded rows: candidates, rescoring, and advice on how to encode."""
+
+from bitsift.retrieval.advice import Advice, Trial, advise
+
+__all__ = ["Advice", "Trial", "advise"]

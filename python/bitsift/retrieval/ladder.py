@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rungs of a search: what scans, what rescores, and how many candidates each passes on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from bitsift.core import arguments
+from bitsift.core.options import SCORINGS, Ladder, Scoring
+
+__all__ = ["BEFORE_CORRECTION", "Rung", "SearchOptions"]
+
+_OVERSAMPLING = 4.0  # the default
+_BITS = "the queries are bits"
+# The scan for a correction knows nothing of it, and so has to look further.
+BEFORE_CORRECTION = 8.0
+
+
+class Rung(NamedTuple):
+    """One step.
+
+    Attributes
+    ----------
+    name : str
+        ``"hamming"``, ``"asymmetric"`` or a store.
+    oversampling : float
+        Candidates for each result that it passes on; the last rung's is 1.
+    """
+
+    name: str
+    oversampling: float
+
+    def n_out(self, k: int, n_rows: int) -> int:
+        """Return how many candidates it passes on for `k` results out of `n_rows`."""
+        if self.oversampling == 1 or k == 0:
+            return k
+        wanted = k * self.oversampling
+        return n_rows if wanted >= n_rows else math.ceil(wanted)
+
+
+class SearchOptions(NamedTuple):
+    """What a caller says of the rungs of a search."""
+
+    oversampling: float
+    rescore: bool | None
+    scoring: Scoring
+    ladder: Ladder | None
+
+    def rungs(self, stores: Sequence[str], *, are_bits: bool, corrected: bool) -> list[Rung]:
+        """Return the rungs, or raise what does not fit.
+
+        `stores` are those of the index; `are_bits` says that there are no float queries.
+        """
+        rescore, ladder = self.rescore, self.ladder
+        if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
+            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
+        if ladder is not None:
+            if self[:3] != (_OVERSAMPLING, None, "hamming"):
+                raise ValueError(
+                    "ladder says it all: rescore, scoring and oversampling cannot be given with it"
+                )
+            rungs = parse_ladder(ladder, stores)
+        else:
+            if rescore and (are_bits or not stores):
+                what = _BITS if are_bits else "store=None keeps no original vectors"
+                raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
+            store = stores[-1] if stores and not are_bits and rescore in (None, True) else None
+            rungs = default_ladder(self.scoring, store, self.oversampling, corrected=corrected)
+        if are_bits and any(rung.name != "hamming" for rung in rungs):
+            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={ladder!r}"
+            raise ValueError(f"{asks} needs float queries; {_BITS}")
+        return rungs
+
+
+def default_ladder(
+    scoring: str, store: str | None, oversampling: float, *, corrected: bool
+) -> list[Rung]:
+    """Return the rungs of a scan and, if there is one to rescore from, a store."""
+    rungs = []
+    passed_on = 1.0 if store is None else oversampling
+    if scoring == "asymmetric" and corrected:
+        rungs.append(Rung("asymmetric", BEFORE_CORRECTION * passed_on))
+    rungs.append(Rung(scoring, passed_on))
+    if store is not None:
+        rungs.append(Rung(store, 1.0))
+    return rungs
+
+
+def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
+    """Return the rungs that a caller asked for, checked."""
+    if isinstance(ladder, str) or not isinstance(ladder, Sequence) or not ladder:
+        raise TypeError(
+            'ladder must be a list such as [("hamming", 40), ("asymmetric", 4), "float32"]; '
+            f"got {ladder!r}"
+        )
+    rungs = [_parse_rung(entry, last=i == len(ladder) - 1) for i, entry in enumerate(ladder)]
+    _check_names([rung.name for rung in rungs], stores)
+    for before, after in itertools.pairwise(rungs):
+        if after.oversampling > before.oversampling:
+            raise ValueError(
+                f"a rung of ladder passes on no more than the one before it; got {before.name} "
+                f"{before.oversampling:g}, then {after.name} {after.oversampling:g}"
+            )
+    return rungs
+
+
+def _parse_rung(entry: str | tuple[str, float], *, last: bool) -> Rung:
+    if isinstance(entry, str) and last:
+        return Rung(entry, 1.0)
+    if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not isinstance(entry[0], str):
+        wanted = "a name, or (name, 1)" if last else "(name, oversampling)"
+        raise TypeError(f"this rung of ladder must be {wanted}; got {entry!r}")
+    name, oversampling = entry[0], arguments.check_oversampling(entry[1])
+    if last and oversampling != 1:
+        raise ValueError(
+            f"the last rung of ladder gives the results: its oversampling is 1; got {entry!r}"
+        )
+    return Rung(name, oversampling)
+
+
+def _check_names(names: list[str], stores: Sequence[str]) -> None:
+    if names[0] not in SCORINGS:
+        raise ValueError(f"the first rung of ladder must be one of {SCORINGS}; got {names[0]!r}")
+    known = ("asymmetric", *stores)
+    for name in names[1:]:
+        if name not in known:
+            raise ValueError(
+                f"rungs of ladder after the first must be among {known}, what this index has; "
+                f"got {name!r}"
+            )
+    rescoring = names[1:]
+    if len(set(rescoring)) < len(rescoring):
+        raise ValueError(f"ladder must rescore from each source once; got {names}")

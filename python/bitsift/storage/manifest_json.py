@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of a manifest: how it is written as JSON, and when bytes are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from bitsift.core.arguments import MAX_DIM
+from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
+from bitsift.quantization.calibration import LARGEST_FLOAT32
+from bitsift.quantization.integers import PRECISIONS
+from bitsift.storage.manifest import (
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    ID_KINDS,
+    FileEntry,
+    Manifest,
+)
+
+__all__ = ["decode", "encode", "is_ours"]
+
+_MAX_COUNT = 2**63 - 1
+_MAX_DIGITS = len(str(_MAX_COUNT))
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYS = {
+    "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
+}  # fmt: skip
+_KEYS_V2 = _KEYS | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
+_CALIBRATION_KEYS = {"kind", "n_std", "n"}
+_FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Turn a manifest into the bytes of ``manifest.json``, its checksum included."""
+    fields: dict[str, Any] = {
+        "format": FORMAT_NAME,
+        "version": manifest.version,
+        "dim": manifest.dim,
+        "metric": manifest.metric,
+        "store": list(manifest.stores),
+        "count": manifest.count,
+        "threshold": manifest.threshold,
+        "ids": manifest.ids,
+        "rule": manifest.rule,
+        "rotate": manifest.rotate,
+        "fitted": manifest.fitted,
+        "normalized": manifest.normalized,
+        "correction": manifest.correction,
+        "calibrations": manifest.calibrations,
+        "files": {
+            part: {
+                "name": entry.name,
+                "dtype": entry.dtype,
+                "shape": list(entry.shape),
+                "bytes": entry.n_bytes,
+                "sha256": entry.sha256,
+            }
+            for part, entry in manifest.files.items()
+        },
+    }
+    if manifest.version == 1:
+        fields = {key: value for key, value in fields.items() if key in _KEYS}
+        fields["store"] = manifest.stores[0] if manifest.stores else None
+    fields["checksum"] = _checksum(fields)
+    return (json.dumps(fields, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+
+def decode(data: bytes, path: str) -> Manifest:
+    """Turn the bytes of a ``manifest.json`` into a manifest, or refuse them.
+
+    Parameters
+    ----------
+    data : bytes
+    path : str
+        Where they come from, for the errors.
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    NotAnIndexError
+        The bytes are JSON, but of another program.
+    UnsupportedVersionError
+        The manifest is of a newer format version.
+    CorruptIndexError
+        The bytes are no JSON, or a field is not as the format has it.
+    """
+    try:
+        return _Decoder(path).manifest(_parse(data, path))
+    except RecursionError:
+        raise CorruptIndexError(path, "its JSON is nested too deeply") from None
+
+
+def is_ours(data: bytes, path: str) -> bool:
+    """Say whether the bytes are a bitsift manifest of any version, its fields right or wrong."""
+    try:
+        fields = _parse(data, path)
+    except (CorruptIndexError, RecursionError):
+        return False
+    return isinstance(fields, dict) and fields.get("format") == FORMAT_NAME
+
+
+def _checksum(fields: dict[str, Any]) -> str:
+    rest = {key: value for key, value in fields.items() if key != "checksum"}
+    canonical = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _parse(data: bytes, path: str) -> Any:
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_number,
+            parse_constant=_constant,
+        )
+    except ValueError as exc:  # with it UnicodeDecodeError and JSONDecodeError
+        raise CorruptIndexError(path, f"it is not the JSON of a manifest: {exc}") from exc
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
+
+
+def _integer(text: str) -> int:
+    # Longer ones mean nothing in a manifest, and converting a very long one takes quadratic time.
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError(f"an integer has {len(text)} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large for a float")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _quote(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class _Decoder:
+    """Checks fields one by one; every complaint names the manifest's path and the field."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def manifest(self, fields: object) -> Manifest:
+        if not isinstance(fields, dict) or fields.get("format") != FORMAT_NAME:
+            found = fields.get("format") if isinstance(fields, dict) else fields
+            raise NotAnIndexError(
+                self._path,
+                f"not the manifest of a bitsift index: its format is {_quote(found)}, "
+                f"not {FORMAT_NAME!r}",
+            )
+        version = self._version(fields.get("version"))
+        self._keys("the manifest", fields, _KEYS if version == 1 else _KEYS_V2)
+        if fields["checksum"] != _checksum(fields):
+            self._refuse("checksum", fields["checksum"], f"{_checksum(fields)!r} for what it says")
+
+        dim = self._int("dim", fields["dim"], 1, MAX_DIM)
+        count = self._int("count", fields["count"], 0, _MAX_COUNT)
+        metric = self._choice("metric", fields["metric"], METRICS)
+        ids = self._choice("ids", fields["ids"], ID_KINDS)
+        stores = self._stores(version, fields["store"])
+        threshold = fields["threshold"]
+        if threshold is not None:
+            if type(threshold) not in (int, float):
+                self._refuse("threshold", threshold, "a number or null")
+            threshold = float(threshold)
+            if abs(threshold) > LARGEST_FLOAT32:
+                self._refuse("threshold", threshold, "a number within float32's range")
+
+        bare = Manifest(dim, metric, stores, count, threshold, ids, {})
+        if version > 1:
+            bare = self._version_2(bare, fields)
+        expected = bare.layout()
+        entries = fields["files"]
+        self._keys("files", entries, set(expected))
+        files = {
+            part: self._entry(part, entries[part], dtype, shape)
+            for part, (dtype, shape) in expected.items()
+        }
+        return replace(bare, files=files)
+
+    def _stores(self, version: int, stores: Any) -> tuple[str, ...]:
+        if version == 1:
+            return () if stores is None else (self._choice("store", stores, FLOAT_STORES),)
+        if not isinstance(stores, list):
+            self._refuse("store", stores, "an array")
+        names = tuple(self._choice("store", store, tuple(STORES)) for store in stores)
+        if len(set(names)) < len(names):
+            self._refuse("store", stores, "each store once")
+        return names
+
+    def _version_2(self, bare: Manifest, fields: dict[str, Any]) -> Manifest:
+        flags = {}
+        for name in ("rotate", "fitted", "normalized", "correction"):
+            if type(fields[name]) is not bool:
+                self._refuse(name, fields[name], "true or false")
+            flags[name] = fields[name]
+        rule = fields["rule"]
+        if rule is not None:
+            rule = self._choice("rule", rule, RULES)
+        if not flags["fitted"] and (rule is None or bare.threshold is not None or bare.count):
+            self._refuse("fitted", False, "true, as there are vectors, a threshold or no rule")
+        calibrations = fields["calibrations"]
+        self._keys("calibrations", calibrations, {s for s in bare.stores if s in PRECISIONS})
+        for store, state in calibrations.items():
+            where = f"calibrations.{store}"
+            self._keys(where, state, _CALIBRATION_KEYS)
+            self._choice(f"{where}.kind", state["kind"], ("min_max", "rolling"))
+            self._int(f"{where}.n", state["n"], 1 if bare.count else 0, _MAX_COUNT)
+            rolling = state["kind"] == "rolling"
+            n_std = state["n_std"]
+            if not (type(n_std) in (int, float) and n_std > 0 if rolling else n_std is None):
+                self._refuse(f"{where}.n_std", n_std, "a positive number if rolling, else null")
+        manifest = replace(bare, rule=rule, calibrations=calibrations, **flags)
+        if manifest.version == 1:
+            self._refuse("version", 2, "1, which can say all that it says")
+        return manifest
+
+    def _version(self, version: object) -> int:
+        if type(version) is not int or version < 1:
+            self._refuse("version", version, "an integer from 1")
+        if version > FORMAT_VERSION:
+            raise UnsupportedVersionError(
+                self._path,
+                f"written in format version {version}; this release of bitsift reads "
+                f"version {FORMAT_VERSION}",
+            )
+        return version
+
+    def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
+        self._keys(f"files.{part}", fields, _FILE_KEYS)
+        name, n_bytes, sha256 = fields["name"], fields["bytes"], fields["sha256"]
+        if not isinstance(name, str) or not re.fullmatch(rf"{part}-[0-9a-f]{{32}}\.npy", name):
+            self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
+        if fields["dtype"] != dtype:
+            self._refuse(f"files.{part}.dtype", fields["dtype"], repr(dtype))
+        # JSON's true equals 1 in Python, hence the second comparison.
+        found = fields["shape"]
+        if found != list(shape) or not all(type(extent) is int for extent in found):
+            self._refuse(f"files.{part}.shape", found, f"{list(shape)} for this dim and count")
+        self._int(f"files.{part}.bytes", n_bytes, 1, _MAX_COUNT)
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+            self._refuse(f"files.{part}.sha256", sha256, "64 hexadecimal digits")
+        return FileEntry(name, dtype, shape, n_bytes, sha256)
+
+    def _keys(self, where: str, fields: object, expected: set[str]) -> None:
+        if not isinstance(fields, dict):
+            self._refuse(where, fields, "an object")
+        for key in sorted(expected - fields.keys()):
+            raise CorruptIndexError(self._path, f"{where}: the key {key!r} is missing")
+        for key in sorted(fields.keys() - expected):
+            raise CorruptIndexError(self._path, f"{where}: the key {_quote(key)} does not belong")
+
+    def _int(self, where: str, value: Any, low: int, high: int) -> int:
+        if type(value) is not int or not low <= value <= high:
+            self._refuse(where, value, f"an integer from {low} to {high}")
+        return value
+
+    def _choice(self, where: str, value: Any, choices: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or value not in choices:
+            self._refuse(where, value, "one of " + ", ".join(map(repr, choices)))
+        return value
+
+    def _refuse(self, where: str, found: object, wanted: str) -> NoReturn:
+        raise CorruptIndexError(self._path, f"{where}: found {_quote(found)}, expected {wanted}")

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One ``.npy`` file of an index: written and read in chunks, hashed on the way, never evaluated.
+
+The header is matched against a pattern and compared with the manifest as text, so that no
+untrusted literal is parsed, no dtype is built from it and nothing is allocated on its word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.lib.format as npy_format
+from numpy.typing import NDArray
+
+from bitsift.core.errors import CorruptIndexError, IndexFileError
+from bitsift.storage.folder import Folder, why
+from bitsift.storage.manifest import FileEntry
+from bitsift.storage.row_checks import RowCheck
+
+_CHUNK_BYTES = 8 << 20  # large enough that Python's share vanishes, small enough to stay bounded
+_ALIGN = 64
+_MAX_HEADER_BYTES = 4096
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}
+_HEADER = re.compile(
+    rb"\{\s*'descr'\s*:\s*'([^'\\]+)'\s*,"
+    rb"\s*'fortran_order'\s*:\s*(True|False)\s*,"
+    rb"\s*'shape'\s*:\s*\(([0-9, ]*)\)(?:\s*,)?\s*\}\s*"
+)
+
+
+class ArrayFile:
+    """A ``.npy`` file whose size and header agree with the manifest, open until it is closed.
+
+    Parameters
+    ----------
+    folder : Folder
+    entry : FileEntry
+        What the manifest says of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no file of that name.
+    CorruptIndexError
+        It is no regular file, or its size or header differs from the entry.
+    OSError
+        It cannot be read.
+    """
+
+    def __init__(self, folder: Folder, entry: FileEntry) -> None:
+        self.path = folder.path_of(entry.name)
+        self.entry = entry
+        self.dtype = np.dtype(entry.dtype)
+        self._file: io.FileIO = folder.open(entry.name)
+        try:
+            n_bytes = os.fstat(self._file.fileno()).st_size
+            if n_bytes != entry.n_bytes:
+                raise self._corrupt(f"it has {n_bytes} bytes, expected {entry.n_bytes}")
+            self._header = self._read_header()
+            data_bytes = math.prod(entry.shape) * self.dtype.itemsize
+            if len(self._header) + data_bytes != n_bytes:
+                raise self._corrupt(
+                    f"its data are {n_bytes - len(self._header)} bytes long, expected {data_bytes} "
+                    f"for dtype {entry.dtype} and shape {entry.shape}"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; an array from `map` stays valid."""
+        self._file.close()
+
+    def map(self) -> NDArray[Any]:
+        """Map the file's data, read-only and without reading them."""
+        if 0 in self.entry.shape:
+            empty: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
+            empty.flags.writeable = False
+            return empty
+        try:
+            return np.memmap(
+                self._file,
+                dtype=self.dtype,
+                mode="r",
+                offset=len(self._header),
+                shape=self.entry.shape,
+            )
+        except OSError as exc:
+            raise IndexFileError(self.path, f"cannot be mapped: {why(exc)}") from exc
+        except (ValueError, OverflowError) as exc:  # cut meanwhile; too large for the platform
+            raise IndexFileError(self.path, f"cannot be mapped: {exc}") from exc
+
+    def load(self, check: RowCheck) -> NDArray[Any]:
+        """Read the data into memory; verify the file's digest and every row on the way."""
+        try:
+            rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
+        except MemoryError as exc:
+            raise IndexFileError(
+                self.path,
+                f"its {self.entry.n_bytes} bytes do not fit into memory; mmap=True maps them",
+            ) from exc
+        self._scan(check, rows, lambda _: None)
+        return rows
+
+    def verify(self, check: RowCheck, advance: Callable[[int], None]) -> None:
+        """Verify the digest and every row in bounded memory.
+
+        Parameters
+        ----------
+        check : RowCheck
+        advance : callable
+            Called with the number of bytes that were read since the last call.
+        """
+        self._scan(check, None, advance)
+
+    def chunks(self) -> Iterator[NDArray[Any]]:
+        """Read the data once more from their start; each chunk is valid until the next."""
+        self._file.seek(len(self._header))
+        buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
+        for first in range(0, self.entry.shape[0], len(buffer)):
+            rows = buffer[: self.entry.shape[0] - first]
+            self._fill(_bytes_of(rows))
+            yield rows
+
+    def _scan(
+        self, check: RowCheck, into: NDArray[Any] | None, advance: Callable[[int], None]
+    ) -> None:
+        n_rows = self.entry.shape[0]
+        shape = self._chunk_shape()
+        buffer: NDArray[Any] = np.empty(shape, self.dtype) if into is None else into
+        digest = hashlib.sha256(self._header)
+        advance(len(self._header))
+        problem = None
+        for first in range(0, n_rows, shape[0]):
+            rows = buffer[: n_rows - first] if into is None else into[first : first + shape[0]]
+            data = _bytes_of(rows)
+            self._fill(data)
+            digest.update(data)
+            problem = problem or check(rows, first)
+            advance(len(data))
+        # A wrong digest comes first: it says that the file was damaged, not that it was made so.
+        if digest.hexdigest() != self.entry.sha256:
+            raise self._corrupt(
+                f"its contents are damaged: sha256 {digest.hexdigest()}, "
+                f"expected {self.entry.sha256}"
+            )
+        if problem is not None:
+            raise self._corrupt(problem)
+
+    def _chunk_shape(self) -> tuple[int, ...]:
+        n_rows, *row = self.entry.shape
+        return (min(max(n_rows, 1), _rows_per_chunk(row, self.dtype.itemsize)), *row)
+
+    def _read_header(self) -> bytes:
+        head = self._read(8)
+        if head[:6] != _MAGIC:
+            raise self._corrupt(f"it starts with {head[:6]!r}, expected {_MAGIC!r} as in .npy")
+        if head[6:] not in _LENGTH_BYTES:
+            raise self._corrupt(
+                f"its .npy version is {head[6]}.{head[7]}, expected 1.0, 2.0 or 3.0"
+            )
+        length = self._read(_LENGTH_BYTES[head[6:]])
+        n_bytes = int.from_bytes(length, "little")
+        total = len(head) + len(length) + n_bytes
+        if total > _MAX_HEADER_BYTES or total % _ALIGN:
+            raise self._corrupt(
+                f"its header is {total} bytes long, expected a multiple of {_ALIGN} "
+                f"up to {_MAX_HEADER_BYTES}"
+            )
+        text = self._read(n_bytes)
+        match = _HEADER.fullmatch(text)
+        if match is None:
+            raise self._corrupt(f"its .npy header is no plain array's: {text[:80]!r}")
+        dtype, fortran, shape = (field.decode("latin-1") for field in match.groups())
+        if dtype != self.entry.dtype:
+            raise self._corrupt(f"its dtype is {dtype!r}, expected {self.entry.dtype!r}")
+        if fortran != "False":
+            raise self._corrupt("its order is Fortran's, expected rows one after the other")
+        if shape.replace(" ", "").rstrip(",") != ",".join(map(str, self.entry.shape)):
+            raise self._corrupt(f"its shape is ({shape[:80]}), expected {self.entry.shape}")
+        return head + length + text
+
+    def _read(self, n_bytes: int) -> bytes:
+        buffer = bytearray(n_bytes)
+        self._fill(memoryview(buffer))
+        return bytes(buffer)
+
+    def _fill(self, buffer: memoryview) -> None:
+        while len(buffer):
+            try:
+                n_bytes = self._file.readinto(buffer)
+            except OSError as exc:
+                raise IndexFileError(self.path, f"cannot be read: {why(exc)}") from exc
+            if not n_bytes:
+                raise self._corrupt(f"it ends {len(buffer)} bytes before its contents do")
+            buffer = buffer[n_bytes:]
+
+    def _corrupt(self, reason: str) -> CorruptIndexError:
+        return CorruptIndexError(self.path, reason)
+
+
+def write_array(
+    folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck
+) -> FileEntry:
+    """Create a ``.npy`` file from an array and make it durable.
+
+    Parameters
+    ----------
+    folder : Folder
+    name : str
+        Must not exist in the folder.
+    array : ndarray
+        Any strides; copied a chunk at a time at most.
+    dtype : str
+        What is stored.
+    check : RowCheck
+        The rows must pass it.
+
+    Returns
+    -------
+    FileEntry
+
+    Raises
+    ------
+    ValueError
+        A row does not pass.
+    OSError
+        The file cannot be written; what there is of it stays.
+    """
+    head = io.BytesIO()
+    shape = tuple(int(extent) for extent in array.shape)
+    npy_format.write_array_header_1_0(
+        head, {"descr": dtype, "fortran_order": False, "shape": shape}
+    )
+    digest = hashlib.sha256()
+    n_bytes = 0
+    fd = folder.create(name)
+    try:
+        for data in _file_chunks(head.getvalue(), array, dtype, check):
+            digest.update(data)
+            write_all(fd, data)
+            n_bytes += len(data)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
+
+
+def write_all(fd: int, data: memoryview) -> None:
+    """Write all of ``data``, however many calls the system makes of it."""
+    while len(data):
+        data = data[os.write(fd, data) :]
+
+
+def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Cut an array into views of a bounded number of rows."""
+    step = _rows_per_chunk(array.shape[1:], array.itemsize)
+    for first in range(0, len(array), step):
+        yield array[first : first + step]
+
+
+def _file_chunks(
+    header: bytes, array: NDArray[Any], dtype: str, check: RowCheck
+) -> Iterator[memoryview]:
+    yield memoryview(header)
+    first = 0
+    for view in row_chunks(array):
+        rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
+        problem = check(rows, first)
+        if problem is not None:
+            raise ValueError(problem)
+        yield _bytes_of(rows)
+        first += len(rows)
+
+
+def _bytes_of(rows: NDArray[Any]) -> memoryview:
+    return rows.reshape(-1).view(np.uint8).data
+
+
+def _rows_per_chunk(row: tuple[int, ...] | list[int], itemsize: int) -> int:
+    return max(1, _CHUNK_BYTES // (math.prod(row) * itemsize))

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An index as a folder of ``.npy`` files and one manifest that is replaced atomically.
+
+The format, and what writers and readers owe each other, is in ``FORMAT.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.core.errors import (
+    CorruptIndexError,
+    IndexFileError,
+    IndexNotFoundError,
+    NotAnIndexError,
+)
+from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.storage import folder as folders
+from bitsift.storage import manifest_json
+from bitsift.storage.contents import Contents
+from bitsift.storage.folder import Folder, why
+from bitsift.storage.manifest import MANIFEST_NAME, Manifest
+from bitsift.storage.manifest_file import as_path, manifest_bytes
+from bitsift.storage.npy_file import ArrayFile, row_chunks
+from bitsift.storage.row_checks import find_duplicate, row_check
+
+__all__ = ["read", "verify"]
+
+# A try fails only if a whole save, its fsyncs included, fits between reading the manifest and
+# opening the files that it names.
+_READ_TRIES = 100
+# Parts that grow with the index; the others are small, and always read and checked.
+_MAPPED = ("codes", "ids", "originals", "correction")
+
+
+def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
+    """Open an index.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+    mmap : bool
+        False: read everything into memory and verify every checksum and every row. True: map the
+        files, read-only; structure and sizes are verified, and the thresholds, but not the
+        contents of the other files (see `verify`). Opens in milliseconds whatever the size.
+
+    Returns
+    -------
+    Contents
+
+    Raises
+    ------
+    IndexNotFoundError
+        There is nothing at the path.
+    NotAnIndexError
+        There is something else.
+    UnsupportedVersionError
+        The index is in a newer format.
+    CorruptIndexError
+        A file is missing, damaged or contradicts the manifest.
+    IndexFileError
+        The base of all these; itself if the system refuses to read a file.
+
+    Notes
+    -----
+    Safe on folders from anywhere: nothing is unpickled or evaluated, no link is followed out of
+    the folder, and nothing is allocated that the files do not fill. May run while another process
+    saves to the folder: the result is one of its states, never a mixture. Mapped files must not
+    be truncated while they are in use, which `write` never does.
+    """
+    with _opened(as_path(path)) as (manifest, files):
+        arrays: dict[str, NDArray[Any]] = {}
+        for part, file in files.items():
+            if mmap and part.startswith(_MAPPED):
+                arrays[part] = file.map()
+                continue
+            arrays[part] = file.load(row_check(part, manifest))
+            if part == "ids" and manifest.ids == "arbitrary":
+                _refuse_duplicates(file, partial(row_chunks, arrays[part]))
+        calibrators = {
+            store: _calibrator(manifest, files, arrays, store) for store in manifest.calibrations
+        }
+    flips = arrays.get("rotation")
+    if flips is not None:
+        bits = np.unpackbits(flips, axis=1, count=manifest.dim)
+        flips = bits.astype(np.float32) * 2 - 1
+    return Contents(
+        dim=manifest.dim,
+        metric=manifest.metric,
+        threshold=arrays.get("threshold", manifest.threshold),
+        codes=arrays["codes"],
+        ids=arrays.get("ids"),
+        originals={store: arrays[manifest.part_of(store)] for store in manifest.stores},
+        ids_ascending=manifest.ids != "arbitrary",
+        rule=manifest.rule,
+        rotate=manifest.rotate,
+        flips=flips,
+        normalized=manifest.normalized,
+        factors=arrays.get("correction"),
+        calibrators=calibrators,
+    )
+
+
+def _calibrator(
+    manifest: Manifest, files: dict[str, ArrayFile], arrays: dict[str, NDArray[Any]], store: str
+) -> Calibrator:
+    state = manifest.calibrations[store]
+    if state["n"] == 0:
+        return _unfitted(state)
+    part = f"calibration_{store}"
+    try:
+        return Calibrator.from_state(state, arrays[part])
+    except ValueError as exc:
+        raise CorruptIndexError(files[part].path, f"{part}: {exc}") from exc
+
+
+def verify(
+    path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Check every byte of a saved index against its checksums, and every row, in bounded memory.
+
+    What :meth:`Index.load` checks without ``mmap``, and leaves out with it. Returns None if all is
+    well.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+    progress : callable, optional
+        Called as ``progress(bytes_done, bytes_in_all)``, first with 0 and last with all.
+
+    Raises
+    ------
+    IndexFileError
+        One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
+        :class:`UnsupportedVersionError`, :class:`CorruptIndexError`; names the file and what is
+        wrong with it.
+
+    Notes
+    -----
+    Costs one pass over the files, and over ids that are not ascending one more for each 16 M.
+    """
+    with _opened(as_path(path)) as (manifest, files):
+        total = sum(file.entry.n_bytes for file in files.values())
+        done = 0
+
+        def advance(n_bytes: int) -> None:
+            nonlocal done
+            done += n_bytes
+            if progress is not None:
+                progress(done, total)
+
+        advance(0)
+        arrays: dict[str, NDArray[Any]] = {}
+        for part, file in files.items():
+            if part.startswith("calibration_"):  # small, and judged as a whole
+                arrays[part] = file.load(row_check(part, manifest))
+                advance(file.entry.n_bytes)
+                continue
+            file.verify(row_check(part, manifest), advance)
+            if part == "ids" and manifest.ids == "arbitrary":
+                _refuse_duplicates(file, file.chunks)
+        for store in manifest.calibrations:
+            _calibrator(manifest, files, arrays, store)
+
+
+# ---- reading
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile]]]:
+    """Open the files of one state of the index, with sizes and headers verified."""
+    try:
+        if not folders.is_folder(path):
+            raise NotAnIndexError(path, "it is a file, expected a folder")
+        folder = Folder(path)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        raise IndexNotFoundError(path, "there is nothing here") from exc
+    except OSError as exc:
+        raise IndexFileError(path, f"cannot be read: {why(exc)}") from exc
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(folder)
+        data = manifest_bytes(folder)
+        for _ in range(_READ_TRIES):
+            manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
+            files: dict[str, ArrayFile] = {}
+            with contextlib.ExitStack() as attempt:
+                try:
+                    for part in manifest.files:
+                        files[part] = _array_file(folder, manifest, part)
+                        attempt.callback(files[part].close)
+                except FileNotFoundError as exc:
+                    before, data = data, manifest_bytes(folder)
+                    if data == before:
+                        missing = folder.path_of(manifest.files[part].name)
+                        raise CorruptIndexError(
+                            missing, f"the file is missing, though {MANIFEST_NAME} names it"
+                        ) from exc
+                    continue  # a save removed it: read the new manifest's files
+                stack.push(attempt.pop_all())
+            yield manifest, files
+            return
+        raise IndexFileError(path, f"it was replaced {_READ_TRIES} times while it was read")
+
+
+def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:
+    entry = manifest.files[part]
+    try:
+        return ArrayFile(folder, entry)
+    except (FileNotFoundError, IndexFileError):
+        raise
+    except OSError as exc:
+        raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(exc)}") from exc
+
+
+def _refuse_duplicates(file: ArrayFile, chunks: Callable[[], Iterable[NDArray[Any]]]) -> None:
+    twice = find_duplicate(chunks, file.entry.shape[0])
+    if twice is not None:
+        raise CorruptIndexError(file.path, f"ids: {twice} is there twice")
+
+
+def _unfitted(state: dict[str, Any]) -> Calibrator:
+    return RollingCalibrator(state["n_std"]) if state["kind"] == "rolling" else MinMaxCalibrator()

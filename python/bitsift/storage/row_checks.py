@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of the rows of each part; the writer and the reader ask the same functions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.quantization.integers import PRECISIONS
+from bitsift.storage.manifest import Manifest
+
+# Takes some rows and the number of the first of them; says what is wrong with one of them, or None.
+# The rows of a part come in order, each once.
+RowCheck = Callable[[NDArray[Any], int], "str | None"]
+
+_IDS_AT_A_TIME = 1 << 24
+
+
+def row_check(part: str, manifest: Manifest) -> RowCheck:
+    """Give the check for the rows of a part; a new one for each pass over them.
+
+    Ids that are not ascending need `find_duplicate` as well.
+    """
+    if part == "codes":
+        return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1)
+    if part == "ids":
+        return _IdCheck(ascending=manifest.ids == "ascending")
+    if part == "correction":
+        return _check_factors
+    if part == "rotation":
+        return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1, part="rotation")
+    store = part.removeprefix("originals_")
+    if store in PRECISIONS:
+        return partial(_check_integers, part, store, manifest.dim)
+    return partial(_check_finite, part)
+
+
+def _check_codes(pad_mask: int, rows: NDArray[Any], first: int, part: str = "codes") -> str | None:
+    if pad_mask == 0:
+        return None
+    wrong = rows[:, -1] & np.uint8(pad_mask) != 0
+    if not wrong.any():
+        return None
+    return f"{part}: row {first + int(wrong.argmax())} has pad bits that are not zero"
+
+
+def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
+    finite = np.isfinite(rows)
+    if finite.all():
+        return None
+    row = int(np.argwhere(~finite)[0, 0])
+    return f"{part}: row {first + row} has a value that is not finite"
+
+
+def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
+    wrong = PRECISIONS[store].check_stored(rows, dim, first)
+    return None if wrong is None else f"{part}: {wrong}"
+
+
+def _check_factors(rows: NDArray[Any], first: int) -> str | None:
+    # Upper halves of float32: these bits are all set in an infinity and in what is no number.
+    wrong = (rows & np.uint16(0x7F80) == 0x7F80).any(axis=1)
+    if not wrong.any():
+        return None
+    return f"correction: row {first + int(wrong.argmax())} has a number that is not finite"
+
+
+class _IdCheck:
+    """Not negative and, if they are said to be, strictly ascending; across chunks too."""
+
+    def __init__(self, *, ascending: bool) -> None:
+        self._ascending = ascending
+        self._last = -1
+
+    def __call__(self, rows: NDArray[Any], first: int) -> str | None:
+        negative = rows < 0
+        if negative.any():
+            row = int(negative.argmax())
+            return f"ids: row {first + row} has the negative id {rows[row]}"
+        if self._ascending:
+            descends = np.empty(len(rows), np.bool_)
+            descends[0] = rows[0] <= self._last
+            np.less_equal(rows[1:], rows[:-1], out=descends[1:])
+            if descends.any():
+                row = int(descends.argmax())
+                return f"ids: row {first + row}, id {rows[row]}, is not above the id before it"
+            self._last = int(rows[-1])
+        return None
+
+
+def find_duplicate(chunks: Callable[[], Iterable[NDArray[Any]]], n_ids: int) -> int | None:
+    """Find an id that is there twice, holding about `_IDS_AT_A_TIME` of them in memory.
+
+    Equal ids have equal hashes, so each pass looks at the ids of one range of hashes. The hash is
+    multiplicative with a random multiplier: no choice of ids is uneven for all multipliers.
+    """
+    n_groups = -(-n_ids // _IDS_AT_A_TIME)
+    multiplier = np.uint64(secrets.randbits(64) | 1)
+    for group in range(n_groups):
+        held: list[NDArray[Any]] = []
+        n_held, limit = 0, 2 * _IDS_AT_A_TIME
+        for ids in chunks():
+            hashes = (ids.view(np.uint64) * multiplier) >> np.uint64(32)
+            mine = ids[(hashes * np.uint64(n_groups)) >> np.uint64(32) == group]
+            held.append(mine)
+            n_held += len(mine)
+            if n_held > limit:  # many copies of few ids, or a very unlikely multiplier
+                if (twice := _twice(held)) is not None:
+                    return twice
+                limit *= 2
+        if (twice := _twice(held)) is not None:
+            return twice
+    return None
+
+
+def _twice(ids: list[NDArray[Any]]) -> int | None:
+    ordered = np.concatenate(ids)
+    ordered.sort()
+    equal = ordered[1:] == ordered[:-1]
+    return int(ordered[int(equal.argmax())]) if equal.any() else None

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write an index to a folder, all of it or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.core.arguments import MAX_DIM
+from bitsift.core.errors import (
+    CorruptIndexError,
+    IndexFileError,
+    IndexWriteError,
+    NotAnIndexError,
+    UnsupportedVersionError,
+)
+from bitsift.core.options import METRICS, STORES
+from bitsift.quantization.calibration import Calibrator, RollingCalibrator
+from bitsift.storage import folder as folders
+from bitsift.storage import manifest_json
+from bitsift.storage.contents import Contents
+from bitsift.storage.folder import Folder, why
+from bitsift.storage.manifest import MANIFEST_NAME, OWN_FILE, Manifest
+from bitsift.storage.manifest_file import as_path, manifest_bytes
+from bitsift.storage.npy_file import row_chunks, write_all, write_array
+from bitsift.storage.row_checks import find_duplicate, row_check
+
+__all__ = ["write"]
+
+
+def write(path: str | os.PathLike[str], contents: Contents) -> None:
+    """Save an index; a crash at any point leaves the old index at the path, or the new one.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder. Created, with its parents, if it is missing. It must be empty or hold an index,
+        also the one that ``contents`` is mapped from.
+    contents : Contents
+        Any strides; no array is copied whole.
+
+    Raises
+    ------
+    IndexWriteError
+        The path holds something else, or the system refuses; the old index is unchanged, and
+        nothing new is left behind.
+    ValueError, TypeError
+        The contents contradict each other; nothing was changed.
+
+    Notes
+    -----
+    Writers to one folder wait for each other where the platform has ``flock``. Readers never
+    wait. Needs room for the old index and the new one.
+    """
+    folder_path = as_path(path)
+    manifest, arrays = _parts(contents)
+    try:
+        made = folders.make(folder_path)
+        try:
+            if not folders.is_folder(folder_path):
+                raise IndexWriteError(folder_path, "it is a file, expected a folder or nothing")
+            with Folder(folder_path) as folder, folder.locked():
+                _save(folder, manifest, arrays)
+        except BaseException:
+            folders.unmake(made)
+            raise
+    except IndexFileError:
+        raise
+    except OSError as exc:
+        raise IndexWriteError(folder_path, f"cannot be written: {why(exc)}") from exc
+
+
+def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    """Name the arrays that go into files, with a manifest that lacks the files yet."""
+    dim, threshold = contents.dim, contents.threshold
+    if type(dim) is not int or not 1 <= dim <= MAX_DIM:
+        raise ValueError(f"dim: got {dim!r}, expected an int from 1 to {MAX_DIM}")
+    if contents.metric not in METRICS:
+        raise ValueError(f"metric: got {contents.metric!r}, expected one of {METRICS}")
+    for store in contents.originals:
+        if store not in STORES:
+            raise ValueError(f"store: got {store!r}, expected one of {[*STORES]}")
+    number = None
+    if threshold is not None and not isinstance(threshold, np.ndarray):
+        number = float(threshold)
+        if not math.isfinite(number):
+            raise ValueError(f"threshold: got {number}, expected a finite number")
+
+    if contents.ids is None:
+        ids = "automatic"
+    else:
+        ids = "ascending" if contents.ids_ascending else "arbitrary"
+    states = {store: _state(found) for store, found in contents.calibrators.items()}
+    manifest = Manifest(
+        dim,
+        contents.metric,
+        tuple(contents.originals),
+        len(contents.codes),
+        number,
+        ids,
+        {},
+        rule=contents.rule,
+        rotate=contents.rotate,
+        fitted=threshold is not None,
+        normalized=contents.normalized,
+        correction=contents.factors is not None,
+        calibrations={store: state[0] for store, state in states.items()},
+    )
+    flips = contents.flips
+    arrays = {
+        "codes": contents.codes,
+        "ids": contents.ids,
+        "threshold": None if number is not None else threshold,
+        "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
+        "correction": contents.factors,
+        **{manifest.part_of(store): array for store, array in contents.originals.items()},
+        **{f"calibration_{store}": array for store, (_, array) in states.items()},
+    }
+    return manifest, _conforming(arrays, manifest)
+
+
+def _state(calibrator: Calibrator) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    if calibrator.n > 0:
+        return calibrator.state()
+    if isinstance(calibrator, RollingCalibrator):
+        return {"kind": "rolling", "n_std": calibrator.n_std, "n": 0}, None
+    return {"kind": "min_max", "n_std": None, "n": 0}, None
+
+
+def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray[Any]]:
+    expected = manifest.layout()
+    for part, array in arrays.items():
+        if part not in expected:
+            if array is not None:
+                raise ValueError(f"{part}: got an array, expected None")
+            continue
+        dtype, shape = expected[part]
+        wanted = f"an array of dtype {np.dtype(dtype).name} and shape {shape}"
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{part}: got {type(array).__name__}, expected {wanted}")
+        if array.dtype != np.dtype(dtype).newbyteorder("=") or array.shape != shape:
+            raise ValueError(
+                f"{part}: got dtype {array.dtype.name} and shape {array.shape}, expected {wanted}"
+            )
+    return {part: arrays[part] for part in expected}
+
+
+def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+    old = _replaceable(folder)
+    token = secrets.token_hex(16)
+    temporary = f"manifest-{token}.tmp"
+    names = {part: f"{part}-{token}.npy" for part in arrays}
+    data = None
+    try:
+        files = {}
+        for part, array in arrays.items():
+            check = row_check(part, manifest)
+            if part == "ids" and manifest.ids == "arbitrary":
+                twice = find_duplicate(partial(row_chunks, array), len(array))
+                if twice is not None:
+                    raise ValueError(f"ids: {twice} is there twice")
+            dtype = manifest.layout()[part][0]
+            files[part] = write_array(folder, names[part], array, dtype, check)
+        data = manifest_json.encode(replace(manifest, files=files))
+        _write_manifest(folder, temporary, data)
+        folder.sync()  # the names of the data must be durable before a manifest names them
+        folder.replace(temporary, MANIFEST_NAME)
+        folder.sync()
+    except BaseException:
+        if data is None or _restored(folder, old, data):
+            for name in (temporary, *names.values()):
+                with contextlib.suppress(OSError):
+                    folder.remove(name)
+        raise
+    # The new index stands; what cannot be removed now, as files that are mapped on Windows, is
+    # left to the next save.
+    with contextlib.suppress(OSError):
+        for name in folder.names():
+            if OWN_FILE.fullmatch(name) and name not in names.values():
+                with contextlib.suppress(OSError):
+                    folder.remove(name)
+
+
+def _replaceable(folder: Folder) -> bytes | None:
+    """Return the bytes of the manifest to replace, None if the folder is as good as empty."""
+    try:
+        old = manifest_bytes(folder)
+    except NotAnIndexError:
+        # Files of ours without a manifest are what a first save left that crashed.
+        foreign = [name for name in folder.names() if not OWN_FILE.fullmatch(name)]
+        if foreign:
+            raise IndexWriteError(
+                folder.path,
+                f"the folder holds {foreign[0]!r} and no bitsift index, expected an empty folder, "
+                "an index or nothing",
+            ) from None
+        return None
+    except IndexFileError as exc:
+        raise IndexWriteError(exc.path, exc.reason) from exc
+    if not manifest_json.is_ours(old, folder.path):
+        raise IndexWriteError(
+            folder.path,
+            f"its {MANIFEST_NAME} is not that of a bitsift index; remove the folder first if it "
+            "is not needed",
+        )
+    try:
+        manifest_json.decode(old, folder.path_of(MANIFEST_NAME))
+    except UnsupportedVersionError as exc:
+        raise IndexWriteError(exc.path, f"{exc.reason}; remove the folder first") from exc
+    except CorruptIndexError:
+        pass  # a damaged index may be replaced
+    return old
+
+
+def _restored(folder: Folder, old: bytes | None, new: bytes) -> bool:
+    """Put the old manifest back if the new one took its place; say whether the old one stands.
+
+    What is on disk decides, not how far the save seemed to be: an interrupt may arrive between
+    the replacement and the next statement.
+    """
+    try:
+        if _current(folder) != new:
+            return True
+        if old is None:
+            folder.remove(MANIFEST_NAME)
+        else:
+            temporary = f"manifest-{secrets.token_hex(16)}.tmp"
+            _write_manifest(folder, temporary, old)
+            folder.replace(temporary, MANIFEST_NAME)
+        folder.sync()
+    except (OSError, IndexFileError):
+        return False  # the new index, which is complete, must keep its files
+    return True
+
+
+def _current(folder: Folder) -> bytes | None:
+    try:
+        return manifest_bytes(folder)
+    except NotAnIndexError:
+        return None
+
+
+def _write_manifest(folder: Folder, name: str, data: bytes) -> None:
+    fd = folder.create(name)
+    try:
+        write_all(fd, memoryview(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bitsift advise``: the numbers of the library, and advice that can be followed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import bitsift
+from helpers.cli_runner import check_failure, run, run_json
+
+N, DIM = 600, 44
+
+
+@pytest.fixture
+def vectors() -> NDArray[np.float32]:
+    """Vectors far from centred, whose mean drifts along the file."""
+    rng = np.random.default_rng(7)
+    centre = 2 * rng.random(DIM) + np.linspace(0, 2, N)[:, None]
+    return np.asarray(rng.standard_normal((N, DIM)) + centre, np.float32)
+
+
+@pytest.fixture
+def vectors_path(tmp_path: Path, vectors: NDArray[np.float32]) -> Path:
+    return saved(tmp_path / "vectors.npy", vectors)
+
+
+def saved(path: Path, array: NDArray[Any]) -> Path:
+    np.save(path, array)
+    return path
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+@pytest.mark.parametrize("bits_alone", [False, True])
+def test_it_says_what_the_library_says(
+    tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Path, metric: Any, bits_alone: bool
+) -> None:
+    queries = vectors + np.float32(0.5)  # more than are asked
+    path = saved(tmp_path / "q.npy", queries)
+    for more, asked in [([], None), (["--queries", path], queries)]:
+        options = ["--metric", metric, *(["--bits-alone"] if bits_alone else []), *more]
+        told = run_json("advise", vectors_path, *options)
+        advice = bitsift.advise(vectors, metric=metric, queries=asked, bits_alone=bits_alone)
+        assert told["trials"] == [dataclasses.asdict(trial) for trial in advice.trials]
+        assert told["best"] == dataclasses.asdict(advice.best)
+        assert told["recommendation"] == advice.recommendation
+        assert (told["metric"], told["by"]) == (metric, advice.what_for)
+        assert (told["vectors"], told["queries"]) == (advice.n_rows, advice.n_queries)
+        shown = run("advise", vectors_path, *options)
+        assert (shown.exit_code, shown.stderr) == (0, "")
+        lines = shown.stdout.splitlines()
+        assert lines[-2:] == [told["command"], told["python"]]
+        first = next(i for i, line in enumerate(lines) if line.startswith("---")) + 1
+        for line, trial in zip(lines[first : first + 8], advice.trials, strict=True):
+            assert line.startswith("*") == (trial == advice.best)
+            threshold, rotate, *shares = line.lstrip("* ").split()
+            assert (threshold, rotate) == (trial.threshold, "yes" if trial.rotate else "no")
+            measured = (trial.hamming, trial.rescored, trial.asymmetric, trial.corrected)
+            assert shares == [f"{share:.3f}" for share in measured]
+
+
+def test_a_sample(vectors: NDArray[np.float32], vectors_path: Path) -> None:
+    told = run_json("advise", vectors_path, "--sample", 200, "--threads", 2)
+    advice = bitsift.advise(vectors[np.linspace(0, N - 1, 200).astype(int)])
+    assert told["trials"] == [dataclasses.asdict(trial) for trial in advice.trials]
+    assert told["vectors"] == 150
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("bits_alone", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_it_can_be_followed(
+    tmp_path: Path, vectors: NDArray[np.float32], metric: str, bits_alone: bool, centred: bool
+) -> None:
+    rows = vectors - vectors.mean(axis=0) if centred else vectors
+    path = saved(tmp_path / "my vectors.npy", rows)  # a name to be quoted
+    options = ["--metric", metric, *(["--bits-alone"] if bits_alone else [])]
+    told = run_json("advise", path, *options)
+    program, *arguments = shlex.split(told["command"])
+    assert program == "bitsift"
+    assert run(*arguments).exit_code == 0
+    built = bitsift.Index.load(tmp_path / "my vectors.index")
+    index = eval(told["python"], {"bitsift": bitsift})
+    assert centred or told["best"]["threshold"] != "zero"
+    index.add(rows)
+    np.testing.assert_array_equal(built.codes, index.codes)
+    np.testing.assert_array_equal(built.threshold, index.threshold)
+    assert (built.rotate, built.correction) == (index.rotate, bits_alone)
+    assert built.metric == index.metric == metric
+    assert built.store == index.store == (None if bits_alone else "float32")
+
+
+def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Path) -> None:
+    damaged = vectors.copy()
+    damaged[33, 2] = np.nan
+    nan = saved(tmp_path / "nan.npy", damaged)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    missing = tmp_path / "nothing.npy"
+    failures: list[tuple[list[object], str, list[str]]] = [
+        ([missing], "InputError", ["nothing.npy: no such file"]),
+        ([tmp_path], "InputError", ["is a folder"]),
+        ([tmp_path / "empty.npy"], "InputError", ["cannot be read as a .npy array"]),
+        ([nan], "InputError", ["nan.npy: row 33 holds NaN or infinity"]),
+        ([nan, "--sample", N - 1], "InputError", ["nan.npy: row 33 holds NaN or infinity"]),
+        ([vectors_path, "--queries", nan], "InputError", ["nan.npy: row 33 holds NaN"]),
+        ([vectors_path, "--queries", missing], "InputError", ["nothing.npy: no such file"]),
+        ([vectors_path, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
+    ]
+    huge = np.full((50, DIM), 1e300)
+    codes = np.ones((50, 6), np.uint8)
+    arrays: list[tuple[NDArray[Any], str, list[str]]] = [
+        (vectors[:, :0], "ValueError", ["(600, 0)"]),
+        (vectors[:1], "ValueError", ["too few vectors", "got 1"]),
+        (vectors[0], "InputError", ["has shape (44,)"]),
+        (codes.view(np.int8), "InputError", ["holds int8"]),
+        (huge, "ValueError", ["sample must be within float32's range; row 0"]),
+    ]
+    for i, (array, kind, fragments) in enumerate(arrays):
+        failures.append(([saved(tmp_path / f"{i}.npy", array)], kind, fragments))
+    asked: list[tuple[NDArray[Any], str, list[str]]] = [
+        (vectors[:0], "InputError", ["has shape (0, 44); wanted at least one row"]),
+        (vectors[:, :9], "InputError", ["has 9 columns", "vectors.npy has 44"]),
+        (codes, "InputError", ["q2.npy: holds uint8"]),
+        (huge, "ValueError", ["queries must be within float32's range; row 0"]),
+    ]
+    for i, (array, kind, fragments) in enumerate(asked):
+        path = saved(tmp_path / f"q{i}.npy", array)
+        failures.append(([vectors_path, "--queries", path], kind, fragments))
+    for arguments, kind, fragments in failures:
+        check_failure(["advise", *arguments], kind, fragments)

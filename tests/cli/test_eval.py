@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bitsift eval`` and ``bitsift compare``: what they print and write, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import bitsift
+from bitsift.cli.evaluation.view import print_evaluation
+from helpers.cli_runner import check_failure, run, run_json, run_process
+
+DIM, N, N_QUERIES = 24, 200, 6
+HAMMING = "binary x binary (Hamming)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files that fit one another."""
+    rng = np.random.default_rng(3)
+    docs = rng.standard_normal((N, DIM)).astype(np.float16)
+    queries = rng.standard_normal((N_QUERIES, DIM)).astype(np.float32)
+    nearest = np.argsort(-(queries[:2] @ docs.T.astype(np.float32)))
+    qrels = [[0, nearest[0, 0], 2], [0, nearest[0, 4], 1], [1, nearest[1, 2], 1], [1, 0, 0]]
+    np.save(tmp_path / "docs.npy", docs)
+    np.save(tmp_path / "queries.npy", queries)
+    np.save(tmp_path / "qrels.npy", np.array(qrels, np.int32))
+    return tmp_path
+
+
+def judged(folder: Path) -> list[object]:
+    return [
+        "eval", folder / "docs.npy", "--queries", folder / "queries.npy",
+        "--qrels", folder / "qrels.npy",
+    ]  # fmt: skip
+
+
+def measures(plain: dict[str, Any]) -> list[tuple[object, ...]]:
+    names = ("name", "ndcg", "recall", "overlap", "deep_overlap", "bytes_per_vector", "code")
+    return [tuple(row[name] for name in names) for row in plain["rows"]]
+
+
+# What it prints and writes
+
+
+def test_json_is_the_library_s(folder: Path) -> None:
+    plain = run_json(*judged(folder))
+    arrays = [np.load(folder / f"{name}.npy") for name in ("docs", "queries", "qrels")]
+    wanted = json.loads(json.dumps(bitsift.evaluate(*arrays).to_json()))
+    assert measures(plain) == measures(wanted)
+    assert [check["verdict"] for check in plain["checks"]] == [
+        check["verdict"] for check in wanted["checks"]
+    ]
+    assert plain["title"] == "docs"
+    assert plain["command"] == "bitsift eval docs.npy --queries queries.npy --qrels qrels.npy"
+    assert (plain["n_documents"], plain["n_queries"], plain["n_judged"]) == (N, N_QUERIES, 2)
+
+
+def test_options_reach_the_library(folder: Path) -> None:
+    options = ["--metric", "l2", "--conditions", "quick", "--price-per-gb", 2.5, "--threads", 1]
+    plain = run_json("eval", folder / "docs.npy", *options)
+    assert (plain["metric"], plain["price_per_gb"], plain["held_out"]) == ("l2", 2.5, 20)
+    assert plain["machine"]["threads"] == 1
+    assert len(plain["rows"]) == 23
+    assert plain["command"] == (
+        "bitsift eval docs.npy --metric l2 --conditions quick --price-per-gb 2.5 --threads 1"
+    )
+
+
+def test_the_table(folder: Path) -> None:
+    shown = run(*judged(folder))
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "docs"
+    assert lines[1].startswith(f"{N_QUERIES} queries among {N} vectors of {DIM} dimensions, cosine")
+    header = next(line for line in lines if "NDCG@10" in line)
+    for name in ("recall@100", "overlap@10", "of float32", "GB, 250 M", "queries/s"):
+        assert name in header
+    plain = run_json(*judged(folder))
+    for row in plain["rows"]:
+        line = next(line for line in lines if line.startswith(f"{row['name']}  "))
+        assert f" {row['ndcg']:.4f} " in line
+    assert sum(": held here, " in line for line in lines) == sum(
+        check["verdict"] == "held" for check in plain["checks"]
+    )
+    assert "3.80 USD for a GB (2**30 bytes) of memory and month" in lines[-1]
+
+
+def test_a_narrow_terminal_has_what_matters(folder: Path) -> None:
+    arrays = [np.load(folder / f"{name}.npy") for name in ("docs", "queries", "qrels")]
+    made = bitsift.evaluate(*arrays, conditions="quick")
+    for width, whole in ((100, False), (200, True)):
+        console = Console(width=width, force_terminal=True, color_system=None)
+        with console.capture() as captured:
+            print_evaluation(made, "Title", console)
+        text = captured.get()
+        assert "NDCG@10" in text
+        assert HAMMING in text
+        assert ("recall@100" in text) == whole
+
+
+def test_files(folder: Path) -> None:
+    out, page, picture = folder / "e.json", folder / "e.md", folder / "e.png"
+    options = ["-o", out, "--markdown", page, "--picture", picture, "--title", "My papers"]
+    plain = run_json(*judged(folder), *options)
+    assert json.loads(out.read_text()) == plain
+    assert plain["title"] == "My papers"
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(picture.read_bytes()) > 20_000
+    text = page.read_text()
+    assert text.startswith("# What fewer bits lose\n")
+    assert "\n## My papers\n" in text
+    assert f"`{plain['command']}`, on {plain['machine']['processor']}" in text
+    assert f"numpy {np.__version__}" in text
+    assert "](e.png)\n" in text
+    assert str(folder) not in text + out.read_text()
+    for row in plain["rows"]:
+        assert f"\n| {row['name']} | {row['ndcg']:.4f} | " in text
+    for check in plain["checks"]:
+        assert f"\n* {check['statement']}: {check['verdict']} here, " in text
+    assert not list(folder.glob(".bitsift-*"))
+
+
+def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
+    page = folder / "e.md"
+    page.write_text("an earlier page")
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page]
+    assert run(*quick, "--title", "One").exit_code == 0
+    assert run(*quick, "--title", "Two", "--append").exit_code == 0
+    text = page.read_text()
+    assert "an earlier page" not in text
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "# What fewer bits lose", "## One", "## Two",
+    ]  # fmt: skip
+    assert run(*quick, "--title", "Three").exit_code == 0
+    assert "## One" not in page.read_text()
+
+
+def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
+    (folder / "pages" / "my pictures").mkdir(parents=True)
+    page = folder / "pages" / "e.md"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--picture"]
+    assert run(*quick, folder / "pages" / "my pictures" / "e.png").exit_code == 0
+    assert "](my%20pictures/e.png)" in page.read_text()
+    assert run(*quick, folder / "e.png").exit_code == 0
+    assert "![" not in page.read_text()
+
+
+@pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
+def test_other_pictures(folder: Path, name: str, begin: bytes) -> None:
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
+    assert run(*quick, "--picture", folder / name).exit_code == 0
+    assert (folder / name).read_bytes().startswith(begin)
+
+
+def test_demo() -> None:
+    plain = run_json("eval", "--demo", "--conditions", "quick")
+    assert (plain["n_documents"], plain["n_queries"], plain["n_judged"]) == (4400, 40, None)
+    assert plain["command"] == "bitsift eval --demo --conditions quick"
+    shares = {row["name"]: row["overlap"] for row in plain["rows"]}
+    # What the README says of the same searches.
+    assert shares[HAMMING] == pytest.approx(0.55, abs=0.005)
+    assert shares["Hamming x4 -> float16"] == pytest.approx(0.93, abs=0.005)
+    assert shares["Hamming x10 -> float16"] == pytest.approx(0.99, abs=0.005)
+
+
+def test_it_is_quiet_in_a_pipe(folder: Path) -> None:
+    ended = run_process("eval", folder / "docs.npy", "--conditions", "quick")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\x1b" not in ended.stdout
+
+
+def test_progress_is_the_share_that_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, float]] = []
+
+    @contextmanager
+    def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+        yield lambda done: told.append((description, done / total))
+
+    monkeypatch.setattr("bitsift.cli.evaluation.run.progress_bar", bar)
+    assert run("eval", folder / "docs.npy", "--conditions", "quick").exit_code == 0
+    assert (told[0], told[-1]) == (("evaluating", 0), ("evaluating", 1))
+    assert len(told) > 20
+
+
+def test_warnings_are_shown(folder: Path) -> None:
+    docs = np.random.default_rng(1).standard_normal((400, DIM)) + 3
+    np.save(folder / "docs.npy", docs)
+    shown = run("eval", folder / "docs.npy", "--conditions", "quick")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "\nwarning: the bits of these vectors say little" in shown.stdout
+
+
+# How it fails
+
+
+def test_failures(folder: Path) -> None:
+    docs, queries, qrels = (folder / f"{name}.npy" for name in ("docs", "queries", "qrels"))
+    np.save(folder / "bits.npy", np.zeros((N, 3), np.uint8))
+    np.save(folder / "narrow.npy", np.zeros((5, DIM - 1), np.float32))
+    np.save(folder / "nan.npy", np.full((N, DIM), np.nan, np.float32))
+    np.save(folder / "few.npy", np.ones((9, DIM), np.float32))
+    np.save(folder / "beyond.npy", np.array([[0, N, 1]]))
+    np.save(folder / "negative.npy", np.array([[0, 0, -1]]))
+    np.save(folder / "floats.npy", np.array([[0.0, 0, 1]]))
+    (folder / "text.npy").write_text("no array")
+    failures: list[tuple[list[object], str, list[str]]] = [
+        ([], "InputError", ["wanted VECTORS.npy", "--demo; got neither"]),
+        (["--demo", docs], "InputError", ["got VECTORS", "docs.npy as well"]),
+        (["--demo", "--queries", queries], "InputError", ["got --queries"]),
+        ([folder / "no.npy"], "InputError", ["no.npy: no such file"]),
+        ([folder / "text.npy"], "InputError", ["text.npy: cannot be read as a .npy array"]),
+        ([folder / "bits.npy"], "InputError", ["bits.npy: holds packed bits (uint8)"]),
+        ([folder / "few.npy"], "InputError", ["few.npy: documents must be 20 or more", "got 8"]),
+        ([folder / "nan.npy"], "InputError", ["nan.npy: documents must be finite; row 0"]),
+        (
+            [docs, "--queries", folder / "narrow.npy"],
+            "InputError",
+            ["narrow.npy: queries must have as many values", f"got {DIM - 1}; documents have 24"],
+        ),
+        (
+            [docs, "--queries", folder / "nan.npy"],
+            "InputError",
+            ["nan.npy: queries must be finite"],
+        ),
+        ([docs, "--qrels", qrels], "InputError", ["qrels.npy: qrels judge", "but no queries"]),
+        *(
+            ([docs, "--queries", queries, "--qrels", folder / f"{name}.npy"], "InputError", [text])
+            for name, text in (
+                ("beyond", f"beyond.npy: qrels must name document rows from 0 to {N - 1}"),
+                ("negative", "negative.npy: qrels must have grades from 0"),
+                ("floats", "floats.npy: qrels must be integers; got float64"),
+                ("docs", "docs.npy: qrels must be integers; got float16"),
+            )
+        ),
+        ([docs, "--price-per-gb", "-1"], "ValueError", ["price_per_gb must be", "-1"]),
+        ([docs, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
+        ([docs, "-o", folder], "InputError", ["is a folder; wanted a file to write"]),
+        ([docs, "--markdown", folder / "x" / "e.md"], "InputError", ["there is no folder"]),
+        ([docs, "--append"], "InputError", ["--append needs --markdown"]),
+        ([docs, "--markdown", folder / "e.md", "--append"], "InputError", ["e.md: no such file"]),
+        ([docs, "--picture", folder / "e.gif"], "InputError", ["ends with '.gif'; wanted one of"]),
+    ]
+    before = sorted(folder.rglob("*"))
+    for arguments, kind, fragments in failures:
+        check_failure(["eval", *arguments], kind, fragments)
+        assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("module", "option"),
+    [("ir_measures", "--qrels"), ("pytrec_eval", "--qrels"), ("matplotlib.figure", "--picture")],
+)
+def test_a_missing_extra_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, option: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    arguments = judged(folder) if option == "--qrels" else ["eval", folder / "docs.npy"]
+    arguments += ["--conditions", "quick"]
+    if option == "--picture":
+        arguments += ["--picture", folder / "e.png"]
+    check_failure(arguments, "MissingPackageError", ["pip install 'bitsift[eval]'"])
+    assert not (folder / "e.png").exists()
+
+
+def test_what_ends_the_drawing_leaves_the_old_picture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = folder / "e.png"
+    picture.write_bytes(b"old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    before = sorted(folder.rglob("*"))
+    arguments = ["eval", folder / "docs.npy", "--conditions", "quick", "--picture", picture]
+    check_failure(arguments, "OSError", ["no space left"])
+    assert sorted(folder.rglob("*")) == before
+    assert picture.read_bytes() == b"old"
+
+
+# Side by side
+
+
+@pytest.fixture
+def made(folder: Path) -> list[Path]:
+    paths = [folder / "one.json", folder / "two.json"]
+    assert run(*judged(folder), "-o", paths[0], "--title", "One").exit_code == 0
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
+    assert run(*quick, "-o", paths[1], "--title", "Two").exit_code == 0
+    return paths
+
+
+def test_compare(made: list[Path]) -> None:
+    one, two = (json.loads(path.read_text()) for path in made)
+    compared = run_json("compare", *made)
+    assert compared["evaluations"] == [
+        {"title": "One", "measure": "NDCG@10", "float32": one["rows"][0]["ndcg"]},
+        {"title": "Two", "measure": "overlap@10", "float32": 1.0},
+    ]
+    wanted = [{row["name"]: row["share_of_float32"] for row in made["rows"]} for made in (one, two)]
+    assert list(compared["shares_of_float32"]) == [row["name"] for row in two["rows"]][1:]
+    for name, shares in compared["shares_of_float32"].items():
+        assert shares == [wanted[0][name], wanted[1][name]]
+    shown = run("compare", *made).stdout
+    assert "One, NDCG@10" in shown
+    assert f"{100 * wanted[0][HAMMING]:.1f} %" in shown
+
+
+def test_compare_writes_a_section(made: list[Path], folder: Path) -> None:
+    page = folder / "page.md"
+    page.write_text("# A page\n")
+    assert run("compare", *made, "--markdown", page, "--append", "--title", "Both").exit_code == 0
+    text = page.read_text()
+    assert text.startswith("# A page\n\n## Both\n")
+    assert "\n* Two: `bitsift eval docs.npy --conditions quick`\n" in text
+    shares = run_json("compare", *made)["shares_of_float32"][HAMMING]
+    assert f"\n| {HAMMING} | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % |\n" in text
+    assert run("compare", *made, "--markdown", page).exit_code == 0
+    assert page.read_text().startswith("## Side by side\n")
+
+
+def test_compare_refuses_what_eval_did_not_write(made: list[Path], folder: Path) -> None:
+    wrong = folder / "wrong.json"
+    good = json.loads(made[0].read_text())
+    for text in (
+        "", "{", "[]", "{}", '{"rows": []}', "[" * 100_000, json.dumps({**good, "rows": []}),
+        json.dumps({**good, "title": 3}), json.dumps({**good, "command": None}),
+        json.dumps({**good, "rows": [{"name": "float32"}]}),
+        json.dumps({**good, "rows": [{**good["rows"][0], "overlap": "all"}]}), "\udcff",
+    ):  # fmt: skip
+        wrong.write_bytes(text.encode(errors="surrogateescape"))
+        check_failure(["compare", wrong], "InputError", ["wrong.json: is not what bitsift eval"])
+    check_failure(["compare", folder], "InputError", ["is a folder; wanted a .json file"])
+    check_failure(["compare", folder / "no.json"], "InputError", ["no.json: no such file"])
+    page = folder / "no.md"
+    arguments: list[object] = ["compare", made[0], "--markdown", page, "--append"]
+    check_failure(arguments, "InputError", ["no.md: no such file to add to"])
+    assert not os.path.lexists(page)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the command line fails: exit code, one clear line or one JSON object, no traceback."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from helpers.cli_runner import check_failure, run, run_json, run_process
+
+DIM = 44
+
+
+@pytest.fixture
+def queries_path(tmp_path: Path) -> Path:
+    path = tmp_path / "queries.npy"
+    np.save(path, np.random.default_rng(7).standard_normal((20, DIM), dtype=np.float32))
+    return path
+
+
+@pytest.fixture
+def index_path(tmp_path: Path, queries_path: Path) -> Path:
+    path = tmp_path / "made.index"
+    assert run("build", queries_path, "-o", path).exit_code == 0
+    return path
+
+
+def _nan(folder: Path) -> list[object]:
+    array = np.zeros((50, DIM), np.float32)
+    array[33, 2] = np.nan
+    np.save(folder / "x.npy", array)
+    return ["build", folder / "x.npy", "-o", folder / "out"]
+
+
+def _saved(array: NDArray[Any], *options: object) -> Callable[[Path], list[object]]:
+    def prepare(folder: Path) -> list[object]:
+        np.save(folder / "x.npy", array, allow_pickle=True)
+        return ["build", folder / "x.npy", "-o", folder / "out", *options]
+
+    return prepare
+
+
+def _bytes(data: bytes) -> Callable[[Path], list[object]]:
+    def prepare(folder: Path) -> list[object]:
+        (folder / "x.npy").write_bytes(data)
+        return ["build", folder / "x.npy", "-o", folder / "out"]
+
+    return prepare
+
+
+def _truncated(folder: Path) -> list[object]:
+    np.save(folder / "x.npy", np.ones((50, DIM), np.float32))
+    os.truncate(folder / "x.npy", 1000)
+    return ["build", folder / "x.npy", "-o", folder / "out"]
+
+
+def _archive(folder: Path) -> list[object]:
+    np.savez(folder / "x.npz", a=np.ones((5, DIM)))
+    return ["build", folder / "x.npz", "-o", folder / "out"]
+
+
+def _ids(ids: NDArray[Any]) -> Callable[[Path], list[object]]:
+    def prepare(folder: Path) -> list[object]:
+        np.save(folder / "x.npy", np.ones((3, DIM), np.float32))
+        np.save(folder / "ids.npy", ids)
+        return ["build", folder / "x.npy", "-o", folder / "out", "--ids", folder / "ids.npy"]
+
+    return prepare
+
+
+def _threshold_file(folder: Path) -> list[object]:
+    np.save(folder / "t.npy", np.zeros(DIM + 1, np.float32))
+    threshold = ("--threshold", folder / "t.npy")
+    return [*_saved(np.ones((3, DIM), np.float32))(folder), *threshold]
+
+
+FLOATS = np.ones((3, DIM), np.float32)
+CODES = np.ones((3, 6), np.uint8)
+
+BUILD_FAILURES: dict[str, tuple[Callable[[Path], list[object]], str, list[str]]] = {
+    "missing file": (
+        lambda folder: ["build", folder / "none.npy", "-o", folder / "out"],
+        "InputError",
+        ["none.npy: no such file"],
+    ),
+    "a folder": (
+        lambda folder: ["build", folder, "-o", folder / "out"],
+        "InputError",
+        ["is a folder; wanted a .npy file"],
+    ),
+    "no npy": (_bytes(b"hello, world\n" * 9), "InputError", ["it has not their first bytes"]),
+    "empty file": (_bytes(b""), "InputError", ["cannot be read as a .npy array"]),
+    "truncated": (_truncated, "InputError", ["cannot be read as a .npy array"]),
+    "npz": (_archive, "InputError", ["is an .npz archive"]),
+    "objects": (
+        _saved(np.array([[1, "a"], [None, {}]], dtype=object)),
+        "InputError",
+        ["cannot be read as a .npy array", "object"],
+    ),
+    "one dimension": (_saved(np.ones(DIM, np.float32)), "InputError", ["has shape (44,)"]),
+    "three dimensions": (_saved(np.ones((2, 3, 4))), "InputError", ["has shape (2, 3, 4)"]),
+    "no columns": (_saved(np.ones((3, 0))), "InputError", ["has shape (3, 0)"]),
+    "int8": (_saved(np.ones((3, 6), np.int8)), "InputError", ["holds int8", "packed uint8"]),
+    "complex": (_saved(np.ones((3, DIM), complex)), "InputError", ["holds complex128"]),
+    "text": (_saved(np.array([["a", "b"]])), "InputError", ["holds <U1"]),
+    "NaN": (_nan, "InputError", ["row 33 holds NaN or infinity"]),
+    "infinity": (_saved(np.full((2, DIM), np.inf)), "InputError", ["row 0 holds NaN or infinity"]),
+    "packed with originals": (_saved(CODES, "--dim", 44), "InputError", ["--store none"]),
+    "packed without dim": (_saved(CODES, "--store", "none"), "InputError", ["--dim", "48 bits"]),
+    "packed of another dim": (
+        _saved(CODES, "--store", "none", "--dim", 49),
+        "InputError",
+        ["has 6 bytes a row; --dim 49 takes 7"],
+    ),
+    "floats of another dim": (
+        _saved(FLOATS, "--dim", 45),
+        "InputError",
+        ["has 44 columns; --dim says 45"],
+    ),
+    "too many dimensions": (_saved(np.ones((1, 65537), np.float16)), "ValueError", ["65537"]),
+    "threshold": (_saved(FLOATS, "--threshold", "x"), "InputError", ["neither a number nor"]),
+    "threshold NaN": (_saved(FLOATS, "--threshold", "nan"), "ValueError", ["threshold"]),
+    "threshold file": (_threshold_file, "ValueError", ["threshold", "45"]),
+    "float ids": (_ids(np.ones(3)), "InputError", ["holds float64; wanted integers"]),
+    "too few ids": (_ids(np.arange(2)), "InputError", ["has shape (2,); wanted (3,)"]),
+    "large ids": (_ids(np.full(3, 2**63, np.uint64)), "InputError", ["9223372036854775808"]),
+    "duplicate ids": (_ids(np.array([1, 2, 1])), "InputError", ["rows 0 to 2", "1"]),
+    "negative ids": (_ids(np.array([1, 2, -7])), "InputError", ["rows 0 to 2", "-7"]),
+}
+
+
+@pytest.mark.parametrize("name", list(BUILD_FAILURES))
+def test_build_failures(tmp_path: Path, name: str) -> None:
+    prepare, kind, fragments = BUILD_FAILURES[name]
+    arguments = prepare(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    check_failure(arguments, kind, fragments)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -> None:
+    np.save(tmp_path / "wide.npy", np.ones((2, DIM + 1), np.float32))
+    np.save(tmp_path / "nan.npy", np.append(np.ones((300, DIM)), np.full((1, DIM), np.nan), axis=0))
+    np.save(tmp_path / "packed.npy", np.zeros((2, 9), np.uint8))
+    np.save(tmp_path / "bits.npy", np.zeros((2, 6), np.uint8))
+    missing = tmp_path / "nothing"
+    check_failure(["search", missing, queries_path], "IndexNotFoundError", ["nothing"])
+    check_failure(["search", tmp_path, queries_path], "NotAnIndexError", [str(tmp_path)])
+    check_failure(["search", queries_path, queries_path], "NotAnIndexError", ["queries.npy"])
+    check_failure(["search", index_path, missing], "InputError", ["nothing: no such file"])
+    check_failure(["search", index_path, tmp_path / "wide.npy"], "ValueError", ["45", "44"])
+    check_failure(["search", index_path, tmp_path / "packed.npy"], "ValueError", ["72", "44"])
+    check_failure(
+        ["search", index_path, tmp_path / "nan.npy"],
+        "InputError",
+        ["row 300 holds NaN or infinity"],
+    )
+    check_failure(
+        ["search", index_path, queries_path, "--oversampling", "0.5"],
+        "ValueError",
+        ["oversampling", "0.5"],
+    )
+    check_failure(
+        ["search", index_path, queries_path, "-o", tmp_path], "InputError", ["is a folder"]
+    )
+    check_failure(
+        ["search", index_path, queries_path, "-o", missing / "r.npz"],
+        "InputError",
+        ["there is no folder"],
+    )
+    check_failure(
+        ["search", index_path, tmp_path / "bits.npy", "--scoring", "asymmetric"],
+        "ValueError",
+        ['scoring="asymmetric" needs float queries; the queries are bits'],
+    )
+    bare = tmp_path / "bare"
+    run_json("build", queries_path, "-o", bare, "--store", "none")
+    check_failure(["search", bare, queries_path, "--rescore"], "ValueError", ["rescore"])
+
+
+@pytest.mark.parametrize("command", ["info", "verify"])
+def test_index_failures(tmp_path: Path, command: str) -> None:
+    check_failure([command, tmp_path / "nothing"], "IndexNotFoundError", ["nothing"])
+    check_failure([command, tmp_path], "NotAnIndexError", [str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["build"],
+        ["build", "x.npy"],
+        ["build", "x.npy", "-o", "y", "--metric", "manhattan"],
+        ["build", "x.npy", "-o", "y", "--dim", "0"],
+        ["search", "x"],
+        ["search", "x", "y.npy", "-k", "0"],
+        ["search", "x", "y.npy", "-k", "-1"],
+        ["search", "x", "y.npy", "-k", "many"],
+        ["search", "x", "y.npy", "--threads", "-1"],
+        ["search", "x", "y.npy", "--scoring", "cosine"],
+        ["graph"],
+        ["graph", "x"],
+        ["graph", "x", "-o", "y.npz", "-k", "0"],
+        ["graph", "x", "-o", "y.npz", "-k", "-1"],
+        ["graph", "x", "-o", "y.npz", "-k", "1.5"],
+        ["graph", "x", "-o", "y.npz", "--threads", "-1"],
+        ["graph", "x", "-o", "y.npz", "--duplicates", "-1"],
+        ["graph", "x", "-o", "y.npz", "--duplicates", "few"],
+        ["info"],
+        ["verify"],
+        ["demo", "-k", "0"],
+        ["demo", "two", "texts"],
+    ],
+)
+def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage:" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_failure_in_a_process_has_no_traceback(tmp_path: Path) -> None:
+    result = run_process("info", tmp_path / "none")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("bitsift: error: ")
+    assert "Traceback" not in result.stderr

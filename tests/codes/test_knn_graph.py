@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nearest other rows of every row, equal to the oracle bit for bit."""
+
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import bitsift
+from oracle import reference
+
+# 512 rows make a block: none, one, its edges, several.
+SIZES = [0, 1, 2, 3, 17, 255, 257, 511, 512, 513, 1100]
+
+
+def assert_equals_oracle(result, expected):
+    np.testing.assert_array_equal(result.scores, expected[0])
+    np.testing.assert_array_equal(result.ids, expected[1])
+    assert result.scores.dtype == np.int32
+    assert result.ids.dtype == np.int64
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize(("n_bytes", "values"), [(1, 2), (12, 256), (33, 4)])
+def test_every_row(isa, rng, n, n_bytes, values):
+    codes = rng.integers(0, values, (n, n_bytes), dtype=np.uint8)
+    for k in (0, 1, 10, min(n, 300), n + 3 if n < 300 else 11):
+        expected = reference.knn_graph(codes, k)
+        for threads in (1, 2, 7):
+            result = bitsift.knn_graph(codes, k, isa=isa, threads=threads)
+            assert_equals_oracle(result, expected)
+
+
+def test_equal_rows_are_neighbours_a_row_itself_is_not(isa):
+    codes = np.zeros((600, 5), np.uint8)
+    result = bitsift.knn_graph(codes, 3, isa=isa)
+    assert (result.scores == 0).all()
+    assert result.ids[0].tolist() == [1, 2, 3]
+    assert result.ids[2].tolist() == [0, 1, 3]
+    assert (result.ids[3:] == [0, 1, 2]).all()
+
+
+def test_longest_codes(isa, rng):
+    codes = rng.integers(0, 256, (40, 8192), dtype=np.uint8)
+    codes[7] = ~codes[9]  # the largest distance there is
+    assert_equals_oracle(bitsift.knn_graph(codes, 39, isa=isa), reference.knn_graph(codes, 39))
+
+
+def test_views_of_any_stride(rng):
+    memory = rng.integers(0, 256, (700, 30), dtype=np.uint8)
+    for view in (memory[:, 3:20], memory[::-2], memory[::3, :7]):
+        expected = reference.knn_graph(np.ascontiguousarray(view), 4)
+        assert_equals_oracle(bitsift.knn_graph(view, 4), expected)
+
+
+def test_progress_is_told_in_this_thread_and_grows(rng):
+    codes = rng.integers(0, 256, (20_000, 96), dtype=np.uint8)
+    told = []
+    threads = set()
+
+    def progress(done):
+        told.append(done)
+        threads.add(threading.get_ident())
+
+    bitsift.knn_graph(codes, 5, isa="scalar", progress=progress)
+    assert told
+    assert threads == {threading.get_ident()}
+    assert (np.diff(told) >= 0).all()
+    assert 0 < told[0] <= told[-1] <= 1
+
+
+def test_what_progress_raises_ends_the_work(rng):
+    codes = rng.integers(0, 256, (20_000, 96), dtype=np.uint8)
+
+    class Enough(Exception):
+        pass
+
+    def stop(done):
+        raise Enough
+
+    for threads in (1, 3):
+        with pytest.raises(Enough):
+            bitsift.knn_graph(codes, 5, isa="scalar", threads=threads, progress=stop)
+    # And nothing is left behind that would disturb the next one.
+    few = codes[:300]
+    assert_equals_oracle(bitsift.knn_graph(few, 5), reference.knn_graph(few, 5))
+
+
+def test_an_interrupt_ends_the_work(rng):
+    codes = rng.integers(0, 256, (100_000, 96), dtype=np.uint8)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        bitsift.knn_graph(codes, 5, isa="scalar")
+    timer.join()
+
+
+def test_bad_input(rng):
+    codes = rng.integers(0, 256, (5, 6), dtype=np.uint8)
+    with pytest.raises(TypeError, match=r"codes must be packed bits \(uint8\); got float64"):
+        bitsift.knn_graph(codes * 1.0, 2)
+    with pytest.raises(ValueError, match=r"codes must have shape \(n, n_bytes\); got shape \(6,\)"):
+        bitsift.knn_graph(codes[0], 2)
+    with pytest.raises(ValueError, match="k must be 0 to 2147483647; got -1"):
+        bitsift.knn_graph(codes, -1)
+    with pytest.raises(TypeError, match="progress must be callable or None; got str"):
+        bitsift.knn_graph(codes, 1, progress="yes")

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bitsift.evaluate: against hand-made numbers, an oracle, the calls it names, and real corpora."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bitsift
+from bitsift.evaluation.checks import check_all
+from bitsift.evaluation.conditions import OVERSAMPLINGS, conditions
+from bitsift.evaluation.float_search import FloatSearch
+from bitsift.evaluation.judging import Judge, overlaps
+from helpers.evaluation_samples import arc, ndcg, random_corpus, random_qrels
+from oracle import reference
+
+METRICS = ["cosine", "dot", "l2"]
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    documents, queries = random_corpus()
+    qrels = random_qrels(1, len(documents), len(queries))
+    return documents, queries, qrels, bitsift.evaluate(documents, queries, qrels)
+
+
+# Measures
+
+
+def test_ndcg_and_recall_by_hand():
+    documents = arc(40)
+    qrels = [[0, 0, 3], [0, 2, 1], [0, 30, 2], [0, 5, 0]]
+    made = bitsift.evaluate(documents, documents[:2], qrels, k=3, conditions="quick")
+    assert (made.k, made.depth, made.n_judged) == (3, 30, 1)
+    floats = made["float32"]
+    # Ranks 1 and 3 have grades 3 and 1; the best order has 3, 2, 1.
+    assert floats.ndcg == pytest.approx((3 + 1 / 2) / (3 + 2 / math.log2(3) + 1 / 2), abs=1e-12)
+    assert floats.recall == pytest.approx(2 / 3, abs=1e-12)  # document 30 is the 31st
+    assert (floats.overlap, floats.deep_overlap, made.share(floats)) == (1, 1, 1)
+
+
+def test_ties_go_to_the_smaller_row_also_in_ndcg():
+    documents = np.ones((30, 4), np.float32)
+    made = bitsift.evaluate(documents, documents[:1], [[0, 9, 1]], conditions="quick")
+    for row in made.rows:
+        assert row.ndcg == pytest.approx(1 / math.log2(11), abs=1e-12)  # the tenth of equals
+
+
+def test_ndcg_is_the_oracles(rng):
+    qrels = random_qrels(3, 150, 12)
+    found = np.stack([rng.permutation(150)[:20] for _ in range(12)])
+    judge = Judge(qrels, 7, 20)
+    np.testing.assert_allclose(judge.ndcg(found), ndcg(found, qrels, 150, 7), atol=1e-12)
+    wanted = [
+        np.isin(relevant, found[query]).mean()
+        for query in range(12)
+        if len(relevant := qrels[(qrels[:, 0] == query) & (qrels[:, 2] > 0), 1])
+    ]
+    np.testing.assert_allclose(judge.recall(found), wanted, atol=1e-12)
+    assert judge.n_judged == len(wanted)
+
+
+def test_queries_without_a_relevant_document_do_not_count():
+    documents = arc(40)
+    qrels = [[0, 0, 1], [1, 3, 0]]
+    made = bitsift.evaluate(documents, documents[:3], qrels, conditions="quick")
+    assert (made.n_queries, made.n_judged) == (3, 1)
+    assert made["float32"].ndcg == 1
+
+
+def test_overlaps():
+    found = np.array([[3, 1, 2], [7, 8, -1]])
+    assert overlaps(found, np.array([[1, 2, 4], [0, 1, 2]])).tolist() == [2 / 3, 0]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_float_search_is_the_oracles(metric):
+    documents, queries = random_corpus(2)
+    searcher = FloatSearch(documents, metric)
+    for k in (1, 10, len(documents)):
+        found = searcher.search(queries, k)
+        for query, rows in zip(queries, found, strict=True):
+            scores = reference.scores(metric, query, documents)
+            best = np.argsort(scores if metric == "l2" else -scores, kind="stable")[:k]
+            np.testing.assert_array_equal(rows, best)
+
+
+# Conditions
+
+
+def test_all_conditions_are_there(evaluated):
+    names = [row.name for row in evaluated[-1].rows]
+    assert len(set(names)) == len(names)
+    wanted = {
+        "float32",
+        *(f"{store} x {store}" for store in ("int8", "int4", "ternary")),
+        "binary x binary (Hamming)",
+        *(f"{s}, {bounds}" for s in ("int8", "int4") for bounds in ("min/max", "rolling")),
+        "ternary, rolling",
+        "binary (asymmetric)",
+        "binary, corrected",
+        "binary, corrected, rotated",
+        *(
+            f"Hamming x{oversampling} -> {source}"
+            for oversampling in (1, 2, 4, 8, 10, 16)
+            for source in ("float32", "float16", "int8", "int4", "bits")
+        ),
+        "asymmetric x4 -> int8",
+        *(
+            f"{threshold}{rotated}: Hamming{rescored}"
+            for threshold in ("zero", "half-mean", "mean", "median")
+            for rotated in ("", ", rotated")
+            for rescored in ("", " x4 -> float32")
+        ),
+        "auto: Hamming",
+        "auto: Hamming x4 -> float32",
+    }
+    assert set(names) == wanted
+    assert names[0] == "float32"
+    quick = [condition.name for condition in conditions("quick")]
+    assert quick[0] == "float32"
+    assert set(quick) < wanted
+    assert len(quick) == 23
+
+
+@pytest.mark.filterwarnings("ignore::bitsift.BitsiftWarning")
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_code_of_every_row_makes_it(metric):
+    documents, queries = random_corpus(4, shift=0.3)
+    qrels = random_qrels(5, len(documents), len(queries))
+    made = bitsift.evaluate(documents, queries, qrels, metric=metric, k=5)
+    true = None
+    for row in made.rows:
+        names = {"bitsift": bitsift, "documents": documents, "queries": queries}
+        exec(row.code, names)
+        ids = names["found"].ids
+        true = ids if true is None else true
+        assert row.overlap == overlaps(ids, true).mean(), row.name
+        assert row.ndcg == pytest.approx(ndcg(ids, qrels, len(documents), 5).mean(), abs=1e-12)
+        index = names["index"]
+        scanned = index.codes.shape[1] + 0
+        all_bytes = index.nbytes // len(index)
+        if "len(index)" in row.code:
+            all_bytes -= scanned
+            scanned = all_bytes
+        elif index.store is None:
+            scanned = all_bytes
+        assert (row.bytes_per_vector, row.bytes_scanned) == (all_bytes, scanned), row.name
+
+
+def test_conditions_are_what_their_names_say(evaluated):
+    made = evaluated[-1]
+    index = 'index = bitsift.Index(43, metric="cosine", '
+    begins = {
+        "int8, min/max": 'store="int8", calibrator=bitsift.MinMaxCalibrator())',
+        "int8, rolling": 'store="int8", calibrator=bitsift.RollingCalibrator(4.0))',
+        "int4, min/max": 'store="int4", calibrator=bitsift.MinMaxCalibrator())',
+        "int4, rolling": 'store="int4", calibrator=bitsift.RollingCalibrator(3.0))',
+        "ternary, rolling": 'store="ternary", calibrator=bitsift.RollingCalibrator(0.7))',
+        "binary, corrected": 'store=None, threshold="mean", rotate=False, correction=True)',
+        "binary, corrected, rotated": 'store=None, threshold="mean", rotate=True, correction=True)',
+        "median, rotated: Hamming": 'store=None, threshold="median", rotate=True)',
+        "auto: Hamming x4 -> float32": 'store="float32", threshold="auto", rotate=False)',
+    }
+    for name, begin in begins.items():
+        assert made[name].code.startswith(f"{index}{begin}\n"), name
+    searches = {
+        "float32": "queries, 10, oversampling=len(index) / 10",
+        "binary x binary (Hamming)": "queries, 10",
+        "binary (asymmetric)": 'queries, 10, scoring="asymmetric"',
+        "Hamming x8 -> int4": "queries, 10, oversampling=8.0",
+        "Hamming x8 -> bits": 'queries, 10, ladder=[("hamming", 8), "asymmetric"]',
+        "asymmetric x4 -> int8": 'queries, 10, scoring="asymmetric", oversampling=4.0',
+    }
+    for name, search in searches.items():
+        assert made[name].code.endswith(f"\nfound = index.search({search})"), name
+
+
+def test_float32_is_exact_search(evaluated):
+    documents, queries, qrels, made = evaluated
+    best = np.stack(
+        [np.argsort(-reference.scores("cosine", q, documents), kind="stable") for q in queries]
+    )
+    wanted = ndcg(best, qrels, len(documents), 10).mean()
+    assert made["float32"].ndcg == pytest.approx(wanted, abs=1e-12)
+
+
+def test_hamming_is_the_oracles(evaluated):
+    documents, queries, qrels, made = evaluated
+    found = reference.search(reference.pack(documents), reference.pack(queries), 10)[1]
+    for name in ("binary x binary (Hamming)", "zero: Hamming"):
+        wanted = ndcg(found, qrels, len(documents), 10).mean()
+        assert made[name].ndcg == pytest.approx(wanted, abs=1e-12)
+
+
+def test_bytes_of_a_vector(evaluated):
+    made = evaluated[-1]
+    bits = 6  # of 43 dimensions
+    wanted = {
+        "float32": (172, 172),
+        "int8 x int8": (43, 43),
+        "int4, rolling": (22, 22),
+        "ternary, rolling": (9, 9),
+        "binary (asymmetric)": (bits, bits),
+        "binary, corrected": (bits + 4, bits + 4),
+        "Hamming x4 -> float32": (bits + 172, bits),
+        "Hamming x4 -> float16": (bits + 86, bits),
+        "Hamming x4 -> int8": (bits + 43, bits),
+        "Hamming x4 -> int4": (bits + 22, bits),
+        "Hamming x4 -> bits": (bits, bits),
+    }
+    got = {name: (made[name].bytes_per_vector, made[name].bytes_scanned) for name in wanted}
+    assert got == wanted
+
+
+def test_enough_oversampling_is_float_search():
+    documents, queries = random_corpus(6, n=100)
+    made = bitsift.evaluate(documents, queries)
+    # 10 x 10 candidates are all documents.
+    assert made["Hamming x10 -> float32"].overlap == 1
+    assert made["Hamming x1 -> float32"].overlap < 1
+    shares = [made[f"Hamming x{o} -> float32"].overlap for o in OVERSAMPLINGS]
+    assert shares == sorted(shares)
+    assert made["Hamming x10 -> bits"].overlap == made["binary (asymmetric)"].overlap
+
+
+def test_rounding_queries_loses_more(evaluated):
+    made = evaluated[-1]
+    for both, one in (
+        ("int4 x int4", "int4, rolling"),
+        ("ternary x ternary", "ternary, rolling"),
+        ("binary x binary (Hamming)", "binary (asymmetric)"),
+    ):
+        assert made[both].deep_overlap < made[one].deep_overlap
+
+
+def test_times_are_of_what_bitsift_scans(evaluated):
+    for row in evaluated[-1].rows:
+        timed = "len(index)" not in row.code or row.name == "float32"
+        assert (row.queries_per_second is not None) == timed
+        assert (row.latency_s is not None) == timed
+        assert not timed or (row.queries_per_second > 0 and row.latency_s > 0)
+
+
+# What it gives
+
+
+def test_json_round_trip(evaluated):
+    made = evaluated[-1]
+    plain = made.to_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["measure"] == "NDCG@10"
+    assert [row["name"] for row in plain["rows"]] == [row.name for row in made.rows]
+    row = plain["rows"][0]
+    assert row["share_of_float32"] == 1
+    assert row["code"].startswith("index = bitsift.Index(43, ")
+
+
+def test_memory_and_price():
+    documents, queries = random_corpus(12, n=60, n_queries=2, dim=1024)
+    made = bitsift.evaluate(documents, queries, conditions="quick")
+    million, many = made.to_json()["rows"][0]["sizes"]
+    assert (million["vectors"], many["vectors"]) == (1_000_000, 250_000_000)
+    # The article: 250 M vectors of 1024 dimensions, 953.67 GB and 3,623 dollars.
+    assert many["gb"] == pytest.approx(953.67, abs=0.01)
+    assert many["usd_per_month"] == pytest.approx(3623.96, abs=0.01)
+    assert million["gb"] * 250 == pytest.approx(many["gb"])
+    rescored = next(r for r in made.to_json()["rows"] if r["name"] == "Hamming x4 -> float16")
+    assert rescored["sizes"][1]["usd_per_month_scanned"] == pytest.approx(3623.96 / 32, abs=0.01)
+    assert rescored["sizes"][1]["usd_per_month"] == pytest.approx(3623.96 * 17 / 32, abs=0.01)
+    cheap = bitsift.evaluate(documents, queries, conditions="quick", price_per_gb=1)
+    assert cheap.to_json()["rows"][0]["sizes"][1]["usd_per_month"] == pytest.approx(many["gb"])
+
+
+def test_str(evaluated):
+    made = evaluated[-1]
+    lines = str(made).splitlines()
+    assert lines[0] == made.summary()
+    assert made.summary().startswith("12 queries among 150 vectors of 43 dimensions, cosine; ")
+    assert "NDCG@10" in lines[2]
+    for row in made.rows:
+        assert any(line.startswith(f"{row.name} ") for line in lines)
+    assert str(made.checks[0]) in lines
+
+
+def test_a_row_by_its_name(evaluated):
+    with pytest.raises(KeyError, match="'nothing' is none of"):
+        evaluated[-1]["nothing"]
+
+
+def test_no_share_of_nothing():
+    documents = arc(40)
+    made = bitsift.evaluate(documents, documents[:1], [[0, 39, 1]], k=2, conditions="quick")
+    assert made["float32"].ndcg == 0
+    assert made.share(made["float32"]) is None
+    assert made.to_json()["rows"][0]["share_of_float32"] is None
+
+
+# Checks
+
+
+def verdicts(**quality):
+    names = {
+        "int8": "int8, min/max",
+        "int4": "int4, rolling",
+        "ternary": "ternary, rolling",
+        "bits": "binary (asymmetric)",
+    }
+    made = check_all({names[n]: np.asarray(v, float) for n, v in quality.items()}, 1.0)
+    return {check.statement: check.verdict for check in made}
+
+
+def test_what_is_better():
+    statement = "4 bits beat ternary (int4, rolling / ternary, rolling)"
+    noise = np.array([0.1, -0.1] * 50)
+    assert verdicts(int4=np.full(100, 0.9), ternary=0.8 + noise)[statement] == "held"
+    assert verdicts(int4=np.full(100, 0.7), ternary=0.8 + noise)[statement] == "did not hold"
+    close = verdicts(int4=np.full(100, 0.81), ternary=0.8 + noise)
+    assert close[statement] == "too close to tell"
+
+
+def test_what_is_level():
+    statement = "8 and 4 bits are level (int8, min/max / int4, rolling)"
+    noise = np.array([0.1, -0.1] * 50)
+    assert verdicts(int8=np.full(100, 0.9), int4=0.895 + noise)[statement] == "held"
+    assert verdicts(int8=np.full(100, 0.9), int4=0.8 + noise)[statement] == "did not hold"
+    unsure = verdicts(int8=np.full(100, 0.9), int4=0.885 + noise)
+    assert unsure[statement] == "too close to tell"
+
+
+def test_only_what_was_measured_is_checked(evaluated):
+    assert verdicts(bits=[1.0]) == {}
+    assert len(evaluated[-1].checks) == 12
+    check = evaluated[-1].checks[0]
+    assert str(check).startswith(f"{check.statement}: {check.verdict} here, ")
+
+
+# Real corpora
+
+
+def judged_corpus(name):
+    """Vectors and judgments that are not part of the project: documents, queries, qrels."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("BITSIFT_DATA", beside)) / name
+    if not folder.is_dir():
+        pytest.skip(f"NOT TESTED on {name}: set BITSIFT_DATA to the folder that holds it")
+    return [np.load(folder / f"{part}.npy") for part in ("docs", "queries", "qrels")]
+
+
+# By NumPy, ties to the lower row: float32, Hamming, 40 and 100 candidates of Hamming by float.
+REAL = {
+    "nfcorpus": (0.3167, 0.2761, 0.3106, 0.3153),
+    "cranfield": (0.3750, 0.3025, 0.3723, 0.3745),
+    "npl": (0.4335, 0.3939, 0.4368, 0.4345),
+}
+# Float query x 1-bit documents, and 40 candidates of it by float; bitsift rounds queries to 8 bits.
+REAL_ASYMMETRIC = {
+    "nfcorpus": (0.2952, 0.3156),
+    "cranfield": (0.3446, 0.3740),
+    "npl": (0.4034, 0.4365),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_corpora(name):
+    documents, queries, qrels = judged_corpus(name)
+    made = bitsift.evaluate(documents, queries, qrels)
+    names = ["float32", "binary x binary (Hamming)", *(f"Hamming x{o} -> float32" for o in (4, 10))]
+    assert [made[n].ndcg for n in names] == pytest.approx(REAL[name], abs=2e-4)
+    names = ["binary (asymmetric)", "asymmetric x4 -> int8"]
+    assert [made[n].ndcg for n in names] == pytest.approx(REAL_ASYMMETRIC[name], abs=2e-3)
+    best = np.argsort(-(queries.astype(np.float32) @ documents.astype(np.float32).T), kind="stable")
+    wanted = ndcg(best, qrels, len(documents), 10).mean()
+    assert made["float32"].ndcg == pytest.approx(wanted, abs=2e-4)
+    codes = reference.pack(documents), reference.pack(queries)
+    found = bitsift.search(*codes, 10).ids
+    wanted = ndcg(found, qrels, len(documents), 10).mean()
+    assert made["binary x binary (Hamming)"].ndcg == pytest.approx(wanted, abs=1e-12)
+    for eight, four in (("int8, min/max", "int4, rolling"), ("int8 x int8", "int4 x int4")):
+        assert made[four].ndcg > 0.98 * made[eight].ndcg
+    assert made["binary (asymmetric)"].ndcg > made["binary x binary (Hamming)"].ndcg
+    assert made["ternary, rolling"].ndcg > made["binary (asymmetric)"].ndcg

@@ -1,0 +1,488 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds that are learnt from vectors, and rotations."""
+
+import hashlib
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import bitsift
+from bitsift import BitsiftWarning
+from bitsift.encoding.binarizer import Binarizer, random_flips
+from bitsift.index import fitting
+from oracle import reference
+
+METRICS = ["cosine", "dot", "l2"]
+RULES = ["half-mean", "mean", "median"]
+EVERYTHING = {
+    "store": ["float16", "int8"],
+    "threshold": "mean",
+    "rotate": True,
+    "correction": True,
+}
+
+
+def shifted(rng, n, dim):
+    """Vectors that are far from centred, in every dimension otherwise."""
+    return rng.standard_normal((n, dim), dtype=np.float32) + np.linspace(-1, 2, dim, dtype="f4")
+
+
+def centre_of(rule, vectors, metric):
+    """The threshold by the rule."""
+    rows = reference.unit_rows(vectors) if metric == "cosine" else vectors
+    exact = rows.astype(np.float64)
+    if rule == "median":
+        return np.median(exact, axis=0).astype(np.float32)
+    mean = exact.mean(axis=0)
+    return (mean if rule == "mean" else mean / 2).astype(np.float32)
+
+
+def codes_of(vectors, centre, metric, *, rotate=False):
+    prepared = reference.prepared(vectors, centre, rotate=rotate, normalize=metric == "cosine")
+    return reference.pack(prepared)
+
+
+def state_of(index):
+    """What a failed call must not change."""
+    return (
+        repr(index),
+        str(index.threshold),
+        index.ids.tolist(),
+        index.codes.tobytes(),
+        {name: found.n for name, found in index.calibrators.items()},
+        index.advice,
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("dim", [1, 5, 8, 13, 100, 384])
+@pytest.mark.parametrize("rotate", [False, True])
+def test_thresholds(isa, rng, rule, metric, dim, rotate):
+    vectors, others = shifted(rng, 200, dim), shifted(rng, 50, dim)
+    index = bitsift.Index(dim, metric=metric, threshold=rule, rotate=rotate, isa=isa)
+    assert index.threshold == rule
+    index.add(vectors)
+    centre = centre_of(rule, vectors, metric)
+    assert index.threshold.dtype == np.float32
+    np.testing.assert_array_equal(index.threshold, centre)
+    np.testing.assert_array_equal(index.codes, codes_of(vectors, centre, metric, rotate=rotate))
+
+    index.add(others)
+    np.testing.assert_array_equal(index.threshold, centre)  # it is not fitted again
+    expected = codes_of(others, centre, metric, rotate=rotate)
+    np.testing.assert_array_equal(index.codes[200:], expected)
+    # It applies to queries.
+    found = index.search(others, 10, rescore=False)
+    expected = reference.search(index.codes, expected, 10)
+    np.testing.assert_array_equal(found.scores, expected[0])
+    np.testing.assert_array_equal(found.ids, expected[1])
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("metric", METRICS)
+def test_fit(rng, rule, metric):
+    sample, vectors = shifted(rng, 300, 20), shifted(rng, 5, 20)
+    index = bitsift.Index(20, metric=metric, threshold=rule)
+    assert index.fit(sample) is index
+    assert len(index) == 0
+    np.testing.assert_array_equal(index.threshold, centre_of(rule, sample, metric))
+    index.add(vectors)  # no warning that they are few
+    np.testing.assert_array_equal(index.threshold, centre_of(rule, sample, metric))
+    np.testing.assert_array_equal(index.codes, codes_of(vectors, index.threshold, metric))
+
+
+def test_fit_once_is_enough(rng):
+    first, second = shifted(rng, 300, 20), -shifted(rng, 300, 20)
+    index = bitsift.Index(20, threshold="mean", store="int8").fit(first)
+    before = index.threshold, index.calibrators["int8"].ranges
+    index.fit(second)
+    np.testing.assert_array_equal(index.threshold, before[0])
+    np.testing.assert_array_equal(index.calibrators["int8"].ranges, before[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, ">f4"])
+def test_any_float_type(rng, dtype):
+    vectors = shifted(rng, 200, 20).astype(np.float16)
+    a, b = (bitsift.Index(20, threshold="mean", store=None) for _ in range(2))
+    a.add(vectors.astype(np.float32))
+    b.add(vectors.astype(dtype))
+    np.testing.assert_array_equal(a.threshold, b.threshold)
+    np.testing.assert_array_equal(a.codes, b.codes)
+
+
+def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
+    monkeypatch.setattr(fitting, "_MOST_ROWS", 150)
+    vectors = shifted(rng, 1000, 20)
+    index = bitsift.Index(20, metric="l2", threshold="mean")
+    index.add(vectors)
+    evenly = vectors[np.linspace(0, 999, 150).astype(int)]
+    np.testing.assert_array_equal(index.threshold, centre_of("mean", evenly, "l2"))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rotate", [False, True])
+def test_lengths_mean_nothing_to_the_cosine(rng, rule, rotate):
+    # Multiples of 1/64, so that a small integer times these is exact.
+    vectors = np.round(shifted(rng, 200, 30) * 64) / np.float32(64)
+    factors = rng.integers(1, 1000, (200, 1)).astype(np.float32)
+    a, b, l2 = (
+        bitsift.Index(30, metric=metric, threshold=rule, rotate=rotate)
+        for metric in ("cosine", "cosine", "l2")
+    )
+    a.add(vectors)
+    b.add(vectors * factors)
+    l2.add(vectors * factors)
+    np.testing.assert_array_equal(a.threshold, b.threshold)
+    np.testing.assert_array_equal(a.codes, b.codes)
+    assert (l2.codes != b.codes).any()
+    found = a.search(vectors[:9] * np.float32(0.001), 1, rescore=False)
+    assert found.ids[:, 0].tolist() == list(range(9))
+    np.testing.assert_array_equal(found.scores, 0)
+
+
+def test_zero_vectors_have_no_length(rng):
+    vectors = shifted(rng, 200, 30)
+    vectors[[0, 7]] = 0
+    index = bitsift.Index(30, threshold="mean")
+    index.add(vectors)
+    np.testing.assert_array_equal(index.threshold, centre_of("mean", vectors, "cosine"))
+    expected = np.packbits(index.threshold < 0)
+    np.testing.assert_array_equal(index.codes[[0, 7]], [expected, expected])
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("rule", [*RULES, "auto"])
+@pytest.mark.parametrize("rotate", [False, True])
+@pytest.mark.parametrize("state", ["unfitted", "empty", "filled"])
+def test_save_and_load(tmp_path, rng, mmap, rule, rotate, state):
+    sample, vectors = shifted(rng, 300, 21), shifted(rng, 150, 21)
+    options = {"store": ["int8", "float32"], "correction": True}
+    index = bitsift.Index(21, threshold=rule, rotate=rotate, **options)
+    if state != "unfitted":
+        index.fit(sample)
+    if state == "filled":
+        index.add(vectors[:100])
+    index.save(tmp_path / "index")
+    bitsift.verify(tmp_path / "index")
+    loaded = bitsift.Index.load(tmp_path / "index", mmap=mmap)
+    for _ in range(2):
+        assert repr(loaded) == repr(index)
+        np.testing.assert_array_equal(loaded.threshold, index.threshold)
+        assert loaded.rotate == index.rotate
+        assert loaded.correction
+        assert {n: repr(c) for n, c in loaded.calibrators.items()} == {
+            n: repr(c) for n, c in index.calibrators.items()
+        }
+        np.testing.assert_array_equal(loaded.codes, index.codes)
+        for options in ({}, {"scoring": "asymmetric", "rescore": False}):
+            for a, b in zip(
+                loaded.search(vectors, 5, **options),
+                index.search(vectors, 5, **options),
+                strict=True,
+            ):
+                np.testing.assert_array_equal(a, b)
+        for each in (loaded, index):  # the unfitted one is fitted now
+            each.add(vectors)
+    if state == "unfitted" and rule != "auto":
+        centre = centre_of(rule, vectors, "cosine")
+        np.testing.assert_array_equal(loaded.threshold, centre)
+
+
+class TestFailedFirstAdd:
+    def check(self, rng, error, message, vectors, ids=None):
+        index = bitsift.Index(10, **EVERYTHING)
+        before = state_of(index)
+        assert before[1] == "mean"
+        for _ in range(2):
+            with pytest.raises(error, match=message):
+                index.add(vectors, ids=ids)
+            assert state_of(index) == before
+        good, other = shifted(rng, 150, 10), bitsift.Index(10, **EVERYTHING)
+        assert index.add(good).tolist() == list(range(150))
+        other.add(good)
+        assert state_of(index) == state_of(other)
+        ladder = [("asymmetric", 8), "asymmetric"]
+        for a, b in zip(*(i.search(good, 9, ladder=ladder) for i in (index, other)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    @pytest.mark.parametrize("n", [150, 5000])
+    def test_not_finite_in_the_last_row(self, rng, value, n, monkeypatch):
+        monkeypatch.setattr("bitsift.encoding.encoder._CHUNK_BYTES", 1000)
+        monkeypatch.setattr(fitting, "_MOST_ROWS", 120)
+        vectors = shifted(rng, n, 10)
+        vectors[-1, 3] = value
+        self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
+
+    def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
+        monkeypatch.setattr(fitting, "_MOST_ROWS", 120)
+        vectors = shifted(rng, 500, 10)
+        vectors[498, 3] = np.nan
+        self.check(rng, ValueError, "must be finite; row 498, dimension 3 is nan", vectors)
+
+    def test_duplicate_ids(self, rng):
+        ids = np.arange(150)
+        ids[-1] = 7
+        self.check(rng, ValueError, "7", shifted(rng, 150, 10), ids)
+
+    def test_float16_overflow(self, rng):
+        vectors = shifted(rng, 150, 10)
+        vectors[-1, 3] = 70_000
+        self.check(rng, ValueError, "within float16's range.*row 149, dimension 3", vectors)
+
+    def test_too_large_for_float32(self, rng):
+        vectors = shifted(rng, 150, 10).astype(np.float64)
+        vectors[-1, 3] = 1e39
+        self.check(rng, ValueError, "within float32's range.*row 149, dimension 3", vectors)
+
+    def test_few_vectors_where_warnings_are_errors(self, rng):
+        self.check(rng, BitsiftWarning, "fitted to 99 vectors only", shifted(rng, 99, 10))
+
+
+def test_fit_after_add_is_an_error(rng):
+    for threshold in (0.0, "mean"):
+        index = bitsift.Index(10, threshold=threshold)
+        index.add(rng.standard_normal((120, 10)))
+        before = state_of(index)
+        with pytest.raises(ValueError, match="fit comes before the first add; the index holds 120"):
+            index.fit(rng.standard_normal((120, 10)))
+        assert state_of(index) == before
+
+
+@pytest.mark.parametrize(
+    ("sample", "error", "message"),
+    [
+        (np.zeros((0, 20)), ValueError, r"sample must have shape \(n, 20\), n at least 1.*\(0, 20"),
+        (np.ones(20), ValueError, r"sample must have shape \(n, 20\), n at.*got shape \(20,\)"),
+        (np.ones((200, 19)), ValueError, "got 19 values per row; the index has dim 20"),
+        (np.ones((200, 20), bool), TypeError, "sample must be float16, float32 .*; got bool"),
+        (np.ones((200, 20), int), TypeError, "sample must be .*; got int64"),
+        (np.ones((200, 3), np.uint8), TypeError, "sample must be .*; got uint8"),
+        (np.full((200, 20), np.nan), ValueError, "must be finite; row 0, dimension 0 is nan"),
+        (np.full((200, 20), 1e39), ValueError, "within float32's range; row 0, dimension 0"),
+        (np.ma.masked_array(np.ones((200, 20))), TypeError, "sample must be a plain array"),
+        (None, TypeError, "sample must hold numbers"),
+    ],
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threshold": "mean", "store": None},
+        {"store": "int4"},
+        {"threshold": "median", "store": "ternary", "rotate": True, "correction": True},
+    ],
+)
+def test_wrong_samples(options, sample, error, message):
+    index = bitsift.Index(20, **options)
+    before = state_of(index)
+    with pytest.raises(error, match=message):
+        index.fit(sample)
+    assert state_of(index) == before
+
+
+@pytest.mark.parametrize("rule", [*RULES, "auto"])
+def test_few_vectors(rng, rule):
+    vectors = shifted(rng, 100, 20)
+    message = rf"threshold='{rule}' fitted to 99 vectors only; call fit\(sample\) with 100 or more"
+    for call in ("fit", "add"):
+        index = bitsift.Index(20, threshold=rule)
+        with pytest.warns(BitsiftWarning, match=message) as caught:
+            getattr(index, call)(vectors[:99])
+        assert len(caught) == 1
+        assert caught[0].filename == __file__  # the line that is to be changed
+        bitsift.Index(20, threshold=rule).fit(vectors)  # none
+    index = bitsift.Index(20, threshold=rule).fit(vectors)
+    index.add(vectors[0])
+
+
+@pytest.mark.parametrize("rule", [*RULES, "auto"])
+@pytest.mark.parametrize(
+    ("bits", "what"),
+    [(np.zeros((2, 3), np.uint8), r"packed codes \(uint8\)"), (np.ones((2, 20), bool), "bool")],
+)
+def test_bits_before_the_threshold_is_fitted(rng, rule, bits, what):
+    index = bitsift.Index(20, store=None, threshold=rule)
+    message = f"got {what}, but threshold='{rule}' has to be fitted to vectors first: add float"
+    with pytest.raises(TypeError, match=message):
+        index.add(bits)
+    assert len(index) == 0
+    index.fit(shifted(rng, 300, 20))
+    if what != "bool":  # codes are what they are
+        index.add(bits)
+        np.testing.assert_array_equal(index.codes, bits)
+
+
+class TestRotation:
+    @pytest.mark.parametrize("dim", [1, 2, 3, 5, 8, 13, 64, 100, 384, 1000])
+    def test_rows_equal_the_oracle(self, isa, rng, dim):
+        vectors = shifted(rng, 40, dim)
+        centre = rng.standard_normal(dim, dtype=np.float32)
+        binarizer = Binarizer(dim, centre, isa, flips=random_flips(dim))
+        packed = binarizer.pack(vectors, "vectors", 0, 2)
+        expected = reference.prepared(vectors, centre, rotate=True)
+        np.testing.assert_array_equal(binarizer.relative(packed), expected)
+        np.testing.assert_array_equal(packed.codes, reference.pack(expected))
+        expected = reference.prepared(vectors, 0, rotate=True)
+        np.testing.assert_array_equal(binarizer.rotated(packed, 1), expected)
+        expected = reference.prepared(centre[np.newaxis], 0, rotate=True)[0]
+        np.testing.assert_array_equal(binarizer.relative_centre(), expected)
+
+    def test_stages_make_a_hadamard_matrix(self):
+        matrix = np.eye(16, dtype=np.float32)
+        for stage in reference.hadamard_stages(16):
+            matrix = matrix @ stage
+        i, j = np.indices((16, 16))
+        parities = [
+            [(a & b).bit_count() % 2 for a, b in zip(*row, strict=True)]
+            for row in zip(i.tolist(), j.tolist(), strict=True)
+        ]
+        np.testing.assert_array_equal(matrix, np.where(parities, -1, 1))
+
+    @pytest.mark.parametrize("dim", [1, 2, 13, 100, 128])
+    def test_products_and_norms_are_kept(self, rng, dim):
+        vectors = shifted(rng, 60, dim)
+        binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
+        rows = binarizer.relative(binarizer.pack(vectors, "vectors", 0, 1))
+        exact = vectors.astype(np.float64)
+        scale = np.square(exact).sum(axis=1).max()
+        np.testing.assert_allclose(rows @ rows.T, exact @ exact.T, atol=1e-5 * scale)
+
+    @pytest.mark.parametrize("dim", [8, 13, 100])
+    def test_no_dimension_stays_as_it_is(self, dim):
+        binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
+        rows = binarizer.relative(binarizer.pack(np.eye(dim, dtype="f4"), "vectors", 0, 1))
+        assert np.abs(rows).max() < 0.95
+
+    @pytest.mark.parametrize("dim", [1, 13, 64, 384])
+    @pytest.mark.parametrize("threshold", [0.0, 0.3, "array"])
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_codes(self, isa, rng, dim, threshold, metric):
+        vectors = shifted(rng, 100, dim)
+        if threshold == "array":
+            threshold = rng.standard_normal(dim, dtype=np.float32)
+        index = bitsift.Index(dim, metric=metric, threshold=threshold, rotate=True, isa=isa)
+        index.add(vectors)
+        expected = reference.prepared(vectors, threshold, rotate=True)
+        np.testing.assert_array_equal(index.codes, reference.pack(expected))
+
+    def test_the_same_in_every_index_and_process(self, rng):
+        vectors = np.arange(5 * 77, dtype=np.float32).reshape(5, 77) % 13 - 6
+        digests = set()
+        for metric in METRICS:
+            index = bitsift.Index(77, metric=metric, store=None, rotate=True)
+            index.add(vectors)
+            digests.add(hashlib.sha256(index.codes.tobytes()).hexdigest())
+        program = (
+            "import bitsift, hashlib, numpy as np\n"
+            "vectors = np.arange(5 * 77, dtype=np.float32).reshape(5, 77) % 13 - 6\n"
+            "np.random.seed(1)\n"
+            "index = bitsift.Index(77, rotate=True)\n"
+            "index.add(vectors)\n"
+            "print(hashlib.sha256(index.codes.tobytes()).hexdigest())"
+        )
+        command = [sys.executable, "-c", program]
+        digests.add(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        )
+        assert len(digests) == 1
+
+    def test_loud_dimensions(self, rng):
+        vectors = rng.standard_normal((3_000, 64), dtype=np.float32)
+        vectors[:, :4] *= 8  # their sizes decide, and their signs say little of these
+        queries = vectors[:100] + np.float32(0.3) * rng.standard_normal((100, 64), dtype=np.float32)
+
+        def recall(rotate):
+            index = bitsift.Index(64, metric="l2", rotate=rotate)
+            index.add(vectors)
+            exact = index.search(queries, 10, oversampling=1000).ids
+            found = index.search(queries, 10).ids
+            return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, exact, strict=True)])
+
+        assert recall(rotate=True) > recall(rotate=False) + 0.1
+
+    def test_values_too_large_to_be_rotated(self):
+        index = bitsift.Index(8, rotate=True)
+        vectors = np.ones((3, 8), np.float32)
+        vectors[1] = np.finfo(np.float32).max
+        message = "vectors must be smaller, to be rotated within float32; row 1, dimension"
+        with pytest.raises(ValueError, match=message):
+            index.add(vectors)
+        assert len(index) == 0
+        index.add(vectors[[0, 2]])
+        with pytest.raises(ValueError, match="queries must be smaller, to be rotated"):
+            index.search(vectors, 1)
+
+
+class TestPoorBits:
+    def test_shifted_data(self, rng):
+        vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
+        index = bitsift.Index(64, metric="l2", store=None)
+        message = (
+            "the bits of these vectors say little: 100% of the dimensions have the same bit in 95% "
+            "of them, and on average a bit is the more frequent one in 100%. On a sample, "
+            r"0\.\d\d of the true neighbours are among 4 candidates for each result; with "
+            r"(threshold='(mean|median)'|rotate=True|threshold='(mean|median)', rotate=True) it is "
+            r"0\.\d\d. bitsift.advise compares the options"
+        )
+        with pytest.warns(BitsiftWarning, match=f"^{message}$") as caught:
+            index.add(vectors)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        assert len(index) == 1_000  # it is done all the same
+        index.add(vectors)  # it was said
+
+    def test_what_it_recommends_is_silent(self, rng):
+        vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
+        best = bitsift.advise(vectors, metric="l2").recommendation
+        assert best["threshold"] != 0
+        bitsift.Index(64, **best).add(vectors)
+
+    def test_only_few_dimensions_are_poor(self, rng):
+        vectors = rng.standard_normal((1_000, 100), dtype=np.float32)
+        vectors[:, :5] += 5  # 5 %
+        bitsift.Index(100).add(vectors)
+
+    def test_uneven_bits(self, rng):
+        # None is constant, and half of what they could say is lost.
+        vectors = rng.standard_normal((2_000, 64), dtype=np.float32) + np.float32(1)
+        with pytest.warns(BitsiftWarning, match="0% of the dimensions .* in 84%"):
+            bitsift.Index(64).add(vectors)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    @pytest.mark.parametrize("dim", [1, 2, 64, 384])
+    def test_centred_data(self, rng, metric, dim):
+        bitsift.Index(dim, metric=metric).add(rng.standard_normal((1_000, dim), dtype=np.float32))
+
+    def test_few_vectors_say_nothing(self, rng):
+        vectors = np.abs(rng.standard_normal((256, 64), dtype=np.float32))
+        bitsift.Index(64).add(vectors[:255])
+        with pytest.warns(BitsiftWarning, match="say little"):
+            bitsift.Index(64).add(vectors)
+
+    def test_as_good_as_they_get(self):
+        # One vector many times: nothing finds more.
+        bitsift.Index(8).add(np.ones((300, 8)))
+
+    def test_bits_are_not_judged(self, rng):
+        codes = np.full((300, 8), 255, np.uint8)
+        bitsift.Index(64, store=None).add(codes)
+        bitsift.Index(64, store=None).add(np.unpackbits(codes, axis=1) > 0)
+
+    @pytest.mark.parametrize("store", [None, "float32", ["float16", "int8"]])
+    def test_an_error_filter_leaves_the_index_as_it_was(self, rng, store):
+        vectors = np.abs(rng.standard_normal((300, 64), dtype=np.float32))
+        index = bitsift.Index(64, store=store)
+        before = state_of(index)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", BitsiftWarning)
+            for _ in range(2):
+                with pytest.raises(BitsiftWarning, match="say little"):
+                    index.add(vectors)
+                assert state_of(index) == before
+        centred = vectors * rng.choice(np.float32([-1, 1]), vectors.shape)
+        assert index.add(centred).tolist() == list(range(300))
+        np.testing.assert_array_equal(index.codes, reference.pack(centred))
