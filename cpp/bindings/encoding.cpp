@@ -64,25 +64,25 @@ py::array_t<std::uint8_t> encode_vectors(const py::array_t<float>& values,
   return encoded;
 }
 
-py::tuple prepare_vectors(const py::array_t<float>& values, bool normalize,
-                          const Vector<float>& centre, const Vector<float>& flips,
-                          std::size_t threads) {
+py::tuple rotate_vectors(const py::array_t<float>& values, const Vector<float>& centre,
+                         const Vector<float>& flips, bool normalize, std::size_t threads) {
   const auto matrix = matrix_of<float>(values);
-  const CentredRotation preparation = {
+  const CentredRotation rotation = {
       .normalize = normalize, .centre = centre.data(), .flips = matrix_of<float>(flips)};
   require(static_cast<std::size_t>(centre.size()) == matrix.n_columns &&
-              preparation.flips.n_columns == matrix.n_columns &&
-              preparation.flips.n_rows % flips_per_round(matrix.n_columns) == 0,
+              rotation.flips.n_columns == matrix.n_columns &&
+              rotation.flips.n_rows % flips_per_round(matrix.n_columns) == 0,
           "centre and flips must be as long as the vectors");
-  auto prepared = empty<float>(matrix.n_rows, matrix.n_columns);
-  float* out = prepared.mutable_data();
+  auto rotated = empty<float>(matrix.n_rows, matrix.n_columns);
+  float* out = rotated.mutable_data();
   bool finite = false;
-  without_gil([&] { finite = centre_and_rotate(preparation, matrix, threads_of(threads), out); });
-  return py::make_tuple(prepared, finite);
+  without_gil([&] { finite = centre_and_rotate(rotation, matrix, threads_of(threads), out); });
+  return py::make_tuple(rotated, finite);
 }
 
-py::tuple factors_of_vectors(const py::array_t<float>& vectors, const std::string& metric_name,
-                             const std::optional<Vector<float>>& centre, std::size_t threads) {
+py::tuple factors_of_vectors(const py::array_t<float>& vectors,
+                             const std::optional<Vector<float>>& centre,
+                             const std::string& metric_name, std::size_t threads) {
   const auto matrix = matrix_of<float>(vectors);
   require(!centre || static_cast<std::size_t>(centre->size()) == matrix.n_columns,
           "the centre must be as long as the vectors");
@@ -123,15 +123,16 @@ py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>
 void register_encoding(py::module_& m) {
   m.def("pack", &pack_array, py::arg("values"), py::arg("thresholds"), py::arg("isa"),
         py::arg("threads"));
-  m.def("encode", &encode_vectors, py::arg("values").noconvert(), py::arg("ranges").noconvert(),
-        py::arg("type"), py::arg("threads"));
+  m.def("encode_integers", &encode_vectors, py::arg("values").noconvert(),
+        py::arg("ranges").noconvert(), py::arg("integer_type"), py::arg("threads"));
   m.def("flips_per_round", &flips_per_round, py::arg("n_dims"));
-  m.def("prepare", &prepare_vectors, py::arg("values").noconvert(), py::arg("normalize"),
-        py::arg("centre").noconvert(), py::arg("flips").noconvert(), py::arg("threads"));
+  m.def("centre_and_rotate", &rotate_vectors, py::arg("values").noconvert(),
+        py::arg("centre").noconvert(), py::arg("flips").noconvert(), py::kw_only(),
+        py::arg("normalize"), py::arg("threads"));
   m.def("round_queries", &rounded_queries, py::arg("values").noconvert(),
         py::arg("centre").noconvert(), py::arg("threads"));
   m.def("correction_factors", &factors_of_vectors, py::arg("vectors").noconvert(),
-        py::arg("metric"), py::arg("centre").noconvert(), py::arg("threads"));
+        py::arg("centre").noconvert(), py::arg("metric"), py::arg("threads"));
 }
 
 }  // namespace bitsift

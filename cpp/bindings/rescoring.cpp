@@ -78,10 +78,9 @@ py::tuple rescore_floats(const py::array& originals, const py::array_t<float>& q
   throw py::type_error("originals must be float32 or float16");
 }
 
-py::tuple rescore_integers(const py::array& originals, const std::string& type_name,
-                           const Vector<double>& base, const Vector<double>& step,
-                           const py::array_t<float>& queries,
-                           const Vector<std::int64_t>& candidates, std::size_t k,
+py::tuple rescore_integers(const py::array& originals, const py::array_t<float>& queries,
+                           const Vector<std::int64_t>& candidates, const Vector<double>& base,
+                           const Vector<double>& step, const std::string& type_name, std::size_t k,
                            const std::string& metric_name,
                            const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
                            std::size_t threads) {
@@ -110,8 +109,8 @@ using EstimateArrays = std::tuple<std::string, Vector<std::uint16_t>, Vector<dou
 py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
                        const py::array_t<std::uint8_t>& queries,
                        const Vector<std::uint8_t>& magnitudes,
-                       const Vector<std::int64_t>& candidates, std::size_t k,
-                       const std::optional<EstimateArrays>& estimate_arrays,
+                       const Vector<std::int64_t>& candidates,
+                       const std::optional<EstimateArrays>& estimate_arrays, std::size_t k,
                        const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
                        std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
@@ -146,15 +145,15 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
 
 void register_rescoring(py::module_& m) {
   m.def("rescore", &rescore_floats, py::arg("originals"), py::arg("queries").noconvert(),
-        py::arg("candidates").noconvert(), py::arg("k"), py::arg("metric"),
+        py::arg("candidates").noconvert(), py::kw_only(), py::arg("k"), py::arg("metric"),
         py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
-  m.def("rescore_integers", &rescore_integers, py::arg("originals"), py::arg("type"),
-        py::arg("base").noconvert(), py::arg("step").noconvert(), py::arg("queries").noconvert(),
-        py::arg("candidates").noconvert(), py::arg("k"), py::arg("metric"),
+  m.def("rescore_integers", &rescore_integers, py::arg("originals"), py::arg("queries").noconvert(),
+        py::arg("candidates").noconvert(), py::arg("base").noconvert(), py::arg("step").noconvert(),
+        py::kw_only(), py::arg("integer_type"), py::arg("k"), py::arg("metric"),
         py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
   m.def("rescore_codes", &rescore_bits, py::arg("codes").noconvert(),
         py::arg("queries").noconvert(), py::arg("magnitudes").noconvert(),
-        py::arg("candidates").noconvert(), py::arg("k"), py::arg("estimate"),
+        py::arg("candidates").noconvert(), py::kw_only(), py::arg("estimate"), py::arg("k"),
         py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
 }
 

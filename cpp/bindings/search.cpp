@@ -11,9 +11,10 @@ namespace bitsift {
 namespace {
 
 py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
-                       const py::array_t<std::uint8_t>& queries, std::size_t k,
+                       const py::array_t<std::uint8_t>& queries,
+                       const std::optional<Vector<std::uint8_t>>& magnitudes, std::size_t k,
                        const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
-                       std::size_t threads, const std::optional<Vector<std::uint8_t>>& magnitudes) {
+                       std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const auto documents = matrix_of<std::uint8_t>(codes);
   const Queries wanted = queries_of(queries, magnitudes);
@@ -70,10 +71,10 @@ py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
 
 void register_search(py::module_& m) {
   m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
-        py::arg("k"), py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"),
-        py::arg("magnitudes").noconvert() = py::none());
-  m.def("knn_graph", &knn_graph, py::arg("codes").noconvert(), py::arg("k"), py::arg("progress"),
+        py::arg("magnitudes").noconvert(), py::kw_only(), py::arg("k"), py::arg("ids").noconvert(),
         py::arg("isa"), py::arg("threads"));
+  m.def("knn_graph", &knn_graph, py::arg("codes").noconvert(), py::kw_only(), py::arg("k"),
+        py::arg("progress"), py::arg("isa"), py::arg("threads"));
   m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),
         py::arg("threads"));
 }
