@@ -76,10 +76,11 @@ def search(
     distances, found = native.search(
         rows,
         arguments.as_rows(wanted),
-        k,
         None,
-        resolve_isa(isa),
-        arguments.check_threads(threads),
+        k=k,
+        ids=None,
+        isa=resolve_isa(isa),
+        threads=arguments.check_threads(threads),
     )
     result = SearchResult(distances, found)
     return result if wanted.ndim == 2 else SearchResult(distances[0], found[0])
@@ -143,10 +144,10 @@ def knn_graph(
     return SearchResult(
         *native.knn_graph(
             rows,
-            arguments.check_k(k),
-            progress,
-            resolve_isa(isa),
-            arguments.check_threads(threads),
+            k=arguments.check_k(k),
+            progress=progress,
+            isa=resolve_isa(isa),
+            threads=arguments.check_threads(threads),
         )
     )
 

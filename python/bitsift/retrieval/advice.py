@@ -277,7 +277,14 @@ class _Trials:
 
     def _rescore(self, candidates: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         return native.rescore(
-            self._rows, self._queries, candidates, k, self._metric, None, self._isa, self._threads
+            self._rows,
+            self._queries,
+            candidates,
+            k=k,
+            metric=self._metric,
+            ids=None,
+            isa=self._isa,
+            threads=self._threads,
         )[1]
 
     def of(
