@@ -37,7 +37,7 @@ def refuses(error, message):
         (
             {"store": "int8", "calibrator": bitsift.MinMaxCalibrator().fit(np.eye(3))},
             ValueError,
-            "got a calibrator of 3 dimensions; the index has dim 20",
+            "calibrator must have dim 20, like the index; got .*dim=3",
         ),
         (
             {"correction": True, "threshold": 0.5},

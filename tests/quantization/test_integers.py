@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bitsift import MinMaxCalibrator, RollingCalibrator
 from bitsift.core import blocks
-from bitsift.quantization.calibration import as_ranges
+from bitsift.quantization.bounds import as_ranges
 from bitsift.quantization.integers import PRECISIONS, default_calibrator
 from oracle import integers as reference
 

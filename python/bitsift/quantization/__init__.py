@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Floats to fewer bits: functions and calibrators, without an index."""
+"""Quantize floats to fewer bits: functions and calibrators, without an index."""
 
 from bitsift.quantization.bits import pack, unpack
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization.calibration import Calibrator
 from bitsift.quantization.embeddings import quantize_embeddings
+from bitsift.quantization.min_max import MinMaxCalibrator
+from bitsift.quantization.rolling import RollingCalibrator
 
 __all__ = [
     "Calibrator",

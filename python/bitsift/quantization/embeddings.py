@@ -16,8 +16,10 @@ from bitsift.core.errors import BitsiftWarning
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
 from bitsift.quantization import bits
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, add_rows, as_ranges
+from bitsift.quantization.bounds import as_ranges
+from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.min_max import MinMaxCalibrator
 
 __all__ = ["quantize_embeddings"]
 

@@ -16,12 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.blocks import row_blocks
-from bitsift.quantization.calibration import (
-    LARGEST_FLOAT32,
-    Calibrator,
-    MinMaxCalibrator,
-    RollingCalibrator,
-)
+from bitsift.core.limits import LARGEST_FLOAT32
+from bitsift.quantization.calibration import Calibrator
+from bitsift.quantization.min_max import MinMaxCalibrator
+from bitsift.quantization.rolling import RollingCalibrator
 
 __all__ = ["PRECISIONS", "Precision", "default_calibrator"]
 
