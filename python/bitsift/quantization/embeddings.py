@@ -15,9 +15,15 @@ from bitsift.core.blocks import row_blocks
 from bitsift.core.errors import BitsiftWarning
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
-from bitsift.quantization import bits
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, add_rows, as_ranges
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.calibration import (
+    Calibrator,
+    MinMaxCalibrator,
+    add_rows,
+    as_ranges,
+    default_calibrator,
+)
+from bitsift.quantization.comparison import kernel_thresholds
+from bitsift.quantization.integers import PRECISIONS
 
 __all__ = ["quantize_embeddings"]
 
@@ -234,7 +240,7 @@ def _quantized(
 ) -> NDArray[Any]:
     n, dim = rows.shape
     if precision in ("binary", "ubinary"):
-        thresholds = bits.kernel_thresholds(0.0, dim, rows.dtype)
+        thresholds = kernel_thresholds(0.0, dim, rows.dtype)
         packed, finite = native.pack(rows, thresholds, resolve_isa(None), 0)
         if not finite:
             arguments.refuse_non_finite(rows, name)

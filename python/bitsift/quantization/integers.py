@@ -16,14 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.blocks import row_blocks
-from bitsift.quantization.calibration import (
-    LARGEST_FLOAT32,
-    Calibrator,
-    MinMaxCalibrator,
-    RollingCalibrator,
-)
+from bitsift.core.limits import LARGEST_FLOAT32
 
-__all__ = ["PRECISIONS", "Precision", "default_calibrator"]
+__all__ = ["PRECISIONS", "Precision"]
 
 
 @dataclass(frozen=True)
@@ -258,16 +253,3 @@ PRECISIONS: dict[str, Precision] = {
     "int4": _Int4("int4", np.dtype(np.uint8), 16),
     "ternary": _Ternary("ternary", np.dtype(np.uint8), 3),
 }
-
-
-def default_calibrator(name: str) -> Calibrator:
-    """Return a new calibrator that suits a precision.
-
-    With few levels it pays to clip outliers. The numbers of standard deviations are those that lost
-    least on text embeddings.
-    """
-    if name == "int4":
-        return RollingCalibrator(3.0)
-    if name == "ternary":
-        return RollingCalibrator(0.7)
-    return MinMaxCalibrator()
