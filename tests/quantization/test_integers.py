@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from bitsift import MinMaxCalibrator, RollingCalibrator
 from bitsift.core import blocks
 from bitsift.quantization.bounds import as_ranges
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.calibrators import default_calibrator
+from bitsift.quantization.integers import PRECISIONS
 from oracle import integers as reference
 
 NAMES = ["int8", "uint8", "int4", "ternary"]

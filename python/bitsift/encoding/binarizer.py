@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.quantization import bits
+from bitsift.quantization.comparison import as_thresholds, kernel_thresholds
 
 __all__ = ["Binarizer", "Packed", "random_flips"]
 
@@ -68,7 +68,7 @@ class Binarizer:
         self._origin = np.zeros(dim, np.float32)
         # The kernels compare with thresholds where a vector's own values are what is compared.
         compared = self._origin if self._is_prepared else self.threshold
-        self._thresholds = bits.kernel_thresholds(compared, dim, np.dtype(np.float32))
+        self._thresholds = kernel_thresholds(compared, dim, np.dtype(np.float32))
 
     @property
     def n_bytes(self) -> int:
@@ -183,7 +183,7 @@ def _broadcast(threshold: float | NDArray[np.float32], dim: int) -> NDArray[np.f
 
 
 def _float32_threshold(threshold: ArrayLike, dim: int) -> float | NDArray[np.float32]:
-    array = bits.as_thresholds(threshold, dim)
+    array = as_thresholds(threshold, dim)
     with np.errstate(over="ignore"):
         rounded: NDArray[np.float32] = array.astype(np.float32)
     if not np.isfinite(rounded).all():

@@ -3,9 +3,8 @@
 
 from bitsift.quantization.bits import pack, unpack
 from bitsift.quantization.calibration import Calibrator
+from bitsift.quantization.calibrators import MinMaxCalibrator, RollingCalibrator
 from bitsift.quantization.embeddings import quantize_embeddings
-from bitsift.quantization.min_max import MinMaxCalibrator
-from bitsift.quantization.rolling import RollingCalibrator
 
 __all__ = [
     "Calibrator",

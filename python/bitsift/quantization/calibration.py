@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration: find the bounds of each dimension, from a sample or a stream of vectors.
 
-This is the base class. Each kind of calibrator has a file of its own.
+This is the base class; the kinds of calibrators are in ``calibrators.py``.
 """
 
 from __future__ import annotations

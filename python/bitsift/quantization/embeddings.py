@@ -15,11 +15,11 @@ from bitsift.core.blocks import row_blocks
 from bitsift.core.errors import BitsiftWarning
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
-from bitsift.quantization import bits
 from bitsift.quantization.bounds import as_ranges
 from bitsift.quantization.calibration import Calibrator, add_rows
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
-from bitsift.quantization.min_max import MinMaxCalibrator
+from bitsift.quantization.calibrators import MinMaxCalibrator, default_calibrator
+from bitsift.quantization.comparison import kernel_thresholds
+from bitsift.quantization.integers import PRECISIONS
 
 __all__ = ["quantize_embeddings"]
 
@@ -236,7 +236,7 @@ def _quantized(
 ) -> NDArray[Any]:
     n, dim = rows.shape
     if precision in ("binary", "ubinary"):
-        thresholds = bits.kernel_thresholds(0.0, dim, rows.dtype)
+        thresholds = kernel_thresholds(0.0, dim, rows.dtype)
         packed, finite = native.pack(rows, thresholds, resolve_isa(None), 0)
         if not finite:
             arguments.refuse_non_finite(rows, name)

@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 
 from bitsift.core.blocks import row_blocks
 from bitsift.core.limits import LARGEST_FLOAT32
-from bitsift.quantization.calibration import Calibrator
-from bitsift.quantization.min_max import MinMaxCalibrator
-from bitsift.quantization.rolling import RollingCalibrator
 
-__all__ = ["PRECISIONS", "Precision", "default_calibrator"]
+__all__ = ["PRECISIONS", "Precision"]
 
 
 @dataclass(frozen=True)
@@ -256,16 +253,3 @@ PRECISIONS: dict[str, Precision] = {
     "int4": _Int4("int4", np.dtype(np.uint8), 16),
     "ternary": _Ternary("ternary", np.dtype(np.uint8), 3),
 }
-
-
-def default_calibrator(name: str) -> Calibrator:
-    """Return a new calibrator that suits a precision.
-
-    With few levels it pays to clip outliers. The numbers of standard deviations are those that lost
-    least on text embeddings.
-    """
-    if name == "int4":
-        return RollingCalibrator(3.0)
-    if name == "ternary":
-        return RollingCalibrator(0.7)
-    return MinMaxCalibrator()
