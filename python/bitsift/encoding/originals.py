@@ -14,7 +14,7 @@ import bitsift.core.native as native
 from bitsift.core.options import STORES
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.calibrators import default_calibrator
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = ["VectorFormat", "as_store_names"]
 
@@ -36,11 +36,11 @@ class VectorFormat:
         self.name = name
         self.dim = dim
         self.calibrator = None
-        if name in PRECISIONS:
+        if name in INTEGER_CODECS:
             self.calibrator = calibrator or default_calibrator(name)
         if self.calibrator is not None and self.calibrator.n > 0:
             self._ranges = self.calibrator.ranges
-            self._base, self._step = PRECISIONS[name].affine(self._ranges)
+            self._base, self._step = INTEGER_CODECS[name].affine(self._ranges)
 
     @property
     def is_fitted(self) -> bool:
@@ -57,14 +57,14 @@ class VectorFormat:
 
     def empty(self) -> NDArray[Any]:
         """Return an array of no vectors."""
-        if self.name in PRECISIONS:
-            precision = PRECISIONS[self.name]
+        if self.name in INTEGER_CODECS:
+            precision = INTEGER_CODECS[self.name]
             return np.empty((0, precision.n_columns(self.dim)), precision.dtype)
         return np.empty((0, self.dim), self.name)
 
     def write(self, values: NDArray[np.float32], out: NDArray[Any], first_row: int) -> None:
         """Write vectors, the first of which has that number among the caller's, into `out`."""
-        if self.name in PRECISIONS:
+        if self.name in INTEGER_CODECS:
             values = np.ascontiguousarray(values)
             out[:] = native.encode_integers(values, self._ranges, self.name, 0).view(out.dtype)
             return
@@ -79,11 +79,11 @@ class VectorFormat:
 
     def read(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored vectors as floats: float16 as it is, everything else as float32."""
-        if self.name not in PRECISIONS:
+        if self.name not in INTEGER_CODECS:
             return stored
         if not self.is_fitted:  # there are no vectors
             return np.empty((0, self.dim), np.float32)
-        return PRECISIONS[self.name].decode(stored, self._ranges, self.dim)
+        return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
     def rescore(
         self,
@@ -97,7 +97,7 @@ class VectorFormat:
         threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and rows of the best `k` candidates of each query."""
-        if self.name in PRECISIONS and self.is_fitted:
+        if self.name in INTEGER_CODECS and self.is_fitted:
             return native.rescore_integers(
                 stored,
                 queries,
@@ -111,7 +111,7 @@ class VectorFormat:
                 isa=isa,
                 threads=threads,
             )
-        if self.name in PRECISIONS:  # not fitted: there are no vectors
+        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
             stored = np.empty((0, self.dim), np.float32)
         return native.rescore(
             stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bitsift.encoding.correction import n_factors
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 
 FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 2
@@ -22,13 +22,13 @@ MAX_MANIFEST_BYTES = 1 << 20
 STORE_DTYPES = {
     "float32": "<f4",
     "float16": "<f2",
-    **{p.name: p.dtype.str for p in PRECISIONS.values()},
+    **{p.name: p.dtype.str for p in INTEGER_CODECS.values()},
 }
 ID_KINDS = ("automatic", "ascending", "arbitrary")
 PARTS = (
     "codes", "ids", "originals", "threshold", "rotation", "correction",
     *(f"originals_{store}" for store in STORE_DTYPES),
-    *(f"calibration_{store}" for store in PRECISIONS),
+    *(f"calibration_{store}" for store in INTEGER_CODECS),
 )  # fmt: skip
 _STORES_V1 = ((), ("float32",), ("float16",))
 
@@ -122,7 +122,9 @@ class Manifest:
         if self.ids != "automatic":
             parts["ids"] = ("<i8", (self.count,))
         for store in self.stores:
-            columns = PRECISIONS[store].n_columns(self.dim) if store in PRECISIONS else self.dim
+            columns = (
+                INTEGER_CODECS[store].n_columns(self.dim) if store in INTEGER_CODECS else self.dim
+            )
             parts[self.part_of(store)] = (STORE_DTYPES[store], (self.count, columns))
         if self.threshold is None and self.fitted:
             parts["threshold"] = ("<f4", (self.dim,))
