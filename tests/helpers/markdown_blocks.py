@@ -158,7 +158,7 @@ def check_installed(targets: list[str]) -> None:
 def _missing_of(extra: str) -> list[str]:
     """Return the requirements of an extra, or of the package itself, that are not installed."""
     # A requirement of the tests, which a plain run of a page with pip can do without.
-    from packaging.requirements import Requirement
+    from packaging.requirements import Requirement  # noqa: PLC0415
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
