@@ -113,6 +113,13 @@ def test_every_page_of_docs_is_on_the_way_from_the_index():
     assert sorted({page for page in PAGES if "docs" in page.parts[-3:]} - reached) == []
 
 
+@pytest.mark.parametrize("page", by_name(PAGES))
+def test_paths_that_pages_name_exist(page):
+    for name in named(page):
+        if re.fullmatch(r"(python|cpp|tests|bench|docs)/[\w./-]+", name):
+            assert (ROOT / name).exists(), name
+
+
 def source_words():
     """Return every word of the sources, and every path."""
     words = set()
