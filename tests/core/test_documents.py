@@ -22,6 +22,8 @@ PAGES = [
 ]
 # Their shell blocks build and test the whole repository.
 NOT_RUN = {"CONTRIBUTING.md", "bench/README.md"}
+# An evaluation takes seconds.
+SLOW = {"docs/how-to/memory-and-price.md"}
 # What a page's blocks may take for granted.
 PREPARED = {"FORMAT.md": "my-index"}
 
@@ -34,10 +36,17 @@ def by_name(pages):
     return [pytest.param(page, id=name_of(page)) for page in pages]
 
 
+def by_duration(pages):
+    return [
+        pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] * (name_of(page) in SLOW))
+        for page in pages
+    ]
+
+
 RUN = [page for page in PAGES if name_of(page) not in NOT_RUN and read_blocks(page)]
 
 
-@pytest.mark.parametrize("page", by_name(RUN))
+@pytest.mark.parametrize("page", by_duration(RUN))
 def test_blocks_run_in_the_order_they_stand(page, tmp_path):
     if name_of(page) in PREPARED:
         index = bitsift.Index(20)
