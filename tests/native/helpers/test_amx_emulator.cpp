@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// On a machine with AMX this checks the processor, or rather that the emulator is held to what the
+// On a machine with AMX these tests run on the processor: they show that the tests expect what a
 // processor does.
 
 #include "helpers/amx_emulator.hpp"
@@ -34,7 +34,7 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-// Once per process, as the kernels' tests do: the test cases that follow find it enabled.
+// Enables AMX once per process, as the tests of kernels do; later test cases find it enabled.
 Amx amx() {
   static const Amx how = enable_amx();
   return how;
@@ -56,7 +56,7 @@ struct alignas(64) Config {
 };
 static_assert(sizeof(Config) == 64);
 
-// The compiler knows little of what these instructions read and write.
+// The compiler does not know all that these instructions read and write.
 inline void settle_memory() { __asm__ volatile("" ::: "memory"); }
 
 void load_config(const Config& config) {
@@ -79,7 +79,7 @@ Config zero_config() {
   return config;
 }
 
-// The intrinsics want the tile's number in letters.
+// The intrinsics take the number of a tile as a literal.
 template <int kTile>
 void load(const void* from, std::int64_t stride) {
   settle_memory();
@@ -108,7 +108,7 @@ Bytes content(std::size_t rows, std::size_t row_bytes) {
   return bytes;
 }
 
-// What instructions do, and on which tiles.
+// The instructions, and the tiles that they work on.
 struct Dpbssd {
   using A = std::int8_t;
   using B = std::int8_t;
@@ -170,14 +170,14 @@ Bytes tile_product(const Bytes& c, const Bytes& a, const Bytes& b, std::size_t m
   load<Product::kB>(b.data(), static_cast<std::int64_t>(n_size * 4));
   Product::run();
   Bytes result = content<Product::kC>(m_size, n_size * 4);
-  // The sources are as they were.
+  // The sources are unchanged.
   const bool kept = content<Product::kA>(m_size, k_size * 4) == a &&
                     content<Product::kB>(k_size, n_size * 4) == b;
   _tile_release();
   return kept ? result : Bytes();
 }
 
-// The extremes, or anything.
+// Extreme bytes, or random ones.
 Bytes operand(Random& random, std::size_t n, bool extreme) {
   static constexpr std::uint8_t kExtremes[] = {0, 1, 127, 128, 255};
   Bytes bytes = random.bytes(n);
@@ -187,7 +187,7 @@ Bytes operand(Random& random, std::size_t n, bool extreme) {
   return bytes;
 }
 
-// How many bytes apart rows may be.
+// Distances between rows, in bytes.
 constexpr std::int64_t kStrides[] = {64, 65, 17, 4, 0, -4, -64, -100, 4096};
 
 struct Child {
@@ -195,8 +195,8 @@ struct Child {
   std::string message;  // what it wrote to stderr
 };
 
-// In a process of its own, where an uncaught signal is nobody's but the kernel's. Exits with 0 if
-// `work` returns.
+// Runs `work` in a process of its own, where uncaught signals go to the kernel. The process exits
+// with 0 if `work` returns.
 template <class Work>
 Child run_in_child(Work work) {
   int ends[2];
@@ -204,7 +204,7 @@ Child run_in_child(Work work) {
   const pid_t pid = fork();
   if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid == 0) {
-    alarm(60);  // a handler that nobody gets out of
+    alarm(60);  // in case a handler never returns
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     dup2(ends[1], STDERR_FILENO);
@@ -233,7 +233,7 @@ bool died(const Child& child, int signal) {
   return WIFSIGNALED(child.status) && WTERMSIG(child.status) == signal;
 }
 
-// The processor's way: a signal. The emulator's: it says why.
+// The processor raises a signal; the emulator prints the reason.
 template <class Work>
 void check_fault(const char* message, int signal, Work work) {
   CAPTURE(message);
@@ -247,7 +247,7 @@ void check_fault(const char* message, int signal, Work work) {
   }
 }
 
-TEST_CASE("instructions are emulated where the processor has none, and only there") {
+TEST_CASE("instructions are emulated exactly where the processor lacks them") {
   const Amx how = amx();
   const std::uint64_t before = emulated_instructions();
   load_config(Config().tile(3, 16, 64));
@@ -258,7 +258,7 @@ TEST_CASE("instructions are emulated where the processor has none, and only ther
 }
 
 TEST_CASE("the emulator outlives a test case, and the handlers that doctest sets for it") {
-  // Each is a handler set anew.
+  // Each subcase sets the handlers anew.
   SUBCASE("once") { amx(); }
   SUBCASE("and again") { amx(); }
   _tile_release();
@@ -307,7 +307,7 @@ TEST_CASE_TEMPLATE("sums wrap around", Product, Dpbssd, Dpbsud, Dpbusd, Dpbuud) 
   }
 }
 
-TEST_CASE("loads read the rows that are there and no byte more") {
+TEST_CASE("loads read the rows of a tile and no byte more") {
   amx();
   Random random(2);
   GuardedPages pages(16 * 4096 + 64);
@@ -341,7 +341,7 @@ TEST_CASE("loads read the rows that are there and no byte more") {
   _tile_release();
 }
 
-TEST_CASE("stores write the rows that are there and no byte more") {
+TEST_CASE("stores write the rows of a tile and no byte more") {
   amx();
   Random random(3);
   GuardedPages pages(16 * 4096 + 64);
@@ -419,7 +419,7 @@ TEST_CASE("zeroing, configuration and release") {
   _tile_release();
 }
 
-TEST_CASE("start_row: what is left of an instruction that was interrupted") {
+TEST_CASE("start_row: an interrupted instruction continues") {
   amx();
   Random random(5);
   const Bytes data = random.bytes(8 * 4);
@@ -450,14 +450,15 @@ TEST_CASE("start_row: what is left of an instruction that was interrupted") {
   _tile_release();
 }
 
-// One row that is the second: at the operand's base and displacement plus the scaled index.
+// A tile of two rows, of which an instruction reads or writes the second alone. It lies at the base
+// and displacement of the operand plus the scaled index.
 Config second_row_only() {
   Config config = Config().tile(3, 2, 64);
   config.start_row = 1;
   return config;
 }
 
-// Whether `operand`, from these registers, reads the row; whether it writes it.
+// Checks that `operand`, with these registers, reads and writes the second row.
 #define CHECK_OPERAND(operand, base, index, base_value, index_value)                              \
   do {                                                                                            \
     CAPTURE(operand);                                                                             \
@@ -492,7 +493,7 @@ TEST_CASE("addresses of tiles") {
   CHECK_OPERAND("(%%r8,%%r9,8)", "r8", "r9", at - 96, 12L);
   CHECK_OPERAND("(%%r10,%%rax,8)", "r10", "rax", at, 0L);
   CHECK_OPERAND("(%%rax,%%r11,8)", "rax", "r11", at + 96, -12L);
-  // Registers whose numbers mean something else in one of the places.
+  // Registers whose numbers have a special meaning in one of the fields.
   CHECK_OPERAND("(%%r12,%%r13,1)", "r12", "r13", at - 7, 7L);
   CHECK_OPERAND("(%%r13,%%r12,1)", "r13", "r12", at - 7, 7L);
   CHECK_OPERAND("(%%r14,%%r15,4)", "r14", "r15", at - 4, 1L);
@@ -584,7 +585,7 @@ TEST_CASE("each thread has its own tiles") {
   CHECK(emulated_instructions() - before == n_wanted);
 }
 
-TEST_CASE("what the processor refuses") {
+TEST_CASE("invalid operands and configurations are refused") {
   amx();
   _tile_release();
   const Bytes data(16 * 64);
@@ -628,7 +629,7 @@ TEST_CASE("what the processor refuses") {
     load<0>(data.data(), 64);
   });
 
-  // Nothing that assemblers would assemble.
+  // Encodings that assemblers do not produce.
   check_fault("TDPBUSD: #UD: the three tiles", SIGILL, [&] {
     load_config(square);
     __asm__ volatile(".byte 0xC4, 0xE2, 0x71, 0x5E, 0xC1");
@@ -655,11 +656,11 @@ TEST_CASE("what the processor refuses") {
   });
 }
 
-TEST_CASE("memory that is nobody's stays so") {
+TEST_CASE("unmapped memory faults") {
   amx();
   GuardedPages pages(64);
   const auto* edge = pages.place<std::uint8_t>(64, Side::kEnd) + 64;
-  // A sanitizer calls it by another name, and exits.
+  // A sanitizer reports it in its own way, and exits.
   const Child child = run_in_child([&] {
     load_config(Config().tile(0, 2, 64));
     load<0>(edge - 64, 64);
@@ -676,12 +677,12 @@ extern "C" void skip_ud2(int, siginfo_t* info, void* context) {
   rip += 2;
 }
 
-TEST_CASE("other illegal instructions are the program's own") {
+TEST_CASE("other illegal instructions reach the program's handlers") {
   amx();
   CHECK(exited(run_in_child([] {}), 0));
   CHECK(exited(run_in_child([] { _tile_release(); }), 0));
 
-  // Nobody handles them.
+  // No handler.
   CHECK(died(run_in_child(run_illegal_instruction), SIGILL));
   CHECK(died(run_in_child([] { raise(SIGILL); }), SIGILL));
   CHECK(died(run_in_child([] {
@@ -691,7 +692,7 @@ TEST_CASE("other illegal instructions are the program's own") {
              SIGILL));
   CHECK(died(run_in_child([] { std::thread(run_illegal_instruction).join(); }), SIGILL));
 
-  // Somebody does; who sets a handler is told of the one before, and it is not the emulator's.
+  // A handler. sigaction() returns the one before it, which is not the emulator's.
   CHECK(exited(run_in_child([] {
                  struct sigaction action = {};
                  struct sigaction old;
@@ -703,14 +704,15 @@ TEST_CASE("other illegal instructions are the program's own") {
                  if (old.sa_sigaction != skip_ud2) _exit(4);
                  _tile_release();
                  run_illegal_instruction();
-                 // Off, until it is asked for.
+                 // The emulator is off until it is enabled again.
                  enable_amx();
                  _tile_release();
                  run_illegal_instruction();
                  _exit(5);
                }),
                5));
-  // What it does not settle kills: a handler for once, and one that steps aside as doctest's does.
+  // An instruction that the handler does not fix kills the process: with a handler for one signal,
+  // and with one that restores the default, as doctest's does.
   CHECK(died(run_in_child([] {
                struct sigaction action = {};
                action.sa_handler = [](int signal) { raise(signal); };
@@ -732,7 +734,7 @@ TEST_CASE("other illegal instructions are the program's own") {
              SIGILL));
 }
 
-TEST_CASE("what looks like AMX but is not") {
+TEST_CASE("instructions that only look like AMX") {
   amx();
   // TDPBUSD %tmm1, %tmm2, %tmm3 is C4 E2 71 5E DA.
   CHECK(exited(run_in_child([] {
