@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
+from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 
 __all__ = ["hamming", "knn_graph", "search"]
 
 
+@public
 def search(
     codes: ArrayLike,
     queries: ArrayLike,
@@ -84,6 +86,7 @@ def search(
     return result if wanted.ndim == 2 else SearchResult(distances[0], found[0])
 
 
+@public
 def knn_graph(
     codes: ArrayLike,
     k: SupportsIndex,
@@ -149,6 +152,7 @@ def knn_graph(
     )
 
 
+@public
 def hamming(
     a: ArrayLike,
     b: ArrayLike,
