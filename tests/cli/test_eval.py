@@ -55,7 +55,7 @@ def measures(plain: dict[str, Any]) -> list[tuple[object, ...]]:
 def test_json_is_the_library_s(folder: Path) -> None:
     plain = run_json(*judged(folder))
     arrays = [np.load(folder / f"{name}.npy") for name in ("docs", "queries", "qrels")]
-    wanted = json.loads(json.dumps(bitsift.evaluate(*arrays).to_json()))
+    wanted = json.loads(json.dumps(bitsift.evaluate(*arrays).to_dict()))
     assert measures(plain) == measures(wanted)
     assert [check["verdict"] for check in plain["checks"]] == [
         check["verdict"] for check in wanted["checks"]

@@ -110,7 +110,7 @@ BUILD_FAILURES: dict[str, tuple[Callable[[Path], list[object]], str, list[str]]]
     "int8": (
         _saved(np.ones((3, 6), np.int8)),
         "InputError",
-        ["got int8", "packed codes (uint8)", "codes_from_int8"],
+        ["got int8", "packed codes (uint8)", "bitsift.to_codes"],
     ),
     "complex": (
         _saved(np.ones((3, DIM), complex)),

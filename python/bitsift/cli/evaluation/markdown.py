@@ -26,8 +26,9 @@ it also writes the Python calls that repeat each line.
 * **x4 -> int8**: the scan passes on 4 candidates for each result, which are rescored from originals
   kept as int8. **-> bits**: they are rescored by asymmetric scoring of the same codes.
 * **int8, int4, ternary**: min/max bounds are the smallest and largest value of a dimension. Rolling
-  bounds are its mean, plus and minus a number of standard deviations: {_STDS}.
-  Ternary has no min/max bounds: no value lies beyond them, so every code would be 0.
+  bounds are its mean, plus and minus some standard deviations:
+  {_STDS}. Ternary has no min/max bounds: no value lies beyond
+  them, so every code would be 0.
 * **bytes a vector**, and memory and price computed from it: bytes that every search reads + bytes
   that only rescoring reads, which may stay on disk. A GB has 2**30 bytes. The price is a parameter;
   {PRICE_PER_GB:.2f} USD per GB per month is the figure of Hugging Face's article "Binary and Scalar

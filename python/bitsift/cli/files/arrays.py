@@ -76,7 +76,10 @@ def open_rows(path: Path, *, one: bool = False) -> FileRows:
         return array
     hint = ""
     if array.dtype == np.int8:
-        hint = ". bitsift.codes_from_int8 converts codes that are int8, in either convention"
+        hint = (
+            ". Codes come as int8 in two conventions: convert them with "
+            'bitsift.to_codes(codes, "binary") or bitsift.to_codes(codes, "vespa")'
+        )
     raise InputError(
         f"{path}: the array must be float16, float32 or float64, or packed codes (uint8); got "
         f"{array.dtype}{hint}"
