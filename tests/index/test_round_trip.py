@@ -21,14 +21,8 @@ def assert_same_index(found: bitsift.Index, expected: bitsift.Index) -> None:
     assert (found.rotate, found.correction) == (expected.rotate, expected.correction)
     queries = some_vectors(4, seed=9)
     ladders: list[Any] = [["hamming"], ["asymmetric"], [("hamming", 9), "asymmetric"]]
-    store = (
-        ()
-        if found.store is None
-        else (found.store,)
-        if isinstance(found.store, str)
-        else (found.store)
-    )
-    ladders += [[("hamming", 9), name] for name in store]
+    stores = [found.store] if isinstance(found.store, str) else found.store or ()
+    ladders += [[("hamming", 9), store] for store in stores]
     for ladder in ladders:
         for a, b in zip(
             found.search(queries, 5, ladder=ladder),
@@ -38,45 +32,72 @@ def assert_same_index(found: bitsift.Index, expected: bitsift.Index) -> None:
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("store", [None, *STORES, ("int4", "float16"), tuple(STORES)])
-@pytest.mark.parametrize("threshold", [0.0, 0.25, "array", "half-mean", "mean", "median", "auto"])
-@pytest.mark.parametrize("rotate", [False, True])
-@pytest.mark.parametrize("correction", [False, True])
+EVERY_STORE = [None, *STORES, ("int4", "float16"), tuple(STORES)]
+THRESHOLDS = [0.0, 0.25, "array", "half-mean", "mean", "median", "auto"]
+IDS = ["automatic", "ascending", "arbitrary"]
+
+
+def every_index(test: Any) -> Any:
+    """Run a test with every store, threshold, rotation and correction."""
+    for name, values in [
+        ("store", EVERY_STORE),
+        ("threshold", THRESHOLDS),
+        ("rotate", [False, True]),
+        ("correction", [False, True]),
+    ]:
+        test = pytest.mark.parametrize(name, values)(test)
+    return test
+
+
+@every_index
 def test_round_trip(
     tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool
 ) -> None:
+    """With one kind of ids for each index, in turn."""
+    turn = EVERY_STORE.index(store) + THRESHOLDS.index(threshold) + correction
+    check_round_trip(tmp_path, store, threshold, rotate, correction, IDS[turn % 3])
+
+
+@pytest.mark.slow
+@every_index
+@pytest.mark.parametrize("ids", IDS)
+def test_round_trip_with_every_kind_of_ids(
+    tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool, ids: str
+) -> None:
+    check_round_trip(tmp_path, store, threshold, rotate, correction, ids)
+
+
+def check_round_trip(
+    path: Path, store: Any, threshold: Any, rotate: bool, correction: bool, ids: str
+) -> None:
+    metric: Any = ("cosine", "dot", "l2")[(IDS.index(ids) + rotate) % 3]
     # The cosine is corrected relative to 0, or to what was fitted to unit vectors, alone.
-    given = threshold in (0.25, "array")
+    if threshold in (0.25, "array") and correction and metric == "cosine":
+        metric = "l2"
     if threshold == "array":
         threshold = some_vectors(1, seed=5)[0]
-    for number, ids in enumerate(("automatic", "ascending", "arbitrary")):
-        metric: Any = ("cosine", "dot", "l2")[(number + rotate) % 3]
-        if given and correction and metric == "cosine":
-            metric = "l2"
-        index = bitsift.Index(
-            13, metric=metric, store=store, threshold=threshold, rotate=rotate,
-            correction=correction,
-        )  # fmt: skip
-        chosen = np.random.default_rng(3).permutation(1000)[:120]
-        index.add(
-            some_vectors(120) + np.float32(0.2),
-            ids={"automatic": None, "ascending": np.sort(chosen), "arbitrary": chosen}[ids],
-        )
-        path = tmp_path / ids
-        index.save(path)
-        bitsift.verify(path)
-        assert names_of(path) == named_by_manifest(path)
-        for mmap in (False, True):
-            loaded = bitsift.Index.load(path, mmap=mmap)
-            assert_same_index(loaded, index)
-            assert_same_index(pickle.loads(pickle.dumps(loaded)), index)
-        more = some_vectors(3, seed=4)
-        assert loaded.add(more).tolist() == index.add(more).tolist()
-        loaded.save(path)  # over the files that it is mapped from
-        assert_same_index(bitsift.Index.load(path), index)
+    index = bitsift.Index(
+        13, metric=metric, store=store, threshold=threshold, rotate=rotate, correction=correction
+    )
+    chosen = np.random.default_rng(3).permutation(1000)[:120]
+    index.add(
+        some_vectors(120) + np.float32(0.2),
+        ids={"automatic": None, "ascending": np.sort(chosen), "arbitrary": chosen}[ids],
+    )
+    index.save(path)
+    bitsift.verify(path)
+    assert names_of(path) == named_by_manifest(path)
+    for mmap in (False, True):
+        loaded = bitsift.Index.load(path, mmap=mmap)
+        assert_same_index(loaded, index)
+        assert_same_index(pickle.loads(pickle.dumps(loaded)), index)
+    more = some_vectors(3, seed=4)
+    assert loaded.add(more).tolist() == index.add(more).tolist()
+    loaded.save(path)  # over the files that it is mapped from
+    assert_same_index(bitsift.Index.load(path), index)
 
 
-def test_calibrators(tmp_path: Path) -> None:
+def test_round_trip_of_calibrators(tmp_path: Path) -> None:
     for calibrator in (bitsift.MinMaxCalibrator(), bitsift.RollingCalibrator(1.25)):
         index = bitsift.Index(13, store=["int8", "int4"], calibrator=calibrator)
         for _ in range(2):

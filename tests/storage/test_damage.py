@@ -38,6 +38,11 @@ from helpers.storage_samples import (
 ALL_FILES = ("manifest", *PARTS_V1)
 
 
+@pytest.mark.parametrize(("version", "parts"), [(1, PARTS_V1), (2, PARTS_V2)])
+def test_the_samples_have_every_part(whole: Path, parts: tuple[str, ...]) -> None:
+    assert set(manifest_of(whole)["files"]) == set(parts)
+
+
 @pytest.mark.parametrize(("version", "part"), FILES)
 @pytest.mark.parametrize("n_left", [0, 5, 9, 50, 127, 128, 129, -1])
 def test_truncated(damaged: Path, part: str, n_left: int) -> None:
