@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from bitsift.cli.evaluation.markdown import introduction
 from helpers.markdown_blocks import BlockError, check_installed, read_blocks, run_page
 from tools.make_reference import cli_page, python_page
 
@@ -191,3 +192,8 @@ def test_docstring_examples(name, thing):
 def test_the_reference_is_what_the_code_says(page, make):
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert written == make(), "run: python tests/tools/make_reference.py"
+
+
+def test_the_page_of_quality_begins_as_a_new_one_would():
+    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    assert page.startswith(introduction())
