@@ -31,7 +31,7 @@ nox.options.sessions = ["lint", "tests"]
 
 
 def source_digest() -> str:
-    """A name for the state of the sources and for the interpreter that builds them."""
+    """Name the state of the sources and the interpreter that builds them."""
     digest = hashlib.sha256(f"{sys.version} {sysconfig.get_platform()}".encode())
     for source in SOURCES:
         path = ROOT / source
@@ -43,7 +43,7 @@ def source_digest() -> str:
 
 
 def built_wheel(session: nox.Session) -> Path:
-    """The wheel of the sources as they are, built unless an earlier session has built it."""
+    """Return the wheel of the sources as they are; build it unless an earlier session has."""
     folder = BUILD / "wheels" / source_digest()
     if not list(folder.glob("*.whl")):
         shutil.rmtree(folder.parent, ignore_errors=True)
@@ -61,7 +61,7 @@ def install(session: nox.Session, *extras: str, tools: tuple[str, ...] = ()) -> 
 
 
 def requirements(*names: str) -> list[str]:
-    """The lines of the extra ``dev`` that name these tools."""
+    """Return the lines of the extra ``dev`` that name these tools."""
     project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
     lines = project["optional-dependencies"]["dev"]
     return [line for line in lines if Requirement(line).name in names]
