@@ -49,7 +49,9 @@ def question(originals: NDArray[Any], metric: str) -> str:
 def ours(
     originals: NDArray[Any], queries: NDArray[np.float32], metric: str, isa: str, threads: int
 ) -> Rescore:
-    return lambda rows: native.rescore(originals, queries, rows, K, metric, None, isa, threads)
+    return lambda rows: native.rescore(
+        originals, queries, rows, k=K, metric=metric, ids=None, isa=isa, threads=threads
+    )
 
 
 def test_bitsift(

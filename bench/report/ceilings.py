@@ -71,10 +71,10 @@ def of_machine(settings: Settings) -> list[Measured]:
 
 def _roof(kernel: str, isa: str, threads: int) -> Ceiling:
     n = _iterations(kernel, isa)
-    pairs = native.run_roof(kernel, isa, n, threads)
+    pairs = native.run_roof(kernel, n, isa, threads)
     return Ceiling(
         _KERNELS[kernel],
-        lambda: native.run_roof(kernel, isa, n, threads),
+        lambda: native.run_roof(kernel, n, isa, threads),
         pairs,
         "bit pairs/s",
     )
@@ -85,7 +85,7 @@ def _iterations(kernel: str, isa: str) -> int:
     n = 1000
     while True:
         begin = time.perf_counter()
-        native.run_roof(kernel, isa, n, 1)
+        native.run_roof(kernel, n, isa, 1)
         seconds = time.perf_counter() - begin
         if seconds > _ROOF_SECONDS / 4:
             return max(1, round(n * _ROOF_SECONDS / seconds))

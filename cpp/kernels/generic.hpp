@@ -26,12 +26,12 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
-#include "kernels/loops_lookup.hpp"
-#include "kernels/loops_packing.hpp"
-#include "kernels/loops_popcount.hpp"
-#include "kernels/loops_product.hpp"
-#include "kernels/loops_rescoring.hpp"
-#include "kernels/loops_rows.hpp"
+#include "kernels/loops/lookup.hpp"
+#include "kernels/loops/packing.hpp"
+#include "kernels/loops/popcount.hpp"
+#include "kernels/loops/product.hpp"
+#include "kernels/loops/rescoring.hpp"
+#include "kernels/loops/rows.hpp"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "codes are read as little-endian words");
 

@@ -21,7 +21,7 @@ target_compile_options(bitsift_kernels PRIVATE -fno-exceptions)
 
 function(bitsift_isa name arch)
   if(arch STREQUAL "any" OR arch STREQUAL BITSIFT_ARCH)
-    set(source ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${name}.cpp)
+    set(source ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/levels/${name}.cpp)
     target_sources(bitsift_kernels PRIVATE ${source})
     set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${ARGN}")
     string(TOUPPER ${name} upper)

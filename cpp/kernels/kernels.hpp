@@ -48,8 +48,8 @@ inline constexpr std::size_t kMaxGroupQueries = 16;
 // Tiles and groups begin at multiples of this many bytes.
 inline constexpr std::size_t kTileAlignment = 64;
 // The limit that admits every document, and the one that admits none.
-inline constexpr std::int64_t kNoLimit = std::int64_t{1} << 30;
-inline constexpr std::int64_t kNothing = -1;
+inline constexpr std::int64_t kAdmitAll = std::int64_t{1} << 30;
+inline constexpr std::int64_t kAdmitNone = -1;
 
 // Many queries against a tile of documents. Tiles and groups of queries are laid out as the kernel
 // likes best; for everybody else they are bytes, so many for each 64-bit word of a code.
@@ -72,7 +72,7 @@ struct BatchKernel {
                      std::size_t n_queries, std::size_t n_bytes, void* group) noexcept;
 
   // Groups lie one behind the other. `limits` has an entry for each query, padding included
-  // (kNothing), `row_limits` one for each of tile_rows, or is nullptr. Writes a hit for each pair
+  // (kAdmitNone), `row_limits` one for each of tile_rows, or is nullptr. Writes a hit for each pair
   // at the query's limit or nearer, and if `row_limits` is not nullptr, also for each at the row's
   // limit or nearer; a query's own by ascending row. Returns their number; `hits` has room for all
   // pairs, padding included.

@@ -79,7 +79,7 @@ def test_ties_go_to_the_smaller_id(isa, rng, n_queries, order):
     ids = np.ascontiguousarray(ids, np.int64)
     for k, threads in itertools.product((1, 10, 1_000, n), (1, 2, 7)):
         assert_equals_oracle(
-            native.search(codes, queries, k, ids, isa, threads),
+            native.search(codes, queries, None, k=k, ids=ids, isa=isa, threads=threads),
             reference.search(codes, queries, k, ids),
         )
 

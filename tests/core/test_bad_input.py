@@ -254,17 +254,17 @@ class TestCore:
     """The compiled functions, called past the Python layer, refuse what they could not read."""
 
     def test_search(self):
+        arrays = (CODES, CODES, None)
+        good = {"k": 1, "ids": None, "isa": "scalar", "threads": 1}
+        native.search(*arrays, **good)
         for bad in (CODES[0], CODES.astype(np.int16), CODES.T, CODES.astype(np.float32), "x"):
             with pytest.raises((TypeError, ValueError)):
-                native.search(bad, CODES, 1, None, "scalar", 1)
+                native.search(bad, CODES, None, **good)
         with pytest.raises((TypeError, ValueError)):
-            native.search(CODES, CODES[:, :2], 1, None, "scalar", 1)
-        with pytest.raises((TypeError, ValueError)):
-            native.search(CODES, CODES, -1, None, "scalar", 1)
-        with pytest.raises((TypeError, ValueError)):
-            native.search(CODES, CODES, 1, np.zeros(2, np.int64), "scalar", 1)
-        with pytest.raises((TypeError, ValueError)):
-            native.search(CODES, CODES, 1, None, "sse9", 1)
+            native.search(CODES, CODES[:, :2], None, **good)
+        for bad in ({"k": -1}, {"ids": np.zeros(2, np.int64)}, {"isa": "sse9"}):
+            with pytest.raises((TypeError, ValueError)):
+                native.search(*arrays, **good | bad)
 
     def test_pack(self):
         thresholds = np.zeros(20, np.float32)
@@ -276,18 +276,27 @@ class TestCore:
 
     def test_rescore(self):
         rows = np.zeros((3, 2), np.int64)
-        good = (FLOATS, FLOATS, rows, 1, "cosine", None, "scalar", 1)
-        native.rescore(*good)
-        for place, bad in [
-            (0, FLOATS[:, :5]),
-            (0, FLOATS.astype(np.float64)),
-            (1, FLOATS[:2]),
-            (2, rows + 3),
-            (2, rows.astype(np.int32)),
-            (2, rows[0]),
-            (4, "manhattan"),
-            (5, np.zeros(2, np.int64)),
-            (6, "sse9"),
+        good = {
+            "originals": FLOATS,
+            "queries": FLOATS,
+            "candidates": rows,
+            "k": 1,
+            "metric": "cosine",
+            "ids": None,
+            "isa": "scalar",
+            "threads": 1,
+        }
+        native.rescore(**good)
+        for name, bad in [
+            ("originals", FLOATS[:, :5]),
+            ("originals", FLOATS.astype(np.float64)),
+            ("queries", FLOATS[:2]),
+            ("candidates", rows + 3),
+            ("candidates", rows.astype(np.int32)),
+            ("candidates", rows[0]),
+            ("metric", "manhattan"),
+            ("ids", np.zeros(2, np.int64)),
+            ("isa", "sse9"),
         ]:
             with pytest.raises((TypeError, ValueError, IndexError)):
-                native.rescore(*good[:place], bad, *good[place + 1 :])
+                native.rescore(**good | {name: bad})

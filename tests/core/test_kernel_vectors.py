@@ -45,7 +45,7 @@ def check(case, isa, threads, offset):
     elif case.kind == vectors.SEARCH:
         codes, queries, ids, distances, rows, *_ = case.arrays
         placed = displaced(codes, offset), displaced(queries, offset)
-        got = native.search(*placed, case.k, flat(ids), isa, threads)
+        got = native.search(*placed, None, k=case.k, ids=flat(ids), isa=isa, threads=threads)
         same(got[0], distances)
         same(got[1], rows.astype(np.int64))
     elif case.kind == vectors.ALL_PAIRS:
@@ -57,11 +57,11 @@ def check(case, isa, threads, offset):
             displaced(originals, offset * originals.itemsize),
             displaced(queries, offset * queries.itemsize),
             candidates.astype(np.int64),
-            case.k,
-            vectors.METRICS[case.option],
-            flat(ids),
-            isa,
-            threads,
+            k=case.k,
+            metric=vectors.METRICS[case.option],
+            ids=flat(ids),
+            isa=isa,
+            threads=threads,
         )
         same(got[0], scores)
         same(got[1], rows.astype(np.int64))

@@ -100,7 +100,7 @@ def test_bfloat16_is_the_nearest_and_even_of_two():
             # A vector of one value: |y|^2 / |y|_1 is its magnitude.
             vectors = np.float32([[x], [-x]])
             for metric in ("dot", "l2"):
-                found, finite = native.correction_factors(vectors, metric, None, 1)
+                found, finite = native.correction_factors(vectors, None, metric, 1)
                 if bits > 0x2000:  # the square of less is no float
                     assert (found == expected).all()
                 assert finite

@@ -81,7 +81,7 @@ def test_law_weighted_distances_equal_the_oracle(n, n_queries, n_bytes, largest,
     for isa in bitsift.available_isas():
         for threads in (1, 2):
             distances, rows = native.search(
-                codes, queries, k, None, isa, threads, magnitudes=magnitudes
+                codes, queries, magnitudes, k=k, ids=None, isa=isa, threads=threads
             )
             for i in range(n_queries):
                 best = np.lexsort((np.arange(n), all_distances[i]))[:k]
@@ -180,8 +180,9 @@ def test_bits_have_no_magnitudes(rng):
 
 def test_the_core_refuses_magnitudes_that_do_not_fit(rng):
     codes = rng.integers(0, 256, (4, 3), dtype=np.uint8)
+    options = {"k": 1, "ids": None, "isa": "scalar", "threads": 1}
     for shape in ((4, 23), (3, 24)):
         with pytest.raises(ValueError, match="one magnitude for each bit"):
-            native.search(codes, codes, 1, None, "scalar", 1, np.zeros(shape, np.uint8))
+            native.search(codes, codes, np.zeros(shape, np.uint8), **options)
     with pytest.raises(ValueError, match="magnitudes are 0 to 127"):
-        native.search(codes, codes, 1, None, "scalar", 1, np.full((4, 24), 128, np.uint8))
+        native.search(codes, codes, np.full((4, 24), 128, np.uint8), **options)

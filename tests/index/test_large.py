@@ -65,6 +65,9 @@ def test_rescoring_rows_beyond_2_to_the_32_bytes():
     originals[near[0, :2], 7] = 1, 2
     query = np.zeros((1, 1024), np.float32)
     query[0, 7] = 3
-    scores, rows = native.rescore(originals, query, near, 3, "dot", None, bitsift.Index(8).isa, 0)
+    isa = bitsift.Index(8).isa
+    scores, rows = native.rescore(
+        originals, query, near, k=3, metric="dot", ids=None, isa=isa, threads=0
+    )
     assert rows[0].tolist() == [near[0, 1], near[0, 0], 0]
     assert scores[0].tolist() == [6, 3, 0]

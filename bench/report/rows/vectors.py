@@ -60,7 +60,9 @@ def _rescoring_row(
     queries = random_queries()
 
     def ours(rows: NDArray[np.int64]) -> Any:
-        return native.rescore(originals, queries, rows, K, "cosine", None, isa, threads)
+        return native.rescore(
+            originals, queries, rows, k=K, metric="cosine", ids=None, isa=isa, threads=threads
+        )
 
     def numpy(rows: NDArray[np.int64]) -> Any:
         return numpy_rescore(originals, queries, rows, "cosine")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.public import public
 
 __all__ = ["codes_from_int8", "from_codes", "to_codes"]
 
@@ -36,6 +37,7 @@ _REVERSED = np.packbits(
 ).ravel()
 
 
+@public
 def to_codes(
     embeddings: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[np.uint8]:
@@ -120,6 +122,7 @@ def to_codes(
     return codes
 
 
+@public
 def from_codes(
     codes: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[Any]:
@@ -175,6 +178,7 @@ def from_codes(
     return signs
 
 
+@public
 def codes_from_int8(
     codes: ArrayLike, *, convention: Literal["offset", "twos_complement"]
 ) -> NDArray[np.uint8]:

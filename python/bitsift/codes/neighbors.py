@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
+from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 
 __all__ = ["hamming", "knn_graph", "search"]
 
 
+@public
 def search(
     codes: ArrayLike,
     queries: ArrayLike,
@@ -74,15 +76,17 @@ def search(
     distances, found = native.search(
         rows,
         arguments.as_rows(wanted),
-        k,
         None,
-        resolve_isa(isa),
-        arguments.check_threads(threads),
+        k=k,
+        ids=None,
+        isa=resolve_isa(isa),
+        threads=arguments.check_threads(threads),
     )
     result = SearchResult(distances, found)
     return result if wanted.ndim == 2 else SearchResult(distances[0], found[0])
 
 
+@public
 def knn_graph(
     codes: ArrayLike,
     k: SupportsIndex,
@@ -140,14 +144,15 @@ def knn_graph(
     return SearchResult(
         *native.knn_graph(
             rows,
-            arguments.check_k(k),
-            progress,
-            resolve_isa(isa),
-            arguments.check_threads(threads),
+            k=arguments.check_k(k),
+            progress=progress,
+            isa=resolve_isa(isa),
+            threads=arguments.check_threads(threads),
         )
     )
 
 
+@public
 def hamming(
     a: ArrayLike,
     b: ArrayLike,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bitsift.codes import conventions
 from bitsift.core import arguments
+from bitsift.core.public import public
 
 __all__ = ["codes_from_response"]
 
@@ -29,6 +30,7 @@ _quoted.maxlevel = 3
 _quoted.maxstring = _quoted.maxother = 200
 
 
+@public
 def codes_from_response(
     response: dict[str, Any] | list[Any] | str | bytes,
     encoding_type: EncodingType | None = None,

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What callers hand over, checked once, at the door: each error says what came and what was wanted.
+"""Arguments, checked once, at the door: each error says what came and what was wanted.
 
-Nothing is copied here unless the core could not read it where it lies.
+`parse` and its kin turn an array of the caller's into `Codes` or `Values`; everything below the
+public functions takes these and checks no more than that their width fits. Nothing is copied here
+unless the core could not read it where it lies.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +74,121 @@ def check_oversampling(oversampling: float) -> float:
     if not (math.isfinite(number) and number >= 1):
         raise ValueError(f"oversampling must be finite and at least 1; got {number}")
     return number
+
+
+class Codes(NamedTuple):
+    """Packed bits that a caller handed over.
+
+    Attributes
+    ----------
+    rows : ndarray of uint8, shape (n, n_bytes)
+        Each row contiguous; the caller's own memory wherever the core can read it there.
+    is_single : bool
+        The caller gave one row, of one axis.
+    """
+
+    rows: NDArray[np.uint8]
+    is_single: bool
+
+
+class Values(NamedTuple):
+    """Numbers, one a dimension, that a caller handed over.
+
+    Attributes
+    ----------
+    rows : ndarray of float16, float32, float64 or bool, shape (n, dim)
+        In native byte order, aligned, each row contiguous; the caller's own memory wherever the
+        core can read it there. Maybe not finite: what reads them looks.
+    is_single : bool
+        The caller gave one row, of one axis.
+    """
+
+    rows: NDArray[Any]
+    is_single: bool
+
+    @property
+    def are_bits(self) -> bool:
+        """Whether the values are bool."""
+        return bool(self.rows.dtype == np.bool_)
+
+
+def parse(x: ArrayLike, name: str) -> Codes | Values:
+    """Return an array of the caller's as packed codes, if it is uint8, or as values."""
+    array = as_array(x, name)
+    return _codes(array, name) if is_packed(array) else _values(array, name)
+
+
+def parse_codes(x: ArrayLike, name: str) -> Codes:
+    """Return an array of the caller's as packed codes."""
+    array = as_array(x, name)
+    if not is_packed(array):
+        raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
+    return _codes(array, name)
+
+
+def parse_values(x: ArrayLike, name: str, *, floats: bool = False) -> Values:
+    """Return an array of the caller's as values; `floats` refuses bool."""
+    values = _values(as_array(x, name), name)
+    if floats and values.are_bits:
+        raise TypeError(f"{name} must be float16, float32 or float64; got bool")
+    return values
+
+
+def parse_matrix(x: ArrayLike, name: str) -> NDArray[Any]:
+    """Return an array of the caller's as floats of two axes, shape (n, dim)."""
+    values = parse_values(x, name, floats=True)
+    if values.is_single:
+        raise ValueError(f"{name} must have shape (n, dim); got shape {values.rows.shape[1:]}")
+    return values.rows
+
+
+def _codes(array: NDArray[Any], name: str) -> Codes:
+    if array.shape[-1] * 8 > MAX_DIM:
+        raise ValueError(
+            f"{name} must have at most {MAX_DIM} bits a row; got {array.shape[-1]} bytes = "
+            f"{array.shape[-1] * 8} bits"
+        )
+    return Codes(as_rows(rows_in_place(array)), array.ndim == 1)
+
+
+def _values(array: NDArray[Any], name: str) -> Values:
+    is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
+    if not is_float and array.dtype.kind != "b":
+        hint = ""
+        if array.dtype.kind in "iu":
+            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
+        raise TypeError(
+            f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
+        )
+    if array.shape[-1] > MAX_DIM:
+        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return Values(as_rows(rows_in_place(native)), array.ndim == 1)
+
+
+def narrow(
+    values: NDArray[Any],
+    dtype: type[np.floating[Any]],
+    name: str,
+    first_row: int = 0,
+    purpose: str = "",
+) -> NDArray[Any]:
+    """Return finite values in a float type that can hold them; not copied if they have it.
+
+    Errors name the first value that is not finite, or beyond the range of `dtype`: `first_row` is
+    the number of the first row in what the caller handed over, `purpose` says what the type is for.
+    """
+    with np.errstate(over="ignore"):
+        narrowed: NDArray[Any] = values.astype(dtype, copy=False)
+    finite = np.isfinite(narrowed)
+    if not finite.all():
+        refuse_non_finite(values, name, first_row)
+        row, column = (int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{name} must be within {np.dtype(dtype)}'s range{purpose}; row {first_row + row}, "
+            f"dimension {column} is {values[row, column]}"
+        )
+    return narrowed
 
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:

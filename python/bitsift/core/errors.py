@@ -10,6 +10,8 @@ import os
 import sys
 import warnings
 
+from bitsift.core.public import public
+
 __all__ = [
     "BitsiftError",
     "BitsiftWarning",
@@ -24,18 +26,22 @@ __all__ = [
 ]
 
 
+@public
 class BitsiftError(Exception):
     """Base of every error that is the fault of a file or of the platform."""
 
 
+@public
 class BitsiftWarning(UserWarning):
     """What was asked for is done, but is likely not what is wanted."""
 
 
+@public
 class UnsupportedIsaError(BitsiftError, ValueError):
     """The named instruction set exists, but this processor or build does not have it."""
 
 
+@public
 class IndexFileError(BitsiftError):
     """An index folder, or a file in it, cannot be used.
 
@@ -59,22 +65,27 @@ class IndexFileError(BitsiftError):
         return f"{self.path}: {self.reason}"
 
 
+@public
 class IndexNotFoundError(IndexFileError, FileNotFoundError):
     """There is nothing at the path."""
 
 
+@public
 class NotAnIndexError(IndexFileError):
     """The path holds something, but not a bitsift index."""
 
 
+@public
 class UnsupportedVersionError(IndexFileError):
     """The index was written in a format version that this release cannot read."""
 
 
+@public
 class CorruptIndexError(IndexFileError):
     """A file of the index is missing, truncated, altered or inconsistent with the manifest."""
 
 
+@public
 class IndexWriteError(IndexFileError, OSError):
     """The index cannot be written at the path."""
 

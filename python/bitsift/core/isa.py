@@ -7,10 +7,12 @@ import os
 
 import bitsift.core.native as native
 from bitsift.core.errors import UnsupportedIsaError
+from bitsift.core.public import public
 
 __all__ = ["available_isas", "resolve_isa"]
 
 
+@public
 def available_isas() -> list[str]:
     """Name the instruction sets that this processor and this build have, slowest first.
 

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compiled core. Arguments are checked by the Python layer."""
+"""The compiled core. The Python layer checks arguments; this module only prevents bad accesses.
+
+One order of arguments: arrays, options, ``isa``, ``threads``. A function of more than four
+arguments takes all but the arrays by keyword. ``isa`` is a name from ``available_isas()``;
+``threads=0`` uses every available thread. Rows of a two-dimensional array must be contiguous.
+Functions that take arrays release the GIL.
+"""
 
 from collections.abc import Callable
 
@@ -8,84 +14,168 @@ from numpy.typing import NDArray
 
 __version__: str
 
-def available_isas() -> list[str]: ...
-def known_isas() -> list[str]: ...
-def available_threads() -> int: ...
+# --- The machine and its limits ---
+
+def available_isas() -> list[str]:
+    """Return the instruction sets of this build and processor, slowest first."""
+
+def known_isas() -> list[str]:
+    """Return every instruction set that the source knows, on any architecture, slowest first."""
+
+def available_threads() -> int:
+    """Return how many threads the operating system lets this process run at once."""
+
+def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int:
+    """Read every byte: the fastest that a scan could be. Return the exclusive-or of the bytes."""
+
+def run_roof(kernel: str, n: int, isa: str, threads: int) -> float:
+    """Run the instructions that bound a kernel ("batch" or "product"), without memory.
+
+    About `n` times on each thread. Return the number of pairs (query bit, document bit) compared.
+    """
+
+# --- Encoding ---
+
 def pack(
     values: NDArray[np.floating] | NDArray[np.bool_],
     thresholds: NDArray[np.floating],
     isa: str,
     threads: int,
-) -> tuple[NDArray[np.uint8], bool]: ...
+) -> tuple[NDArray[np.uint8], bool]:
+    """Pack (n, d) float16, float32, float64 or bool values into (n, ceil(d / 8)) codes.
+
+    A bit is set where a value is above its column's threshold, or is true; the first column is the
+    highest bit of a byte. The bool is whether every value is finite.
+    """
+
+def encode_integers(
+    values: NDArray[np.float32], ranges: NDArray[np.float32], integer_type: str, threads: int
+) -> NDArray[np.uint8]:
+    """Quantize (n, d) values to "int8", "uint8", "int4" or "ternary"; return the bytes of n rows.
+
+    `ranges` is (2, d): the lower and the upper bounds.
+    """
+
+def flips_per_round(n_dims: int) -> int:
+    """Return how many rows of sign flips one round of a rotation takes: 1 or 2."""
+
+def centre_and_rotate(
+    values: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    flips: NDArray[np.float32],
+    *,
+    normalize: bool,
+    threads: int,
+) -> tuple[NDArray[np.float32], bool]:
+    """Return (n, d) rows R (x / |x| - centre), and whether all of their values are finite.
+
+    Without `normalize`, x is not divided. `flips` is (rounds * flips_per_round(d), d), values +1
+    and -1; no rows mean no rotation.
+    """
+
+def round_queries(
+    values: NDArray[np.float64], centre: NDArray[np.float32], threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
+    """Round (n, d) queries to scale * magnitude * sign.
+
+    Return codes (n, ceil(d / 8)), magnitudes (n, 8 * ceil(d / 8)) from 0 to 127, and (4, n): each
+    query's scale, Euclidean norm, sum of magnitudes and product with the centre.
+    """
+
+def correction_factors(
+    vectors: NDArray[np.float32], centre: NDArray[np.float32] | None, metric: str, threads: int
+) -> tuple[NDArray[np.uint16], bool]:
+    """Return a factor and, where the metric or a centre needs it, a term for each vector.
+
+    (n, 1) or (n, 2) bfloat16 values, as their bits. The bool is whether all of them are finite.
+    """
+
+# --- Search of codes ---
+
 def search(
     codes: NDArray[np.uint8],
     queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8] | None,
+    *,
     k: int,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
-    magnitudes: NDArray[np.uint8] | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return distances and rows (n_queries, k), by (distance, id).
+
+    Distances are Hamming, or weighted by `magnitudes`: (n_queries, 8 * n_bytes), 0 to 127. Without
+    `ids`, a row's number is its id. Beyond the last row: the largest int32, and row -1.
+    """
+
 def knn_graph(
     codes: NDArray[np.uint8],
+    *,
     k: int,
     progress: Callable[[float], object] | None,
     isa: str,
     threads: int,
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
-def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int: ...
-def run_roof(kernel: str, isa: str, n: int, threads: int) -> float: ...
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return distances and rows (n, k) of the k nearest other rows, by (Hamming distance, row).
+
+    `progress` is called on the calling thread with the part of the work that is done, 0 to 1.
+    """
+
 def hamming(
     a: NDArray[np.uint8], b: NDArray[np.uint8], isa: str, threads: int
-) -> NDArray[np.int32]: ...
+) -> NDArray[np.int32]:
+    """Return the Hamming distances (len(a), len(b)) of all pairs."""
+
+# --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows
+# --- (n_queries, k), best first, ties by ascending id; beyond the last candidate: the worst score,
+# --- and row -1.
+
 def rescore(
     originals: NDArray[np.float32] | NDArray[np.float16],
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
+    *,
     k: int,
     metric: str,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Score candidates by the original vectors: "cosine", "dot" or "l2"."""
+
 def rescore_integers(
     originals: NDArray[np.uint8] | NDArray[np.int8],
-    type: str,
-    base: NDArray[np.float64],
-    step: NDArray[np.float64],
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
+    base: NDArray[np.float64],
+    step: NDArray[np.float64],
+    *,
+    integer_type: str,
     k: int,
     metric: str,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Score candidates by quantized vectors, rows as of `encode_integers`.
+
+    Value i of a vector is base[i] + step[i] * integer[i].
+    """
+
 def rescore_codes(
     codes: NDArray[np.uint8],
     queries: NDArray[np.uint8],
     magnitudes: NDArray[np.uint8],
     candidates: NDArray[np.int64],
-    k: int,
+    *,
     estimate: tuple[str, NDArray[np.uint16], NDArray[np.float64]] | None,
+    k: int,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
-def encode(
-    values: NDArray[np.float32], ranges: NDArray[np.float32], type: str, threads: int
-) -> NDArray[np.uint8]: ...
-def flips_per_round(n_dims: int) -> int: ...
-def prepare(
-    values: NDArray[np.float32],
-    normalize: bool,
-    centre: NDArray[np.float32],
-    flips: NDArray[np.float32],
-    threads: int,
-) -> tuple[NDArray[np.float32], bool]: ...
-def round_queries(
-    values: NDArray[np.float64], centre: NDArray[np.float32], threads: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]: ...
-def correction_factors(
-    vectors: NDArray[np.float32], metric: str, centre: NDArray[np.float32] | None, threads: int
-) -> tuple[NDArray[np.uint16], bool]: ...
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Score candidates by weighted Hamming distances, or by what these estimate.
+
+    An estimate is the metric, the result of `correction_factors` and (3, n_queries): each query's
+    scale, sum of magnitudes and constant.
+    """

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.public import public
+
 __all__ = ["SearchResult"]
 
 
+@public
 class SearchResult(NamedTuple):
     """What a search found, best first; one row a query, or 1-D for a 1-D query.
 

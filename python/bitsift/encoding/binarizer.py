@@ -158,15 +158,17 @@ class Binarizer:
         """Return the threshold in the axes that :meth:`relative` returns."""
         if not self.is_rotated:
             return self._centre
-        centre: NDArray[np.float32] = native.prepare(
-            self._centre[np.newaxis], False, self._origin, self.flips, 1
+        centre: NDArray[np.float32] = native.centre_and_rotate(
+            self._centre[np.newaxis], self._origin, self.flips, normalize=False, threads=1
         )[0][0]
         return centre
 
     def _prepared(
         self, values: NDArray[np.float32], centre: NDArray[np.float32], threads: int
     ) -> tuple[NDArray[np.float32], bool]:
-        return native.prepare(values, self.normalized, centre, self.flips, threads)
+        return native.centre_and_rotate(
+            values, centre, self.flips, normalize=self.normalized, threads=threads
+        )
 
 
 def random_flips(dim: int) -> NDArray[np.float32]:

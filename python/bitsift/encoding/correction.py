@@ -33,7 +33,7 @@ def write_factors(
     centre = None
     if n_columns == 2:
         centre = np.ascontiguousarray(binarizer.relative_centre(), np.float32)
-    factors, finite = native.correction_factors(vectors, metric, centre, 0)
+    factors, finite = native.correction_factors(vectors, centre, metric, 0)
     if not finite:
         row = int(np.argwhere((factors & 0x7F80) == 0x7F80)[0, 0])
         raise ValueError(

@@ -65,7 +65,7 @@ class VectorFormat:
         """Write vectors, the first of which has that number among the caller's, into `out`."""
         if self.name in PRECISIONS:
             values = np.ascontiguousarray(values)
-            out[:] = native.encode(values, self._ranges, self.name, 0).view(out.dtype)
+            out[:] = native.encode_integers(values, self._ranges, self.name, 0).view(out.dtype)
             return
         with np.errstate(over="ignore"):
             out[:] = values
@@ -98,12 +98,23 @@ class VectorFormat:
         """Return scores and rows of the best `k` candidates of each query."""
         if self.name in PRECISIONS and self.is_fitted:
             return native.rescore_integers(
-                stored, self.name, self._base, self._step,
-                queries, candidates, k, metric, tie_ids, isa, threads,
-            )  # fmt: skip
+                stored,
+                queries,
+                candidates,
+                self._base,
+                self._step,
+                integer_type=self.name,
+                k=k,
+                metric=metric,
+                ids=tie_ids,
+                isa=isa,
+                threads=threads,
+            )
         if self.name in PRECISIONS:  # not fitted: there are no vectors
             stored = np.empty((0, self.dim), np.float32)
-        return native.rescore(stored, queries, candidates, k, metric, tie_ids, isa, threads)
+        return native.rescore(
+            stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads
+        )
 
 
 def as_store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -29,4 +29,5 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows of length 1; zeros as they are."""
     dim = rows.shape[1]
     nothing = np.zeros(dim, np.float32)
-    return native.prepare(rows, True, nothing, np.empty((0, dim), np.float32), 0)[0]
+    no_flips = np.empty((0, dim), np.float32)
+    return native.centre_and_rotate(rows, nothing, no_flips, normalize=True, threads=0)[0]

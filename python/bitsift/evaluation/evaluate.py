@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import Metric
+from bitsift.core.public import public
 from bitsift.evaluation.checks import check_all
 from bitsift.evaluation.conditions import Condition
 from bitsift.evaluation.conditions import conditions as all_conditions
@@ -27,6 +28,7 @@ __all__ = ["evaluate"]
 _DEEPER = 10
 
 
+@public
 def evaluate(
     documents: ArrayLike,
     queries: ArrayLike | None = None,

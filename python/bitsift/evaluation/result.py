@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bitsift.core.public import public
 from bitsift.evaluation.checks import Check
 
 __all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "Row", "gigabytes"]
@@ -64,6 +65,7 @@ class Row:
         return self.overlap if self.ndcg is None else self.ndcg
 
 
+@public
 @dataclass(frozen=True)
 class Evaluation:
     """What :func:`evaluate` measured. ``print(evaluation)`` shows it as a table.

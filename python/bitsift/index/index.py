@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import Ladder, Metric, Rule, Scoring, Store
+from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 from bitsift.encoding.binarizer import Binarizer, random_flips
 from bitsift.encoding.encoder import Recipe
@@ -48,6 +49,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_other_threads)
 
 
+@public
 class Index:
     """Vectors as one bit per dimension, searched by Hamming distance and rescored.
 
@@ -565,9 +567,15 @@ class Index:
         return cls._of(reader.read(path, mmap=mmap), isa)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Arrays, also of a mapped index; the level is chosen where they are opened.
-        return type(self)._of, (contents_of(self._held), None)
+        # Arrays, also of a mapped index; the level is chosen where they are opened. No class of
+        # ours but this one is named, so that all others may move.
+        return type(self)._from_state, (dict(vars(contents_of(self._held))),)
 
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Index:
+        return cls._of(Contents(**state), None)
+
+    # The name is in pickles of release 0.1.0.
     @classmethod
     def _of(cls, contents: Contents, isa: str | None) -> Index:
         names = tuple(contents.originals)

@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
+from bitsift.core.public import public
 
 __all__ = ["pack", "unpack"]
 
 
+@public
 def pack(
     x: ArrayLike,
     threshold: ArrayLike = 0.0,
@@ -72,6 +74,7 @@ def pack(
     return codes if values.ndim == 2 else codes[0]
 
 
+@public
 def unpack(codes: ArrayLike, dim: SupportsIndex) -> NDArray[np.uint8]:
     """Unpack codes to one 0 or 1 per dimension.
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
+from bitsift.core.public import public
 
 __all__ = ["Calibrator", "MinMaxCalibrator", "RollingCalibrator"]
 
@@ -26,6 +27,7 @@ _MAX_COUNT = 2**63 - 1
 _FIELDS = {"kind", "n_std", "n"}
 
 
+@public
 class Calibrator(ABC):
     """Base of what finds the bounds of each dimension: :class:`MinMaxCalibrator` and others.
 
@@ -303,6 +305,7 @@ class Calibrator(ABC):
         """Return `array` if it can be what is known from `n` rows."""
 
 
+@public
 class MinMaxCalibrator(Calibrator):
     """Bounds of each dimension: the smallest and the largest value seen.
 
@@ -343,6 +346,7 @@ class MinMaxCalibrator(Calibrator):
         return array
 
 
+@public
 class RollingCalibrator(Calibrator):
     """Bounds of each dimension: its mean, less and plus a number of standard deviations.
 

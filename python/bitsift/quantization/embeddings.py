@@ -14,6 +14,7 @@ from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
 from bitsift.core.errors import BitsiftWarning
 from bitsift.core.isa import resolve_isa
+from bitsift.core.public import public
 from bitsift.quantization import bits
 from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, add_rows, as_ranges
 from bitsift.quantization.integers import PRECISIONS, default_calibrator
@@ -47,6 +48,7 @@ def quantize_embeddings(
 ) -> NDArray[Any] | list[NDArray[Any]]: ...
 
 
+@public
 def quantize_embeddings(
     embeddings: ArrayLike | list[NDArray[Any]],
     precision: QuantizedPrecision,

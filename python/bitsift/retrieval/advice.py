@@ -15,6 +15,7 @@ from bitsift.core import arguments
 from bitsift.core.blocks import evenly
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import THRESHOLDS, Metric, Threshold
+from bitsift.core.public import public
 from bitsift.encoding.binarizer import Binarizer, random_flips
 from bitsift.encoding.correction import n_factors, write_factors
 from bitsift.encoding.thresholds import centre_of, unit_rows
@@ -35,6 +36,7 @@ _LEAST_GAIN = 0.005
 _STANDARD_ERRORS = 3.0
 
 
+@public
 @dataclass(frozen=True)
 class Trial:
     """One way to make bits, and how much of float search's top 10 it finds in a sample: 0 to 1.
@@ -63,6 +65,7 @@ class Trial:
     corrected: float
 
 
+@public
 @dataclass(frozen=True)
 class Advice:
     """What :func:`advise` measured and recommends. ``print(advice)`` shows it as a table.
@@ -119,6 +122,7 @@ class Advice:
         return "\n".join(lines)
 
 
+@public
 def advise(
     sample: ArrayLike,
     *,
@@ -273,7 +277,14 @@ class _Trials:
 
     def _rescore(self, candidates: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         return native.rescore(
-            self._rows, self._queries, candidates, k, self._metric, None, self._isa, self._threads
+            self._rows,
+            self._queries,
+            candidates,
+            k=k,
+            metric=self._metric,
+            ids=None,
+            isa=self._isa,
+            threads=self._threads,
         )[1]
 
     def of(

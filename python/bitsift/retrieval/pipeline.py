@@ -62,11 +62,11 @@ class _Asymmetric:
         return native.search(
             rows.codes,
             self._queries.codes,
-            k,
-            rows.tie_ids,
-            plan.isa,
-            plan.threads,
             self._queries.magnitudes,
+            k=k,
+            ids=rows.tie_ids,
+            isa=plan.isa,
+            threads=plan.threads,
         )
 
     def rescore(
@@ -79,11 +79,11 @@ class _Asymmetric:
             self._queries.codes,
             self._queries.magnitudes,
             candidates,
-            k,
-            self._estimate,
-            rows.tie_ids,
-            plan.isa,
-            plan.threads,
+            estimate=self._estimate,
+            k=k,
+            ids=rows.tie_ids,
+            isa=plan.isa,
+            threads=plan.threads,
         )
         if self._estimate is not None:
             return scores, found
@@ -110,7 +110,13 @@ def _climb(
             scores = asymmetric.scores(scores)
     else:
         scores, found = native.search(
-            rows.codes, queries.codes, k, rows.tie_ids, plan.isa, plan.threads
+            rows.codes,
+            queries.codes,
+            None,
+            k=k,
+            ids=rows.tie_ids,
+            isa=plan.isa,
+            threads=plan.threads,
         )
     for rung in others:
         k = rung.n_out(plan.k, n_rows)

@@ -21,6 +21,7 @@ from bitsift.core.errors import (
     IndexNotFoundError,
     NotAnIndexError,
 )
+from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
@@ -122,6 +123,7 @@ def _calibrator(
         raise CorruptIndexError(files[part].path, f"{part}: {exc}") from exc
 
 
+@public
 def verify(
     path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
 ) -> None:

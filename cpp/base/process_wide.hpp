@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+
+#include "base/platform.hpp"
+
+namespace bitsift {
+
+// The one T of the process, made when first asked for. It is never destroyed: threads may be using
+// it when the process ends. A forked child forgets its parent's, which may hold locks of threads
+// that the child does not have, and makes its own.
+template <class T>
+T& process_wide() {
+  static std::atomic<T*> shared{nullptr};
+  static const bool registered = [] {
+    call_in_forked_child([] { shared.store(nullptr, std::memory_order_relaxed); });
+    return true;
+  }();
+  static_cast<void>(registered);
+  T* existing = shared.load(std::memory_order_acquire);
+  if (existing != nullptr) return *existing;
+  auto* made = new T;
+  if (shared.compare_exchange_strong(existing, made, std::memory_order_acq_rel)) return *made;
+  delete made;
+  return *existing;
+}
+
+}  // namespace bitsift

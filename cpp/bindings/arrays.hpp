@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments from Python as arguments of the core.
+//
+// Python hands over arrays that it has checked and says what is wrong in the caller's words; the
+// checks here only make sure that no call, however made, reads or writes outside an array. Arrays
+// are converted first and the GIL is released second: a conversion may allocate Python objects.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/matrix.hpp"
+#include "base/metric.hpp"
+#include "base/platform.hpp"
+#include "encoding/integers.hpp"
+#include "kernels/dispatch.hpp"
+#include "search/queries.hpp"
+
+namespace bitsift {
+
+namespace py = pybind11;
+
+inline const Kernels& kernels_named(const std::string& isa) {
+  const Kernels* kernels = find_kernels(isa);
+  if (kernels == nullptr) throw py::value_error("instruction set not available: " + isa);
+  return *kernels;
+}
+
+inline void require(bool holds, const char* what) {
+  if (!holds) throw py::value_error(what);
+}
+
+inline Metric metric_named(const std::string& name) {
+  if (name == "cosine") return Metric::kCosine;
+  if (name == "dot") return Metric::kDot;
+  if (name == "l2") return Metric::kL2;
+  throw py::value_error("unknown metric: " + name);
+}
+
+inline IntegerType integers_named(const std::string& name) {
+  if (name == "int8") return IntegerType::kInt8;
+  if (name == "uint8") return IntegerType::kUint8;
+  if (name == "int4") return IntegerType::kInt4;
+  if (name == "ternary") return IntegerType::kTernary;
+  throw py::value_error("unknown type of integers: " + name);
+}
+
+template <class T>
+Matrix<T> matrix_of(const py::array& array) {
+  require(array.ndim() == 2, "the array must have two axes");
+  require(array.itemsize() == sizeof(T), "the array has values of another size");
+  require(array.shape(1) > 0, "the array must have at least one column");
+  // Strides of an axis that is never stepped along mean nothing.
+  require(array.shape(0) == 0 || array.shape(1) == 1 || array.strides(1) == sizeof(T),
+          "rows must be contiguous");
+  return {.data = static_cast<const T*>(array.data()),
+          .n_rows = static_cast<std::size_t>(array.shape(0)),
+          .n_columns = static_cast<std::size_t>(array.shape(1)),
+          .stride = array.strides(0)};
+}
+
+template <class T>
+using Vector = py::array_t<T, py::array::c_style>;
+
+inline const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids,
+                                  std::size_t n_rows) {
+  if (!ids) return nullptr;
+  require(ids->ndim() == 1 && static_cast<std::size_t>(ids->size()) == n_rows,
+          "there must be one id for each row");
+  return ids->data();
+}
+
+inline std::size_t threads_of(std::size_t threads) {
+  constexpr std::size_t kMaxThreads = 1024;
+  return threads == 0 ? available_threads() : std::min(threads, kMaxThreads);
+}
+
+template <class T>
+py::array_t<T> empty(std::size_t n_rows, std::size_t n_columns) {
+  return py::array_t<T>({static_cast<py::ssize_t>(n_rows), static_cast<py::ssize_t>(n_columns)});
+}
+
+// Codes and, if distances are weighted, the magnitude of each of their bits.
+inline Queries queries_of(const py::array_t<std::uint8_t>& codes,
+                          const std::optional<Vector<std::uint8_t>>& magnitudes) {
+  Queries queries = {.codes = matrix_of<std::uint8_t>(codes)};
+  if (magnitudes) {
+    queries.magnitudes = matrix_of<std::uint8_t>(*magnitudes);
+    require(queries.magnitudes.n_rows == queries.codes.n_rows &&
+                queries.magnitudes.n_columns == 8 * queries.codes.n_columns,
+            "there must be one magnitude for each bit of the queries");
+    const std::uint8_t* values = magnitudes->data();
+    require(std::all_of(values, values + magnitudes->size(),
+                        [](std::uint8_t m) { return m >> kMagnitudeBits == 0; }),
+            "magnitudes are 0 to 127");
+  }
+  return queries;
+}
+
+}  // namespace bitsift

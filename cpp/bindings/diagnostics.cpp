@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this machine has, and how fast its memory and its instructions can be at best.
+
+#include <atomic>
+#include <vector>
+
+#include "base/platform.hpp"
+#include "base/thread_pool.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
+#include "bindings/register.hpp"
+#include "search/scan.hpp"
+
+namespace bitsift {
+namespace {
+
+// Reads every byte, on so many threads: the most that a scan of them could reach.
+std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa,
+                       std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const std::uint8_t* bytes = array.data();
+  const auto n_bytes = static_cast<std::size_t>(array.size());
+  std::atomic<std::uint64_t> seen{0};
+  without_gil([&] {
+    for_each_piece(
+        n_bytes, kScanPieceBytes, threads_of(threads), [&](std::size_t begin, std::size_t end) {
+          seen.fetch_xor(kernels.read_all(bytes + begin, end - begin), std::memory_order_relaxed);
+        });
+  });
+  return seen;
+}
+
+// Runs what bounds a kernel, about `n` times for each thread; returns how many pairs of bits that
+// was.
+double run_roof(const std::string& kernel, std::size_t n, const std::string& isa,
+                std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  require(kernel == "batch" || kernel == "product", "the kernel must be batch or product");
+  const BatchKernel& chosen = kernel == "batch" ? kernels.batch : kernels.product;
+  std::atomic<std::uint64_t> n_pairs{0};
+  without_gil([&] {
+    // In pieces, as a scan is: a thread that is held up leaves its work to the others.
+    constexpr std::size_t kPieces = 16;
+    const std::size_t n_threads = threads_of(threads);
+    for_each_piece(n_threads * kPieces, 1, n_threads, [&](std::size_t, std::size_t) {
+      n_pairs.fetch_add(chosen.roof(1 + n / kPieces), std::memory_order_relaxed);
+    });
+  });
+  return static_cast<double>(n_pairs);
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
+  return names;
+}
+
+std::vector<std::string> all_isas() { return {known_isas().begin(), known_isas().end()}; }
+
+}  // namespace
+
+void register_diagnostics(py::module_& m) {
+  m.def("available_isas", &available_isas);
+  m.def("known_isas", &all_isas);
+  m.def("available_threads", &available_threads);
+  m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("n"), py::arg("isa"), py::arg("threads"));
+}
+
+}  // namespace bitsift

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace bitsift {
+
+void register_diagnostics(pybind11::module_& m);
+void register_encoding(pybind11::module_& m);
+void register_rescoring(pybind11::module_& m);
+void register_search(pybind11::module_& m);
+
+}  // namespace bitsift

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdexcept>
+#include <tuple>
+
+#include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
+#include "bindings/register.hpp"
+#include "rescoring/rescore.hpp"
+#include "rescoring/rescore_codes.hpp"
+
+namespace bitsift {
+namespace {
+
+// Candidates of each query, and the results that rescoring them leaves.
+class Rescoring {
+ public:
+  Rescoring(std::size_t n_queries, const Vector<std::int64_t>& candidates, std::size_t k,
+            const std::optional<Vector<std::int64_t>>& ids, std::size_t n_documents)
+      : n_documents_(n_documents),
+        scores_(empty<float>(n_queries, k)),
+        rows_(empty<std::int64_t>(n_queries, k)),
+        scores_out_(scores_.mutable_data()),
+        rows_out_(rows_.mutable_data()) {
+    require(candidates.ndim() == 2 && static_cast<std::size_t>(candidates.shape(0)) == n_queries,
+            "there must be one row of candidates for each query");
+    candidates_ = {
+        .rows = {.data = candidates.data(),
+                 .n_rows = n_queries,
+                 .n_columns = static_cast<std::size_t>(candidates.shape(1)),
+                 .stride = candidates.shape(1) * static_cast<py::ssize_t>(sizeof(std::int64_t))},
+        .ids = ids_of(ids, n_documents),
+        .k = k};
+  }
+
+  // Calls body(candidates, scores, rows) without the GIL.
+  template <class Body>
+  py::tuple run(Body&& body) {
+    without_gil([&] {
+      const auto n_rows = static_cast<std::int64_t>(n_documents_);
+      for (std::size_t i = 0; i < candidates_.rows.n_rows * candidates_.rows.n_columns; ++i) {
+        if (candidates_.rows.data[i] >= n_rows) throw std::out_of_range("a candidate is not a row");
+      }
+      body(candidates_, scores_out_, rows_out_);
+    });
+    return py::make_tuple(scores_, rows_);
+  }
+
+ private:
+  std::size_t n_documents_;
+  py::array_t<float> scores_;
+  py::array_t<std::int64_t> rows_;
+  float* scores_out_;
+  std::int64_t* rows_out_;
+  CandidateRows candidates_;
+};
+
+py::tuple rescore_floats(const py::array& originals, const py::array_t<float>& queries,
+                         const Vector<std::int64_t>& candidates, std::size_t k,
+                         const std::string& metric_name,
+                         const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                         std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const Metric metric = metric_named(metric_name);
+  const auto wanted = matrix_of<float>(queries);
+  const auto rescored = [&](auto matrix) {
+    require(matrix.n_columns == wanted.n_columns, "originals and queries must be equally long");
+    return Rescoring(wanted.n_rows, candidates, k, ids, matrix.n_rows)
+        .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
+          rescore(kernels, metric, matrix, wanted, rows_in, threads_of(threads), scores, rows);
+        });
+  };
+  if (originals.dtype().kind() == 'f' && originals.itemsize() == 2) {
+    return rescored(matrix_of<Half>(originals));
+  }
+  if (originals.dtype().kind() == 'f' && originals.itemsize() == 4) {
+    return rescored(matrix_of<float>(originals));
+  }
+  throw py::type_error("originals must be float32 or float16");
+}
+
+py::tuple rescore_integers(const py::array& originals, const py::array_t<float>& queries,
+                           const Vector<std::int64_t>& candidates, const Vector<double>& base,
+                           const Vector<double>& step, const std::string& type_name, std::size_t k,
+                           const std::string& metric_name,
+                           const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                           std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const Metric metric = metric_named(metric_name);
+  const auto wanted = matrix_of<float>(queries);
+  const std::size_t dim = wanted.n_columns;
+  const IntegerVectors vectors = {.rows = matrix_of<std::uint8_t>(originals),
+                                  .type = integers_named(type_name),
+                                  .dim = dim,
+                                  .scale = {.base = base.data(), .step = step.data()}};
+  require(vectors.rows.n_columns == bytes_for(vectors.type, dim),
+          "originals and queries must be equally long");
+  require(base.ndim() == 1 && step.ndim() == 1 && static_cast<std::size_t>(base.size()) == dim &&
+              static_cast<std::size_t>(step.size()) == dim,
+          "there must be one base and one step for each dimension");
+  return Rescoring(wanted.n_rows, candidates, k, ids, vectors.rows.n_rows)
+      .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
+        rescore(kernels, metric, vectors, wanted, rows_in, threads_of(threads), scores, rows);
+      });
+}
+
+// The metric; factors; and for each query a scale, a sum and a constant.
+using EstimateArrays = std::tuple<std::string, Vector<std::uint16_t>, Vector<double>>;
+
+py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
+                       const py::array_t<std::uint8_t>& queries,
+                       const Vector<std::uint8_t>& magnitudes,
+                       const Vector<std::int64_t>& candidates,
+                       const std::optional<EstimateArrays>& estimate_arrays, std::size_t k,
+                       const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                       std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto documents = matrix_of<std::uint8_t>(codes);
+  const Queries wanted = queries_of(queries, magnitudes);
+  require(documents.n_columns == wanted.codes.n_columns, "codes and queries must be equally long");
+  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  const std::size_t n_queries = wanted.codes.n_rows;
+  std::optional<Estimate> estimate;
+  if (estimate_arrays) {
+    const auto& [metric_name, factors, numbers] = *estimate_arrays;
+    const auto n = static_cast<py::ssize_t>(n_queries);
+    require(numbers.ndim() == 2 && numbers.shape(0) == 3 && numbers.shape(1) == n,
+            "there must be three numbers for each query");
+    estimate = {.metric = metric_named(metric_name),
+                .factors = matrix_of<std::uint16_t>(factors),
+                .scales = numbers.data(),
+                .sums = numbers.data() + n,
+                .constants = numbers.data() + 2 * n};
+    const std::size_t n_columns = estimate->factors.n_columns;
+    require(estimate->factors.n_rows == documents.n_rows && (n_columns == 1 || n_columns == 2),
+            "there must be one or two factors for each code");
+  }
+  return Rescoring(n_queries, candidates, k, ids, documents.n_rows)
+      .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
+        rescore_codes(kernels, documents, wanted, rows_in, estimate ? &*estimate : nullptr,
+                      threads_of(threads), scores, rows);
+      });
+}
+
+}  // namespace
+
+void register_rescoring(py::module_& m) {
+  m.def("rescore", &rescore_floats, py::arg("originals"), py::arg("queries").noconvert(),
+        py::arg("candidates").noconvert(), py::kw_only(), py::arg("k"), py::arg("metric"),
+        py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("rescore_integers", &rescore_integers, py::arg("originals"), py::arg("queries").noconvert(),
+        py::arg("candidates").noconvert(), py::arg("base").noconvert(), py::arg("step").noconvert(),
+        py::kw_only(), py::arg("integer_type"), py::arg("k"), py::arg("metric"),
+        py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("rescore_codes", &rescore_bits, py::arg("codes").noconvert(),
+        py::arg("queries").noconvert(), py::arg("magnitudes").noconvert(),
+        py::arg("candidates").noconvert(), py::kw_only(), py::arg("estimate"), py::arg("k"),
+        py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+}
+
+}  // namespace bitsift

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
+#include "bindings/register.hpp"
+#include "search/all_pairs.hpp"
+#include "search/self_join.hpp"
+#include "search/shared_scan.hpp"
+#include "search/topk.hpp"
+
+namespace bitsift {
+namespace {
+
+py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
+                       const py::array_t<std::uint8_t>& queries,
+                       const std::optional<Vector<std::uint8_t>>& magnitudes, std::size_t k,
+                       const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
+                       std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto documents = matrix_of<std::uint8_t>(codes);
+  const Queries wanted = queries_of(queries, magnitudes);
+  require(documents.n_columns == wanted.codes.n_columns, "codes and queries must be equally long");
+  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
+  const ScanOptions options = {
+      .k = k, .ids = ids_of(ids, documents.n_rows), .n_threads = threads_of(threads)};
+  auto distances = empty<std::int32_t>(wanted.codes.n_rows, k);
+  auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
+  std::int32_t* distances_out = distances.mutable_data();
+  std::int64_t* rows_out = rows.mutable_data();
+  without_gil([&] { shared_scan(kernels, documents, wanted, options, distances_out, rows_out); });
+  return py::make_tuple(distances, rows);
+}
+
+// `progress` is called with the share that is done; signals are looked at as often.
+py::tuple knn_graph(const py::array_t<std::uint8_t>& codes, std::size_t k,
+                    const py::object& progress, const std::string& isa, std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto documents = matrix_of<std::uint8_t>(codes);
+  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
+  auto distances = empty<std::int32_t>(documents.n_rows, k);
+  auto rows = empty<std::int64_t>(documents.n_rows, k);
+  std::int32_t* distances_out = distances.mutable_data();
+  std::int64_t* rows_out = rows.mutable_data();
+  const Progress report = [&](double done) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!progress.is_none()) progress(done);
+  };
+  without_gil([&] {
+    self_join(kernels, documents, k, threads_of(threads), report, distances_out, rows_out);
+  });
+  return py::make_tuple(distances, rows);
+}
+
+py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
+                                  const py::array_t<std::uint8_t>& b, const std::string& isa,
+                                  std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto left = matrix_of<std::uint8_t>(a);
+  const auto right = matrix_of<std::uint8_t>(b);
+  require(left.n_columns == right.n_columns, "codes must be equally long");
+  require(left.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
+  auto distances = empty<std::int32_t>(left.n_rows, right.n_rows);
+  std::int32_t* out = distances.mutable_data();
+  without_gil([&] { all_pairs(kernels, left, right, threads_of(threads), out); });
+  return distances;
+}
+
+}  // namespace
+
+void register_search(py::module_& m) {
+  m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
+        py::arg("magnitudes").noconvert(), py::kw_only(), py::arg("k"), py::arg("ids").noconvert(),
+        py::arg("isa"), py::arg("threads"));
+  m.def("knn_graph", &knn_graph, py::arg("codes").noconvert(), py::kw_only(), py::arg("k"),
+        py::arg("progress"), py::arg("isa"), py::arg("threads"));
+  m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),
+        py::arg("threads"));
+}
+
+}  // namespace bitsift

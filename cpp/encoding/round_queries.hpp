@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "base/matrix.hpp"
+
+namespace bitsift {
+
+// Queries q ~ scale * magnitude * sign with magnitudes 0 to 127: what asymmetric scoring scans
+// with. For n queries of d values: codes n x ceil(d / 8), magnitudes n x 8 ceil(d / 8), all others
+// n.
+struct RoundedQueries {
+  std::uint8_t* codes;  // a bit is set where a value is positive
+  std::uint8_t* magnitudes;
+  double* scales;
+  double* norms;     // Euclidean, before rounding
+  double* sums;      // of the magnitudes
+  double* products;  // with the centre, before rounding
+};
+
+// Values are finite; `centre` has one for each dimension. The same bytes everywhere.
+void round_queries(Matrix<double> values, const float* centre, std::size_t n_threads,
+                   const RoundedQueries& out);
+
+}  // namespace bitsift

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rescoring/rescore.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <vector>
+
+#include "base/platform.hpp"
+#include "base/thread_pool.hpp"
+#include "rescoring/ranking.hpp"
+
+namespace bitsift {
+namespace {
+
+constexpr std::size_t kRescorePieceBytes = 1 << 19;
+// Vectors that a kernel scores together.
+constexpr std::size_t kVectorsAtOnce = 4;
+
+// Originals that kernels read where they lie.
+template <class Value>
+class InPlace {
+ public:
+  using Stored = Value;
+
+  explicit InPlace(Matrix<Value> rows) : rows_(rows) {}
+
+  std::size_t row_bytes() const { return rows_.n_columns * sizeof(Value); }
+  const Value* stored(std::size_t row) const { return rows_.row(row); }
+  Scale scale() const { return {}; }
+
+  // Vectors for a kernel from stored ones, `n_ahead` more behind them; returns how many of these
+  // the kernel is to ask for.
+  std::size_t fetch(const Value* const* stored, std::size_t n, std::size_t n_ahead,
+                    const Value** vectors) {
+    std::copy(stored, stored + n + n_ahead, vectors);
+    return n_ahead;
+  }
+
+ private:
+  Matrix<Value> rows_;
+};
+
+// Originals as integers of 8 bits.
+class OnScale : public InPlace<std::int8_t> {
+ public:
+  explicit OnScale(const IntegerVectors& vectors)
+      : InPlace({.data = reinterpret_cast<const std::int8_t*>(vectors.rows.data),
+                 .n_rows = vectors.rows.n_rows,
+                 .n_columns = vectors.dim,
+                 .stride = vectors.rows.stride}),
+        scale_(vectors.scale) {}
+
+  Scale scale() const { return scale_; }
+
+ private:
+  Scale scale_;
+};
+
+// Originals as other integers, unpacked a few at a time.
+class Unpacked {
+ public:
+  using Stored = std::uint8_t;
+
+  explicit Unpacked(const IntegerVectors& vectors)
+      : vectors_(vectors),
+        room_(bytes_for(vectors.type, vectors.dim) * integers_per_byte(vectors.type) + 8),
+        integers_(kVectorsAtOnce * room_) {}
+
+  std::size_t row_bytes() const { return vectors_.rows.n_columns; }
+  const std::uint8_t* stored(std::size_t row) const { return vectors_.rows.row(row); }
+  Scale scale() const { return vectors_.scale; }
+
+  std::size_t fetch(const std::uint8_t* const* stored, std::size_t n, std::size_t n_ahead,
+                    const std::int8_t** vectors) {
+    for (std::size_t i = n; i < n + n_ahead; ++i) prefetch(stored[i], row_bytes());
+    for (std::size_t i = 0; i < n; ++i) {
+      unpack_integers(vectors_.type, stored[i], vectors_.dim, integers_.data() + i * room_);
+      vectors[i] = integers_.data() + i * room_;
+    }
+    return 0;
+  }
+
+ private:
+  IntegerVectors vectors_;
+  std::size_t room_;
+  std::vector<std::int8_t> integers_;
+};
+
+// Scores of one query and a few vectors, the smaller the better.
+template <class Value>
+class Scorer {
+ public:
+  Scorer(const Kernels& kernels, Metric metric, std::size_t n, Scale scale)
+      : kernels_(kernels), metric_(metric), query_(n), scale_(scale) {}
+
+  void set_query(const float* query) {
+    std::copy(query, query + query_.size(), query_.begin());
+    double product;
+    double square;
+    kernels_.dot_f32(query_.data(), &query, 1, 0, query_.size(), &product, &square);
+    query_norm_ = std::sqrt(square);
+  }
+
+  // `n_ahead` vectors that come next follow the others.
+  void score(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
+             float* badness) const {
+    double exact[kVectorsAtOnce];
+    if (metric_ == Metric::kL2) {
+      l2(vectors, n_vectors, n_ahead, exact);
+      for (std::size_t i = 0; i < n_vectors; ++i) exact[i] = std::sqrt(exact[i]);
+    } else {
+      double squares[kVectorsAtOnce] = {};
+      dot(vectors, n_vectors, n_ahead, exact, metric_ == Metric::kCosine ? squares : nullptr);
+      for (std::size_t i = 0; i < n_vectors; ++i) {
+        if (metric_ == Metric::kDot) {
+          exact[i] = -exact[i];
+        } else {
+          const double norms = query_norm_ * std::sqrt(squares[i]);
+          exact[i] = norms == 0 ? 0 : -(exact[i] / norms);  // a zero vector has no direction
+        }
+      }
+    }
+    for (std::size_t i = 0; i < n_vectors; ++i) badness[i] = badness_of(exact[i]);
+  }
+
+ private:
+  void dot(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead, double* dots,
+           double* squares) const {
+    const std::size_t n = query_.size();
+    if constexpr (std::is_same_v<Value, std::int8_t>)
+      kernels_.dot_i8(query_.data(), vectors, scale_, n_vectors, n_ahead, n, dots, squares);
+    else if constexpr (std::is_same_v<Value, Half>)
+      kernels_.dot_f16(query_.data(), vectors, n_vectors, n_ahead, n, dots, squares);
+    else
+      kernels_.dot_f32(query_.data(), vectors, n_vectors, n_ahead, n, dots, squares);
+  }
+  void l2(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
+          double* squares) const {
+    const std::size_t n = query_.size();
+    if constexpr (std::is_same_v<Value, std::int8_t>)
+      kernels_.l2_i8(query_.data(), vectors, scale_, n_vectors, n_ahead, n, squares);
+    else if constexpr (std::is_same_v<Value, Half>)
+      kernels_.l2_f16(query_.data(), vectors, n_vectors, n_ahead, n, squares);
+    else
+      kernels_.l2_f32(query_.data(), vectors, n_vectors, n_ahead, n, squares);
+  }
+
+  const Kernels& kernels_;
+  Metric metric_;
+  std::vector<double> query_;
+  double query_norm_ = 0;
+  Scale scale_;
+};
+
+// Scores pairs [begin, end) of (query, candidate), numbered query by query.
+template <class Value, class Originals>
+void score_pairs(Scorer<Value> scorer, Originals originals, Matrix<float> queries,
+                 Matrix<std::int64_t> candidates, std::size_t begin, std::size_t end,
+                 Scored* scored) {
+  const std::size_t n_candidates = candidates.n_columns;
+  std::vector<std::size_t> pairs;
+  std::vector<const typename Originals::Stored*> stored;
+  pairs.reserve(end - begin);
+  stored.reserve(end - begin);
+  for (std::size_t pair = begin; pair < end; ++pair) {
+    const std::int64_t row = candidates.row(pair / n_candidates)[pair % n_candidates];
+    scored[pair] = {0, row};
+    if (row < 0) continue;
+    pairs.push_back(pair);
+    stored.push_back(originals.stored(static_cast<std::size_t>(row)));
+  }
+  std::size_t last_query = queries.n_rows;
+  for (std::size_t i = 0; i < pairs.size();) {
+    const std::size_t query = pairs[i] / n_candidates;
+    if (query != last_query) scorer.set_query(queries.row(query));
+    last_query = query;
+    std::size_t n = 1;
+    while (n < kVectorsAtOnce && i + n < pairs.size() && pairs[i + n] / n_candidates == query) ++n;
+    std::size_t n_ahead = std::min(kVectorsAtOnce, pairs.size() - i - n);
+    const Value* vectors[2 * kVectorsAtOnce];
+    n_ahead = originals.fetch(stored.data() + i, n, n_ahead, vectors);
+    float badness[kVectorsAtOnce];
+    scorer.score(vectors, n, n_ahead, badness);
+    for (std::size_t j = 0; j < n; ++j) scored[pairs[i + j]].badness = badness[j];
+    i += n;
+  }
+}
+
+template <class Value, class Originals>
+void rescore_all(const Kernels& kernels, Metric metric, const Originals& originals,
+                 Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
+                 float* scores, std::int64_t* rows) {
+  const std::size_t n_candidates = candidates.rows.n_columns;
+  const std::size_t n_pairs = queries.n_rows * n_candidates;
+  std::vector<Scored> scored(n_pairs);
+
+  // Pieces of pairs, not of queries: one query with many candidates uses every thread, and so many
+  // threads wait for the disk at once where the originals are mapped from a file.
+  const std::size_t piece = 1 + kRescorePieceBytes / originals.row_bytes();
+  for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
+    score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
+                queries, candidates.rows, begin, end, scored.data());
+  });
+  rank(scored, queries.n_rows, n_candidates, candidates.ids, candidates.k, metric == Metric::kL2,
+       n_threads, scores, rows);
+}
+
+}  // namespace
+
+void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals, Matrix<float> queries,
+             const CandidateRows& candidates, std::size_t n_threads, float* scores,
+             std::int64_t* rows) {
+  rescore_all<float>(kernels, metric, InPlace(originals), queries, candidates, n_threads, scores,
+                     rows);
+}
+
+void rescore(const Kernels& kernels, Metric metric, Matrix<Half> originals, Matrix<float> queries,
+             const CandidateRows& candidates, std::size_t n_threads, float* scores,
+             std::int64_t* rows) {
+  rescore_all<Half>(kernels, metric, InPlace(originals), queries, candidates, n_threads, scores,
+                    rows);
+}
+
+void rescore(const Kernels& kernels, Metric metric, const IntegerVectors& originals,
+             Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
+             float* scores, std::int64_t* rows) {
+  if (originals.type == IntegerType::kInt8) {
+    rescore_all<std::int8_t>(kernels, metric, OnScale(originals), queries, candidates, n_threads,
+                             scores, rows);
+  } else {
+    rescore_all<std::int8_t>(kernels, metric, Unpacked(originals), queries, candidates, n_threads,
+                             scores, rows);
+  }
+}
+
+}  // namespace bitsift

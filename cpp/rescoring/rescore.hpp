@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/matrix.hpp"
+#include "base/metric.hpp"
+#include "kernels/kernels.hpp"
+#include "rescoring/candidates.hpp"
+
+namespace bitsift {
+
+// Scores the candidates of each query against the original vectors and keeps the best k, best
+// first: cosine and dot descending, l2 (Euclidean distance) ascending, ties by ascending id. Writes
+// n_queries x k; where there are fewer candidates, row -1 and the worst score.
+void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals, Matrix<float> queries,
+             const CandidateRows& candidates, std::size_t n_threads, float* scores,
+             std::int64_t* rows);
+void rescore(const Kernels& kernels, Metric metric, Matrix<Half> originals, Matrix<float> queries,
+             const CandidateRows& candidates, std::size_t n_threads, float* scores,
+             std::int64_t* rows);
+void rescore(const Kernels& kernels, Metric metric, const IntegerVectors& originals,
+             Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
+             float* scores, std::int64_t* rows);
+
+}  // namespace bitsift

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Candidates lie anywhere, and the row kernels want codes one behind the other: a block of them is
+// copied together while the next one is on its way.
+#include "rescoring/rescore_codes.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/platform.hpp"
+#include "base/thread_pool.hpp"
+#include "rescoring/ranking.hpp"
+#include "search/query_batch.hpp"
+
+namespace bitsift {
+namespace {
+
+constexpr std::size_t kRescorePiecePairs = 1 << 12;
+constexpr std::size_t kBlockCodes = 64;
+
+double from_bfloat16(std::uint16_t bits) {
+  return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
+}
+
+float estimated_badness(const Estimate& estimate, std::size_t query, std::size_t row,
+                        std::int32_t distance) {
+  const std::uint16_t* factors = estimate.factors.row(row);
+  const double term = estimate.factors.n_columns > 1 ? from_bfloat16(factors[1]) : 0;
+  const double product =
+      estimate.scales[query] * (estimate.sums[query] - 2.0 * distance) * from_bfloat16(factors[0]);
+  const double constant = estimate.constants[query];
+  if (estimate.metric != Metric::kL2) return badness_of(-(constant + product + term));
+  // An estimate of a square may be negative.
+  return badness_of(std::sqrt(std::max(constant + term * term - 2 * product, 0.0)));
+}
+
+// The candidates of one query.
+class CodeScorer {
+ public:
+  CodeScorer(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+             std::size_t query, const Estimate* estimate)
+      : kernels_(kernels),
+        codes_(codes),
+        query_(query),
+        batch_(queries, query, query + 1),
+        estimate_(estimate),
+        block_(kBlockCodes * codes.n_columns) {}
+
+  void score(const std::int64_t* candidates, std::size_t n, Scored* scored) {
+    for (std::size_t begin = 0; begin < n; begin += kBlockCodes) {
+      const std::size_t end = std::min(n, begin + kBlockCodes);
+      prefetch_codes(candidates + end, std::min(n - end, kBlockCodes));
+      score_block(candidates + begin, end - begin, scored + begin);
+    }
+  }
+
+ private:
+  void prefetch_codes(const std::int64_t* candidates, std::size_t n) const {
+    for (std::size_t i = 0; i < n; ++i) {
+      if (candidates[i] < 0) continue;
+      prefetch(codes_.row(static_cast<std::size_t>(candidates[i])), codes_.n_columns);
+    }
+  }
+
+  void score_block(const std::int64_t* candidates, std::size_t n, Scored* scored) {
+    const std::size_t n_bytes = codes_.n_columns;
+    std::size_t places[kBlockCodes];
+    std::size_t n_codes = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      scored[i] = {0, candidates[i]};
+      if (candidates[i] < 0) continue;
+      std::memcpy(block_.data() + n_codes * n_bytes,
+                  codes_.row(static_cast<std::size_t>(candidates[i])), n_bytes);
+      places[n_codes++] = i;
+    }
+    if (n_codes == 0) return;
+    Hit hits[kBlockCodes];
+    kernels_.scan_rows_weighted(
+        batch_.row(0), batch_.planes(0), batch_.plane_stride(), batch_.n_planes(), block_.data(),
+        static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes, kAdmitAll, hits);
+    for (std::size_t i = 0; i < n_codes; ++i) {
+      Scored& one = scored[places[hits[i].row]];
+      one.badness = estimate_ == nullptr
+                        ? static_cast<float>(hits[i].distance)  // exact: it has 24 bits
+                        : estimated_badness(*estimate_, query_, static_cast<std::size_t>(one.row),
+                                            hits[i].distance);
+    }
+  }
+
+  const Kernels& kernels_;
+  Matrix<std::uint8_t> codes_;
+  std::size_t query_;
+  QueryBatch batch_;
+  const Estimate* estimate_;
+  std::vector<std::uint8_t> block_;
+};
+
+}  // namespace
+
+void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+                   const CandidateRows& candidates, const Estimate* estimate, std::size_t n_threads,
+                   float* scores, std::int64_t* rows) {
+  const std::size_t n_queries = queries.codes.n_rows;
+  const std::size_t n_candidates = candidates.rows.n_columns;
+  std::vector<Scored> scored(n_queries * n_candidates);
+  for_each_piece(scored.size(), kRescorePiecePairs, n_threads,
+                 [&](std::size_t begin, std::size_t end) {
+                   while (begin < end) {
+                     const std::size_t query = begin / n_candidates;
+                     const std::size_t first = begin % n_candidates;
+                     const std::size_t n = std::min(end - begin, n_candidates - first);
+                     CodeScorer(kernels, codes, queries, query, estimate)
+                         .score(candidates.rows.row(query) + first, n, scored.data() + begin);
+                     begin += n;
+                   }
+                 });
+  const bool ascending = estimate == nullptr || estimate->metric == Metric::kL2;
+  rank(scored, n_queries, n_candidates, candidates.ids, candidates.k, ascending, n_threads, scores,
+       rows);
+}
+
+}  // namespace bitsift

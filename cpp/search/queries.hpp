@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "base/matrix.hpp"
+
+namespace bitsift {
+
+// Codes to search for and, for weighted distances, the magnitude of each of their bits: 0 to 127, a
+// byte each, 8 for each byte of a code.
+struct Queries {
+  Matrix<std::uint8_t> codes;
+  Matrix<std::uint8_t> magnitudes = {};
+
+  bool weighted() const { return magnitudes.data != nullptr; }
+};
+
+}  // namespace bitsift

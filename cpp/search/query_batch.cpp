@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/query_batch.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace bitsift {
+
+QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t end)
+    : size_(end - begin),
+      n_bytes_(queries.codes.n_columns),
+      row_stride_((n_bytes_ + kQueryPadding - 1) / kQueryPadding * kQueryPadding),
+      rows_(size_ * row_stride_) {
+  for (std::size_t i = 0; i < size_; ++i) {
+    std::memcpy(rows_.data() + i * row_stride_, queries.codes.row(begin + i), n_bytes_);
+  }
+  if (queries.weighted()) {
+    for (std::size_t i = 0; i < size_; ++i) {
+      magnitudes_.push_back(queries.magnitudes.row(begin + i));
+    }
+    make_planes();
+  }
+}
+
+void QueryBatch::make_planes() {
+  std::uint8_t used = 0;
+  for (const std::uint8_t* magnitudes : magnitudes_) {
+    for (std::size_t i = 0; i < 8 * n_bytes_; ++i) used |= magnitudes[i];
+  }
+  n_planes_ = static_cast<std::size_t>(std::bit_width(used));
+  planes_.resize(size_ * n_planes_ * row_stride_);
+  for (std::size_t i = 0; i < size_; ++i) {
+    std::uint8_t* planes = planes_.data() + i * n_planes_ * row_stride_;
+    for (std::size_t byte = 0; byte < n_bytes_; ++byte) {
+      std::uint64_t eight;
+      std::memcpy(&eight, magnitudes_[i] + 8 * byte, 8);
+      for (std::size_t p = 0; p < n_planes_; ++p) {
+        // The product gathers the lowest bits of eight bytes into one, the first byte's highest.
+        const std::uint64_t bits = eight >> p & 0x0101010101010101;
+        planes[p * row_stride_ + byte] = static_cast<std::uint8_t>(bits * 0x8040201008040201 >> 56);
+      }
+    }
+  }
+}
+
+const void* QueryBatch::groups(const BatchKernel& kernel) const {
+  Groups& groups = kernel.weighted ? product_groups_ : unweighted_groups_;
+  std::call_once(groups.made, [&] { make_groups(kernel, groups); });
+  return groups.memory.get();
+}
+
+void QueryBatch::make_groups(const BatchKernel& kernel, Groups& groups) const {
+  const std::size_t group_bytes =
+      kernel.group_header_bytes + (n_bytes_ + 7) / 8 * kernel.group_word_bytes;
+  groups.memory = KernelMemory(n_groups(kernel) * group_bytes);
+  for (std::size_t g = 0; g < n_groups(kernel); ++g) {
+    const std::size_t first = g * kernel.group_queries;
+    const std::size_t n = std::min(kernel.group_queries, size_ - first);
+    const std::uint8_t* codes[kMaxGroupQueries];
+    for (std::size_t i = 0; i < n; ++i) codes[i] = row(first + i);
+    kernel.fill_group(codes, weighted() ? magnitudes_.data() + first : nullptr, n, n_bytes_,
+                      groups.memory.get() + g * group_bytes);
+  }
+}
+
+}  // namespace bitsift

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/scan.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/platform.hpp"
+#include "base/thread_pool.hpp"
+#include "search/query_batch.hpp"
+#include "search/tile.hpp"
+#include "search/topk.hpp"
+
+namespace bitsift {
+namespace {
+
+// Codes read, times queries, that are worth waking one more thread.
+constexpr std::size_t kBytesPerThread = 1 << 21;
+// Threads share the queries if there are so many for each, and no more rows for each result.
+constexpr std::size_t kQueriesPerThread = 32;
+constexpr std::size_t kRowsPerResult = 2000;
+// EligibleMethods of a batch kept by a thread, at most, whatever k is.
+constexpr std::size_t kMaxCandidates = 1 << 22;
+// Rows that are compared with one query after the other.
+constexpr std::size_t kRowsPerBlock = 256;
+constexpr std::size_t kRowsPerSharedBlock = 64;
+// A piece of fewer pairs says little of how fast a method is.
+constexpr std::size_t kLeastTimedPairs = 2048;
+
+std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
+
+// What threads let each other know while they scan for a batch: the distance that so many rows of
+// their own reach that those of all threads together are k. Farther rows need not be reported, by
+// no thread; equally far ones must be, as their id may be smaller.
+class SharedLimits {
+ public:
+  SharedLimits(std::size_t n_threads, std::size_t n_queries, std::size_t k)
+      : n_queries_(n_queries), share_(ceil_divide(k, n_threads)), limits_(n_threads * n_queries) {
+    for (auto& limit : limits_) limit.store(kAdmitAll, std::memory_order_relaxed);
+  }
+
+  std::size_t join() { return n_joined_.fetch_add(1, std::memory_order_relaxed); }
+  // The rows of its own that a thread reports the distance of.
+  std::size_t share() const { return share_; }
+  void report(std::size_t thread, std::size_t query, std::int64_t distance) {
+    limits_[thread * n_queries_ + query].store(distance, std::memory_order_relaxed);
+  }
+  std::int64_t limit(std::size_t query) const {
+    std::int64_t farthest = 0;
+    for (std::size_t i = query; i < limits_.size(); i += n_queries_) {
+      farthest = std::max(farthest, limits_[i].load(std::memory_order_relaxed));
+    }
+    return farthest;
+  }
+
+ private:
+  std::size_t n_queries_;
+  std::size_t share_;
+  std::vector<std::atomic<std::int64_t>> limits_;
+  std::atomic<std::size_t> n_joined_{0};
+};
+
+std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
+  const std::size_t largest = weighted ? (std::size_t{1} << kMagnitudeBits) - 1 : 1;
+  return static_cast<std::int32_t>(8 * n_bytes * largest);
+}
+
+// What one thread has found for a batch of queries in the rows that it has scanned.
+class BatchScan {
+ public:
+  BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
+            SharedLimits& shared, const ScanOptions& options)
+      : kernels_(kernels),
+        codes_(codes),
+        batch_(batch),
+        shared_(shared),
+        thread_(shared.join()),
+        method_(options.method),
+        eligible_(kernels, batch.size(), codes.n_columns, batch.weighted()),
+        costs_(options.costs->costs_of(kernels, batch.size(), codes.n_columns, batch.weighted())),
+        limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
+    best_.reserve(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids},
+                         Counting{.max_distance = max_distance(codes.n_columns, batch.weighted()),
+                                  .share = shared.share()});
+    }
+  }
+
+  void scan(std::size_t begin, std::size_t end) {
+    for (std::size_t i = 0; i < batch_.size(); ++i) {
+      limits_[i] = std::min(best_[i].limit(), shared_.limit(i));
+    }
+    if (method_) return scan_by(*method_, begin, end);
+    const std::size_t n_pairs = (end - begin) * batch_.size();
+    // The first piece admits more than all others: what it costs is no measure.
+    if (!warm_ || n_pairs < kLeastTimedPairs) {
+      warm_ = true;
+      return scan_by(costs_.best(eligible_), begin, end);
+    }
+    const ScanMethod method = costs_.next(eligible_);
+    const auto start = std::chrono::steady_clock::now();
+    scan_by(method, begin, end);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    costs_.learn(method, seconds.count() / static_cast<double>(n_pairs));
+  }
+
+  TopK& best(std::size_t query) { return best_[query]; }
+
+ private:
+  void scan_by(ScanMethod method, std::size_t begin, std::size_t end) {
+    switch (method) {
+      case ScanMethod::kRows:
+        return scan_rows(begin, end);
+      case ScanMethod::kBatch:
+        return scan_tiles(kernels_.batch, batch_tile_, begin, end);
+      case ScanMethod::kProduct:
+        return scan_tiles(kernels_.product, product_tile_, begin, end);
+    }
+  }
+
+  void scan_tiles(const BatchKernel& kernel, std::optional<Tile>& tile, std::size_t begin,
+                  std::size_t end) {
+    if (!tile) tile.emplace(kernel, codes_.n_columns);
+    const std::size_t n_groups = batch_.n_groups(kernel);
+    Hit* hits = room_for(n_groups * kernel.group_queries * kernel.tile_rows);
+    const void* groups = batch_.groups(kernel);
+    for_each_tile(kernel, begin, end, [&](std::size_t first, std::size_t n_rows) {
+      tile->fill(codes_, first, n_rows);
+      prefetch_rows(first + n_rows, std::min(end, first + n_rows + kernel.tile_rows));
+      const std::size_t n_hits = kernel.scan(tile->get(), n_rows, codes_.n_columns, groups,
+                                             n_groups, limits_.data(), nullptr, hits);
+      for (std::size_t i = 0; i < n_hits; ++i) offer(hits[i].query, hits[i], first);
+    });
+  }
+
+  // The next tile comes from memory while this one is scanned.
+  void prefetch_rows(std::size_t begin, std::size_t end) const {
+    for (std::size_t row = begin; row < end; ++row) prefetch(codes_.row(row), codes_.n_columns);
+  }
+
+  // For one query or two, memory is the bound. With more, a block stays in L1 for those that
+  // follow.
+  void scan_rows(std::size_t begin, std::size_t end) {
+    const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
+    const bool stream = batch_.size() <= at_once;
+    const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    Hit* hits = room_for(block * at_once);
+    for (std::size_t first = begin; first < end; first += block) {
+      const std::size_t n_rows = std::min(block, end - first);
+      for (std::size_t query = 0; query < batch_.size(); query += at_once) {
+        const std::size_t n_hits = batch_.weighted()
+                                       ? scan_rows_weighted(query, first, n_rows, hits)
+                                       : scan_rows_unweighted(query, first, n_rows, hits);
+        for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
+      }
+    }
+  }
+
+  std::size_t scan_rows_weighted(std::size_t query, std::size_t first, std::size_t n_rows,
+                                 Hit* hits) const {
+    return kernels_.scan_rows_weighted(
+        batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
+        codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
+  }
+
+  std::size_t scan_rows_unweighted(std::size_t query, std::size_t first, std::size_t n_rows,
+                                   Hit* hits) const {
+    const std::size_t n_queries = std::min(kMaxRowQueries, batch_.size() - query);
+    const std::uint8_t* queries[kMaxRowQueries];
+    for (std::size_t i = 0; i < n_queries; ++i) queries[i] = batch_.row(query + i);
+    return kernels_.scan_rows(queries, n_queries, codes_.row(first), codes_.stride, n_rows,
+                              codes_.n_columns, limits_.data() + query, hits);
+  }
+
+  void offer(std::size_t query, const Hit& hit, std::size_t first) {
+    TopK& best = best_[query];
+    if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
+      limits_[query] = std::min(limits_[query], best.limit());
+      shared_.report(thread_, query, best.distance_of_best(shared_.share()));
+    }
+  }
+
+  Hit* room_for(std::size_t n) {
+    if (n > n_hits_) {
+      hits_ = std::make_unique_for_overwrite<Hit[]>(n);
+      n_hits_ = n;
+    }
+    return hits_.get();
+  }
+
+  const Kernels& kernels_;
+  Matrix<std::uint8_t> codes_;
+  const QueryBatch& batch_;
+  SharedLimits& shared_;
+  std::size_t thread_;
+  std::optional<ScanMethod> method_;
+  EligibleMethods eligible_;
+  MethodCosts& costs_;
+  bool warm_ = false;
+  std::vector<TopK> best_;
+  std::vector<std::int64_t> limits_;  // one for each query, padding included
+  std::unique_ptr<Hit[]> hits_;
+  std::size_t n_hits_ = 0;
+  std::optional<Tile> batch_tile_;
+  std::optional<Tile> product_tile_;
+};
+
+class Scan {
+ public:
+  Scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+       const ScanOptions& options, std::int32_t* distances, std::int64_t* rows)
+      : kernels_(kernels),
+        codes_(codes),
+        queries_(queries),
+        options_(options),
+        distances_(distances),
+        rows_(rows) {}
+
+  void run() const {
+    const std::size_t n_queries = queries_.codes.n_rows;
+    const std::size_t n_threads = options_.n_threads;
+    const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
+    const std::size_t batch =
+        std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatchQueries);
+    const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
+    // Threads that share the rows each begin without limits, and admit most of what comes first:
+    // where that is much of the work, they had better share the queries.
+    const bool few_rows = codes_.n_rows / kRowsPerResult <= std::min(options_.k, codes_.n_rows);
+    if ((n_pieces < n_threads && n_queries > 1) ||
+        (few_rows && n_queries >= kQueriesPerThread * n_threads)) {
+      const std::size_t share = ceil_divide(n_queries, n_threads);
+      for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
+                     [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
+    } else {
+      for (std::size_t begin = 0; begin < n_queries; begin += batch) {
+        const std::size_t end = std::min(begin + batch, n_queries);
+        scan_batch(begin, end, threads_worth(end - begin, n_threads));
+      }
+    }
+  }
+
+ private:
+  std::size_t rows_per_piece() const {
+    const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
+    return ceil_divide(rows, kMaxTileRows) * kMaxTileRows;
+  }
+
+  std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {
+    // In floating point: the product may exceed 64 bits.
+    const double bytes = static_cast<double>(codes_.n_rows) *
+                         static_cast<double>(codes_.n_columns) * static_cast<double>(n_queries);
+    const double worth = 1 + bytes / static_cast<double>(kBytesPerThread);
+    return worth < static_cast<double>(n_threads) ? static_cast<std::size_t>(worth) : n_threads;
+  }
+
+  void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
+    const QueryBatch batch(queries_, begin, end);
+    const std::size_t piece = rows_per_piece();
+    const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
+    n_threads = std::min(n_threads, n_pieces);
+    SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
+    std::atomic<std::size_t> next{0};
+    std::mutex mutex;
+    std::vector<BatchScan> scans;  // one of each thread that took part
+    scans.reserve(n_threads);
+    run_on_threads(n_threads, [&] {
+      std::optional<BatchScan> scan;
+      for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_pieces;) {
+        if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);
+        scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
+      }
+      if (scan) {
+        const std::lock_guard lock(mutex);
+        scans.push_back(std::move(*scan));
+      }
+    });
+    for_each_piece(batch.size(), 16, n_threads, [&](std::size_t first, std::size_t last) {
+      for (std::size_t i = first; i < last; ++i) write(begin + i, i, scans);
+    });
+  }
+
+  // Merges what the threads found and writes it out. The order is total, so neither the number of
+  // threads nor the pieces they took show.
+  void write(std::size_t query, std::size_t i, std::vector<BatchScan>& scans) const {
+    TopK& best = scans.front().best(i);
+    for (std::size_t other = 1; other < scans.size(); ++other) best.take(scans[other].best(i));
+    write_best(best, options_.k, distances_ + query * options_.k, rows_ + query * options_.k);
+  }
+
+  const Kernels& kernels_;
+  Matrix<std::uint8_t> codes_;
+  const Queries& queries_;
+  const ScanOptions& options_;
+  std::int32_t* distances_;
+  std::int64_t* rows_;
+};
+
+}  // namespace
+
+void scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+          const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
+  if (options.k == 0) return;
+  Scan(kernels, codes, queries, options, distances, rows).run();
+}
+
+}  // namespace bitsift

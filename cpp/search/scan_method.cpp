@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "search/scan_method.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace bitsift {
+namespace {
+
+// Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
+// and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
+// where products are slow.
+constexpr std::size_t kMostRowQueries = 16;
+// From this number of queries on, a batch is the better guess while no costs are known.
+constexpr std::size_t kLeastBatchQueries = 4;
+// A method that costs twice as much is tried half as often: trials take at most one part in
+// kTurnsPerTrial of the whole time.
+constexpr float kTurnsPerTrial = 64;
+constexpr float kMostTurnsPerTrial = 8192;
+// A thread may be interrupted while it measures: the first cost is the least of this many.
+constexpr std::uint32_t kFirstTrials = 4;
+
+}  // namespace
+
+EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                                 bool weighted) {
+  const bool batch = !weighted && n_bytes <= kernels.batch.max_code_bytes;
+  const bool product = weighted || !batch || kernels.product_rivals_batch;
+  if (n_queries > 1) {
+    if (batch) methods_[n_++] = ScanMethod::kBatch;
+    if (product) methods_[n_++] = ScanMethod::kProduct;
+  }
+  if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
+  if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
+}
+
+MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, std::size_t n_queries,
+                                       std::size_t n_bytes, bool weighted) {
+  // 1, 2, 3 and 4 queries have shapes of their own; more share one up to each power of two.
+  const std::size_t query_shape =
+      n_queries <= 4 ? n_queries - 1 : static_cast<std::size_t>(std::bit_width(n_queries - 1)) + 1;
+  const auto byte_shape = static_cast<std::size_t>(std::bit_width(n_bytes - 1));
+  return costs_[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
+               [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
+}
+
+MethodCostTable& default_method_costs() {
+  static MethodCostTable table;
+  return table;
+}
+
+ScanMethod MethodCosts::best(const EligibleMethods& eligible) const {
+  ScanMethod best = eligible.first();
+  for (const ScanMethod method : eligible.all()) {
+    const float known = cost(method);
+    if (known != 0 && cost(best) != 0 && known < cost(best)) best = method;
+  }
+  return best;
+}
+
+ScanMethod MethodCosts::next(const EligibleMethods& eligible) {
+  if (eligible.all().size() == 1) return eligible.first();
+  for (const ScanMethod method : eligible.all()) {
+    if (!is_known(method)) return method;
+  }
+  const ScanMethod best = this->best(eligible);
+  const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
+  for (const ScanMethod method : eligible.all()) {
+    const float turns = std::min(kTurnsPerTrial * cost(method) / cost(best), kMostTurnsPerTrial);
+    // Each method has turns of its own: 1, 2, ... after a multiple of `turns`.
+    if (method != best &&
+        turn % static_cast<std::uint32_t>(turns) == static_cast<std::uint32_t>(method) + 1) {
+      return method;
+    }
+  }
+  return best;
+}
+
+bool MethodCosts::is_known(ScanMethod method) const {
+  return n_learned_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed) >=
+         kFirstTrials;
+}
+
+// Decreases are averaged in quickly, increases slowly: slowdowns are often temporary.
+void MethodCosts::learn(ScanMethod method, double seconds) {
+  const auto i = static_cast<std::size_t>(method);
+  const std::uint32_t n = n_learned_[i].load(std::memory_order_relaxed);
+  if (n < kFirstTrials) n_learned_[i].store(n + 1, std::memory_order_relaxed);
+  const float old = cost(method);
+  const float now = std::max(static_cast<float>(seconds), 1e-30f);
+  float used = now;
+  if (n > 0 && n < kFirstTrials) used = std::min(old, now);
+  if (n >= kFirstTrials) {
+    used = now < old ? 0.5f * (old + now) : 0.875f * old + 0.125f * std::min(now, 2 * old);
+  }
+  costs_[i].store(used, std::memory_order_relaxed);
+}
+
+}  // namespace bitsift

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which kernel scans. Several give the same hits, and the fastest depends on the number of queries,
+// on the length of codes, and on the load of the machine. So each piece of a scan is timed, and the
+// next piece goes to the method with the lowest recent cost.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernels/kernels.hpp"
+
+namespace bitsift {
+
+enum class ScanMethod : std::uint8_t {
+  kRows,     // each query by itself, documents as they lie
+  kBatch,    // Kernels::batch
+  kProduct,  // Kernels::product
+};
+inline constexpr std::size_t kScanMethods = 3;
+
+// The methods that can scan for these queries and are worth a try, the one to begin with first.
+class EligibleMethods {
+ public:
+  EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                  bool weighted);
+
+  std::span<const ScanMethod> all() const { return {methods_, n_}; }
+  ScanMethod first() const { return methods_[0]; }
+
+ private:
+  ScanMethod methods_[kScanMethods];
+  std::size_t n_ = 0;
+};
+
+// The recent cost of each method for scans of one shape. No result depends on it. Thread-safe.
+class MethodCosts {
+ public:
+  // The method to use next: the cheapest so far, and at times another one, to measure it again.
+  ScanMethod next(const EligibleMethods& eligible);
+  // The cheapest so far, for scans too small to be timed.
+  ScanMethod best(const EligibleMethods& eligible) const;
+  // `seconds` for each pair of a query and a row.
+  void learn(ScanMethod method, double seconds);
+
+ private:
+  float cost(ScanMethod method) const {
+    return costs_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed);
+  }
+
+  bool is_known(ScanMethod method) const;
+
+  std::atomic<float> costs_[kScanMethods] = {};  // 0: not known
+  std::atomic<std::uint32_t> n_learned_[kScanMethods] = {};
+  std::atomic<std::uint32_t> turn_{0};
+};
+
+// The costs of every shape of scan. Thread-safe.
+class MethodCostTable {
+ public:
+  MethodCosts& costs_of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
+                        bool weighted);
+
+ private:
+  static constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
+  static constexpr std::size_t kQueryShapes = 12;
+  static constexpr std::size_t kByteShapes = 14;
+
+  MethodCosts costs_[kIsas][2][kQueryShapes][kByteShapes];
+};
+
+// The table that all scans of the process share unless they bring their own.
+MethodCostTable& default_method_costs();
+
+}  // namespace bitsift

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every row against every other. Distances are symmetric, so each is computed once and offered to
+// both rows: half the work of a search. Rows are taken in blocks; a thread holds one block as
+// queries and goes through all later blocks as documents.
+#include "search/self_join.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/thread_pool.hpp"
+#include "search/query_batch.hpp"
+#include "search/scan_method.hpp"
+#include "search/tile.hpp"
+#include "search/topk.hpp"
+
+namespace bitsift {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Queries of this many rows and the candidates of both blocks stay in L2. A multiple of what
+// kernels take at once.
+constexpr std::size_t kJoinBlockRows = 512;
+static_assert(kJoinBlockRows % kMaxTileRows == 0 && kJoinBlockRows % kMaxGroupQueries == 0);
+constexpr std::chrono::milliseconds kBetweenReports{50};
+
+// The candidates of a block's rows. Blocks are shared by threads: take the lock.
+struct Block {
+  std::mutex mutex;
+  std::vector<TopK> best;
+};
+
+class SelfJoin {
+ public:
+  SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k, Progress progress,
+           MethodCostTable& costs)
+      : kernels_(kernels),
+        codes_(codes),
+        k_(std::min(k, codes.n_rows - 1)),
+        progress_(std::move(progress)),
+        caller_(std::this_thread::get_id()),
+        last_report_(Clock::now()),
+        n_blocks_((codes.n_rows + kJoinBlockRows - 1) / kJoinBlockRows),
+        blocks_(std::make_unique<Block[]>(n_blocks_)),
+        costs_(costs.costs_of(kernels, kJoinBlockRows, codes.n_columns, false)),
+        eligible_(kernels, kJoinBlockRows, codes.n_columns, false) {
+    for (std::size_t b = 0; b < n_blocks_; ++b) {
+      blocks_[b].best.reserve(size_of(b));
+      for (std::size_t i = 0; i < size_of(b); ++i) {
+        blocks_[b].best.emplace_back(k_, codes_.n_rows, ByDistanceThenId{nullptr},
+                                     Arrival::kAnyOrder);
+      }
+    }
+  }
+
+  void run(std::size_t n_threads, std::int32_t* distances, std::int64_t* rows, std::size_t k) {
+    // Blocks against themselves first: then every row has a limit before it meets the others.
+    for_each_piece(n_blocks_, 1, n_threads,
+                   [&](std::size_t block, std::size_t) { Worker(*this, block).join(block); });
+    for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
+      Worker worker(*this, block);
+      for (std::size_t other = block + 1; other < n_blocks_; ++other) worker.join(other);
+    });
+    for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
+      for (std::size_t i = 0; i < size_of(block); ++i) {
+        const std::size_t row = block * kJoinBlockRows + i;
+        write_best(blocks_[block].best[i], k, distances + row * k, rows + row * k);
+      }
+    });
+  }
+
+ private:
+  // One block as queries, on one thread.
+  class Worker {
+   public:
+    Worker(SelfJoin& join, std::size_t block)
+        : join_(join),
+          block_(block),
+          batch_({.codes = join.codes_}, block * kJoinBlockRows,
+                 block * kJoinBlockRows + join.size_of(block)) {
+      std::fill(std::begin(limits_), std::end(limits_), kAdmitNone);
+      std::fill(std::begin(other_limits_), std::end(other_limits_), kAdmitNone);
+    }
+
+    void join(std::size_t other) {
+      if (join_.cancelled_.load(std::memory_order_relaxed)) return;
+      const ScanMethod method = join_.costs_.next(join_.eligible_);
+      const auto start = Clock::now();
+      const BatchKernel& kernel =
+          method == ScanMethod::kBatch ? join_.kernels_.batch : join_.kernels_.product;
+      copy_limits(block_, limits_);
+      if (other != block_) copy_limits(other, other_limits_);
+      const std::size_t n_hits = scan(kernel, other);
+      offer(other, n_hits);
+      const std::chrono::duration<double> seconds = Clock::now() - start;
+      join_.costs_.learn(method, seconds.count() / (kJoinBlockRows * kJoinBlockRows));
+      join_.report(other == block_ ? join_.size_of(block_) * (join_.size_of(block_) - 1) / 2
+                                   : join_.size_of(block_) * join_.size_of(other));
+    }
+
+   private:
+    void copy_limits(std::size_t block, std::int64_t* limits) {
+      Block& shared = join_.blocks_[block];
+      const std::lock_guard lock(shared.mutex);
+      for (std::size_t i = 0; i < shared.best.size(); ++i) limits[i] = shared.best[i].limit();
+    }
+
+    // Hits of block_ as queries and `other` as documents; their rows are those of the block.
+    std::size_t scan(const BatchKernel& kernel, std::size_t other) {
+      if (!tile_ || kernel_ != &kernel) {
+        tile_.emplace(kernel, join_.codes_.n_columns);
+        kernel_ = &kernel;
+      }
+      const std::size_t begin = other * kJoinBlockRows;
+      const void* groups = batch_.groups(kernel);
+      const std::size_t n_groups = batch_.n_groups(kernel);
+      std::size_t n_hits = 0;
+      for_each_tile(
+          kernel, begin, begin + join_.size_of(other), [&](std::size_t first, std::size_t n_rows) {
+            tile_->fill(join_.codes_, first, n_rows);
+            const auto in_block = static_cast<std::uint32_t>(first - begin);
+            const std::size_t n = kernel.scan(
+                tile_->get(), n_rows, join_.codes_.n_columns, groups, n_groups, limits_,
+                other == block_ ? nullptr : other_limits_ + in_block, hits_.get() + n_hits);
+            for (std::size_t i = 0; i < n; ++i) hits_[n_hits + i].row += in_block;
+            n_hits += n;
+          });
+      return n_hits;
+    }
+
+    void offer(std::size_t other, std::size_t n_hits) {
+      Block& ours = join_.blocks_[block_];
+      const auto first = static_cast<std::int64_t>(block_ * kJoinBlockRows);
+      if (other == block_) {
+        // Each pair came twice, and each row met itself.
+        const std::lock_guard lock(ours.mutex);
+        for (std::size_t i = 0; i < n_hits; ++i) {
+          const Hit& hit = hits_[i];
+          if (hit.query != hit.row) ours.best[hit.query].offer(hit.distance, first + hit.row);
+        }
+        return;
+      }
+      Block& theirs = join_.blocks_[other];
+      const auto other_first = static_cast<std::int64_t>(other * kJoinBlockRows);
+      {
+        const std::lock_guard lock(ours.mutex);
+        for (std::size_t i = 0; i < n_hits; ++i) {
+          const Hit& hit = hits_[i];
+          // Limits of rows admit what pads the last group of queries as well.
+          if (hit.query < ours.best.size()) {
+            ours.best[hit.query].offer(hit.distance, other_first + hit.row);
+          }
+        }
+      }
+      const std::lock_guard lock(theirs.mutex);
+      for (std::size_t i = 0; i < n_hits; ++i) {
+        const Hit& hit = hits_[i];
+        if (hit.query < batch_.size()) theirs.best[hit.row].offer(hit.distance, first + hit.query);
+      }
+    }
+
+    SelfJoin& join_;
+    std::size_t block_;
+    QueryBatch batch_;
+    std::optional<Tile> tile_;
+    const BatchKernel* kernel_ = nullptr;
+    std::int64_t limits_[kJoinBlockRows];
+    std::int64_t other_limits_[kJoinBlockRows];
+    std::unique_ptr<Hit[]> hits_ =
+        std::make_unique_for_overwrite<Hit[]>(kJoinBlockRows * kJoinBlockRows);
+  };
+
+  std::size_t size_of(std::size_t block) const {
+    return std::min(kJoinBlockRows, codes_.n_rows - block * kJoinBlockRows);
+  }
+
+  void report(std::size_t n_pairs) {
+    const std::uint64_t done = n_done_.fetch_add(n_pairs, std::memory_order_relaxed) + n_pairs;
+    if (!progress_ || std::this_thread::get_id() != caller_) return;
+    const auto now = Clock::now();
+    if (now - last_report_ < kBetweenReports) return;
+    last_report_ = now;
+    const auto n = static_cast<double>(codes_.n_rows);
+    try {
+      progress_(static_cast<double>(done) / (n * (n - 1) / 2));
+    } catch (...) {
+      cancelled_.store(true, std::memory_order_relaxed);
+      throw;
+    }
+  }
+
+  const Kernels& kernels_;
+  Matrix<std::uint8_t> codes_;
+  std::size_t k_;
+  Progress progress_;
+  std::thread::id caller_;
+  Clock::time_point last_report_;
+  std::atomic<std::uint64_t> n_done_{0};
+  std::atomic<bool> cancelled_{false};
+  std::size_t n_blocks_;
+  std::unique_ptr<Block[]> blocks_;
+  MethodCosts& costs_;
+  EligibleMethods eligible_;
+};
+
+}  // namespace
+
+void self_join(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
+               std::size_t n_threads, const Progress& progress, std::int32_t* distances,
+               std::int64_t* rows, MethodCostTable& costs) {
+  if (k == 0 || codes.n_rows == 0) return;
+  SelfJoin(kernels, codes, k, progress, costs).run(n_threads, distances, rows, k);
+}
+
+}  // namespace bitsift

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+#include "search/distance_counts.hpp"
+
+namespace bitsift {
+
+inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
+
+// A row at a distance. The distance (24 bits: at most 65,536 bits of magnitude 127) lies above the
+// row (40 bits) in one number, so that comparing numbers compares (distance, row).
+class Neighbor {
+ public:
+  Neighbor() = default;
+  Neighbor(std::int32_t distance, std::int64_t row)
+      : key_(static_cast<std::uint64_t>(distance) << kRowBits | static_cast<std::uint64_t>(row)) {}
+
+  std::int32_t distance() const { return static_cast<std::int32_t>(key_ >> kRowBits); }
+  std::int64_t row() const { return static_cast<std::int64_t>(key_ & kRowMask); }
+  std::uint64_t key() const { return key_; }
+
+ private:
+  static constexpr int kRowBits = 40;
+  static constexpr std::uint64_t kRowMask = (std::uint64_t{1} << kRowBits) - 1;
+  std::uint64_t key_;
+};
+
+// The total order of results: (distance, id). Without ids a row's number is its id.
+struct ByDistanceThenId {
+  const std::int64_t* ids;
+
+  bool operator()(Neighbor a, Neighbor b) const {
+    if (ids == nullptr || a.distance() != b.distance()) return a.key() < b.key();
+    return ids[a.row()] < ids[b.row()];
+  }
+};
+
+// The order in which rows are offered to a TopK. If it is ascending and there are no ids, a later
+// row loses every tie.
+enum class Arrival : std::uint8_t { kAscending, kAnyOrder };
+
+// Asks a TopK to count distances, none of which exceeds `max_distance`. distance_of_best() may then
+// be asked for `share` only.
+struct Counting {
+  std::int32_t max_distance;
+  std::size_t share;
+};
+
+// The k best of the rows offered, kept in one of three ways:
+// * A small k: sorted.
+// * A larger k: appended to a buffer that is cut back whenever it is full, at constant amortised
+//   cost for any k and any order of distances. The limit is known only after each cut.
+// * A larger k with Counting: the same, but counts of the distances tell the limit at every moment,
+//   so it admits few more rows than a heap would, at lower cost. Counts take memory.
+class TopK {
+ public:
+  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
+       Arrival arrival = Arrival::kAscending)
+      : k_(std::min(k, n_rows)),
+        order_(order),
+        ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
+    kept_.reserve(keeps_sorted() ? k_ : std::min(k_ + k_ / 2, n_rows));
+    if (k_ == 0) limit_ = kAdmitNone;
+  }
+  // Rows are offered in ascending order. A small k needs no counts, and makes none.
+  TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order, Counting counting)
+      : TopK(k, n_rows, order) {
+    if (keeps_sorted()) return;
+    counts_.emplace(counting.max_distance, k_, std::max<std::size_t>(counting.share, 1));
+    room_ = k_ + std::max(k_, kLeastRoom);
+    kept_.reserve(std::min(room_, n_rows));
+  }
+
+  // Rows beyond this distance need not be offered.
+  std::int64_t limit() const { return limit_; }
+
+  // Returns whether limit() or distance_of_best() has changed.
+  bool offer(std::int32_t distance, std::int64_t row) {
+    if (distance > limit_) return false;
+    const Neighbor neighbor(distance, row);
+    if (neighbor.key() > worst_) return false;
+    if (keeps_sorted()) return insert(neighbor);
+    return counts_ ? append_counted(neighbor) : append(neighbor);
+  }
+
+  // The distance of the n-th best row offered so far, n <= k, or a little more. To be asked after
+  // a change of the limit.
+  std::int64_t distance_of_best(std::size_t n) {
+    if (counts_) return counts_->has_share() ? counts_->distance_of_share() : kAdmitAll;
+    const auto nth = kept_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
+    if (!keeps_sorted()) std::nth_element(kept_.begin(), nth, kept_.end(), order_);
+    return nth->distance();
+  }
+
+  void take(const TopK& other) {
+    kept_.insert(kept_.end(), other.kept_.begin(), other.kept_.end());
+  }
+
+  // The best k, in order. Nothing may be offered after it.
+  const std::vector<Neighbor>& sorted() {
+    if (kept_.size() > k_) cut();
+    std::sort(kept_.begin(), kept_.end(), order_);
+    return kept_;
+  }
+
+ private:
+  bool keeps_sorted() const { return k_ <= kMostSorted; }
+
+  bool insert(Neighbor neighbor) {
+    if (kept_.size() < k_) {
+      kept_.push_back(neighbor);
+    } else if (order_(kept_.back(), neighbor)) {
+      return false;
+    }
+    std::size_t i = kept_.size() - 1;
+    for (; i > 0 && order_(neighbor, kept_[i - 1]); --i) kept_[i] = kept_[i - 1];
+    kept_[i] = neighbor;
+    if (kept_.size() < k_) return false;
+    lower_limit(kept_.back());
+    return true;
+  }
+
+  bool append(Neighbor neighbor) {
+    kept_.push_back(neighbor);
+    if (kept_.size() < kept_.capacity() || kept_.size() <= k_) return false;
+    cut();
+    return true;
+  }
+
+  bool append_counted(Neighbor neighbor) {
+    kept_.push_back(neighbor);
+    bool changed = counts_->add(neighbor.distance());
+    if (changed && counts_->has_k()) {
+      // If ties lose, k rows at this distance or nearer are enough.
+      const bool enough = ties_lose_ && counts_->is_exact();
+      limit_ = std::min<std::int64_t>(limit_, counts_->distance_of_k() - (enough ? 1 : 0));
+    }
+    if (kept_.size() == room_) {
+      make_room();
+      changed = true;
+    }
+    return changed;
+  }
+
+  void make_room() {
+    const std::int32_t farthest = counts_->distance_of_k();
+    std::erase_if(kept_, [&](Neighbor one) { return one.distance() > farthest; });
+    // Many rows share the bin of the farthest: counts alone do not make room.
+    if (kept_.size() - k_ > (room_ - k_) / 2) {
+      counts_->cut();
+      cut();
+    }
+  }
+
+  void cut() {
+    if (k_ > 0) {
+      const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
+      std::nth_element(kept_.begin(), last, kept_.end(), order_);
+      lower_limit(*last);
+    }
+    kept_.resize(k_);
+  }
+
+  void lower_limit(Neighbor worst) {
+    limit_ = worst.distance() - (ties_lose_ ? 1 : 0);
+    if (order_.ids == nullptr) worst_ = worst.key();
+  }
+
+  // Up to this k, moving neighbors costs less than cutting a buffer back.
+  static constexpr std::size_t kMostSorted = 24;
+  static constexpr std::size_t kLeastRoom = 64;
+
+  std::size_t k_;
+  ByDistanceThenId order_;
+  bool ties_lose_;
+  std::vector<Neighbor> kept_;
+  std::size_t room_ = 0;  // with counts: the size at which kept_ is cut back
+  std::optional<DistanceCounts> counts_;
+  std::int64_t limit_ = kAdmitAll;
+  std::uint64_t worst_ = UINT64_MAX;  // without ids: keys above it lose, also in a tie
+};
+
+// Writes the best of a query, in order, and fills up to `k` with row -1 and the largest int32.
+inline void write_best(TopK& best, std::size_t k, std::int32_t* distances, std::int64_t* rows) {
+  std::size_t n = 0;
+  for (const Neighbor neighbor : best.sorted()) {
+    distances[n] = neighbor.distance();
+    rows[n++] = neighbor.row();
+  }
+  std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
+  std::fill(rows + n, rows + k, -1);
+}
+
+}  // namespace bitsift

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Public things say `bitsift` as their module; their examples run; pickles of 0.1.0 open."""
+
+import doctest
+import importlib
+import pickle
+import pickletools
+import sys
+import typing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bitsift
+
+PICKLES = Path(__file__).parents[1] / "golden" / "pickles-0.1.0"
+NAMES = sorted(set(bitsift.__all__) - {"__version__"})
+THINGS = [getattr(bitsift, name) for name in NAMES]
+
+
+def stored(name: str):
+    return pickle.loads((PICKLES / f"{name}.pickle").read_bytes())
+
+
+def vectors():
+    row, column = np.indices((120, 12))
+    return (((row * 31 + column * 17 + row * column) % 255 - 100) / 64).astype(np.float32)
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=NAMES)
+def test_its_module_is_the_package(thing):
+    assert thing.__module__ == "bitsift"
+    assert getattr(bitsift, thing.__qualname__) is thing
+    assert pickle.loads(pickle.dumps(thing)) is thing
+    typing.get_type_hints(thing)
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=NAMES)
+def test_examples_in_docstrings(thing):
+    finder = doctest.DocTestFinder()
+    runner = doctest.DocTestRunner()
+    # The finder passes over methods of a class that says another module than the one it looks in.
+    home = sys.modules["bitsift"] if isinstance(thing, type) else None
+    for test in finder.find(
+        thing, thing.__name__, module=home, globs={"bitsift": bitsift, "numpy": np}
+    ):
+        runner.run(test)
+    assert runner.failures == 0
+
+
+def test_example_of_the_package():
+    result = doctest.testmod(bitsift, extraglobs={"numpy": np})
+    assert result.failed == 0
+    assert result.attempted > 0
+
+
+def test_which_things_have_examples():
+    found = {
+        thing.__name__
+        for thing in THINGS
+        if any(test.examples for test in doctest.DocTestFinder().find(thing, module=False))
+    }
+    assert found >= {
+        "Index",
+        "MinMaxCalibrator",
+        "RollingCalibrator",
+        "codes_from_response",
+        "evaluate",
+        "from_codes",
+        "hamming",
+        "knn_graph",
+        "pack",
+        "quantize_embeddings",
+        "search",
+        "to_codes",
+        "unpack",
+    }
+
+
+# ---- pickles made by release 0.1.0
+
+
+def test_old_names():
+    assert [thing.__name__ for thing in stored("names")] == NAMES
+    assert stored("names") == THINGS
+
+
+@pytest.mark.parametrize("name", ["bits", "floats", "everything", "unfitted"])
+def test_old_indexes(name):
+    index = stored(f"index-{name}")
+    made = runpy_indexes()[name]
+    assert repr(index) == repr(made)
+    assert np.array_equal(index.codes, made.codes)
+    assert np.array_equal(index.ids, made.ids)
+    for found, expected in zip(
+        index.search(vectors()[:5], 7), made.search(vectors()[:5], 7), strict=True
+    ):
+        assert found.tobytes() == expected.tobytes()
+    if name == "unfitted":
+        assert index.threshold == "median"
+        index.add(vectors())
+        assert len(index) == 120
+
+
+def runpy_indexes():
+    maker = importlib.util.spec_from_file_location(
+        "make_pickles", PICKLES.parent / "make_pickles_0_1_0.py"
+    )
+    module = importlib.util.module_from_spec(maker)
+    maker.loader.exec_module(module)
+    return module.indexes()
+
+
+def test_old_results():
+    codes = bitsift.pack(vectors())
+    found = stored("result")
+    expected = bitsift.search(codes, codes[:3], 4)
+    assert type(found) is bitsift.SearchResult
+    assert np.array_equal(found.scores, expected.scores)
+    assert np.array_equal(found.ids, expected.ids)
+
+
+def test_old_calibrators():
+    min_max, rolling, unfitted = stored("calibrators")
+    assert np.array_equal(min_max.ranges, bitsift.MinMaxCalibrator().fit(vectors()).ranges)
+    assert np.array_equal(rolling.ranges, bitsift.RollingCalibrator(2.5).fit(vectors()).ranges)
+    assert (unfitted.n, unfitted.n_std) == (0, 1.5)
+    assert np.array_equal(
+        unfitted.fit(vectors()).ranges, bitsift.RollingCalibrator(1.5).fit(vectors()).ranges
+    )
+
+
+def test_old_advice_and_evaluation():
+    advice = stored("advice")
+    assert advice == bitsift.advise(vectors())
+    assert str(advice) == str(bitsift.advise(vectors()))
+    evaluation = stored("evaluation")
+    assert type(evaluation) is bitsift.Evaluation
+    assert len(evaluation.rows) > 0
+    assert str(evaluation)
+
+
+def test_old_errors():
+    *path_errors, base, isa, warning = stored("errors")
+    assert [type(error).__name__ for error in path_errors] == [
+        "CorruptIndexError",
+        "IndexFileError",
+        "IndexNotFoundError",
+        "IndexWriteError",
+        "NotAnIndexError",
+        "UnsupportedVersionError",
+    ]
+    assert all(str(error) == "a/folder: a reason" for error in path_errors)
+    assert [type(x) for x in (base, isa, warning)] == [
+        bitsift.BitsiftError,
+        bitsift.UnsupportedIsaError,
+        bitsift.BitsiftWarning,
+    ]
+
+
+def test_new_pickles_name_no_rooms(tmp_path):
+    index = bitsift.Index(12, store="int8", threshold="mean", rotate=True)
+    index.add(vectors())
+    codes = bitsift.pack(vectors())
+    things = [
+        index,
+        bitsift.RollingCalibrator(2.0).fit(vectors()),
+        bitsift.search(codes, codes[:1], 3),
+        bitsift.advise(vectors()),
+        bitsift.CorruptIndexError("path", "reason"),
+    ]
+    for thing in things:
+        assert rooms_in(pickle.dumps(thing)) == set()
+
+
+def rooms_in(pickled: bytes) -> set[str]:
+    texts = {arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)}
+    return {text for text in texts if text.startswith("bitsift.")}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "helpers/levels.hpp"
+#include "kernels/dispatch.hpp"
+
+namespace bitsift::test {
+namespace {
+
+TEST_CASE("every expected level is there") {
+  const auto levels = expected_levels();
+  REQUIRE(!levels.empty());
+  for (const std::string& level : levels) {
+    CAPTURE(level);
+    const Kernels* kernels = find_kernels(level);
+    REQUIRE(kernels != nullptr);
+    CHECK(kernels->name == level);
+  }
+}
+
+TEST_CASE("levels are known, different, and scalar comes first") {
+  const auto& available = available_kernels();
+  REQUIRE(!available.empty());
+  CHECK(available.front() == &kScalarKernels);
+  std::set<Isa> isas;
+  auto place = known_isas().begin();
+  for (const Kernels* kernels : available) {
+    CAPTURE(kernels->name);
+    isas.insert(kernels->isa);
+    // In the order of known_isas(), slowest first.
+    place = std::find(place, known_isas().end(), kernels->name);
+    CHECK(place != known_isas().end());
+    CHECK(find_kernels(kernels->name) == kernels);
+  }
+  CHECK(isas.size() == available.size());
+}
+
+TEST_CASE("a level of no processor is not found") {
+  CHECK(find_kernels("") == nullptr);
+  CHECK(find_kernels("avx") == nullptr);
+  CHECK(find_kernels("avx2 ") == nullptr);
+}
+
+TEST_CASE("tables keep to the contract's bounds") {
+  for (const Kernels* kernels : tested_kernels()) {
+    CAPTURE(kernels->name);
+    for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+      CHECK(kernel->tile_rows >= 1);
+      CHECK(kMaxTileRows % kernel->tile_rows == 0);  // pieces are whole tiles
+      CHECK(kernel->group_queries >= 1);
+      CHECK(kMaxGroupQueries % kernel->group_queries == 0);
+      CHECK(kernel->group_word_bytes % 8 == 0);
+      CHECK((kernel->group_header_bytes + kernel->group_word_bytes) % 32 == 0);
+    }
+    // Where one cannot go, the other one can.
+    CHECK(!kernels->batch.weighted);
+    CHECK(kernels->product.weighted);
+    CHECK(kernels->product.max_code_bytes == kMaxCodeBytes);
+  }
+}
+
+}  // namespace
+}  // namespace bitsift::test

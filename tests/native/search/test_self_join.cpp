@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nearest neighbours among the rows themselves, on every level, also those that are emulated.
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "helpers/levels.hpp"
+#include "helpers/random.hpp"
+#include "helpers/sizes.hpp"
+#include "kernels/dispatch.hpp"
+#include "oracle/naive.hpp"
+#include "search/self_join.hpp"
+
+namespace bitsift::test {
+namespace {
+
+Results<std::int32_t> naive_self_join(Matrix<std::uint8_t> codes, std::size_t k) {
+  const auto all = naive_search(codes, {codes}, nullptr, codes.n_rows);
+  Results<std::int32_t> wanted;
+  for (std::size_t row = 0; row < codes.n_rows; ++row) {
+    std::size_t n = 0;
+    for (std::size_t i = row * codes.n_rows; n < k && i < (row + 1) * codes.n_rows; ++i) {
+      if (all.rows[i] == static_cast<std::int64_t>(row)) continue;
+      wanted.values.push_back(all.values[i]);
+      wanted.rows.push_back(all.rows[i]);
+      ++n;
+    }
+    for (; n < k; ++n) {
+      wanted.values.push_back(std::numeric_limits<std::int32_t>::max());
+      wanted.rows.push_back(-1);
+    }
+  }
+  return wanted;
+}
+
+TEST_CASE("every level, blocks and their edges, ties") {
+  Random random(1);
+  for (const std::size_t n : Sizes{1, 2, 257, 511, 512, 513, 700}) {
+    CAPTURE(n);
+    for (const std::size_t n_bytes : Sizes{1, 13}) {
+      CAPTURE(n_bytes);
+      const auto bytes = random.bytes(n * n_bytes);
+      const auto codes = matrix_of(bytes, n_bytes);
+      for (const std::size_t k : Sizes{1, 10, n + 1}) {
+        CAPTURE(k);
+        const auto wanted = naive_self_join(codes, k);
+        for (const Kernels* kernels : tested_kernels()) {
+          CAPTURE(kernels->name);
+          // Twice, and whatever kernel measurement chooses.
+          for (const std::size_t n_threads : Sizes{1, 3}) {
+            Results<std::int32_t> found{std::vector<std::int32_t>(n * k, -5),
+                                        std::vector<std::int64_t>(n * k, -5)};
+            self_join(*kernels, codes, k, n_threads, nullptr, found.values.data(),
+                      found.rows.data());
+            CHECK(found == wanted);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("what progress throws comes out, whoever scans") {
+  Random random(2);
+  const auto bytes = random.bytes(std::size_t{20000} * 96);
+  const auto codes = matrix_of(bytes, 96);
+  std::vector<std::int32_t> distances(20000);
+  std::vector<std::int64_t> rows(20000);
+  for (const std::size_t n_threads : Sizes{1, 4}) {
+    CHECK_THROWS_AS(
+        self_join(
+            kScalarKernels, codes, 1, n_threads, [](double) { throw std::runtime_error("enough"); },
+            distances.data(), rows.data()),
+        std::runtime_error);
+  }
+}
+
+}  // namespace
+}  // namespace bitsift::test
