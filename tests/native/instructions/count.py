@@ -5,9 +5,9 @@
     python tests/native/instructions/count.py build/release/tests/native/counted_work --update
     python tests/native/instructions/count.py build/release/tests/native/counted_work --self-test
 
-The program is a release build of ``tests/native/instructions/counted_work.cpp``. Valgrind's callgrind counts each
-work with n and with 2 n rows; the difference, divided by n, is the instructions per row, as all
-that does not depend on rows cancels out. From run to run a figure varies by less than 0.1 %.
+The program is a release build of ``counted_work.cpp`` beside this file. Valgrind's callgrind counts
+each work with n and with 2 n rows; the difference, divided by n, is the instructions per row, as
+all that does not depend on rows cancels out. From run to run a figure varies by less than 0.1 %.
 
 Exit status: 0, nothing takes more than it did; 1, something does; 2, it could not be counted.
 """
