@@ -8,6 +8,7 @@ and lies in ``build/wheels``. ``.ci/run`` runs the same sessions.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 import sys
@@ -72,7 +73,7 @@ def native_tests(session: nox.Session, preset: str) -> None:
     for command in (
         ("cmake", "--preset", preset),
         ("cmake", "--build", "--preset", preset),
-        ("ctest", "--preset", preset),
+        ("ctest", "--preset", preset, "--parallel", str(os.cpu_count())),
     ):
         session.run(*command, external=True)
 
