@@ -183,9 +183,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples of the documents and docstrings, and check the reference pages."""
+    """Run the examples of all pages and docstrings, and check links, names and the reference."""
     install(session, "test")
-    session.run("pytest", "-q", "tests/core/test_documents.py", *session.posargs)
+    session.run("pytest", "-q", "-m", "not large", "tests/core/test_documents.py", *session.posargs)
 
 
 @nox.session(reuse_venv=False)
