@@ -20,7 +20,7 @@ import pytest
 
 import bitsift
 from bitsift.core.errors import BitsiftWarning, CorruptIndexError, IndexFileError
-from bitsift.index.persistence import contents_of
+from bitsift.index.persistence import to_contents
 from bitsift.storage import manifest_json, reader, writer
 from helpers.storage_samples import (
     assert_same,
@@ -94,7 +94,7 @@ def refused(folder: Path, message: str, path: Path | None = None, uses: Any = US
 
 
 def assert_same_index(found: bitsift.Index, expected: bitsift.Index) -> None:
-    assert_same(contents_of(found._held), contents_of(expected._held))
+    assert_same(to_contents(*found._table.snapshot), to_contents(*expected._table.snapshot))
     assert repr(found) == repr(expected)
     assert (found.rotate, found.correction) == (expected.rotate, expected.correction)
     queries = some_vectors(4, seed=9)
@@ -164,7 +164,7 @@ def test_sizes(tmp_path: Path, dim: int, n: int) -> None:
     bitsift.verify(tmp_path)
     for mmap in (False, True):
         found = reader.read(tmp_path, mmap=mmap)
-        assert_same(found, contents_of(index._held))
+        assert_same(found, to_contents(*index._table.snapshot))
 
 
 def test_calibrators(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_golden_folders_are_read(name: str, tmp_path: Path) -> None:
     for mmap in (False, True):
         assert_same(reader.read(GOLDEN / name, mmap=mmap), expected)
         index = bitsift.Index.load(GOLDEN / name, mmap=mmap)
-        assert_same(contents_of(index._held), expected)
+        assert_same(to_contents(*index._table.snapshot), expected)
         assert index.search(np.ones(index.dim), 3).ids.shape == (3,)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few
@@ -630,7 +630,7 @@ def test_progress_counts_every_byte(whole: Path) -> None:
 def test_contradictions_are_not_written(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    contents = contents_of(everything()._held)
+    contents = to_contents(*everything()._table.snapshot)
     if "originals" in change:
         change = {**change, "calibrators": {"int4": contents.calibrators["int4"]}}
     writer.write(tmp_path, contents)

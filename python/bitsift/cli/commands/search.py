@@ -97,7 +97,7 @@ def search_index(folder: Path, queries: Path, options: SearchOptions) -> Found:
     return Found(scores, ids, score, len(index))
 
 
-def _as_told(options: SearchOptions) -> ladder.SearchOptions:
+def _as_told(options: SearchOptions) -> ladder.LadderOptions:
     """Return what the library is told, with its defaults; with a ladder there is nothing else."""
     if options.ladder is not None:
         given = {
@@ -111,7 +111,7 @@ def _as_told(options: SearchOptions) -> ladder.SearchOptions:
                     f"--ladder says what scans, what rescores and how much; {name} cannot be given "
                     "with it"
                 )
-    return ladder.SearchOptions(
+    return ladder.LadderOptions(
         oversampling=_OVERSAMPLING if options.oversampling is None else options.oversampling,
         rescore=options.rescore,
         scoring=options.scoring or "hamming",
@@ -142,7 +142,7 @@ def _multiple(text: str, rung: str, number: str) -> float:
 
 
 def _score(
-    index: bitsift.Index, told: ladder.SearchOptions, text: str | None, *, are_bits: bool
+    index: bitsift.Index, told: ladder.LadderOptions, text: str | None, *, are_bits: bool
 ) -> str:
     """Name what the scores will be; asymmetric ones only estimate the metric."""
     stores = as_store_names(index.store)
