@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: the instruction sets under test, and seeded random data."""
+"""Fixtures of all tests: the instruction sets under test, seeded random data, fast saves."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import bitsift
 
+FSYNC = os.fsync
 AVX2_FLAGS = {"avx2", "f16c"}
 AVX512_FLAGS = AVX2_FLAGS | {
     "avx512f",
@@ -64,3 +66,15 @@ def rng(request) -> np.random.Generator:
 @pytest.fixture(autouse=True)
 def _default_isa(monkeypatch):
     monkeypatch.delenv("BITSIFT_ISA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_fsync(monkeypatch):
+    """Save time: files need not outlive the machine, except where `real_fsync` is asked for."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+
+
+@pytest.fixture
+def real_fsync(_no_fsync, monkeypatch):
+    """Let saves wait for the disk, as they do outside of tests."""
+    monkeypatch.setattr(os, "fsync", FSYNC)

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from typing import Any
 
-from typer.testing import CliRunner
+import typer
+from click.testing import CliRunner
 
 from bitsift.cli.app import app
+
+# Typer would build it anew for each run, which takes longer than most commands.
+COMMAND = typer.main.get_command(app)
 
 
 def run(*arguments: object) -> Any:
     """Run a command in this process."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(COMMAND, [str(argument) for argument in arguments])
 
 
 def run_json(*arguments: object) -> dict[str, Any]:

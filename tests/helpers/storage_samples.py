@@ -17,9 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.lib.format as npy_format
 
+import bitsift
 from bitsift.storage.contents import Contents
 
-PARTS = ("codes", "ids", "originals", "threshold")
+STORES = ["float32", "float16", "int8", "uint8", "int4", "ternary"]
+# The data files of `sample` (format version 1) and of `everything` (version 2).
+PARTS_V1 = ("codes", "ids", "originals", "threshold")
+PARTS_V2 = (
+    "codes", "ids", "threshold", "rotation", "correction",
+    *(f"originals_{store}" for store in STORES),
+    *(f"calibration_{store}" for store in STORES[2:]),
+)  # fmt: skip
 
 
 def sample(
@@ -48,6 +56,19 @@ def sample(
         originals={} if store is None else {store: originals.astype(store)},
         ids_ascending=ids != "arbitrary",
     )
+
+
+def some_vectors(n: int, dim: int = 13, seed: int = 0) -> np.ndarray[Any, Any]:
+    """Random vectors of float32."""
+    return np.random.default_rng(seed).standard_normal((n, dim)).astype(np.float32)
+
+
+def everything(n: int = 7) -> bitsift.Index:
+    """Make an index with every part that there can be."""
+    index = bitsift.Index(13, store=STORES, threshold="mean", rotate=True, correction=True)
+    index.fit(some_vectors(120, seed=1))
+    index.add(some_vectors(n), ids=np.random.default_rng(2).permutation(10 * n)[:n])
+    return index
 
 
 def assert_same(found: Contents, expected: Contents) -> None:
@@ -149,7 +170,7 @@ def forge(
     """Write contents, right or wrong, as FORMAT.md has it."""
     folder.mkdir(exist_ok=True)
     files: dict[str, Any] = {}
-    for part in PARTS:
+    for part in PARTS_V1:
         array = part_of(contents, part)
         if not isinstance(array, np.ndarray):
             continue

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bitsift
 from bitsift.core.errors import (
     IndexFileError,
-    IndexNotFoundError,
-    IndexWriteError,
-    NotAnIndexError,
 )
+from bitsift.index.persistence import to_contents
 from bitsift.storage import npy_file, reader, row_checks, writer
 from helpers.storage_samples import (
+    STORES,
     assert_same,
     file_of,
     forge,
@@ -31,6 +29,7 @@ from helpers.storage_samples import (
     part_of,
     put_manifest,
     sample,
+    some_vectors,
 )
 
 
@@ -56,6 +55,19 @@ def test_round_trip_of_dims_and_metrics(tmp_path: Path, dim: int, metric: str) -
     writer.write(tmp_path, contents)
     assert_same(reader.read(tmp_path), contents)
     assert_same(reader.read(tmp_path, mmap=True), contents)
+
+
+@pytest.mark.parametrize("dim", [1, 8, 16, 17, 384])
+@pytest.mark.parametrize("n", [0, 1])
+def test_round_trip_of_every_part(tmp_path: Path, dim: int, n: int) -> None:
+    index = bitsift.Index(dim, store=STORES, threshold="mean", rotate=True, correction=True)
+    index.fit(some_vectors(120, dim))
+    index.add(some_vectors(n, dim))
+    index.save(tmp_path)
+    bitsift.verify(tmp_path)
+    for mmap in (False, True):
+        found = reader.read(tmp_path, mmap=mmap)
+        assert_same(found, to_contents(*index._table.snapshot))
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.0, 0.1, -3e38, 5e-324, float(np.float32(0.1)), 3])
@@ -189,31 +201,6 @@ def test_save_replaces_another_kind_of_index(tmp_path: Path) -> None:
     assert names_of(tmp_path) == {*named_by_manifest(tmp_path), "notes.txt"}
 
 
-def test_missing_parents_are_created(tmp_path: Path) -> None:
-    contents = sample()
-    writer.write(tmp_path / "a" / "b" / "index", contents)
-    assert_same(reader.read(tmp_path / "a" / "b" / "index"), contents)
-
-
-def test_symlinked_folder(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    contents = sample()
-    writer.write(tmp_path / "link", contents)
-    assert_same(reader.read(tmp_path / "link"), contents)
-    assert_same(reader.read(tmp_path / "real"), contents)
-    assert (tmp_path / "link").is_symlink()
-
-
-def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    contents = sample()
-    writer.write("index", contents)
-    writer.write(".//other/index", contents)
-    assert_same(reader.read("index"), contents)
-    assert_same(reader.read("other/index"), contents)
-
-
 def test_verify_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npy_file, "_CHUNK_BYTES", 64)
     writer.write(tmp_path, sample(30))
@@ -227,6 +214,16 @@ def test_verify_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(done) > 10
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_progress_counts_every_byte(whole: Path) -> None:
+    total = sum(entry["bytes"] for entry in manifest_of(whole)["files"].values())
+    calls: list[tuple[int, int]] = []
+    bitsift.verify(whole, progress=lambda *done: calls.append(done))
+    assert calls[0] == (0, total)
+    assert calls[-1] == (total, total)
+    assert calls == sorted(calls)
+
+
 def test_errors_of_the_progress_function_are_its_own(tmp_path: Path) -> None:
     writer.write(tmp_path, sample(1, 8))
 
@@ -235,67 +232,6 @@ def test_errors_of_the_progress_function_are_its_own(tmp_path: Path) -> None:
 
     with pytest.raises(BrokenPipeError):
         reader.verify(tmp_path, progress=progress)
-
-
-# ---- paths that hold something else
-
-
-@pytest.mark.parametrize("use", [reader.read, reader.verify])
-def test_nothing_there(tmp_path: Path, use: Any) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "dangling").symlink_to("nowhere")
-    for name in ("none", "none/none", "file/none", "dangling"):
-        with pytest.raises(IndexNotFoundError, match=name):
-            use(tmp_path / name)
-    with pytest.raises(IndexNotFoundError):
-        use("")
-
-
-@pytest.mark.parametrize("use", [reader.read, reader.verify])
-def test_something_else_there(tmp_path: Path, use: Any) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "codes.npy").write_text("")
-    os.mkfifo(tmp_path / "fifo")
-    for name in ("file", "folder", "fifo"):
-        with pytest.raises(NotAnIndexError, match=name):
-            use(tmp_path / name)
-
-
-def test_name_too_long_for_the_system(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 5000)
-    with pytest.raises(IndexFileError, match="File name too long"):
-        reader.read(path)
-    with pytest.raises(IndexWriteError, match="File name too long"):
-        writer.write(path, sample())
-
-
-@pytest.mark.parametrize("use", [reader.read, reader.verify])
-def test_paths_that_are_none(use: Any) -> None:
-    with pytest.raises(TypeError, match="got bytes"):
-        use(b"index")
-    with pytest.raises(TypeError):
-        use(3)
-    with pytest.raises(ValueError, match="null character"):
-        use("in\0dex")
-
-
-def test_unreadable_files_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer.write(tmp_path, sample(1, 8))
-    real_open = os.open
-    for refused in (tmp_path, *(file_of(tmp_path, part) for part in ("manifest", "ids"))):
-
-        def refuse(path: Any, *args: Any, refused: Path = refused, **kwargs: Any) -> int:
-            if Path(path).name == refused.name:
-                raise PermissionError(13, "Permission denied", path)
-            return real_open(path, *args, **kwargs)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "open", refuse)
-            for use in (reader.read, reader.verify):
-                with pytest.raises(IndexFileError, match="Permission denied") as caught:
-                    use(tmp_path)
-                assert caught.value.path == str(refused)
 
 
 def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,143 +244,3 @@ def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(IndexFileError, match="mmap=True") as caught:
         reader.read(tmp_path)
     assert caught.value.path == str(file_of(tmp_path, "codes"))
-
-
-@pytest.mark.parametrize("name", ["file", "file/index", "full", "foreign", "broken", "dangling"])
-def test_paths_that_cannot_be_written(tmp_path: Path, name: str) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.tex").write_text("mine")
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "manifest.json").write_text('{"name": "app"}')
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "manifest.json").write_text('{"format": "bitsift-index", ')
-    (tmp_path / "dangling").symlink_to("nowhere")
-    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
-    with pytest.raises(IndexWriteError, match=name.split("/", 1)[0]):
-        writer.write(tmp_path / name, sample())
-    assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-
-
-@pytest.mark.parametrize("kind", ["symlink", "folder", "fifo"])
-def test_manifest_that_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
-    writer.write(tmp_path / "index", sample())
-    manifest = tmp_path / "index" / "manifest.json"
-    manifest.rename(tmp_path / "elsewhere.json")
-    if kind == "symlink":
-        manifest.symlink_to("../elsewhere.json")
-    elif kind == "folder":
-        manifest.mkdir()
-    else:
-        os.mkfifo(manifest)
-    before = names_of(tmp_path / "index")
-    with pytest.raises(IndexWriteError, match=r"manifest\.json"):
-        writer.write(tmp_path / "index", sample(seed=1))
-    assert names_of(tmp_path / "index") == before
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-def test_folder_where_nobody_may_create() -> None:
-    with pytest.raises(IndexWriteError, match=r"/proc/bitsift-index: cannot be written: "):
-        writer.write("/proc/bitsift-index", sample())
-
-
-def test_failed_first_save_leaves_no_folder(tmp_path: Path) -> None:
-    wrong = sample(3)
-    wrong.codes[1] = 255
-    with pytest.raises(ValueError, match="codes: row 1 has pad bits"):
-        writer.write(tmp_path / "a" / "b", wrong)
-    assert not names_of(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a limit of POSIX systems")
-def test_system_that_refuses_to_write_more(tmp_path: Path) -> None:
-    contents = sample(10)
-    writer.write(tmp_path, contents)
-    before = names_of(tmp_path)
-    script = (
-        "import resource, sys, numpy as np\n"
-        "from bitsift.storage import writer\n"
-        "from bitsift.storage.contents import Contents\n"
-        "from bitsift.core.errors import IndexWriteError\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "codes = np.zeros((100_000, 4), np.uint8)\n"
-        "contents = Contents(32, 'dot', 0.0, codes, None, {})\n"
-        "try:\n"
-        "    writer.write(sys.argv[1], contents)\n"
-        "except IndexWriteError as error:\n"
-        "    print(error)\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == f"{tmp_path}: cannot be written: File too large\n"
-    assert names_of(tmp_path) == before
-    assert_same(reader.read(tmp_path), contents)
-
-
-# ---- contents that contradict themselves
-
-
-def _array(*shape: int, dtype: str = "float32") -> np.ndarray[Any, Any]:
-    return np.zeros(shape, dtype)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"dim": 0}, "dim: got 0"),
-        ({"dim": 65537}, "dim: got 65537"),
-        ({"dim": True}, "dim: got True"),
-        ({"dim": 17}, r"codes: got dtype uint8 and shape \(7, 2\), expected .*\(7, 3\)"),
-        ({"metric": "manhattan"}, "metric: got 'manhattan'"),
-        ({"originals": {"bfloat16": _array(7, 13)}}, "store: got 'bfloat16'"),
-        ({"originals": {"float16": _array(7, 13)}}, "originals: got dtype float32"),
-        ({"originals": {"float32": None}}, "originals: got NoneType"),
-        ({"originals": {"float32": _array(7, 12)}}, r"originals: .*shape \(7, 12\)"),
-        ({"codes": _array(7, 2, dtype="int8")}, "codes: got dtype int8"),
-        ({"codes": _array(6, 2, dtype="uint8")}, r"expected .*\(6,\)"),
-        ({"codes": [[0, 0]]}, "codes: got list"),
-        ({"ids": _array(7, dtype="int32")}, "ids: got dtype int32"),
-        ({"ids": _array(7, dtype=">i8")}, "ids: got dtype"),
-        ({"ids": _array(7, dtype="int64")}, "ids: 0 is there twice"),
-        ({"ids": np.arange(-1, 6)}, "ids: row 0 has the negative id -1"),
-        ({"ids": np.arange(7)[::-1], "ids_ascending": True}, "ids: row 1, id 5, is not above"),
-        ({"threshold": float("nan")}, "threshold: got nan"),
-        ({"threshold": float("inf")}, "threshold: got inf"),
-        ({"threshold": _array(12)}, r"threshold: .*shape \(12,\)"),
-        ({"threshold": _array(13, dtype="float64")}, "threshold: got dtype float64"),
-        ({"threshold": np.float32([np.nan] * 13)}, "threshold: row 0 has a value that is not"),
-        (
-            {"originals": {"float32": np.full((7, 13), np.inf, "f4")}},
-            "originals: row 0 has a value that is not",
-        ),
-    ],
-)
-def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    contents = sample(seed=3)
-    writer.write(tmp_path, contents)
-    before = names_of(tmp_path)
-    with pytest.raises((ValueError, TypeError), match=message) as caught:
-        writer.write(tmp_path, replace(contents, **changes))
-    assert not isinstance(caught.value, OSError)
-    assert names_of(tmp_path) == before
-    assert_same(reader.read(tmp_path), contents)
-
-
-def test_a_newer_index_is_not_replaced(tmp_path: Path) -> None:
-    manifest = b'{"format": "bitsift-index", "version": 3}'
-    (tmp_path / "manifest.json").write_bytes(manifest)
-    with pytest.raises(IndexWriteError, match=r"format version 3.*remove the folder first"):
-        writer.write(tmp_path, sample(1, 8))
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
-    assert (tmp_path / "manifest.json").read_bytes() == manifest
-
-
-def test_the_way_to_a_folder_through_a_link(tmp_path: Path, monkeypatch: Any) -> None:
-    (tmp_path / "outer" / "inner").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path / "outer" / "inner")
-    monkeypatch.chdir(tmp_path)
-    writer.write("link/../fresh/below", sample(1, 8))
-    assert (tmp_path / "outer" / "fresh" / "below" / "manifest.json").exists()
-    assert not (tmp_path / "fresh").exists()

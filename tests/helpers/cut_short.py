@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A process that cuts saves short: its child saves, and crashes or is interrupted at a line.
+
+Each save needs a process of its own to end. This one is small, so that it forks in a fraction of
+the time that the process of the tests would need.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from bitsift import storage
+from bitsift.storage import writer
+from bitsift.storage.contents import Contents
+from helpers.storage_samples import sample
+
+OLD = sample(5, seed=1)
+NEW = sample(6, seed=2)
+# The same files in fewer lines, for what is tried at every one of them.
+SMALL = sample(2, 8, store=None, ids="automatic", threshold="number", seed=3)
+CONTENTS = {"new": NEW, "small": SMALL}
+
+COMPLETED, CRASHED, INTERRUPTED = 0, 77, 78
+WRITER_FILES = {str(path) for path in Path(storage.__file__).parent.glob("*.py")}
+
+
+class SaveCutter:
+    """The other end of the process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "helpers.cut_short"],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> SaveCutter:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._process.communicate()
+
+    def __call__(self, n: int, path: Path, contents: str, *, status: int) -> int:
+        """Save these contents; cut it short at the n-th line so that the child has this status.
+
+        Returns the status that the child had.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([n, str(path), contents, status]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+
+def main() -> None:
+    """Serve the requests on standard input."""
+    # What a process wrote outlives the process without it.
+    os.fsync = lambda fd: None
+    for line in sys.stdin:
+        n, path, contents, status = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(save(n, path, CONTENTS[contents], status))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def save(n: int, path: str, contents: Contents, status: int) -> int:
+    """Save, and give the status to end with, or end at the n-th line."""
+
+    def happens() -> None:
+        if status == CRASHED:
+            os._exit(CRASHED)
+        raise KeyboardInterrupt
+
+    try:
+        at_line(n, happens, lambda: writer.write(path, contents))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return COMPLETED
+
+
+def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> None:
+    """Act; before the n-th line that the writer runs, something happens."""
+    count = 0
+
+    def local(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        if event == "line":
+            count += 1
+            if count == n:
+                happens()
+        return local
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        return local if frame.f_code.co_filename in WRITER_FILES else None
+
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Indexes of every kind, saved, loaded and pickled: the same contents and the same answers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bitsift
+from bitsift.index.persistence import to_contents
+from helpers.storage_samples import STORES, assert_same, named_by_manifest, names_of, some_vectors
+
+
+def assert_same_index(found: bitsift.Index, expected: bitsift.Index) -> None:
+    assert_same(to_contents(*found._table.snapshot), to_contents(*expected._table.snapshot))
+    assert repr(found) == repr(expected)
+    assert (found.rotate, found.correction) == (expected.rotate, expected.correction)
+    queries = some_vectors(4, seed=9)
+    ladders: list[Any] = [["hamming"], ["asymmetric"], [("hamming", 9), "asymmetric"]]
+    stores = [found.store] if isinstance(found.store, str) else found.store or ()
+    ladders += [[("hamming", 9), store] for store in stores]
+    for ladder in ladders:
+        for a, b in zip(
+            found.search(queries, 5, ladder=ladder),
+            expected.search(queries, 5, ladder=ladder),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+EVERY_STORE = [None, *STORES, ("int4", "float16"), tuple(STORES)]
+THRESHOLDS = [0.0, 0.25, "array", "half-mean", "mean", "median", "auto"]
+IDS = ["automatic", "ascending", "arbitrary"]
+
+
+def every_index(test: Any) -> Any:
+    """Run a test with every store, threshold, rotation and correction."""
+    for name, values in [
+        ("store", EVERY_STORE),
+        ("threshold", THRESHOLDS),
+        ("rotate", [False, True]),
+        ("correction", [False, True]),
+    ]:
+        test = pytest.mark.parametrize(name, values)(test)
+    return test
+
+
+@every_index
+def test_round_trip(
+    tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool
+) -> None:
+    """With one kind of ids for each index, in turn."""
+    turn = EVERY_STORE.index(store) + THRESHOLDS.index(threshold) + correction
+    check_round_trip(tmp_path, store, threshold, rotate, correction, IDS[turn % 3])
+
+
+@pytest.mark.slow
+@every_index
+@pytest.mark.parametrize("ids", IDS)
+def test_round_trip_with_every_kind_of_ids(
+    tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool, ids: str
+) -> None:
+    check_round_trip(tmp_path, store, threshold, rotate, correction, ids)
+
+
+def check_round_trip(
+    path: Path, store: Any, threshold: Any, rotate: bool, correction: bool, ids: str
+) -> None:
+    metric: Any = ("cosine", "dot", "l2")[(IDS.index(ids) + rotate) % 3]
+    # The cosine is corrected relative to 0, or to what was fitted to unit vectors, alone.
+    if threshold in (0.25, "array") and correction and metric == "cosine":
+        metric = "l2"
+    if threshold == "array":
+        threshold = some_vectors(1, seed=5)[0]
+    index = bitsift.Index(
+        13, metric=metric, store=store, threshold=threshold, rotate=rotate, correction=correction
+    )
+    chosen = np.random.default_rng(3).permutation(1000)[:120]
+    index.add(
+        some_vectors(120) + np.float32(0.2),
+        ids={"automatic": None, "ascending": np.sort(chosen), "arbitrary": chosen}[ids],
+    )
+    index.save(path)
+    bitsift.verify(path)
+    assert names_of(path) == named_by_manifest(path)
+    for mmap in (False, True):
+        loaded = bitsift.Index.load(path, mmap=mmap)
+        assert_same_index(loaded, index)
+        assert_same_index(pickle.loads(pickle.dumps(loaded)), index)
+    more = some_vectors(3, seed=4)
+    assert loaded.add(more).tolist() == index.add(more).tolist()
+    loaded.save(path)  # over the files that it is mapped from
+    assert_same_index(bitsift.Index.load(path), index)
+
+
+def test_round_trip_of_calibrators(tmp_path: Path) -> None:
+    for calibrator in (bitsift.MinMaxCalibrator(), bitsift.RollingCalibrator(1.25)):
+        index = bitsift.Index(13, store=["int8", "int4"], calibrator=calibrator)
+        for _ in range(2):
+            index.save(tmp_path)
+            for loaded in (bitsift.Index.load(tmp_path), pickle.loads(pickle.dumps(index))):
+                assert repr(loaded.calibrators) == repr(index.calibrators)
+            index.fit(some_vectors(120))

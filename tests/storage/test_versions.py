@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Format versions: which one a save writes, and that no key strays from one into the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bitsift
+from bitsift.core.errors import IndexWriteError, UnsupportedVersionError
+from bitsift.storage import writer
+from helpers.storage_folders import refused, version_2
+from helpers.storage_samples import (
+    STORES,
+    change_manifest,
+    file_of,
+    manifest_of,
+    sample,
+    some_vectors,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "index-v1"
+
+
+KEYS_V1 = {
+    "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
+}  # fmt: skip
+KEYS_V2 = KEYS_V1 | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
+
+
+@pytest.mark.parametrize("store", [None, "float32", "float16", ["float32"]])
+@pytest.mark.parametrize("threshold", [0.0, 0.5, "array"])
+@pytest.mark.parametrize("ids", [None, [5, 3, 4]])
+def test_version_1_where_it_can_say_all(
+    tmp_path: Path, store: Any, threshold: Any, ids: Any
+) -> None:
+    if threshold == "array":
+        threshold = some_vectors(1)[0]
+    index = bitsift.Index(13, store=store, threshold=threshold)
+    index.add(some_vectors(3), ids=ids)
+    index.save(tmp_path)
+    fields = manifest_of(tmp_path)
+    assert list(fields)[:-1] == [key for key in fields if key in KEYS_V1 - {"checksum"}]
+    assert set(fields) == KEYS_V1
+    assert fields["version"] == 1
+    assert fields["store"] == (store[0] if isinstance(store, list) else store)
+    assert "originals" in fields["files"] or store is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"store": store} for store in STORES[2:]),
+        {"store": ["float32", "float16"]},
+        *({"threshold": rule} for rule in ("half-mean", "mean", "median", "auto")),
+        {"rotate": True},
+        {"correction": True},
+    ],
+)
+def test_version_2_where_it_is_needed(tmp_path: Path, options: dict[str, Any]) -> None:
+    index = bitsift.Index(13, **options)
+    for n in (0, 120):
+        index.add(some_vectors(n))
+        index.save(tmp_path)
+        fields = manifest_of(tmp_path)
+        assert set(fields) == KEYS_V2
+        assert fields["version"] == 2
+        assert isinstance(fields["store"], list)
+
+
+def test_folders_of_version_1_stay_what_they_are(tmp_path: Path) -> None:
+    """What an earlier release wrote is written again, byte for byte, but for random names."""
+    for name in ("codes-only", "float32", "float16", "empty"):
+        golden = GOLDEN / name
+        bitsift.Index.load(golden).save(tmp_path / name)
+        fields, expected = (manifest_of(folder) for folder in (tmp_path / name, golden))
+        assert list(fields) == list(expected)
+        for part, entry in fields["files"].items():
+            array, wanted = (np.load(file_of(folder, part)) for folder in (tmp_path / name, golden))
+            np.testing.assert_array_equal(array, wanted, strict=True)
+            for varying in ("name", "bytes", "sha256"):  # numpy may pad headers otherwise
+                del entry[varying], expected["files"][part][varying]
+        del fields["checksum"], expected["checksum"]
+        if expected["threshold"] is not None:  # an index has it as float32
+            expected["threshold"] = float(np.float32(expected["threshold"]))
+        assert json.dumps(fields) == json.dumps(expected)
+
+
+@pytest.mark.parametrize("store", [None, "float32", "float16"])
+def test_version_2_of_what_version_1_can_say(tmp_path: Path, store: str | None) -> None:
+    writer.write(tmp_path, sample(store=store))
+
+    def change(fields: dict[str, Any]) -> None:
+        fields.update(
+            version=2, store=[store] if store else [], rule=None, rotate=False, fitted=True,
+            normalized=False, correction=False, calibrations={},
+        )  # fmt: skip
+
+    change_manifest(tmp_path, change)
+    refused(tmp_path, "version: found 2, expected 1, which can say all that it says")
+
+
+@version_2
+@pytest.mark.parametrize("key", sorted(KEYS_V2 - {"format", "version", "checksum"}))
+def test_keys_of_version_2(damaged: Path, key: str) -> None:
+    change_manifest(damaged, lambda fields: fields.pop(key))
+    refused(damaged, f"the manifest: the key '{key}' is missing")
+
+
+@version_2
+def test_key_of_neither_version(damaged: Path) -> None:
+    change_manifest(damaged, lambda fields: fields.update(comment="?"))
+    refused(damaged, "the manifest: the key 'comment' does not belong")
+
+
+def test_a_key_of_version_2_in_version_1(tmp_path: Path) -> None:
+    writer.write(tmp_path, sample())
+    change_manifest(tmp_path, lambda fields: fields.update(rotate=False))
+    refused(tmp_path, "the manifest: the key 'rotate' does not belong")
+
+
+@pytest.mark.parametrize("store", ["int8", "int4", "uint8", "ternary"])
+def test_stores_of_integers_in_version_1(tmp_path: Path, store: str) -> None:
+    writer.write(tmp_path, sample())
+    change_manifest(tmp_path, lambda fields: fields.update(store=store))
+    refused(tmp_path, f"store: found '{store}', expected one of 'float32', 'float16'")
+
+
+@pytest.mark.parametrize("newer", [3, 4, 10**18])
+@pytest.mark.parametrize("rest", [{}, {"dim": "?", "shards": []}])
+def test_newer_version(damaged: Path, newer: int, rest: dict[str, Any]) -> None:
+    fields = {"format": "bitsift-index", "version": newer, **rest}
+    file_of(damaged, "manifest").write_text(json.dumps(fields))
+    refused(
+        damaged,
+        f"format version {newer}; this release of bitsift reads version 2",
+        kind=UnsupportedVersionError,
+    )
+
+
+@pytest.mark.parametrize("wrong", [None, 0, -1, True, False, 1.0, "1", "2", [1], {}])
+def test_no_version(damaged: Path, wrong: object) -> None:
+    change_manifest(damaged, lambda fields: fields.update(version=wrong))
+    refused(damaged, "version: found .*, expected an integer from 1")
+
+
+def test_a_newer_index_is_not_replaced(tmp_path: Path) -> None:
+    manifest = b'{"format": "bitsift-index", "version": 3}'
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    with pytest.raises(IndexWriteError, match=r"format version 3.*remove the folder first"):
+        writer.write(tmp_path, sample(1, 8))
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert (tmp_path / "manifest.json").read_bytes() == manifest
