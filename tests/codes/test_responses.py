@@ -123,7 +123,7 @@ class TestLayouts:
 
     def test_dim(self):
         assert bitsift.codes_from_response(data(UBINARY), "ubinary", dim=9).tolist() == CODES
-        with refuses(ValueError, "got 2 bytes = 16 bits per row; dim 8 needs 1 bytes"):
+        with refuses(ValueError, "must have 1 bytes a row for dim 8; got 2 bytes = 16 bits"):
             bitsift.codes_from_response(data(UBINARY), "ubinary", dim=8)
         with refuses(ValueError, "the last 4 bits .* row 1 is 130"):
             bitsift.codes_from_response(data([[1, 0], [2, 130]]), "ubinary", dim=12)
@@ -328,8 +328,8 @@ class TestBase64:
     [
         (0, ValueError, "dim must be 1 to 65536; got 0"),
         (16.0, TypeError, "dim must be an integer; got float"),
-        (17, ValueError, "got 2 bytes = 16 bits per row; dim 17 needs 3 bytes"),
-        (2, ValueError, 'dim 2 needs 1 bytes; one value a dimension is "bits"'),
+        (17, ValueError, "must have 3 bytes a row for dim 17; got 2 bytes = 16 bits"),
+        (2, ValueError, 'for dim 2; got 2 bytes = 16 bits; one value a dimension is "bits"'),
     ],
 )
 def test_bad_dim(dim, error, message):

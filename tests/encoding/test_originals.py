@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import bitsift
 from bitsift import BitsiftWarning, MinMaxCalibrator, RollingCalibrator
-from bitsift.quantization.calibration import default_calibrator
+from bitsift.quantization.calibrators import default_calibrator
 from bitsift.quantization.integers import PRECISIONS
 from helpers.storage_samples import resident_bytes
 from oracle import reference

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import bitsift
 from bitsift import BitsiftWarning
 from bitsift.core import blocks
-from bitsift.quantization.calibration import as_ranges
+from bitsift.quantization.bounds import as_ranges
 from bitsift.quantization.integers import PRECISIONS
 from oracle import integers as reference_precision
 

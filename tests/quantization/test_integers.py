@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bitsift import MinMaxCalibrator, RollingCalibrator
 from bitsift.core import blocks
-from bitsift.quantization.calibration import as_ranges, default_calibrator
+from bitsift.quantization.bounds import as_ranges
+from bitsift.quantization.calibrators import default_calibrator
 from bitsift.quantization.integers import PRECISIONS
 from oracle import integers as reference
 

@@ -26,6 +26,8 @@ __all__ = [
     "check_bool",
     "check_dim",
     "check_k",
+    "check_n_bytes",
+    "check_n_values",
     "check_oversampling",
     "check_threads",
     "choice",
@@ -37,7 +39,6 @@ __all__ = [
     "parse_values",
     "refuse_non_finite",
     "refuse_where",
-    "refuse_width",
 ]
 
 T = TypeVar("T")
@@ -173,12 +174,7 @@ def parse_matrix(x: ArrayLike, name: str, *, any_layout: bool = False) -> NDArra
 
 
 def _codes(array: NDArray[Any], name: str) -> Codes:
-    n_bytes = array.shape[-1]
-    if n_bytes * 8 > MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {MAX_DIM} bits a row; got {n_bytes} bytes = "
-            f"{n_bytes * 8} bits"
-        )
+    check_n_bytes(array.shape[-1], name)
     return Codes(as_rows(rows_in_place(array)), array.ndim == 1)
 
 
@@ -196,8 +192,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
         if array.dtype.kind in "iu":
             hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
         raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
-    if array.shape[-1] > MAX_DIM:
-        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
+    check_n_values(array.shape[-1], name)
 
 
 def narrow(
@@ -229,7 +224,14 @@ def refuse_non_finite(values: NDArray[Any], name: str, first_row: int = 0) -> No
 
 
 def refuse_where(
-    bad: NDArray[np.bool_], values: NDArray[Any], name: str, wanted: str, first_row: int = 0
+    bad: NDArray[np.bool_],
+    values: NDArray[Any],
+    name: str,
+    wanted: str,
+    first_row: int = 0,
+    *,
+    column: str = "dimension",
+    hint: str = "",
 ) -> None:
     """Raise for the first value of a matrix that is bad, if there is one.
 
@@ -237,21 +239,29 @@ def refuse_where(
     """
     places = np.argwhere(bad)
     if len(places):
-        row, column = (int(i) for i in places[0])
+        i, j = (int(place) for place in places[0])
         raise ValueError(
-            f"{name} must be {wanted}; row {first_row + row}, dimension {column} is "
-            f"{values[row, column]}"
+            f"{name} must be {wanted}; row {first_row + i}, {column} {j} is {values[i, j]}{hint}"
         )
 
 
-def refuse_width(name: str, n_bytes: int, dim: int, hint: str = "") -> None:
-    """Raise unless codes of `n_bytes` bytes hold `dim` bits."""
-    needed = (dim + 7) // 8
-    if n_bytes != needed:
-        raise ValueError(
-            f"{name} must have {needed} bytes a row for dim {dim}; got {n_bytes} bytes = "
-            f"{n_bytes * 8} bits{hint}"
-        )
+def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "") -> None:
+    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can."""
+    needed = None if dim is None else (dim + 7) // 8
+    if n_bytes == needed or (needed is None and n_bytes * 8 <= MAX_DIM):
+        return
+    wanted = (
+        f"at most {MAX_DIM} bits a row" if dim is None else f"{needed} bytes a row for dim {dim}"
+    )
+    raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
+
+
+def check_n_values(n_values: int, name: str, dim: int | None = None, hint: str = "") -> None:
+    """Raise unless rows of `n_values` values have `dim`, or at most as many as rows can."""
+    if n_values == dim or (dim is None and n_values <= MAX_DIM):
+        return
+    wanted = f"at most {MAX_DIM} values a row" if dim is None else f"{dim} values a row"
+    raise ValueError(f"{name} must have {wanted}; got {n_values}{hint}")
 
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.options import STORES
-from bitsift.quantization.calibration import Calibrator, add_rows, default_calibrator
+from bitsift.quantization.calibration import Calibrator, add_rows
+from bitsift.quantization.calibrators import default_calibrator
 from bitsift.quantization.integers import PRECISIONS
 
 __all__ = ["Originals", "as_store_names"]

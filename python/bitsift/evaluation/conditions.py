@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
 
 __all__ = ["BASELINE", "OVERSAMPLINGS", "SOURCES", "Condition", "conditions", "rescored_name"]
 

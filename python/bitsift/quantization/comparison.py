@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds as a caller gives them, and as the compiled kernels compare values with them."""
+"""Thresholds as callers give them, and as the compiled kernels compare values with them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["as_thresholds", "kernel_thresholds"]
 
 
 def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
-    """Return a finite number (no axis) or one for each dimension."""
+    """Return a threshold as an array: of no axis, or of one number for each dimension."""
     array = np.asarray(threshold)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"threshold must be a real number or an array of them; got {threshold!r}")
     if array.shape not in ((), (dim,)):
         raise ValueError(
-            f"threshold must be one number or have shape ({dim},), one for each dimension; "
+            f"threshold must be one number, or have shape ({dim},): one for each dimension; "
             f"got shape {array.shape}"
         )
     if not np.isfinite(array).all():
@@ -27,18 +27,20 @@ def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
 
 
 def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return one threshold a dimension in the type that the kernels compare `dtype` in.
+    """Return one threshold for each dimension, in the type in which kernels compare `dtype`.
 
-    A comparison with a wider threshold is the same as one with that threshold rounded down: no
-    value of the narrower type lies between.
+    Rounding a wider threshold down does not change a comparison: no value of the narrower type lies
+    between the threshold and the rounded one.
     """
     array = as_thresholds(threshold, dim)
     if dtype.kind == "b":
         if (array < 0).any() or (array >= 1).any():
             raise ValueError("bool values need a threshold with 0 <= threshold < 1")
         return np.zeros(dim, np.float32)
-    weak = type(threshold) in (int, float)  # not numpy.float64, which is a float as well
-    common = dtype if weak else np.result_type(dtype, array.dtype)
+    # NumPy compares a Python number in the type of the array. numpy.float64, a subclass of float,
+    # is compared in the common type.
+    is_python_number = type(threshold) in (int, float)
+    common = dtype if is_python_number else np.result_type(dtype, array.dtype)
     kernel = np.float64 if dtype == np.float64 else np.float32
     with np.errstate(over="ignore"):
         exact = array.astype(common).astype(np.float64)

@@ -15,13 +15,9 @@ from bitsift.core.blocks import row_blocks
 from bitsift.core.errors import BitsiftWarning
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
-from bitsift.quantization.calibration import (
-    Calibrator,
-    MinMaxCalibrator,
-    add_rows,
-    as_ranges,
-    default_calibrator,
-)
+from bitsift.quantization.bounds import as_ranges
+from bitsift.quantization.calibration import Calibrator, add_rows
+from bitsift.quantization.calibrators import MinMaxCalibrator, default_calibrator
 from bitsift.quantization.comparison import kernel_thresholds
 from bitsift.quantization.integers import PRECISIONS
 

@@ -10,10 +10,9 @@ import re
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from bitsift.core.arguments import MAX_DIM
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
 from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
-from bitsift.quantization.calibration import LARGEST_FLOAT32
 from bitsift.quantization.integers import PRECISIONS
 from bitsift.storage.manifest import (
     FORMAT_NAME,

@@ -22,7 +22,7 @@ from bitsift.core.errors import (
     NotAnIndexError,
 )
 from bitsift.core.public import public
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -114,12 +114,12 @@ def _calibrator(
     manifest: Manifest, files: dict[str, ArrayFile], arrays: dict[str, NDArray[Any]], store: str
 ) -> Calibrator:
     state = manifest.calibrations[store]
-    if state["n"] == 0:
-        return _unfitted(state)
     part = f"calibration_{store}"
+    if part not in arrays:
+        return restore_state(state, None)
     try:
-        return Calibrator.from_state(state, arrays[part])
-    except ValueError as error:
+        return restore_state(state, arrays[part])
+    errorept ValueError as error:
         raise CorruptIndexError(files[part].path, f"{part}: {error}") from error
 
 
@@ -225,7 +225,3 @@ def _refuse_duplicates(file: ArrayFile, chunks: Callable[[], Iterable[NDArray[An
     twice = find_duplicate(chunks, file.entry.shape[0])
     if twice is not None:
         raise CorruptIndexError(file.path, f"ids: {twice} is there twice")
-
-
-def _unfitted(state: dict[str, Any]) -> Calibrator:
-    return RollingCalibrator(state["n_std"]) if state["kind"] == "rolling" else MinMaxCalibrator()

@@ -22,7 +22,7 @@ from bitsift.core.errors import (
     UnsupportedVersionError,
 )
 from bitsift.core.options import METRICS, STORES
-from bitsift.quantization.calibration import Calibrator, RollingCalibrator
+from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -100,7 +100,7 @@ def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         ids = "automatic"
     else:
         ids = "ascending" if contents.ids_ascending else "arbitrary"
-    states = {store: _state(found) for store, found in contents.calibrators.items()}
+    states = {store: save_state(found) for store, found in contents.calibrators.items()}
     manifest = Manifest(
         dim,
         contents.metric,
@@ -127,14 +127,6 @@ def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         **{f"calibration_{store}": array for store, (_, array) in states.items()},
     }
     return manifest, _conforming(arrays, manifest)
-
-
-def _state(calibrator: Calibrator) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
-    if calibrator.n > 0:
-        return calibrator.state()
-    if isinstance(calibrator, RollingCalibrator):
-        return {"kind": "rolling", "n_std": calibrator.n_std, "n": 0}, None
-    return {"kind": "min_max", "n_std": None, "n": 0}, None
 
 
 def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray[Any]]:
