@@ -106,11 +106,10 @@ class Binarizer:
         if isinstance(parsed, Values):
             if n_columns != self.dim:
                 raise ValueError(
-                    f"{name} must have {self.dim} values a row, like the index; "
-                    f"got {n_columns}"
+                    f"{name} must have {self.dim} values a row, like the index; got {n_columns}"
                 )
             return
-        arguments.refuse_width(name, n_columns, self.dim)
+        arguments.check_n_bytes(n_columns, name, self.dim)
         n_pad = 8 * self.n_bytes - self.dim
         if n_pad and (parsed.rows[:, -1] & ((1 << n_pad) - 1)).any():
             raise ValueError(

@@ -14,7 +14,6 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.options import STORES
 from bitsift.quantization.calibration import Calibrator, add_rows
-from bitsift.quantization.calibrators import default_calibrator
 from bitsift.quantization.integers import PRECISIONS
 
 __all__ = ["Originals", "as_store_names"]
@@ -30,15 +29,13 @@ class Originals:
     dim : int
         Dimensions.
     calibrator : Calibrator or None
-        Finds the bounds of integers; may not be fitted yet. None for floats.
+        Finds the bounds of integers, which must have one; may not be fitted yet. None for floats.
     """
 
-    def __init__(self, name: str, dim: int, calibrator: Calibrator | None = None) -> None:
+    def __init__(self, name: str, dim: int, calibrator: Calibrator | None) -> None:
         self.name = name
         self.dim = dim
-        self.calibrator = None
-        if name in PRECISIONS:
-            self.calibrator = calibrator or default_calibrator(name)
+        self.calibrator = calibrator if name in PRECISIONS else None
         if self.calibrator is not None and self.calibrator.n > 0:
             self._ranges = self.calibrator.ranges
             self._base, self._step = PRECISIONS[name].affine(self._ranges)

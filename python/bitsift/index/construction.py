@@ -17,6 +17,7 @@ from bitsift.encoding.originals import Originals, as_store_names
 from bitsift.encoding.rotation import random_flips
 from bitsift.index.fitting import Fitting, as_rule
 from bitsift.quantization.calibration import Calibrator, own_calibrator
+from bitsift.quantization.calibrators import default_calibrator
 
 __all__ = ["make_encoder"]
 
@@ -49,5 +50,8 @@ def make_encoder(
             'is subtracted: threshold="mean" or "median" does so, a given threshold other than the '
             "number 0 does not"
         )
-    stores = tuple(Originals(name, dim, own_calibrator(calibrator, dim)) for name in names)
+    stores = tuple(
+        Originals(name, dim, own_calibrator(calibrator, dim) or default_calibrator(name))
+        for name in names
+    )
     return Encoder(binarizer, stores, metric, bool(correction)), Fitting(rule, bool(rotate))

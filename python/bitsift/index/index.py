@@ -14,7 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import SCORINGS, Ladder, Metric, Rule, Scoring, Store
+from bitsift.core.options import (
+    DEFAULT_K,
+    DEFAULT_OVERSAMPLING,
+    SCORINGS,
+    Ladder,
+    Metric,
+    Rule,
+    Scoring,
+    Store,
+)
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 from bitsift.index.construction import make_encoder
@@ -23,7 +32,7 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.table import Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
-from bitsift.retrieval.ladder import OVERSAMPLING, LadderOptions, Plan
+from bitsift.retrieval.ladder import LadderOptions, Plan
 from bitsift.retrieval.pipeline import find_rows
 from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
@@ -352,9 +361,9 @@ class Index:
     def search(
         self,
         queries: ArrayLike,
-        k: SupportsIndex = 10,
+        k: SupportsIndex = DEFAULT_K,
         *,
-        oversampling: float = OVERSAMPLING,
+        oversampling: float = DEFAULT_OVERSAMPLING,
         rescore: bool | None = None,
         scoring: Scoring = "hamming",
         threads: SupportsIndex = 0,

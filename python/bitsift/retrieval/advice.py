@@ -12,15 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly
+from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import METRICS, THRESHOLDS, Metric, Threshold
+from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
-from bitsift.retrieval.ladder import BEFORE_CORRECTION, OVERSAMPLING, Plan, Rung
+from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
 __all__ = ["Advice", "Trial", "advise", "advise_on"]
@@ -218,7 +218,7 @@ def advise_on(
     if queries is None:
         n_queries = min(_MOST_QUERIES, len(rows) // 4)
         is_query = np.zeros(len(rows), np.bool_)
-        is_query[np.linspace(0, len(rows) - 1, n_queries).astype(np.int64)] = True
+        is_query[evenly_spaced(len(rows), n_queries)] = True
         rows, queries = rows[~is_query], rows[is_query]
     rows = np.ascontiguousarray(evenly(rows, _MOST_ROWS))
     if metric == "cosine":
@@ -304,7 +304,7 @@ class _Trials:
         uncorrected = Documents(encoder, columns._replace(factors=None))
         block = binarizer.encode(self._queries, "queries", 0, self._threads)
         queries = Queries(block.codes, block)
-        candidates = self._find(uncorrected, queries, [Rung("hamming", OVERSAMPLING)])
+        candidates = self._find(uncorrected, queries, [Rung("hamming", DEFAULT_OVERSAMPLING)])
         found = {
             "hamming": candidates[:, : self._k],
             "rescored": self._rescore(candidates, self._k),

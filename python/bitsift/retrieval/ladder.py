@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bitsift.core import arguments
-from bitsift.core.options import SCORINGS, Ladder, Scoring
+from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
 
-__all__ = ["BEFORE_CORRECTION", "OVERSAMPLING", "LadderOptions", "Plan", "Rung"]
+__all__ = ["BEFORE_CORRECTION", "LadderOptions", "Plan", "Rung"]
 
-OVERSAMPLING = 4.0  # the default
 # The scan before a correction uses uncorrected scores, so it passes on more candidates.
 BEFORE_CORRECTION = 8.0
 _BITS = "the queries are bits"
@@ -70,7 +69,11 @@ class LadderOptions(NamedTuple):
             raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
         if ladder is not None:
             # An explicit default, such as 4.0, cannot be told from an omitted argument.
-            if (self.oversampling, rescore, self.scoring) != (OVERSAMPLING, None, "hamming"):
+            if (self.oversampling, rescore, self.scoring) != (
+                DEFAULT_OVERSAMPLING,
+                None,
+                "hamming",
+            ):
                 raise ValueError(
                     "ladder says it all: rescore, scoring and oversampling cannot be given with it"
                 )

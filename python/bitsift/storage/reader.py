@@ -119,7 +119,7 @@ def _calibrator(
         return restore_state(state, None)
     try:
         return restore_state(state, arrays[part])
-    errorept ValueError as error:
+    except ValueError as error:
         raise CorruptIndexError(files[part].path, f"{part}: {error}") from error
 
 
