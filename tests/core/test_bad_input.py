@@ -70,7 +70,7 @@ VECTORS = [
     (
         np.ones((3, 20), np.int64),
         TypeError,
-        "got int64; numbers to compare with a threshold need a float type",
+        "got int64; convert integers to a float type",
     ),
     (np.ones((3, 20), np.complex64), TypeError, "got complex64"),
     (np.ones((3, 20), np.longdouble), TypeError, "got .*float|got longdouble"),

@@ -275,7 +275,7 @@ def _decode(text: str, place: int, convention: EncodingType, dim: int | None) ->
     if len(raw) != needed:
         hint = "; 4 bytes a dimension look like float32" if len(raw) == 4 * dim else ""
         raise ValueError(
-            f"got {len(raw)} bytes as base64 in embedding {place}; dim {dim} needs {needed} bytes"
-            f"{hint}"
+            f"embedding {place} must have {needed} bytes for dim {dim}; got {len(raw)} bytes of "
+            f"base64{hint}"
         )
     return np.frombuffer(raw, conventions.BYTE_TYPES[convention])

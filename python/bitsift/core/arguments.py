@@ -23,6 +23,7 @@ __all__ = [
     "Codes",
     "Values",
     "as_array",
+    "as_rows",
     "check_bool",
     "check_dim",
     "check_k",
@@ -142,13 +143,13 @@ class Values(NamedTuple):
 def parse(x: ArrayLike, name: str) -> Codes | Values:
     """Return a caller's array as packed codes if it is uint8, else as values."""
     array = as_array(x, name)
-    return _codes(array, name) if is_packed(array, name) else _values(array, name)
+    return _codes(array, name) if _is_packed(array, name) else _values(array, name)
 
 
 def parse_codes(x: ArrayLike, name: str) -> Codes:
     """Return a caller's array as packed codes."""
     array = as_array(x, name)
-    if not is_packed(array, name):
+    if not _is_packed(array, name):
         raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
     return _codes(array, name)
 
@@ -175,13 +176,13 @@ def parse_matrix(x: ArrayLike, name: str, *, any_layout: bool = False) -> NDArra
 
 def _codes(array: NDArray[Any], name: str) -> Codes:
     check_n_bytes(array.shape[-1], name)
-    return Codes(as_rows(rows_in_place(array)), array.ndim == 1)
+    return Codes(as_rows(_rows_in_place(array)), array.ndim == 1)
 
 
 def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
     _check_values(array, name, floats=floats)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return Values(as_rows(rows_in_place(native)), array.ndim == 1)
+    return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
 
 
 def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
@@ -190,7 +191,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
         wanted = "float16, float32 or float64" if floats else "float16, float32, float64 or bool"
         hint = ""
         if array.dtype.kind in "iu":
-            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
+            hint = "; convert integers to a float type: .astype('float32')"
         raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
     check_n_values(array.shape[-1], name)
 
@@ -283,7 +284,7 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def is_packed(array: NDArray[Any], name: str = "array") -> bool:
+def _is_packed(array: NDArray[Any], name: str) -> bool:
     """Tell packed codes by their dtype: uint8 always is, int8 is of unknown convention."""
     if array.dtype == np.int8:
         raise TypeError(
@@ -294,58 +295,8 @@ def is_packed(array: NDArray[Any], name: str = "array") -> bool:
     return bool(array.dtype == np.uint8)
 
 
-def as_codes(x: ArrayLike, name: str) -> NDArray[np.uint8]:
-    """Return packed codes, rows contiguous; not copied if they are uint8 and rows are."""
-    array = as_array(x, name)
-    if not is_packed(array):
-        raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
-    if array.shape[-1] * 8 > MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {MAX_DIM} bits a row; got {array.shape[-1]} bytes = "
-            f"{array.shape[-1] * 8} bits"
-        )
-    return rows_in_place(array)
-
-
-def as_values(x: ArrayLike, name: str) -> NDArray[Any]:
-    """Return float16, float32, float64 or bool values in native byte order, rows contiguous."""
-    array = as_array(x, name)
-    is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
-    if not is_float and array.dtype.kind != "b":
-        hint = ""
-        if array.dtype.kind in "iu":
-            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
-        raise TypeError(
-            f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
-        )
-    if array.shape[-1] > MAX_DIM:
-        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
-    native = array.dtype.newbyteorder("=")
-    return rows_in_place(array.astype(native, copy=False))
-
-
-def refuse_bool(array: NDArray[Any], name: str) -> None:
-    """Raise if values are bits, where numbers are wanted."""
-    if array.dtype.kind == "b":
-        raise TypeError(f"{name} must be float16, float32 or float64; got bool")
-
-
-def as_finite_float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return values as float32, refusing what it cannot hold; a copy."""
-    refuse_non_finite(values, name)
-    with np.errstate(over="ignore"):
-        rounded: NDArray[np.float32] = values.astype(np.float32)
-    if not np.isfinite(rounded).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(rounded))[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {row}, dimension {column} is "
-            f"{values[row, column]}"
-        )
-    return rounded
-
-
-def rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array` itself if the core can read its rows where they lie, else a copy."""
+def _rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
+    """Return `array` itself if the compiled core can read its rows in place, else a copy."""
     contiguous = array.shape[-1] == 1 or array.strides[-1] == array.itemsize
     return array if contiguous and array.flags.aligned else np.array(array, order="C")
 
