@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.quantization.calibration import Calibrator, add_rows
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = ["Originals"]
 
@@ -33,10 +33,10 @@ class Originals:
     def __init__(self, name: str, dim: int, calibrator: Calibrator | None) -> None:
         self.name = name
         self.dim = dim
-        self.calibrator = calibrator if name in PRECISIONS else None
+        self.calibrator = calibrator if name in INTEGER_CODECS else None
         if self.calibrator is not None and self.calibrator.n > 0:
             self._ranges = self.calibrator.ranges
-            self._base, self._step = PRECISIONS[name].affine(self._ranges)
+            self._base, self._step = INTEGER_CODECS[name].affine(self._ranges)
 
     @property
     def is_fitted(self) -> bool:
@@ -53,9 +53,9 @@ class Originals:
 
     def empty(self, n: int) -> NDArray[Any]:
         """Return an array of `n` vectors that are not written yet."""
-        if self.name in PRECISIONS:
-            precision = PRECISIONS[self.name]
-            return np.empty((n, precision.n_columns(self.dim)), precision.dtype)
+        if self.name in INTEGER_CODECS:
+            codec = INTEGER_CODECS[self.name]
+            return np.empty((n, codec.n_columns(self.dim)), codec.dtype)
         return np.empty((n, self.dim), self.name)
 
     def write(self, values: NDArray[np.float32], out: NDArray[Any], first_row: int) -> None:
@@ -63,9 +63,9 @@ class Originals:
 
         `first_row` is the number of the first vector in the caller's array, for errors.
         """
-        if self.name in PRECISIONS:
+        if self.name in INTEGER_CODECS:
             values = np.ascontiguousarray(values)
-            out[:] = native.encode_integers(values, self._ranges, self.name, 0).view(out.dtype)
+            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges)
             return
         if self.name == "float16":
             purpose = ", 65504, for store='float16'"
@@ -74,11 +74,11 @@ class Originals:
 
     def read(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored vectors as floats: float16 unchanged, every other store as float32."""
-        if self.name not in PRECISIONS:
+        if self.name not in INTEGER_CODECS:
             return stored
         if not self.is_fitted:  # there are no vectors
             return np.empty((0, self.dim), np.float32)
-        return PRECISIONS[self.name].decode(stored, self._ranges, self.dim)
+        return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
     def rescore(
         self,
@@ -92,7 +92,7 @@ class Originals:
         threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the scores and rows of the best `k` candidates of each query."""
-        if self.name in PRECISIONS and self.is_fitted:
+        if self.name in INTEGER_CODECS and self.is_fitted:
             return native.rescore_integers(
                 stored,
                 queries,
@@ -106,7 +106,7 @@ class Originals:
                 isa=isa,
                 threads=threads,
             )
-        if self.name in PRECISIONS:  # not fitted: there are no vectors
+        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
             stored = np.empty((0, self.dim), np.float32)
         return native.rescore(
             stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads

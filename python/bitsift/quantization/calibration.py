@@ -147,7 +147,7 @@ class Calibrator(ABC):
         ValueError
             `batch` has another shape; a value is not finite, or beyond float32's range.
         """
-        add_rows(self, batch, "batch")
+        add_rows(self, arguments.parse_matrix(batch, "batch", any_layout=True), "batch")
         return self
 
     def merge(self: C, other: Calibrator) -> C:
@@ -335,9 +335,8 @@ def own_calibrator(calibrator: Calibrator | None, dim: int) -> Calibrator | None
     return copy.deepcopy(calibrator)
 
 
-def add_rows(calibrator: Calibrator, batch: ArrayLike, name: str) -> None:
-    """Do the same as `Calibrator.partial_fit`, with another name of the batch in errors."""
-    rows = arguments.parse_matrix(batch, name, any_layout=True)
+def add_rows(calibrator: Calibrator, rows: NDArray[Any], name: str) -> None:
+    """Add parsed rows to a calibrator; `name` is what errors call them."""
     calibrator._check_dim(rows, name)
     calibrator._seen = calibrator._with_rows(calibrator._seen, rows, name)
 

@@ -14,7 +14,7 @@ from typing import Any
 from bitsift.core.options import FLOAT_STORES
 from bitsift.encoding.correction import n_factors
 from bitsift.encoding.rotation import n_flips
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [
     "FORMAT_NAME",
@@ -40,13 +40,13 @@ MAX_MANIFEST_BYTES = 1 << 20
 _STORE_DTYPES = {
     "float32": "<f4",
     "float16": "<f2",
-    **{p.name: p.dtype.str for p in PRECISIONS.values()},
+    **{p.name: p.dtype.str for p in INTEGER_CODECS.values()},
 }
 ID_KINDS = ("automatic", "ascending", "arbitrary")
 _PARTS = (
     "codes", "ids", "originals", "threshold", "rotation", "correction",
     *(f"originals_{store}" for store in _STORE_DTYPES),
-    *(f"calibration_{store}" for store in PRECISIONS),
+    *(f"calibration_{store}" for store in INTEGER_CODECS),
 )  # fmt: skip
 _STORES_V1 = ((), *((store,) for store in FLOAT_STORES))
 
@@ -162,7 +162,9 @@ class Manifest:
         if self.ids != "automatic":
             parts["ids"] = ("<i8", (self.count,))
         for store in self.stores:
-            columns = PRECISIONS[store].n_columns(self.dim) if store in PRECISIONS else self.dim
+            columns = (
+                INTEGER_CODECS[store].n_columns(self.dim) if store in INTEGER_CODECS else self.dim
+            )
             parts[self.part_of(store)] = (_STORE_DTYPES[store], (self.count, columns))
         if self.threshold is None and self.fitted:
             parts["threshold"] = ("<f4", (self.dim,))

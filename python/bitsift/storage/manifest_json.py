@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
 from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
 from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import (
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -223,7 +223,7 @@ class _Decoder:
         if not flags["fitted"] and (rule is None or bare.threshold is not None or bare.count):
             self._refuse("fitted", False, "true, as there are vectors, a threshold or no rule")
         calibrations = fields["calibrations"]
-        self._keys("calibrations", calibrations, {s for s in bare.stores if s in PRECISIONS})
+        self._keys("calibrations", calibrations, {s for s in bare.stores if s in INTEGER_CODECS})
         for store, state in calibrations.items():
             where = f"calibrations.{store}"
             self._keys(where, state, _CALIBRATION_KEYS)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import Manifest
 
 __all__ = ["RowCheck", "find_duplicate", "row_check"]
@@ -35,7 +35,7 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
     if part == "correction":
         return _check_factors
     store = part.removeprefix("originals_")
-    if store in PRECISIONS:
+    if store in INTEGER_CODECS:
         return partial(_check_integers, part, store, manifest.dim)
     return partial(_check_finite, part)
 
@@ -58,7 +58,7 @@ def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
 
 
 def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
-    wrong = PRECISIONS[store].check_stored(rows, dim, first)
+    wrong = INTEGER_CODECS[store].check_stored(rows, dim, first)
     return None if wrong is None else f"{part}: {wrong}"
 
 
