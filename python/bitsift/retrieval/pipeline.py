@@ -51,6 +51,12 @@ class Documents:
         """Whether asymmetric scores of them are estimates of the metric."""
         return self.columns.factors is not None
 
+    def ids_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids of rows; -1 stays -1."""
+        if self.ids is None or len(self.ids) == 0:
+            return rows
+        return np.where(rows >= 0, self.ids[rows], -1)
+
 
 def search(
     documents: Documents, parsed: Codes | Values, k: int, options: LadderOptions, threads: int
@@ -65,9 +71,7 @@ def search(
         encoder.store_names, are_bits=queries.are_bits, corrected=documents.are_corrected
     )
     scores, rows = find_rows(documents, queries, Plan(k, rungs, threads))
-    if documents.ids is None or len(documents.ids) == 0:
-        return scores, rows
-    return scores, np.where(rows >= 0, documents.ids[rows], -1)
+    return scores, documents.ids_of(rows)
 
 
 def find_rows(
