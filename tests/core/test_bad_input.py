@@ -58,8 +58,8 @@ def test_index_arguments(arguments, error, message):
 
 
 VECTORS = [
-    (np.ones((3, 19)), ValueError, "must have 20 values a row, like the index; got 19"),
-    (np.ones(21), ValueError, "must have 20 values a row, like the index; got 21"),
+    (np.ones((3, 19)), ValueError, "must have 20 values a row; got 19"),
+    (np.ones(21), ValueError, "must have 20 values a row; got 21"),
     (np.ones((3, 4), np.uint8), ValueError, "3 bytes a row for dim 20; got 4 bytes = 32 bits"),
     (np.full((1, 3), 255, np.uint8), ValueError, "the last 4 bits of a row must be zero"),
     (np.ones((2, 3, 20)), ValueError, r"shape \(n, d\) or \(d,\); got 3 axes"),

@@ -259,7 +259,7 @@ def test_fit_after_add_is_an_error(rng):
     [
         (np.zeros((0, 20)), ValueError, r"sample must have shape \(n, 20\), n at least 1.*\(0, 20"),
         (np.ones(20), ValueError, r"sample must have shape \(n, 20\), n at.*got shape \(20,\)"),
-        (np.ones((200, 19)), ValueError, "sample must have 20 values a row, .*; got 19"),
+        (np.ones((200, 19)), ValueError, "sample must have 20 values a row; got 19"),
         (np.ones((200, 20), bool), TypeError, "sample must be float16, float32 .*; got bool"),
         (np.ones((200, 20), int), TypeError, "sample must be .*; got int64"),
         (np.ones((200, 3), np.uint8), TypeError, "sample must be .*; got uint8"),

@@ -181,7 +181,7 @@ def _codes(array: NDArray[Any], name: str) -> Codes:
 
 def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
     _check_values(array, name, floats=floats)
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
 
 

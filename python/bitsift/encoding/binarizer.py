@@ -73,6 +73,7 @@ class Binarizer:
         self.isa = isa
         self.flips = np.empty((0, dim), np.float32) if flips is None else flips
         self.normalized = normalized
+        self._prepares = self.is_rotated or normalized
         self._zeros = np.zeros(dim, np.float32)
         self._threshold_row = np.ascontiguousarray(
             np.broadcast_to(self.threshold, (dim,)), dtype=np.float32
@@ -96,18 +97,11 @@ class Binarizer:
         """Whether there is a rotation."""
         return len(self.flips) > 0
 
-    @property
-    def _prepares(self) -> bool:
-        return self.is_rotated or self.normalized
-
     def check_width(self, parsed: Codes | Values, name: str) -> None:
         """Raise unless rows have `dim` values, or codes of `dim` bits whose pad bits are zero."""
         n_columns = parsed.rows.shape[1]
         if isinstance(parsed, Values):
-            if n_columns != self.dim:
-                raise ValueError(
-                    f"{name} must have {self.dim} values a row, like the index; got {n_columns}"
-                )
+            arguments.check_n_values(n_columns, name, self.dim)
             return
         arguments.check_n_bytes(n_columns, name, self.dim)
         n_pad = 8 * self.n_bytes - self.dim
@@ -122,11 +116,13 @@ class Binarizer:
 
         `first_row` is the number of the first row in the caller's array, for errors.
         """
-        if rows.dtype == np.bool_:
+        if rows.dtype.kind == "b":
             codes, _ = native.pack(rows, self._kernel_thresholds, self.isa, threads)
             return EncodedBlock(rows, codes, rows)
-        with np.errstate(over="ignore"):
-            values: NDArray[np.float32] = rows.astype(np.float32, copy=False)
+        values = rows
+        if rows.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                values = rows.astype(np.float32)
         prepared = values
         if self._prepares:
             prepared = self._prepare(values, self._threshold_row, threads)

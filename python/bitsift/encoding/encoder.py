@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ class Encoder:
         """The instruction set that all kernels use."""
         return self.binarizer.isa
 
-    @property
+    @cached_property
     def store_names(self) -> tuple[str, ...]:
         """The names of the stores."""
         return tuple(store.name for store in self.stores)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.options import STORES
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import INTEGER_CODECS
 
-__all__ = ["Originals", "as_store_names"]
+__all__ = ["Originals"]
 
 
 class Originals:
@@ -113,20 +111,3 @@ class Originals:
         return native.rescore(
             stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads
         )
-
-
-def as_store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of stores: of one, of several or of none."""
-    if store is None:
-        return ()
-    names = (store,) if isinstance(store, str) else store
-    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"store must be a name, several of them, or None; got {store!r}")
-    for name in names:
-        if name not in STORES:
-            raise ValueError(f"store must be one of {(None, *STORES)}; got {name!r}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"store must name each store once; got {store!r}")
-    if not names:
-        raise ValueError("store must name at least one store, or be None; got none")
-    return tuple(names)

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import METRICS, Metric, Rule, Store
+from bitsift.core.options import METRICS, RULES, STORES, Metric, Rule, Store
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
-from bitsift.encoding.originals import Originals, as_store_names
+from bitsift.encoding.originals import Originals
 from bitsift.encoding.rotation import random_flips
-from bitsift.index.fitting import Fitting, as_rule
+from bitsift.index.fitting import Fitting
 from bitsift.quantization.calibration import Calibrator, own_calibrator
 from bitsift.quantization.calibrators import default_calibrator
 
@@ -35,13 +35,13 @@ def make_encoder(
     """Check the arguments of `Index`; return its encoder, and what of it is still to be fitted."""
     dim = arguments.check_dim(dim)
     arguments.choice(metric, "metric", METRICS)
-    names = as_store_names(store)
+    names = _store_names(store)
     isa = resolve_isa(isa)
     arguments.check_bool(rotate, "rotate")
     arguments.check_bool(correction, "correction")
     rule: Rule | None = None
     if isinstance(threshold, str):
-        rule, threshold = as_rule(threshold), 0.0
+        rule, threshold = _rule(threshold), 0.0
     flips = random_flips(dim) if rotate and rule is None else None
     binarizer = Binarizer(dim, threshold, isa, flips=flips)
     if correction and metric == "cosine" and binarizer.is_centred:
@@ -55,3 +55,28 @@ def make_encoder(
         for name in names
     )
     return Encoder(binarizer, stores, metric, bool(correction)), Fitting(rule, bool(rotate))
+
+
+def _store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of stores: of one, of several or of none."""
+    if store is None:
+        return ()
+    names = (store,) if isinstance(store, str) else store
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"store must be a name, several of them, or None; got {store!r}")
+    for name in names:
+        if name not in STORES:
+            raise ValueError(f"store must be one of {(None, *STORES)}; got {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"store must name each store once; got {store!r}")
+    if not names:
+        raise ValueError("store must name at least one store, or be None; got none")
+    return tuple(names)
+
+
+def _rule(name: str) -> Rule:
+    """Return the rule of that name."""
+    for rule in RULES:
+        if rule == name:
+            return rule
+    raise ValueError(f"threshold must be a number, an array or one of {RULES}; got {name!r}")

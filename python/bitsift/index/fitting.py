@@ -13,14 +13,14 @@ from bitsift.core import arguments
 from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
 from bitsift.core.limits import FEW_VECTORS
-from bitsift.core.options import RULES, Rule, Threshold
+from bitsift.core.options import Rule, Threshold
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
 from bitsift.retrieval.advice import Advice, advise_on
 
-__all__ = ["Fitting", "as_rule", "warn_of_poor_bits"]
+__all__ = ["Fitting", "warn_of_poor_bits"]
 
 _MOST_ROWS_FITTED = 1 << 16
 _MOST_ROWS_CHECKED = 2048
@@ -31,14 +31,6 @@ _NEARLY_ALL = 0.95
 # shares of ones and zeros differ by more than this on average.
 _MOST_CONSTANT = 0.05
 _MOST_UNEVEN = 0.45
-
-
-def as_rule(name: str) -> Rule:
-    """Return the rule of that name."""
-    for rule in RULES:
-        if rule == name:
-            return rule
-    raise ValueError(f"threshold must be a number, an array or one of {RULES}; got {name!r}")
 
 
 class Fitting(NamedTuple):

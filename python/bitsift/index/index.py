@@ -32,8 +32,8 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.table import Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
-from bitsift.retrieval.ladder import LadderOptions, Plan
-from bitsift.retrieval.pipeline import find_rows
+from bitsift.retrieval.ladder import LadderOptions
+from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
 
@@ -220,7 +220,8 @@ class Index:
             return False
         if not 0 <= wanted <= MAX_ID:
             return False
-        return bool(self._table.find_ids(np.array([wanted], np.int64))[0][0] >= 0)
+        rows, _ = self._table.find_ids(np.array([wanted], np.int64))
+        return bool(rows[0] >= 0)
 
     def __repr__(self) -> str:
         return (
@@ -438,16 +439,9 @@ class Index:
         oversampling = arguments.check_oversampling(oversampling)
         arguments.choice(scoring, "scoring", SCORINGS)
         threads = arguments.check_threads(threads)
-        documents = self._table.snapshot.documents
-        encoder = documents.encoder
         parsed = arguments.parse(queries, "queries")
-        encoded = encoder.encode_queries(parsed, threads)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        rungs = options.rungs(
-            encoder.store_names, are_bits=encoded.are_bits, corrected=documents.are_corrected
-        )
-        scores, rows = find_rows(documents, encoded, Plan(k, rungs, threads))
-        ids = documents.ids_of(rows)
+        scores, ids = search(self._table.snapshot.documents, parsed, k, options, threads)
         return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
 
     # ---- Files -------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
+from bitsift.core.arguments import Codes, Values
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
-from bitsift.retrieval.ladder import Plan
+from bitsift.retrieval.ladder import LadderOptions, Plan
 
-__all__ = ["Documents", "find_rows"]
+__all__ = ["Documents", "find_rows", "search"]
 
 _MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
 _NO_DISTANCE = np.iinfo(np.int32).max
@@ -57,14 +58,27 @@ class Documents:
         return np.where(rows >= 0, self.ids[rows], -1)
 
 
+def search(
+    documents: Documents, parsed: Codes | Values, k: int, options: LadderOptions, threads: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the scores and ids of the best documents, both of shape (n_queries, k).
+
+    Where there are fewer documents than `k`: the worst score, and id -1.
+    """
+    encoder = documents.encoder
+    queries = encoder.encode_queries(parsed, threads)
+    rungs = options.rungs(
+        encoder.store_names, are_bits=queries.are_bits, corrected=documents.are_corrected
+    )
+    scores, rows = find_rows(documents, queries, Plan(k, rungs, threads))
+    return scores, documents.ids_of(rows)
+
+
 def find_rows(
     documents: Documents, queries: Queries, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the scores and row numbers of the best documents, both of shape (n_queries, k).
-
-    Where there are fewer documents than `k`: the worst score, and row -1.
-    """
-    if not any(rung.name == "asymmetric" for rung in plan.rungs):
+    """Return what `search` returns, but rows instead of ids."""
+    if "asymmetric" not in [rung.name for rung in plan.rungs]:
         return _climb(documents, queries, None, plan)
     # Rounded queries take many times the memory of codes, so few are rounded at once.
     n_queries = len(queries.codes)
@@ -145,8 +159,9 @@ def _climb(
     documents: Documents, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     encoder, columns = documents.encoder, documents.columns
+    isa, n_rows = encoder.isa, len(columns.codes)
     first, *others = plan.rungs
-    k = first.n_out(plan.k, len(documents))
+    k = first.n_out(plan.k, n_rows)
     scores: NDArray[Any]
     if asymmetric is not None and first.name == "asymmetric":
         scores, rows = asymmetric.scan(k)
@@ -159,11 +174,11 @@ def _climb(
             None,
             k=k,
             ids=documents.tie_ids,
-            isa=encoder.isa,
+            isa=isa,
             threads=plan.threads,
         )
     for rung in others:
-        k = rung.n_out(plan.k, len(documents))
+        k = rung.n_out(plan.k, n_rows)
         if asymmetric is not None and rung.name == "asymmetric":
             scores, rows = asymmetric.rescore(rows, k)
             continue
@@ -176,7 +191,7 @@ def _climb(
             k,
             encoder.metric,
             documents.tie_ids,
-            encoder.isa,
+            isa,
             plan.threads,
         )
     return scores, rows
