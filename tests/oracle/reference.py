@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 NO_DISTANCE = np.iinfo(np.int32).max
@@ -80,6 +82,7 @@ def unit_rows(vectors):
     return np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0).astype(np.float32)
 
 
+@cache
 def random_flips(dim):
     """The signs of the rotation: three rounds of one flip, or of two if dim is no power of two."""
     n = 3 if dim.bit_count() == 1 else 6
@@ -90,6 +93,7 @@ def random_flips(dim):
     )
 
 
+@cache
 def hadamard_stages(n):
     """Matrices whose product is the Hadamard matrix of n, a power of two.
 
