@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 
 NO_DISTANCE = np.iinfo(np.int32).max
+BITS_OF_BYTE = np.array([byte.bit_count() for byte in range(256)], np.uint8)
 
 
 def pack(x, threshold=0.0):
@@ -15,7 +16,7 @@ def pack(x, threshold=0.0):
 
 
 def hamming(a, b):
-    differing = np.unpackbits(a[:, np.newaxis, :] ^ b[np.newaxis, :, :], axis=-1)
+    differing = BITS_OF_BYTE[a[:, np.newaxis, :] ^ b[np.newaxis, :, :]]
     return differing.sum(axis=-1, dtype=np.int32)
 
 
