@@ -6,8 +6,8 @@
 
 namespace bitsift {
 
-// Rows of somebody else's memory, `stride` bytes apart (negative or zero as well); the values of a
-// row are contiguous.
+// A view of rows in memory that the caller owns. Rows are `stride` bytes apart, which may be
+// negative or zero; the values of a row are contiguous.
 template <class T>
 struct Matrix {
   const T* data = nullptr;

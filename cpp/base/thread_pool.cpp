@@ -40,7 +40,7 @@ class ThreadPool {
     }
 
     std::unique_lock lock(mutex_);
-    std::erase(jobs_, &job);  // nobody joins any more
+    std::erase(jobs_, &job);  // no more threads join
     job.finished.wait(lock, [&job] { return job.n_running == 0; });
     if (error == nullptr) error = job.error;
     lock.unlock();
@@ -54,7 +54,7 @@ class ThreadPool {
         std::thread([this] { work(); }).detach();
       }
     } catch (const std::system_error&) {
-      // A limit on threads is no error: the caller does what nobody else does.
+      // A limit on threads is no error: the caller does the work that no helper takes.
     }
   }
 

@@ -57,7 +57,7 @@ Matrix<T> matrix_of(const py::array& array) {
   require(array.ndim() == 2, "the array must have two axes");
   require(array.itemsize() == sizeof(T), "the array has values of another size");
   require(array.shape(1) > 0, "the array must have at least one column");
-  // Strides of an axis that is never stepped along mean nothing.
+  // The stride of an axis means nothing if no step is taken along it.
   require(array.shape(0) == 0 || array.shape(1) == 1 || array.strides(1) == sizeof(T),
           "rows must be contiguous");
   return {.data = static_cast<const T*>(array.data()),

@@ -14,7 +14,7 @@
 namespace bitsift {
 namespace {
 
-// Reads every byte, on so many threads: the most that a scan of them could reach.
+// Reads every byte: no scan of the array can be faster.
 std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa,
                        std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
@@ -30,8 +30,8 @@ std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa
   return seen;
 }
 
-// Runs what bounds a kernel, about `n` times for each thread; returns how many pairs of bits that
-// was.
+// Runs the instructions that bound a kernel, about `n` times for each thread. Returns the number of
+// pairs of bits that they compare.
 double run_roof(const std::string& kernel, std::size_t n, const std::string& isa,
                 std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
@@ -39,7 +39,7 @@ double run_roof(const std::string& kernel, std::size_t n, const std::string& isa
   const BatchKernel& chosen = kernel == "batch" ? kernels.batch : kernels.product;
   std::atomic<std::uint64_t> n_pairs{0};
   without_gil([&] {
-    // In pieces, as a scan is: a thread that is held up leaves its work to the others.
+    // In pieces, like a scan: others take over the work of a thread that is delayed.
     constexpr std::size_t kPieces = 16;
     const std::size_t n_threads = threads_of(threads);
     for_each_piece(n_threads * kPieces, 1, n_threads, [&](std::size_t, std::size_t) {

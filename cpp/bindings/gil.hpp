@@ -12,7 +12,7 @@ namespace bitsift {
 // Runs body() with the GIL released. pybind11's gil_scoped_release takes the GIL again in a
 // destructor; while the interpreter shuts down, Python up to 3.13 ends a daemon thread there by
 // unwinding its stack, and from a destructor that would abort the process. The thread is stopped
-// here instead, as newer versions of Python stop it.
+// here instead, as newer versions of Python do it.
 template <class Body>
 void without_gil(Body&& body) {
   std::exception_ptr error;

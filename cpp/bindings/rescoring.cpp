@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdexcept>
 #include <tuple>
 
 #include "bindings/arrays.hpp"
@@ -16,8 +15,7 @@ class Rescoring {
  public:
   Rescoring(std::size_t n_queries, const Vector<std::int64_t>& candidates, std::size_t k,
             const std::optional<Vector<std::int64_t>>& ids, std::size_t n_documents)
-      : n_documents_(n_documents),
-        scores_(empty<float>(n_queries, k)),
+      : scores_(empty<float>(n_queries, k)),
         rows_(empty<std::int64_t>(n_queries, k)),
         scores_out_(scores_.mutable_data()),
         rows_out_(rows_.mutable_data()) {
@@ -35,18 +33,11 @@ class Rescoring {
   // Calls body(candidates, scores, rows) without the GIL.
   template <class Body>
   py::tuple run(Body&& body) {
-    without_gil([&] {
-      const auto n_rows = static_cast<std::int64_t>(n_documents_);
-      for (std::size_t i = 0; i < candidates_.rows.n_rows * candidates_.rows.n_columns; ++i) {
-        if (candidates_.rows.data[i] >= n_rows) throw std::out_of_range("a candidate is not a row");
-      }
-      body(candidates_, scores_out_, rows_out_);
-    });
+    without_gil([&] { body(candidates_, scores_out_, rows_out_); });
     return py::make_tuple(scores_, rows_);
   }
 
  private:
-  std::size_t n_documents_;
   py::array_t<float> scores_;
   py::array_t<std::int64_t> rows_;
   float* scores_out_;

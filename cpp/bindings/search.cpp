@@ -31,7 +31,7 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   return py::make_tuple(distances, rows);
 }
 
-// `progress` is called with the share that is done; signals are looked at as often.
+// Calls `progress` with the part that is done, and checks for signals as often.
 py::tuple knn_graph(const py::array_t<std::uint8_t>& codes, std::size_t k,
                     const py::object& progress, const std::string& isa, std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);

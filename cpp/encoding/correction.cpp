@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kCorrectionPieceValues = 1 << 16;
 constexpr std::uint16_t kInfinity = 0x7F80;
 
-// The nearest of float32, and of that the nearest, halves to even. What is too large, or no number,
-// is infinite.
+// Rounds to float32 and then to bfloat16, ties to even. Numbers that are too large and NaN become
+// infinity.
 std::uint16_t to_bfloat16(double x) {
   const auto rounded = static_cast<float>(x);
   if (!(std::abs(rounded) <= std::numeric_limits<float>::max())) return kInfinity;

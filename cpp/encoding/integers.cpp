@@ -16,8 +16,8 @@ constexpr std::size_t kIntegersPieceValues = 1 << 16;
 
 using Eight = std::array<std::int8_t, 8>;
 
-// The integers of every byte, five and three that do not count. No byte of a whole file is above
-// 242; of a damaged one they are some integers.
+// The five integers of every byte, padded to eight. Bytes above 242 occur in damaged files only,
+// and give integers like all others.
 constexpr std::array<Eight, 256> make_ternary() {
   std::array<Eight, 256> table{};
   for (int byte = 0; byte < 256; ++byte) {
@@ -48,7 +48,7 @@ void encode_ternary(const float* values, const double* lower, const double* uppe
   }
 }
 
-// `integers` go on with zeros up to a whole byte.
+// `integers` are padded with zeros up to a whole byte.
 void pack_integers(IntegerType type, const std::int8_t* integers, std::size_t n_bytes,
                    std::uint8_t* out) {
   for (std::size_t i = 0; i < n_bytes; ++i) {
@@ -92,7 +92,7 @@ void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
       }
       break;
     case IntegerType::kTernary:
-      // Eight at a time, of which the next byte's replace three.
+      // Copies eight at a time; the next byte overwrites the last three.
       for (std::size_t i = 0; i < n_bytes; ++i)
         std::memcpy(out + 5 * i, kTernary[bytes[i]].data(), 8);
       break;

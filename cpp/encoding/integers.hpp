@@ -14,7 +14,7 @@ enum class IntegerType : std::uint8_t {
   kInt8,
   kUint8,    // integer + 128
   kInt4,     // two to a byte, the first in the high half; -8 to 7
-  kTernary,  // five to a byte: a number to the base 3 of digits integer + 1, the first one highest
+  kTernary,  // five to a byte: digits integer + 1 of a number in base 3, the first one highest
 };
 
 constexpr std::size_t integers_per_byte(IntegerType type) {
@@ -25,15 +25,15 @@ constexpr std::size_t bytes_for(IntegerType type, std::size_t n) {
   return (n + integers_per_byte(type) - 1) / integers_per_byte(type);
 }
 
-// The integers of bytes_for(type, n) bytes. `out` has room for n, rounded up to whole bytes, and 8
-// more.
+// Unpacks n integers from bytes_for(type, n) bytes. `out` has room for all integers of these bytes
+// and for 8 more.
 void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
                      std::int8_t* out) noexcept;
 
-// Values within bounds, one of each for a dimension, as integers: 256 or 16 steps from the lower
-// to the upper bound, rounded to even, beyond them the last one; ternary: below, within, above.
-// Upper bounds are above lower ones. Writes rows of bytes_for(type, values.n_columns) bytes;
-// integers that fill the last byte are 0.
+// Quantizes values by the bounds of their dimension: 256 or 16 steps from the lower to the upper
+// bound, rounded to even and clipped; ternary: -1 below the bounds, 0 within, 1 above. Upper bounds
+// must exceed lower ones. Writes rows of bytes_for(type, values.n_columns) bytes; integers that pad
+// the last byte are 0.
 void encode_integers(IntegerType type, Matrix<float> values, const float* lower, const float* upper,
                      std::size_t n_threads, std::uint8_t* out);
 

@@ -8,7 +8,7 @@
 namespace bitsift {
 namespace {
 
-// Calls pack_row(values, out) for every row, on as many threads as the amount is worth.
+// Calls pack_row(values, out) for every row. A matrix of one piece stays on the calling thread.
 template <class Value, class PackRow>
 bool pack_rows(Matrix<Value> values, std::size_t n_threads, std::uint8_t* codes, PackRow pack_row) {
   constexpr std::size_t kPackPieceBytes = 1 << 18;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A rotation is rounds of random flips of signs and Hadamard transforms, d log d additions instead
-// of d^2 products: Ailon, Chazelle, "The Fast Johnson-Lindenstrauss Transform and Approximate
-// Nearest Neighbors" (doi:10.1137/060673096). Where the dimensions are no power of two, each round
-// transforms the first 2^m of them and then the last 2^m, which overlap.
+// A rotation is a few rounds of random sign flips and Hadamard transforms: d log d additions
+// instead of d^2 multiplications. Ailon, Chazelle, "The Fast Johnson-Lindenstrauss Transform and
+// Approximate Nearest Neighbors" (doi:10.1137/060673096). If d is not a power of two, each round
+// transforms the first 2^m dimensions and then the last 2^m, which overlap.
 #include "encoding/rotation.hpp"
 
 #include <algorithm>

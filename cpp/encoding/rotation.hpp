@@ -5,18 +5,18 @@
 
 namespace bitsift {
 
-// What is done to vectors before their signs are taken: y = R (x / |x| - centre).
+// The transform of vectors before they are packed: y = R (x / |x| - centre).
 struct CentredRotation {
-  bool normalize;       // otherwise x is taken as it is; a zero vector always is
+  bool normalize;       // otherwise x is not divided; a zero vector never is
   const float* centre;  // one for each dimension
-  Matrix<float> flips;  // of R: rows of +1 and -1; none for no rotation
+  Matrix<float> flips;  // the signs in R, +1 or -1; no rows: no rotation
 };
 
-// A rotation has rounds of two flips, or of one where the dimensions are a power of two.
+// The rows of flips in one round of a rotation: 1 if n_dims is a power of two, else 2.
 std::size_t flips_per_round(std::size_t n_dims);
 
-// Writes the prepared rows, as float32. Returns false if a value is not finite. In a fixed order of
-// operations: the same bytes everywhere.
+// Writes the transformed rows. Returns false if a value in them is not finite. The order of
+// operations is fixed: the same bytes on every machine.
 bool centre_and_rotate(const CentredRotation& preparation, Matrix<float> values,
                        std::size_t n_threads, float* out);
 

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kRoundQueriesPieceValues = 1 << 14;
 constexpr double kLargestMagnitude = (1 << kMagnitudeBits) - 1;
 
-// `room` has a place for each value.
+// Writes row `row` of `out`. `room` is scratch memory for n values.
 void round_one(const double* q, const float* centre, std::size_t n, std::size_t row,
                std::vector<double>& room, const RoundedQueries& out) {
   const std::size_t n_bytes = (n + 7) / 8;
@@ -27,7 +27,7 @@ void round_one(const double* q, const float* centre, std::size_t n, std::size_t 
   double largest = 0;
   for (std::size_t i = 0; i < n; ++i) largest = std::max(largest, std::abs(q[i]));
   double* shares = room.data();
-  // Divided before it is multiplied: the smallest floats have no finite inverse.
+  // Divided, not multiplied by an inverse: the smallest floats have no finite inverse.
   const double divisor = largest == 0 ? 1 : largest;
   for (std::size_t i = 0; i < n; ++i) shares[i] = q[i] / divisor;
   for (std::size_t i = 0; i < n; ++i) {

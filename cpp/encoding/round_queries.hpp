@@ -7,9 +7,8 @@
 
 namespace bitsift {
 
-// Queries q ~ scale * magnitude * sign with magnitudes 0 to 127: what asymmetric scoring scans
-// with. For n queries of d values: codes n x ceil(d / 8), magnitudes n x 8 ceil(d / 8), all others
-// n.
+// Queries rounded to scale * magnitude * sign, with magnitudes 0 to 127, for asymmetric scoring.
+// For n queries of d values: codes n x ceil(d / 8), magnitudes n x 8 ceil(d / 8), all others n.
 struct RoundedQueries {
   std::uint8_t* codes;  // a bit is set where a value is positive
   std::uint8_t* magnitudes;
@@ -19,7 +18,8 @@ struct RoundedQueries {
   double* products;  // with the centre, before rounding
 };
 
-// Values are finite; `centre` has one for each dimension. The same bytes everywhere.
+// `values` must be finite; `centre` has a value for each dimension. Writes the same bytes on every
+// machine.
 void round_queries(Matrix<double> values, const float* centre, std::size_t n_threads,
                    const RoundedQueries& out);
 

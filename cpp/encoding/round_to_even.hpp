@@ -3,8 +3,8 @@
 
 namespace bitsift {
 
-// Rounds to even, for |x| < 2^51, in two operations that every instruction set has for vectors:
-// beyond 2^52 the step of a double is 1.
+// Rounds to an integer, ties to even, for |x| < 2^51. Two additions, which compilers vectorise on
+// every instruction set: from 2^52 on, neighbouring doubles differ by 1.
 inline double round_to_even(double x) {
   constexpr double kLarge = 0x1.8p52;
   return (x + kLarge) - kLarge;

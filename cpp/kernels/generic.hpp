@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every loop of the kernels, once. `Simd` says what a vector is; kernel files supply it and take a
-// table with make_kernels<Simd>().
+// Every loop of the kernels, once. `Simd` is a policy that says what a vector is. The file of a
+// level defines the policy and makes its table by make_kernels<Simd>().
 //
-// `Simd` lives in an unnamed namespace, so all that is instantiated here has internal linkage: the
-// linker cannot put code built for one instruction set where another one is called. Nothing from
-// the standard library's headers with code in them may be included, for the same reason.
+// `Simd` lives in an unnamed namespace, so everything instantiated here has internal linkage: the
+// linker cannot replace code of one instruction set by code of another. For the same reason, no
+// header of the standard library that contains code may be included.
 //
 // A policy has
 //   kLanes            64-bit lanes of a Vector

@@ -10,8 +10,8 @@ else()
   set(BITSIFT_ARCH other)
 endif()
 if(CMAKE_OSX_ARCHITECTURES MATCHES ";")
-  message(FATAL_ERROR "bitsift is built for one architecture at a time; "
-                      "got CMAKE_OSX_ARCHITECTURES=${CMAKE_OSX_ARCHITECTURES}")
+  message(FATAL_ERROR "CMAKE_OSX_ARCHITECTURES must be one architecture; "
+                      "got ${CMAKE_OSX_ARCHITECTURES}: build once for each")
 endif()
 
 add_library(bitsift_kernels STATIC)

@@ -16,7 +16,7 @@ namespace bitsift {
 
 enum class Isa : std::uint8_t { kScalar, kAvx2, kAvx512, kAmx, kNeon };
 
-// A document within reach of a query: what the scanning kernels report.
+// A document within the limit of a query, as scan kernels report it.
 struct Hit {
   std::uint32_t query;
   std::uint32_t row;
@@ -28,7 +28,7 @@ struct Half {
   std::uint16_t bits;
 };
 
-// What integers of a vector stand for: value i is base[i] + step[i] * integer i.
+// The scale of quantized vectors: value i of a vector is base[i] + step[i] * integer i.
 struct Scale {
   const double* base;
   const double* step;
@@ -39,9 +39,9 @@ inline constexpr std::size_t kMaxCodeBytes = 8192;
 // Row kernels may read a query, and each plane of it, up to a multiple of this many bytes, whatever
 // the length of a row: pad with zeros.
 inline constexpr std::size_t kQueryPadding = 64;
-// Queries that scan_rows compares a row with at once.
+// The most queries that scan_rows takes.
 inline constexpr std::size_t kMaxRowQueries = 2;
-// Magnitudes are 0 to 127: signed, they are int8.
+// Magnitudes are 0 to 127: with a sign, they fit int8.
 inline constexpr std::size_t kMagnitudeBits = 7;
 inline constexpr std::size_t kMaxTileRows = 128;
 inline constexpr std::size_t kMaxGroupQueries = 16;
@@ -51,10 +51,10 @@ inline constexpr std::size_t kTileAlignment = 64;
 inline constexpr std::int64_t kAdmitAll = std::int64_t{1} << 30;
 inline constexpr std::int64_t kAdmitNone = -1;
 
-// Many queries against a tile of documents. Tiles and groups of queries are laid out as the kernel
-// likes best; for everybody else they are bytes, so many for each 64-bit word of a code.
+// Many queries against a tile of documents. The kernel lays out tiles and groups of queries; for
+// its callers they are bytes, a fixed number for each 64-bit word of a code.
 struct BatchKernel {
-  std::size_t max_code_bytes;  // it cannot count further
+  std::size_t max_code_bytes;  // its sums hold no more
   bool weighted;               // whether queries may have magnitudes
 
   std::size_t tile_rows;
@@ -83,8 +83,8 @@ struct BatchKernel {
   void (*distances)(const void* tile, std::size_t n_rows, std::size_t n_bytes, const void* groups,
                     std::size_t n_queries, std::int32_t* out, std::size_t out_stride) noexcept;
 
-  // The instructions that bound scan(), n times on registers alone. Returns how many pairs of a
-  // query's bit and a document's bit that was: what the kernel would do without memory.
+  // Runs the instructions that bound scan(), n times, on registers alone. Returns the number of
+  // pairs (query bit, document bit) that they compare: the kernel's work if memory cost no time.
   std::uint64_t (*roof)(std::size_t n) noexcept;
 };
 
@@ -117,20 +117,20 @@ struct Kernels {
                                     std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
                                     Hit* hits) noexcept;
 
-  // The level's fastest way to Hamming distances alone.
+  // The level's fastest kernel for unweighted distances.
   BatchKernel batch;
-  // Sums of products of int8 and bits: any length, with or without magnitudes.
+  // Distances by products of int8 and bits: for any length, with or without magnitudes.
   BatchKernel product;
-  // Whether `product` may be the faster of the two for Hamming distances.
+  // Whether `product` may be the faster one for unweighted distances.
   bool product_rivals_batch;
 
-  // Reads n_bytes and returns something of them: how fast memory can be.
+  // Reads n_bytes and returns an exclusive-or of them: measures how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
 
   // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
   // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
-  // vectors[i] . vectors[i]. The `n_ahead` pointers behind those of the vectors are vectors that
-  // come next: they are on their way when this returns.
+  // vectors[i] . vectors[i]. `n_ahead` more pointers follow: vectors that are rescored next, which
+  // the kernel prefetches.
   void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
                   std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;
   void (*dot_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
@@ -140,7 +140,7 @@ struct Kernels {
                  std::size_t n_ahead, std::size_t n, double* squares) noexcept;
   void (*l2_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,
                  std::size_t n_ahead, std::size_t n, double* squares) noexcept;
-  // The same for vectors of integers on a scale.
+  // The same for quantized vectors.
   void (*dot_i8)(const double* query, const std::int8_t* const* vectors, Scale scale,
                  std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots,
                  double* squares) noexcept;

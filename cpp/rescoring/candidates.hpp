@@ -10,7 +10,7 @@
 
 namespace bitsift {
 
-// Original vectors as integers of `type`, dim of them a row.
+// Original vectors of `dim` integers each.
 struct IntegerVectors {
   Matrix<std::uint8_t> rows;
   IntegerType type;
@@ -18,12 +18,15 @@ struct IntegerVectors {
   Scale scale;
 };
 
-// What is rescored: n_queries x n_candidates rows of the originals, -1 for none; every other value
-// must be below their number. The best k are kept. ids == nullptr: a row's number is its id.
+// The rows to rescore, n_queries x n_candidates, -1 for none, and how many of the best to keep.
+// Ties go to the smaller id; ids == nullptr: a row's number is its id.
 struct CandidateRows {
   Matrix<std::int64_t> rows;
   const std::int64_t* ids;
   std::size_t k;
 };
+
+// Throws std::out_of_range if a candidate is not below n_rows.
+void check_candidates(const CandidateRows& candidates, std::size_t n_rows);
 
 }  // namespace bitsift

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Candidates that have been scored, put in order.
+// The order of scored candidates.
 #pragma once
 
 #include <algorithm>
@@ -14,11 +14,11 @@
 namespace bitsift {
 
 struct Scored {
-  float badness;  // ascending for every metric
+  float badness;  // the smaller, the better, for every metric
   std::int64_t row;
 };
 
-// Only a damaged file makes a score that is no number; the order must be total all the same.
+// NaN, which only a damaged file causes, ranks last: the order must be total.
 inline float badness_of(double exact) {
   const auto rounded = static_cast<float>(exact);
   return std::isnan(rounded) ? std::numeric_limits<float>::infinity() : rounded;
@@ -33,8 +33,9 @@ struct ByBadnessThenId {
   }
 };
 
-// Writes the best k of each query's candidates, row -1 being none: n_queries x k, and where there
-// are fewer, row -1 and the worst score. Scores are the badness, or its negative.
+// Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
+// than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
+// its negative.
 inline void rank(std::vector<Scored>& scored, std::size_t n_queries, std::size_t n_candidates,
                  const std::int64_t* ids, std::size_t k, bool ascending, std::size_t n_threads,
                  float* scores, std::int64_t* rows) {

@@ -17,7 +17,7 @@ constexpr std::size_t kRescorePieceBytes = 1 << 19;
 // Vectors that a kernel scores together.
 constexpr std::size_t kVectorsAtOnce = 4;
 
-// Originals that kernels read where they lie.
+// Originals that kernels read in place.
 template <class Value>
 class InPlace {
  public:
@@ -25,12 +25,13 @@ class InPlace {
 
   explicit InPlace(Matrix<Value> rows) : rows_(rows) {}
 
+  std::size_t n_rows() const { return rows_.n_rows; }
   std::size_t row_bytes() const { return rows_.n_columns * sizeof(Value); }
   const Value* stored(std::size_t row) const { return rows_.row(row); }
   Scale scale() const { return {}; }
 
-  // Vectors for a kernel from stored ones, `n_ahead` more behind them; returns how many of these
-  // the kernel is to ask for.
+  // Makes vectors for a kernel of `n` stored ones. `n_ahead` more stored vectors follow, which are
+  // scored next; returns how many of these the kernel has to prefetch.
   std::size_t fetch(const Value* const* stored, std::size_t n, std::size_t n_ahead,
                     const Value** vectors) {
     std::copy(stored, stored + n + n_ahead, vectors);
@@ -41,7 +42,7 @@ class InPlace {
   Matrix<Value> rows_;
 };
 
-// Originals as integers of 8 bits.
+// Originals as 8-bit integers, read in place.
 class OnScale : public InPlace<std::int8_t> {
  public:
   explicit OnScale(const IntegerVectors& vectors)
@@ -57,7 +58,7 @@ class OnScale : public InPlace<std::int8_t> {
   Scale scale_;
 };
 
-// Originals as other integers, unpacked a few at a time.
+// Originals as integers of other types, unpacked a few at a time.
 class Unpacked {
  public:
   using Stored = std::uint8_t;
@@ -67,6 +68,7 @@ class Unpacked {
         room_(bytes_for(vectors.type, vectors.dim) * integers_per_byte(vectors.type) + 8),
         integers_(kVectorsAtOnce * room_) {}
 
+  std::size_t n_rows() const { return vectors_.rows.n_rows; }
   std::size_t row_bytes() const { return vectors_.rows.n_columns; }
   const std::uint8_t* stored(std::size_t row) const { return vectors_.rows.row(row); }
   Scale scale() const { return vectors_.scale; }
@@ -87,7 +89,7 @@ class Unpacked {
   std::vector<std::int8_t> integers_;
 };
 
-// Scores of one query and a few vectors, the smaller the better.
+// Scores a few vectors at a time for one query; the smaller, the better.
 template <class Value>
 class Scorer {
  public:
@@ -102,7 +104,7 @@ class Scorer {
     query_norm_ = std::sqrt(square);
   }
 
-  // `n_ahead` vectors that come next follow the others.
+  // `n_ahead` more vectors follow, which are scored next.
   void score(const Value* const* vectors, std::size_t n_vectors, std::size_t n_ahead,
              float* badness) const {
     double exact[kVectorsAtOnce];
@@ -191,12 +193,13 @@ template <class Value, class Originals>
 void rescore_all(const Kernels& kernels, Metric metric, const Originals& originals,
                  Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
                  float* scores, std::int64_t* rows) {
+  check_candidates(candidates, originals.n_rows());
   const std::size_t n_candidates = candidates.rows.n_columns;
   const std::size_t n_pairs = queries.n_rows * n_candidates;
   std::vector<Scored> scored(n_pairs);
 
-  // Pieces of pairs, not of queries: one query with many candidates uses every thread, and so many
-  // threads wait for the disk at once where the originals are mapped from a file.
+  // Work is split by pairs, not by queries: one query with many candidates uses every thread. Where
+  // the originals are mapped from a file, that many threads wait for the disk at once.
   const std::size_t piece = 1 + kRescorePieceBytes / originals.row_bytes();
   for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
     score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,

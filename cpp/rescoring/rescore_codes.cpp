@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Candidates lie anywhere, and the row kernels want codes one behind the other: a block of them is
-// copied together while the next one is on its way.
+// Row kernels take contiguous codes, but candidates lie anywhere. So the codes of a block of
+// candidates are gathered while those of the next block are prefetched.
 #include "rescoring/rescore_codes.hpp"
 
 #include <algorithm>
@@ -36,7 +36,7 @@ float estimated_badness(const Estimate& estimate, std::size_t query, std::size_t
   return badness_of(std::sqrt(std::max(constant + term * term - 2 * product, 0.0)));
 }
 
-// The candidates of one query.
+// Scores the candidates of one query.
 class CodeScorer {
  public:
   CodeScorer(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
@@ -102,6 +102,7 @@ class CodeScorer {
 void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
                    const CandidateRows& candidates, const Estimate* estimate, std::size_t n_threads,
                    float* scores, std::int64_t* rows) {
+  check_candidates(candidates, codes.n_rows);
   const std::size_t n_queries = queries.codes.n_rows;
   const std::size_t n_candidates = candidates.rows.n_columns;
   std::vector<Scored> scored(n_queries * n_candidates);

@@ -10,21 +10,23 @@
 namespace bitsift {
 
 // How the weighted Hamming distance w of a query and a code estimates the metric between the query
-// and the vector that was coded. The product with a document is about
-//   e = scale * (sum - 2 w) * factor,
-// of its own factor; cosine and dot are constant + e + term, and l2 is
-// sqrt(constant + term^2 - 2 e). Factors and terms are the upper halves of float32 (bfloat16).
+// and the original vector. Their product is about
+//   e = scale * (sum - 2 w) * factor
+// with the scale and sum of the query and the factor of the vector. Cosine and dot are
+// constant + e + term, l2 is sqrt(constant + term^2 - 2 e). Factors and terms are bfloat16, the
+// upper halves of float32.
 struct Estimate {
   Metric metric;
-  Matrix<std::uint16_t> factors;  // a factor and, if there is a second column, a term for each code
-  const double* scales;           // these for each query
+  Matrix<std::uint16_t> factors;  // for each code: a factor and perhaps, in a second column, a term
+  const double* scales;           // one for each query, like the next two
   const double* sums;
   const double* constants;
 };
 
-// Orders the candidates of each query by their codes: by (weighted Hamming distance, id) and then
-// `scores` are the distances, or, with an estimate, by what it estimates. Queries are weighted.
-// Writes n_queries x k; where there are fewer candidates, row -1 and the worst score.
+// Scores the candidates of each query by their codes and keeps the best k, best first, ties by
+// ascending id. Scores are weighted Hamming distances or, with an estimate, estimates of the
+// metric. Queries must have magnitudes. Writes n_queries x k; where there are fewer candidates, row
+// -1 and the worst score. Throws std::out_of_range if a candidate is not a row.
 void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
                    const CandidateRows& candidates, const Estimate* estimate, std::size_t n_threads,
                    float* scores, std::int64_t* rows);

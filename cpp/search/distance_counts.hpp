@@ -9,12 +9,11 @@
 
 namespace bitsift {
 
-// How many distances there are of each size, and which one a given number of them reach: known at
-// every moment, for a few instructions a distance. Where distances are many, neighbouring ones are
-// counted together.
+// A histogram of distances that always knows its k-th and its share-th smallest distance, for a few
+// instructions per distance added. If distances may be large, neighbouring ones share a bin.
 class DistanceCounts {
  public:
-  // Watches the distances that `k` and that `share` of those added reach; both at least 1.
+  // `k` and `share` are at least 1.
   DistanceCounts(std::int32_t max_distance, std::size_t k, std::size_t share)
       : shift_(
             std::max(0, static_cast<int>(std::bit_width(static_cast<std::uint32_t>(max_distance))) -
@@ -23,10 +22,10 @@ class DistanceCounts {
         all_{k, counts_.size() - 1},
         share_{share, counts_.size() - 1} {}
 
-  // Whether distances that are counted together are equal.
+  // Whether each distance has a bin of its own.
   bool is_exact() const { return shift_ == 0; }
 
-  // Returns whether one of the two has changed.
+  // Returns whether the k-th or the share-th smallest distance has changed.
   bool add(std::int32_t distance) {
     const std::size_t bin = static_cast<std::size_t>(distance) >> shift_;
     ++counts_[bin];
@@ -34,13 +33,14 @@ class DistanceCounts {
     return share_.add(counts_, bin) || all_changed;
   }
 
-  // The farthest of the best k, or of what is counted with it.
+  // The k-th and the share-th smallest distance, rounded up to the largest of its bin; defined once
+  // that many distances have been added.
   bool has_k() const { return all_.is_reached(); }
   std::int32_t distance_of_k() const { return upper(all_.bin); }
   bool has_share() const { return share_.is_reached(); }
   std::int32_t distance_of_share() const { return upper(share_.bin); }
 
-  // Forgets all but the best k.
+  // Forgets all but the k smallest.
   void cut() {
     const std::size_t n = all_.total - all_.wanted;
     counts_[all_.bin] -= static_cast<std::uint32_t>(n);
@@ -51,7 +51,7 @@ class DistanceCounts {
  private:
   static constexpr int kMaxBinBits = 10;
 
-  // Goes down to the bin in which `wanted` of the distances end.
+  // The bin of the wanted-th smallest distance. It only moves down.
   struct Cursor {
     std::size_t wanted;
     std::size_t bin;

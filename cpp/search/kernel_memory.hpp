@@ -9,7 +9,7 @@
 
 namespace bitsift {
 
-// Memory in the layout of a kernel: aligned, and not touched before the kernel writes it.
+// Memory that a kernel lays out: aligned, and not initialised.
 class KernelMemory {
  public:
   KernelMemory() = default;

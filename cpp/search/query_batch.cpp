@@ -36,7 +36,8 @@ void QueryBatch::make_planes() {
       std::uint64_t eight;
       std::memcpy(&eight, magnitudes_[i] + 8 * byte, 8);
       for (std::size_t p = 0; p < n_planes_; ++p) {
-        // The product gathers the lowest bits of eight bytes into one, the first byte's highest.
+        // The multiplication gathers the lowest bits of eight bytes in one, the first byte's
+        // highest.
         const std::uint64_t bits = eight >> p & 0x0101010101010101;
         planes[p * row_stride_ + byte] = static_cast<std::uint8_t>(bits * 0x8040201008040201 >> 56);
       }

@@ -16,8 +16,8 @@ namespace bitsift {
 // a tile of documents stay in L1 and L2.
 inline constexpr std::size_t kMaxBatchQueries = 256;
 
-// Queries scanned together, laid out for kernels: as rows from the beginning, in groups for a batch
-// kernel when first asked for. Threads may ask at once.
+// Queries that are scanned together, in the layouts of kernels: as rows from the beginning, in
+// groups for a batch kernel when first asked for. Thread-safe.
 class QueryBatch {
  public:
   QueryBatch(const Queries& queries, std::size_t begin, std::size_t end);
@@ -38,7 +38,7 @@ class QueryBatch {
   std::size_t n_groups(const BatchKernel& kernel) const {
     return (size_ + kernel.group_queries - 1) / kernel.group_queries;
   }
-  // `kernel` is one of two: each table has no more.
+  // `kernel` is the `batch` or the `product` of one table.
   const void* groups(const BatchKernel& kernel) const;
 
  private:

@@ -18,24 +18,27 @@
 namespace bitsift {
 namespace {
 
-// Codes read, times queries, that are worth waking one more thread.
+// The bytes of codes, times queries, that are worth one more thread.
 constexpr std::size_t kBytesPerThread = 1 << 21;
-// Threads share the queries if there are so many for each, and no more rows for each result.
+// Work is split by query when each thread gets this many queries and there are no more rows per
+// result than this.
 constexpr std::size_t kQueriesPerThread = 32;
 constexpr std::size_t kRowsPerResult = 2000;
-// EligibleMethods of a batch kept by a thread, at most, whatever k is.
-constexpr std::size_t kMaxCandidates = 1 << 22;
-// Rows that are compared with one query after the other.
+// The most rows that a thread keeps for a batch, whatever k is.
+constexpr std::size_t kMaxKeptRows = 1 << 22;
+// Rows that are compared with one query, or pair of queries, after the other. A block that several
+// share stays in L1.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
-// A piece of fewer pairs says little of how fast a method is.
+// Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-// What threads let each other know while they scan for a batch: the distance that so many rows of
-// their own reach that those of all threads together are k. Farther rows need not be reported, by
-// no thread; equally far ones must be, as their id may be smaller.
+// Limits that the threads of one batch share. Each thread publishes the distance of its
+// ceil(k / n_threads)-th best row; the largest of these bounds the k-th best distance overall. No
+// thread needs to report rows beyond it. Rows at that distance must be reported: their id may be
+// smaller.
 class SharedLimits {
  public:
   SharedLimits(std::size_t n_threads, std::size_t n_queries, std::size_t k)
@@ -44,7 +47,7 @@ class SharedLimits {
   }
 
   std::size_t join() { return n_joined_.fetch_add(1, std::memory_order_relaxed); }
-  // The rows of its own that a thread reports the distance of.
+  // A thread publishes the distance of its share()-th best row.
   std::size_t share() const { return share_; }
   void report(std::size_t thread, std::size_t query, std::int64_t distance) {
     limits_[thread * n_queries_ + query].store(distance, std::memory_order_relaxed);
@@ -69,7 +72,7 @@ std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
   return static_cast<std::int32_t>(8 * n_bytes * largest);
 }
 
-// What one thread has found for a batch of queries in the rows that it has scanned.
+// One thread's scan for a batch of queries, with the best rows that it has found.
 class BatchScan {
  public:
   BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
@@ -97,7 +100,7 @@ class BatchScan {
     }
     if (method_) return scan_by(*method_, begin, end);
     const std::size_t n_pairs = (end - begin) * batch_.size();
-    // The first piece admits more than all others: what it costs is no measure.
+    // The first piece admits more rows than any other: its time does not measure the method.
     if (!warm_ || n_pairs < kLeastTimedPairs) {
       warm_ = true;
       return scan_by(costs_.best(eligible_), begin, end);
@@ -138,13 +141,13 @@ class BatchScan {
     });
   }
 
-  // The next tile comes from memory while this one is scanned.
+  // Fetches the next tile from memory while this one is scanned.
   void prefetch_rows(std::size_t begin, std::size_t end) const {
     for (std::size_t row = begin; row < end; ++row) prefetch(codes_.row(row), codes_.n_columns);
   }
 
-  // For one query or two, memory is the bound. With more, a block stays in L1 for those that
-  // follow.
+  // One or two queries are bound by memory. With more, a smaller block stays in L1 for the queries
+  // that follow.
   void scan_rows(std::size_t begin, std::size_t end) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
@@ -226,10 +229,10 @@ class Scan {
     const std::size_t n_threads = options_.n_threads;
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
     const std::size_t batch =
-        std::clamp<std::size_t>(kMaxCandidates / per_query, 1, kMaxBatchQueries);
+        std::clamp<std::size_t>(kMaxKeptRows / per_query, 1, kMaxBatchQueries);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
-    // Threads that share the rows each begin without limits, and admit most of what comes first:
-    // where that is much of the work, they had better share the queries.
+    // When threads share the rows, each begins without limits and admits most of its first rows. If
+    // that is a large part of the work, it is faster to share the queries.
     const bool few_rows = codes_.n_rows / kRowsPerResult <= std::min(options_.k, codes_.n_rows);
     if ((n_pieces < n_threads && n_queries > 1) ||
         (few_rows && n_queries >= kQueriesPerThread * n_threads)) {
@@ -266,7 +269,7 @@ class Scan {
     SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
-    std::vector<BatchScan> scans;  // one of each thread that took part
+    std::vector<BatchScan> scans;  // one for each thread that took part
     scans.reserve(n_threads);
     run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
@@ -284,8 +287,8 @@ class Scan {
     });
   }
 
-  // Merges what the threads found and writes it out. The order is total, so neither the number of
-  // threads nor the pieces they took show.
+  // Merges and writes the results of the threads. The order is total, so results do not depend on
+  // the number of threads or on the pieces that each took.
   void write(std::size_t query, std::size_t i, std::vector<BatchScan>& scans) const {
     TopK& best = scans.front().best(i);
     for (std::size_t other = 1; other < scans.size(); ++other) best.take(scans[other].best(i));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every row against every other. Distances are symmetric, so each is computed once and offered to
-// both rows: half the work of a search. Rows are taken in blocks; a thread holds one block as
-// queries and goes through all later blocks as documents.
+// Compares every row with every other. Distances are symmetric, so each is computed once and
+// offered to both rows: half the work of a search. Rows are taken in blocks; a thread holds one
+// block as queries and goes through all later blocks as documents.
 #include "search/self_join.hpp"
 
 #include <algorithm>
@@ -24,13 +24,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Queries of this many rows and the candidates of both blocks stay in L2. A multiple of what
-// kernels take at once.
+// The rows of a block as queries and the neighbors kept for two blocks stay in L2. A multiple of
+// the rows and queries that kernels take at once.
 constexpr std::size_t kJoinBlockRows = 512;
 static_assert(kJoinBlockRows % kMaxTileRows == 0 && kJoinBlockRows % kMaxGroupQueries == 0);
 constexpr std::chrono::milliseconds kBetweenReports{50};
 
-// The candidates of a block's rows. Blocks are shared by threads: take the lock.
+// The best neighbors of a block's rows. Threads share blocks: lock the mutex.
 struct Block {
   std::mutex mutex;
   std::vector<TopK> best;
@@ -60,7 +60,7 @@ class SelfJoin {
   }
 
   void run(std::size_t n_threads, std::int32_t* distances, std::int64_t* rows, std::size_t k) {
-    // Blocks against themselves first: then every row has a limit before it meets the others.
+    // Each block is joined with itself first: then every row has a limit before it meets others.
     for_each_piece(n_blocks_, 1, n_threads,
                    [&](std::size_t block, std::size_t) { Worker(*this, block).join(block); });
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
@@ -76,7 +76,7 @@ class SelfJoin {
   }
 
  private:
-  // One block as queries, on one thread.
+  // Joins one block, as queries, with others, on one thread.
   class Worker {
    public:
     Worker(SelfJoin& join, std::size_t block)
@@ -111,7 +111,8 @@ class SelfJoin {
       for (std::size_t i = 0; i < shared.best.size(); ++i) limits[i] = shared.best[i].limit();
     }
 
-    // Hits of block_ as queries and `other` as documents; their rows are those of the block.
+    // Finds the hits of block_ as queries and `other` as documents. Their rows count from the
+    // beginning of `other`.
     std::size_t scan(const BatchKernel& kernel, std::size_t other) {
       if (!tile_ || kernel_ != &kernel) {
         tile_.emplace(kernel, join_.codes_.n_columns);
@@ -138,7 +139,7 @@ class SelfJoin {
       Block& ours = join_.blocks_[block_];
       const auto first = static_cast<std::int64_t>(block_ * kJoinBlockRows);
       if (other == block_) {
-        // Each pair came twice, and each row met itself.
+        // Each pair is among the hits twice, and each row with itself.
         const std::lock_guard lock(ours.mutex);
         for (std::size_t i = 0; i < n_hits; ++i) {
           const Hit& hit = hits_[i];
@@ -152,7 +153,7 @@ class SelfJoin {
         const std::lock_guard lock(ours.mutex);
         for (std::size_t i = 0; i < n_hits; ++i) {
           const Hit& hit = hits_[i];
-          // Limits of rows admit what pads the last group of queries as well.
+          // Limits of rows also admit the padding of the last group of queries.
           if (hit.query < ours.best.size()) {
             ours.best[hit.query].offer(hit.distance, other_first + hit.row);
           }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One scan of the same codes at a time. Callers that come meanwhile wait; when it ends, one of them
-// scans for all. Nobody waits for more than the scan that is running, the one that it is part of,
-// and a moment for others to come.
+// The same codes are scanned by one caller at a time. Callers that arrive meanwhile wait; when the
+// scan ends, one of them scans for all of them. So a caller waits for at most the running scan, the
+// scan that serves it, and a short time for others to join.
 #include "search/shared_scan.hpp"
 
 #include <algorithm>
@@ -21,15 +21,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Calls with more queries are bound by arithmetic: going together would gain them nothing.
+// Calls with more queries are bound by arithmetic: a shared scan would gain nothing.
 constexpr std::size_t kMostQueries = 16;
 constexpr std::size_t kMostQueriesTogether = 128;
-// Results of calls that go together are copied.
+// A shared scan copies its results: calls with more results scan alone.
 constexpr std::size_t kMostResults = 4096;
-// A shorter scan is over before anybody could join.
+// Scans of fewer bytes of codes end before another caller could join.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 22;
-// Callers that went together often come together again, soon after the scan or later. The next one
-// waits for as many, for at most this part of the time that the last one took.
+// Callers that shared a scan often return together. The next leader waits until as many have
+// arrived, for at most 1 / kLingerShare of the time that the last scan took.
 constexpr int kLingerShare = 8;
 
 struct Request {
@@ -59,7 +59,7 @@ void scan_alone(const Request& request) {
        request.rows);
 }
 
-// Rows of several matrices, one behind the other.
+// The rows of several matrices, concatenated.
 class Gathered {
  public:
   void add(Matrix<std::uint8_t> rows) {
@@ -106,15 +106,15 @@ void scan_together(const std::vector<Request*>& requests) {
   }
 }
 
-// The calls that search the same codes in the same way, and who of them scans.
-class Meeting {
+// The calls that scan the same codes with the same options. The leader scans for all of them.
+class ScanGroup {
  public:
-  explicit Meeting(const Request& key) : key_(key) {}
+  explicit ScanGroup(const Request& key) : key_(key) {}
 
   bool is_of(const Request& request) const { return key_.matches(request); }
   bool is_empty() const { return n_callers_ == 0; }
 
-  // Returns when the request has been served. `lock` is held whenever something here is touched.
+  // Returns when the request has been served. `lock` protects every member.
   void serve(Request& request, std::unique_lock<std::mutex>& lock) {
     waiting_.push_back(&request);
     ++n_callers_;
@@ -139,7 +139,8 @@ class Meeting {
     arrival_.wait_for(lock, time, [&] { return waiting_.size() >= n_expected; });
   }
 
-  // Scans for those who wait, as many as go together; then hands over to the next, if there is one.
+  // Scans for the waiting requests, up to kMostQueriesTogether queries; then makes the first
+  // request that is left the leader.
   void lead(std::unique_lock<std::mutex>& lock) {
     std::size_t n_queries = 0;
     const auto last = std::find_if_not(waiting_.begin(), waiting_.end(), [&](Request* request) {
@@ -180,30 +181,30 @@ class Meeting {
   std::condition_variable arrival_;  // for a leader that lingers
 };
 
-class Meetings {
+class ScanGroups {
  public:
   void serve(Request& request) {
     std::unique_lock lock(mutex_);
-    meeting_of(request).serve(request, lock);
+    group_of(request).serve(request, lock);
     lock.unlock();
     if (request.error != nullptr) std::rethrow_exception(request.error);
   }
 
  private:
-  // Empty meetings are kept for a while: their callers may come back.
+  // Empty groups are kept for a while: their callers may come back.
   static constexpr std::size_t kMostEmpty = 8;
 
-  Meeting& meeting_of(const Request& request) {
-    for (Meeting& meeting : meetings_) {
-      if (meeting.is_of(request)) return meeting;
+  ScanGroup& group_of(const Request& request) {
+    for (ScanGroup& group : groups_) {
+      if (group.is_of(request)) return group;
     }
-    if (meetings_.size() >= kMostEmpty)
-      meetings_.remove_if([](Meeting& m) { return m.is_empty(); });
-    return meetings_.emplace_back(request);
+    if (groups_.size() >= kMostEmpty)
+      groups_.remove_if([](ScanGroup& group) { return group.is_empty(); });
+    return groups_.emplace_back(request);
   }
 
   std::mutex mutex_;
-  std::list<Meeting> meetings_;
+  std::list<ScanGroup> groups_;
 };
 
 }  // namespace
@@ -211,13 +212,13 @@ class Meetings {
 void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
                  const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
   const std::size_t n_queries = queries.codes.n_rows;
-  // A caller that wants fewer threads than there are leaves the others to other callers.
-  const bool meets = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
-                     codes.n_rows * codes.n_columns >= kLeastBytes &&
-                     options.n_threads >= available_threads();
+  // A call for fewer threads than there are leaves the rest to other callers and scans alone.
+  const bool is_shared = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
+                         codes.n_rows * codes.n_columns >= kLeastBytes &&
+                         options.n_threads >= available_threads();
   Request request = {&kernels, codes, queries, options, distances, rows};
-  if (meets) {
-    process_wide<Meetings>().serve(request);
+  if (is_shared) {
+    process_wide<ScanGroups>().serve(request);
   } else {
     scan_alone(request);
   }

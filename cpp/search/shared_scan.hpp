@@ -5,9 +5,9 @@
 
 namespace bitsift {
 
-// scan(), for callers that may come from many threads at once. A scan for few queries is bound by
-// memory, and a scan for a few more takes no longer: so of calls that meet, those that search the
-// same codes in the same way go together. The results are those of each alone.
+// scan() for concurrent callers. A scan for few queries is bound by memory, and a few more queries
+// take no longer. So concurrent calls that scan the same codes with the same options share one pass
+// over the codes. Each call gets the results of a scan of its own.
 void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
                  const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
 

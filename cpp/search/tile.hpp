@@ -11,7 +11,7 @@
 
 namespace bitsift {
 
-// A tile of documents, for as long as a batch of queries needs it.
+// A tile of documents in the layout of a batch kernel. May be filled again and again.
 class Tile {
  public:
   Tile(const BatchKernel& kernel, std::size_t n_bytes)

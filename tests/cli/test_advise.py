@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift advise``: the numbers of the library, and advice that can be followed."""
+"""``bitsift advise``: the numbers of the library, and a command that builds the advised index."""
 
 from __future__ import annotations
 
@@ -14,26 +14,13 @@ from numpy.typing import NDArray
 
 import bitsift
 from helpers.cli_runner import check_failure, run, run_json
-
-N, DIM = 600, 44
+from helpers.cli_samples import DIM, drifting_vectors, saved
+from helpers.cli_samples import N_DRIFTING as N
 
 
 @pytest.fixture
 def vectors() -> NDArray[np.float32]:
-    """Vectors far from centred, whose mean drifts along the file."""
-    rng = np.random.default_rng(7)
-    centre = 2 * rng.random(DIM) + np.linspace(0, 2, N)[:, None]
-    return np.asarray(rng.standard_normal((N, DIM)) + centre, np.float32)
-
-
-@pytest.fixture
-def vectors_path(tmp_path: Path, vectors: NDArray[np.float32]) -> Path:
-    return saved(tmp_path / "vectors.npy", vectors)
-
-
-def saved(path: Path, array: NDArray[Any]) -> Path:
-    np.save(path, array)
-    return path
+    return drifting_vectors()
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
@@ -41,7 +28,7 @@ def saved(path: Path, array: NDArray[Any]) -> Path:
 def test_it_says_what_the_library_says(
     tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Path, metric: Any, bits_alone: bool
 ) -> None:
-    queries = vectors + np.float32(0.5)  # more than are asked
+    queries = vectors + np.float32(0.5)  # More than the library takes.
     path = saved(tmp_path / "q.npy", queries)
     for more, asked in [([], None), (["--queries", path], queries)]:
         options = ["--metric", metric, *(["--bits-alone"] if bits_alone else []), *more]
@@ -104,11 +91,19 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
     missing = tmp_path / "nothing.npy"
     failures: list[tuple[list[object], str, list[str]]] = [
         ([missing], "InputError", ["nothing.npy: no such file"]),
-        ([tmp_path], "InputError", ["is a folder"]),
+        ([tmp_path], "InputError", ["must be a .npy file; got a folder"]),
         ([tmp_path / "empty.npy"], "InputError", ["cannot be read as a .npy array"]),
-        ([nan], "InputError", ["nan.npy: row 33 holds NaN or infinity"]),
-        ([nan, "--sample", N - 1], "InputError", ["nan.npy: row 33 holds NaN or infinity"]),
-        ([vectors_path, "--queries", nan], "InputError", ["nan.npy: row 33 holds NaN"]),
+        ([nan], "InputError", ["nan.npy: values must be finite; row 33 holds NaN or infinity"]),
+        (
+            [nan, "--sample", N - 1],
+            "InputError",
+            ["nan.npy: values must be finite; row 33 holds NaN or infinity"],
+        ),
+        (
+            [vectors_path, "--queries", nan],
+            "InputError",
+            ["nan.npy: values must be finite; row 33 holds NaN"],
+        ),
         ([vectors_path, "--queries", missing], "InputError", ["nothing.npy: no such file"]),
         ([vectors_path, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
     ]
@@ -117,16 +112,16 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
     arrays: list[tuple[NDArray[Any], str, list[str]]] = [
         (vectors[:, :0], "ValueError", ["(600, 0)"]),
         (vectors[:1], "ValueError", ["too few vectors", "got 1"]),
-        (vectors[0], "InputError", ["has shape (44,)"]),
-        (codes.view(np.int8), "InputError", ["holds int8"]),
+        (vectors[0], "InputError", ["must have shape (n, dim)", "got shape (44,)"]),
+        (codes.view(np.int8), "InputError", ["got int8"]),
         (huge, "ValueError", ["sample must be within float32's range; row 0"]),
     ]
     for i, (array, kind, fragments) in enumerate(arrays):
         failures.append(([saved(tmp_path / f"{i}.npy", array)], kind, fragments))
     asked: list[tuple[NDArray[Any], str, list[str]]] = [
-        (vectors[:0], "InputError", ["has shape (0, 44); wanted at least one row"]),
-        (vectors[:, :9], "InputError", ["has 9 columns", "vectors.npy has 44"]),
-        (codes, "InputError", ["q2.npy: holds uint8"]),
+        (vectors[:0], "InputError", ["must have at least one row; got shape (0, 44)"]),
+        (vectors[:, :9], "InputError", ["rows must have 44 values", "got 9"]),
+        (codes, "InputError", ["q2.npy: advice needs float vectors; got packed codes (uint8)"]),
         (huge, "ValueError", ["queries must be within float32's range; row 0"]),
     ]
     for i, (array, kind, fragments) in enumerate(asked):

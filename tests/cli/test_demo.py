@@ -257,7 +257,7 @@ def test_model_of_another_dim(
     fake_package: type[FakeEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeEncoder, "vector", np.zeros(768, np.float32))
-    check_failure([OTHER], "ModelError", ["shape (768,)", "need (384,)"])
+    check_failure([OTHER], "ModelError", ["got shape (768,)", "must give vectors of shape (384,)"])
 
 
 def test_model_that_gives_nan(

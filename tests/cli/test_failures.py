@@ -13,22 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.cli_runner import check_failure, run, run_json, run_process
-
-DIM = 44
-
-
-@pytest.fixture
-def queries_path(tmp_path: Path) -> Path:
-    path = tmp_path / "queries.npy"
-    np.save(path, np.random.default_rng(7).standard_normal((20, DIM), dtype=np.float32))
-    return path
-
-
-@pytest.fixture
-def index_path(tmp_path: Path, queries_path: Path) -> Path:
-    path = tmp_path / "made.index"
-    assert run("build", queries_path, "-o", path).exit_code == 0
-    return path
+from helpers.cli_samples import DIM
 
 
 def _nan(folder: Path) -> list[object]:
@@ -92,43 +77,83 @@ BUILD_FAILURES: dict[str, tuple[Callable[[Path], list[object]], str, list[str]]]
     "a folder": (
         lambda folder: ["build", folder, "-o", folder / "out"],
         "InputError",
-        ["is a folder; wanted a .npy file"],
+        ["must be a .npy file; got a folder"],
     ),
-    "no npy": (_bytes(b"hello, world\n" * 9), "InputError", ["it has not their first bytes"]),
+    "no npy": (
+        _bytes(b"hello, world\n" * 9),
+        "InputError",
+        ["it does not start as such a file does"],
+    ),
     "empty file": (_bytes(b""), "InputError", ["cannot be read as a .npy array"]),
     "truncated": (_truncated, "InputError", ["cannot be read as a .npy array"]),
-    "npz": (_archive, "InputError", ["is an .npz archive"]),
+    "npz": (_archive, "InputError", ["must be a .npy file; got an .npz archive"]),
     "objects": (
         _saved(np.array([[1, "a"], [None, {}]], dtype=object)),
         "InputError",
         ["cannot be read as a .npy array", "object"],
     ),
-    "one dimension": (_saved(np.ones(DIM, np.float32)), "InputError", ["has shape (44,)"]),
-    "three dimensions": (_saved(np.ones((2, 3, 4))), "InputError", ["has shape (2, 3, 4)"]),
-    "no columns": (_saved(np.ones((3, 0))), "InputError", ["has shape (3, 0)"]),
-    "int8": (_saved(np.ones((3, 6), np.int8)), "InputError", ["holds int8", "packed uint8"]),
-    "complex": (_saved(np.ones((3, DIM), complex)), "InputError", ["holds complex128"]),
-    "text": (_saved(np.array([["a", "b"]])), "InputError", ["holds <U1"]),
-    "NaN": (_nan, "InputError", ["row 33 holds NaN or infinity"]),
-    "infinity": (_saved(np.full((2, DIM), np.inf)), "InputError", ["row 0 holds NaN or infinity"]),
+    "one dimension": (
+        _saved(np.ones(DIM, np.float32)),
+        "InputError",
+        ["must have shape (n, dim)", "got shape (44,)"],
+    ),
+    "three dimensions": (
+        _saved(np.ones((2, 3, 4))),
+        "InputError",
+        ["must have shape (n, dim)", "got shape (2, 3, 4)"],
+    ),
+    "no columns": (
+        _saved(np.ones((3, 0))),
+        "InputError",
+        ["must have at least one column; got shape (3, 0)"],
+    ),
+    "int8": (
+        _saved(np.ones((3, 6), np.int8)),
+        "InputError",
+        ["got int8", "packed codes (uint8)", "bitsift.to_codes"],
+    ),
+    "complex": (
+        _saved(np.ones((3, DIM), complex)),
+        "InputError",
+        ["must be float16, float32 or float64", "got complex128"],
+    ),
+    "text": (
+        _saved(np.array([["a", "b"]])),
+        "InputError",
+        ["must be float16, float32 or float64", "got <U1"],
+    ),
+    "NaN": (_nan, "InputError", ["values must be finite; row 33 holds NaN or infinity"]),
+    "infinity": (
+        _saved(np.full((2, DIM), np.inf)),
+        "InputError",
+        ["values must be finite; row 0 holds NaN or infinity"],
+    ),
     "packed with originals": (_saved(CODES, "--dim", 44), "InputError", ["--store none"]),
     "packed without dim": (_saved(CODES, "--store", "none"), "InputError", ["--dim", "48 bits"]),
     "packed of another dim": (
         _saved(CODES, "--store", "none", "--dim", 49),
         "InputError",
-        ["has 6 bytes a row; --dim 49 takes 7"],
+        ["rows must have 7 bytes for --dim 49; got 6"],
     ),
     "floats of another dim": (
         _saved(FLOATS, "--dim", 45),
         "InputError",
-        ["has 44 columns; --dim says 45"],
+        ["rows must have 45 values, as --dim says; got 44"],
     ),
     "too many dimensions": (_saved(np.ones((1, 65537), np.float16)), "ValueError", ["65537"]),
-    "threshold": (_saved(FLOATS, "--threshold", "x"), "InputError", ["neither a number nor"]),
+    "threshold": (
+        _saved(FLOATS, "--threshold", "x"),
+        "InputError",
+        ["must be a number, a .npy file or one of", "got 'x'"],
+    ),
     "threshold NaN": (_saved(FLOATS, "--threshold", "nan"), "ValueError", ["threshold"]),
     "threshold file": (_threshold_file, "ValueError", ["threshold", "45"]),
-    "float ids": (_ids(np.ones(3)), "InputError", ["holds float64; wanted integers"]),
-    "too few ids": (_ids(np.arange(2)), "InputError", ["has shape (2,); wanted (3,)"]),
+    "float ids": (_ids(np.ones(3)), "InputError", ["ids must be integers; got float64"]),
+    "too few ids": (
+        _ids(np.arange(2)),
+        "InputError",
+        ["ids must have shape (3,)", "got shape (2,)"],
+    ),
     "large ids": (_ids(np.full(3, 2**63, np.uint64)), "InputError", ["9223372036854775808"]),
     "duplicate ids": (_ids(np.array([1, 2, 1])), "InputError", ["rows 0 to 2", "1"]),
     "negative ids": (_ids(np.array([1, 2, -7])), "InputError", ["rows 0 to 2", "-7"]),
@@ -159,7 +184,7 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
     check_failure(
         ["search", index_path, tmp_path / "nan.npy"],
         "InputError",
-        ["row 300 holds NaN or infinity"],
+        ["values must be finite; row 300 holds NaN or infinity"],
     )
     check_failure(
         ["search", index_path, queries_path, "--oversampling", "0.5"],
@@ -167,12 +192,14 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
         ["oversampling", "0.5"],
     )
     check_failure(
-        ["search", index_path, queries_path, "-o", tmp_path], "InputError", ["is a folder"]
+        ["search", index_path, queries_path, "-o", tmp_path],
+        "InputError",
+        ["the output must be a file; got a folder"],
     )
     check_failure(
         ["search", index_path, queries_path, "-o", missing / "r.npz"],
         "InputError",
-        ["there is no folder"],
+        ["does not exist"],
     )
     check_failure(
         ["search", index_path, tmp_path / "bits.npy", "--scoring", "asymmetric"],

@@ -16,40 +16,20 @@ from numpy.typing import NDArray
 import bitsift
 from bitsift.cli.failure import reporting
 from helpers.cli_runner import check_failure, run, run_json, run_process
+from helpers.cli_samples import DIM, drifting_vectors, saved
+from helpers.cli_samples import N_DRIFTING as N
 
-N, DIM = 600, 44
 RULES = ["half-mean", "mean", "median", "auto"]
 
 
 @pytest.fixture
 def vectors() -> NDArray[np.float32]:
-    """Vectors far from centred, whose mean drifts along the file."""
-    rng = np.random.default_rng(7)
-    centre = 2 * rng.random(DIM) + np.linspace(0, 2, N)[:, None]
-    return np.asarray(rng.standard_normal((N, DIM)) + centre, np.float32)
+    return drifting_vectors()
 
 
 @pytest.fixture
-def vectors_path(tmp_path: Path, vectors: NDArray[np.float32]) -> Path:
-    return saved(tmp_path / "vectors.npy", vectors)
-
-
-@pytest.fixture
-def queries_path(tmp_path: Path, vectors: NDArray[np.float32]) -> Path:
-    return saved(tmp_path / "queries.npy", vectors[::30] + np.float32(0.1))
-
-
-@pytest.fixture
-def index_path(tmp_path: Path, vectors_path: Path) -> Path:
-    path = tmp_path / "made.index"
-    options = ("--store", "int8,float32", "--threshold", "mean")
-    assert run("build", vectors_path, "-o", path, *options).exit_code == 0
-    return path
-
-
-def saved(path: Path, array: NDArray[Any]) -> Path:
-    np.save(path, array)
-    return path
+def build_options() -> list[object]:
+    return ["--store", "int8,float32", "--threshold", "mean"]
 
 
 def check_equal(made: bitsift.Index, expected: bitsift.Index) -> None:
@@ -147,7 +127,7 @@ def test_build_marks_what_auto_chose(
     rotate = "yes" if advice.best.rotate else "no"
     assert marked[0][:2] == [advice.best.threshold, rotate]
     assert marked[0][3] == f"{advice.best.rescored:.3f}"
-    assert f"* chosen by {'rescored x4' if kept else 'hamming'!r}" in shown.stdout
+    assert f"* chosen by the column {'rescored x4' if kept else 'hamming'!r}" in shown.stdout
 
 
 def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) -> None:
@@ -157,13 +137,21 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
     huge[N - 1] = 1e300
     not_in_it = ["--threshold", "mean", "--sample", 200]
     failures: list[tuple[NDArray[Any], list[object], list[str]]] = [
-        (damaged, ["--threshold", "mean"], ["x.npy: row 33 holds NaN or infinity"]),
-        (damaged, ["--store", "int8"], ["x.npy: row 33 holds NaN or infinity"]),
-        (damaged, not_in_it, ["x.npy: row 33 holds NaN or infinity"]),
+        (
+            damaged,
+            ["--threshold", "mean"],
+            ["x.npy: values must be finite; row 33 holds NaN or infinity"],
+        ),
+        (
+            damaged,
+            ["--store", "int8"],
+            ["x.npy: values must be finite; row 33 holds NaN or infinity"],
+        ),
+        (damaged, not_in_it, ["x.npy: values must be finite; row 33 holds NaN or infinity"]),
         (vectors[:1], ["--threshold", "auto"], ["x.npy: too few vectors", "got 1"]),
         (huge, ["--threshold", "mean"], ["x.npy: vectors must be", "row 599"]),
         (huge, ["--store", "int4", "--sample", 200], ["x.npy: 200 of 600 rows: ", "float32's"]),
-        (np.ones((30, 4), int), ["--threshold", "auto"], ["holds int64"]),
+        (np.ones((30, 4), int), ["--threshold", "auto"], ["got int64"]),
     ]
     for array, options, fragments in failures:
         path = saved(tmp_path / "x.npy", array)
@@ -245,15 +233,15 @@ def test_other_warnings_are_left_alone() -> None:
     ("text", "fragment"),
     [
         ("", "the first rung"),
-        (",", "'' does not say how many"),
-        (":", "':' does not say how many"),
-        ("hamming:", "'hamming:' does not say how many"),
-        ("hamming,float32", "'hamming' does not say how many"),
-        ("hamming:4:4,float32", "'hamming:4:4' does not say how many"),
-        ("hamming:four,float32", "'hamming:four' does not say how many"),
-        ("hamming:4,float32,", "'float32' does not say how many"),
-        ("hamming:4,\nfloat32,x", r"'\nfloat32' does not say how many"),
-        ("[('hamming', 4)]", "does not say how many"),
+        (",", "got ''."),
+        (":", "got ':'."),
+        ("hamming:", "got 'hamming:'."),
+        ("hamming,float32", "got 'hamming'."),
+        ("hamming:4:4,float32", "got 'hamming:4:4'."),
+        ("hamming:four,float32", "got 'hamming:four'."),
+        ("hamming:4,float32,", "got 'float32'."),
+        ("hamming:4,\nfloat32,x", r"got '\nfloat32'."),
+        ("[('hamming', 4)]", "each rung but the last must be NAME:N"),
         ("hamming:4,", "got ''"),
         ("hamming:4,none", "got 'none'"),
         ("hamming:4,asymmetric:4,asymmetric", "once"),
@@ -267,8 +255,8 @@ def test_ladders_that_are_none(
     index_path: Path, queries_path: Path, text: str, fragment: str
 ) -> None:
     arguments: list[object] = ["search", index_path, queries_path, "--ladder", text]
-    right = "for one: hamming:40,asymmetric:10,int8:4,float32"
-    check_failure(arguments, "InputError", [f"--ladder {text!r}: ", fragment, right])
+    example = "Example: hamming:40,asymmetric:10,int8:4,float32"
+    check_failure(arguments, "InputError", [f"--ladder {text!r}: ", fragment, example])
 
 
 @pytest.mark.parametrize("store", ["none", "int4", "ternary,int8,float16"])
@@ -278,9 +266,9 @@ def test_the_ladder_that_an_error_shows_can_be_climbed(
     options = ("--threshold", "mean", "--store", store)
     run_json("build", vectors_path, "-o", tmp_path / "out", *options)
     failed = run("search", tmp_path / "out", queries_path, "--ladder", "hamming:4,float32")
-    right = failed.stderr.rstrip().rpartition("for one: ")[2]
-    assert right.startswith("hamming:40,asymmetric")
-    assert run_json("search", tmp_path / "out", queries_path, "--ladder", right)["results"]
+    example = failed.stderr.rstrip().rpartition("Example: ")[2]
+    assert example.startswith("hamming:40,asymmetric")
+    assert run_json("search", tmp_path / "out", queries_path, "--ladder", example)["results"]
 
 
 def test_a_ladder_for_bits(index_path: Path, queries_path: Path, tmp_path: Path) -> None:
@@ -290,7 +278,7 @@ def test_a_ladder_for_bits(index_path: Path, queries_path: Path, tmp_path: Path)
     check_failure(
         ["search", index_path, path, "--ladder", "hamming:4,float32"],
         "InputError",
-        ["--ladder 'hamming:4,float32'", "the queries are bits", "for one: hamming"],
+        ["--ladder 'hamming:4,float32'", "the queries are bits", "Example: hamming"],
     )
 
 

@@ -132,7 +132,9 @@ def test_a_file_is_replaced_only_when_told(tmp_path: Path, index_path: Path) -> 
     out = tmp_path / "g.npz"
     out.write_bytes(b"precious")
     check_failure(
-        ["graph", index_path, "-o", out], "InputError", ["g.npz: exists; --force replaces it"]
+        ["graph", index_path, "-o", out],
+        "InputError",
+        ["g.npz: already exists; --force replaces it"],
     )
     assert out.read_bytes() == b"precious"
     assert run("graph", index_path, "-o", out, "--force").exit_code == 0
@@ -177,7 +179,7 @@ def test_duplicates_are_all_pairs_within_the_limit(
     if len(expected) > 20:
         assert lines[26:] == [
             f"{len(expected) - 20:,} more of {len(expected):,} pairs with distance <= {limit}: "
-            "--json"
+            "use --json"
         ]
     else:
         assert len(lines) == 6 + len(expected)
@@ -192,9 +194,10 @@ def test_duplicates_say_when_they_may_not_be_all(tmp_path: Path, limit: int) -> 
     assert not found["duplicates"]["complete"]
     assert found["duplicates"]["count"] == 6 + 26 * 3  # among the first four; of each other, three
     shown = run("graph", index_path, "-k", 3, *options).stdout.splitlines()
-    assert shown[-2] == f"64 more of 84 pairs with distance <= {min(limit, 8)}: --json"
+    assert shown[-2] == f"64 more of 84 pairs with distance <= {min(limit, 8)}: use --json"
     assert shown[-1] == (
-        "there may be more: 30 vectors have all 3 neighbours that near; a larger -k lists more"
+        "pairs may be missing: 30 vectors have all 3 neighbours within that distance; "
+        "a larger -k finds more"
     )
     found = run_json("graph", index_path, "-k", 29, *options)
     assert (found["duplicates"]["complete"], found["duplicates"]["count"]) == (True, 30 * 29 // 2)
@@ -315,11 +318,19 @@ def test_failures(tmp_path: Path, index_path: Path, codes: NDArray[np.uint8]) ->
     failures: list[tuple[list[object], str, list[str]]] = [
         ([missing, "-o", out], "IndexNotFoundError", ["nothing"]),
         ([tmp_path, "-o", out], "NotAnIndexError", [str(tmp_path)]),
-        ([empty, "-o", out], "InputError", ["empty: holds no vectors; wanted at least one"]),
-        ([index_path, "-o", missing / "g.npz"], "InputError", ["there is no folder", "nothing"]),
-        ([index_path, "-o", tmp_path], "InputError", ["is a folder; wanted a file to write"]),
-        ([index_path, "-o", ""], "InputError", ["is a folder; wanted a file to write"]),
-        ([index_path, "-o", index_path / "g.npz"], "InputError", ["is inside an index"]),
+        (
+            [empty, "-o", out],
+            "InputError",
+            ["empty: the index must hold at least one vector; got none"],
+        ),
+        (
+            [index_path, "-o", missing / "g.npz"],
+            "InputError",
+            ["the folder", "nothing does not exist"],
+        ),
+        ([index_path, "-o", tmp_path], "InputError", ["the output must be a file; got a folder"]),
+        ([index_path, "-o", ""], "InputError", ["the output must be a file; got a folder"]),
+        ([index_path, "-o", index_path / "g.npz"], "InputError", ["must lie outside the index"]),
         ([index_path, "-o", out, "-k", 2**31], "ValueError", ["k must be", "2147483648"]),
         ([index_path, "-o", out, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
         ([index_path, "-o", out, "--isa", "mmx"], "ValueError", ["isa must be one of", "'mmx'"]),
@@ -360,13 +371,15 @@ def test_only_regular_files_are_replaced(tmp_path: Path, index_path: Path) -> No
     os.mkfifo(tmp_path / "fifo")
     manifest = (index_path / "manifest.json").read_bytes()
     for target, fragment in [
-        (tmp_path / "link", "is not a regular file"),
-        (tmp_path / "fifo", "is not a regular file"),
-        (Path(os.devnull), "is not a regular file"),
+        (tmp_path / "link", "must be a regular file; got a link, a pipe or a device"),
+        (tmp_path / "fifo", "must be a regular file; got a link, a pipe or a device"),
+        (Path(os.devnull), "must be a regular file; got a link, a pipe or a device"),
     ]:
         check_failure(["graph", index_path, "-o", target, "-f"], "InputError", [fragment])
     target = index_path / "manifest.json"
-    check_failure(["graph", index_path, "-o", target, "-f"], "InputError", ["is inside an index"])
+    check_failure(
+        ["graph", index_path, "-o", target, "-f"], "InputError", ["must lie outside the index"]
+    )
     assert target.read_bytes() == manifest
     assert (tmp_path / "link").is_symlink()
     assert not (tmp_path / "target").exists()

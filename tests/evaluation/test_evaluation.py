@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bitsift.evaluate: against hand-made numbers, an oracle, the calls it names, and real corpora."""
+"""bitsift.evaluate against numbers by hand, the oracle, the calls it names, and real corpora."""
 
 import json
 import math
-import os
-from pathlib import Path
+import pickle
 
 import numpy as np
 import pytest
@@ -14,7 +13,8 @@ from bitsift.evaluation.checks import check_all
 from bitsift.evaluation.conditions import OVERSAMPLINGS, conditions
 from bitsift.evaluation.float_search import FloatSearch
 from bitsift.evaluation.judging import Judge, overlaps
-from helpers.evaluation_samples import arc, ndcg, random_corpus, random_qrels
+from bitsift.evaluation.result import EvaluationRow, Row
+from helpers.evaluation_samples import arc, ndcg, random_corpus, random_qrels, real_arrays
 from oracle import reference
 
 METRICS = ["cosine", "dot", "l2"]
@@ -248,9 +248,10 @@ def test_times_are_of_what_bitsift_scans(evaluated):
 # What it gives
 
 
-def test_json_round_trip(evaluated):
+def test_plain_values_go_through_json(evaluated):
     made = evaluated[-1]
-    plain = made.to_json()
+    plain = made.to_dict()
+    assert made.to_json() == plain
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["measure"] == "NDCG@10"
     assert [row["name"] for row in plain["rows"]] == [row.name for row in made.rows]
@@ -262,17 +263,17 @@ def test_json_round_trip(evaluated):
 def test_memory_and_price():
     documents, queries = random_corpus(12, n=60, n_queries=2, dim=1024)
     made = bitsift.evaluate(documents, queries, conditions="quick")
-    million, many = made.to_json()["rows"][0]["sizes"]
+    million, many = made.to_dict()["rows"][0]["sizes"]
     assert (million["vectors"], many["vectors"]) == (1_000_000, 250_000_000)
     # The article: 250 M vectors of 1024 dimensions, 953.67 GB and 3,623 dollars.
     assert many["gb"] == pytest.approx(953.67, abs=0.01)
     assert many["usd_per_month"] == pytest.approx(3623.96, abs=0.01)
     assert million["gb"] * 250 == pytest.approx(many["gb"])
-    rescored = next(r for r in made.to_json()["rows"] if r["name"] == "Hamming x4 -> float16")
+    rescored = next(r for r in made.to_dict()["rows"] if r["name"] == "Hamming x4 -> float16")
     assert rescored["sizes"][1]["usd_per_month_scanned"] == pytest.approx(3623.96 / 32, abs=0.01)
     assert rescored["sizes"][1]["usd_per_month"] == pytest.approx(3623.96 * 17 / 32, abs=0.01)
     cheap = bitsift.evaluate(documents, queries, conditions="quick", price_per_gb=1)
-    assert cheap.to_json()["rows"][0]["sizes"][1]["usd_per_month"] == pytest.approx(many["gb"])
+    assert cheap.to_dict()["rows"][0]["sizes"][1]["usd_per_month"] == pytest.approx(many["gb"])
 
 
 def test_str(evaluated):
@@ -287,8 +288,17 @@ def test_str(evaluated):
 
 
 def test_a_row_by_its_name(evaluated):
-    with pytest.raises(KeyError, match="'nothing' is none of"):
+    with pytest.raises(KeyError, match="name must be that of a row; got 'nothing'"):
         evaluated[-1]["nothing"]
+
+
+def test_rows_have_the_class_that_pickles_of_0_1_0_name(evaluated):
+    assert Row is EvaluationRow
+    row = evaluated[-1].rows[0]
+    assert pickle.loads(pickle.dumps(row)) == row
+    assert [check.to_json() for check in evaluated[-1].checks] == [
+        check.to_dict() for check in evaluated[-1].checks
+    ]
 
 
 def test_no_share_of_nothing():
@@ -296,7 +306,7 @@ def test_no_share_of_nothing():
     made = bitsift.evaluate(documents, documents[:1], [[0, 39, 1]], k=2, conditions="quick")
     assert made["float32"].ndcg == 0
     assert made.share(made["float32"]) is None
-    assert made.to_json()["rows"][0]["share_of_float32"] is None
+    assert made.to_dict()["rows"][0]["share_of_float32"] is None
 
 
 # Checks
@@ -341,15 +351,6 @@ def test_only_what_was_measured_is_checked(evaluated):
 # Real corpora
 
 
-def judged_corpus(name):
-    """Vectors and judgments that are not part of the project: documents, queries, qrels."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("BITSIFT_DATA", beside)) / name
-    if not folder.is_dir():
-        pytest.skip(f"NOT TESTED on {name}: set BITSIFT_DATA to the folder that holds it")
-    return [np.load(folder / f"{part}.npy") for part in ("docs", "queries", "qrels")]
-
-
 # By NumPy, ties to the lower row: float32, Hamming, 40 and 100 candidates of Hamming by float.
 REAL = {
     "nfcorpus": (0.3167, 0.2761, 0.3106, 0.3153),
@@ -364,9 +365,10 @@ REAL_ASYMMETRIC = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_real_corpora(name):
-    documents, queries, qrels = judged_corpus(name)
+    documents, queries, qrels = real_arrays(name, "docs", "queries", "qrels")
     made = bitsift.evaluate(documents, queries, qrels)
     names = ["float32", "binary x binary (Hamming)", *(f"Hamming x{o} -> float32" for o in (4, 10))]
     assert [made[n].ndcg for n in names] == pytest.approx(REAL[name], abs=2e-4)

@@ -1,31 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much of float search's quality is kept, on real embeddings.
+"""The share of float32's quality that bits keep, on real embeddings.
 
-The corpora are not part of the package. Their figures are tested where BITSIFT_DATA names the
-folder that holds them, or they lie beside the repository.
+The corpora are not part of the repository. The tests run where the environment variable
+BITSIFT_DATA names the folder that holds them, and skip elsewhere.
 """
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bitsift
+from helpers.evaluation_samples import real_arrays
 from oracle import reference
 
-BESIDE = Path(__file__).parents[3] / "shared" / "data"
+pytestmark = pytest.mark.slow
+
 JUDGED = ("nfcorpus", "cranfield", "npl")
 K = 10
-
-
-def load(name, file):
-    path = Path(os.environ.get("BITSIFT_DATA", BESIDE)) / name / f"{file}.npy"
-    if not path.exists():
-        pytest.skip(f"NOT TESTED on {name}: set BITSIFT_DATA to the folder that holds it")
-    return np.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +25,7 @@ def shares():
     """The share of float32's NDCG@10 of each condition, on each judged corpus."""
     found = {}
     for name in JUDGED:
-        parts = [load(name, file) for file in ("docs", "queries", "qrels")]
-        evaluation = bitsift.evaluate(*parts)
+        evaluation = bitsift.evaluate(*real_arrays(name, "docs", "queries", "qrels"))
         found[name] = {row.name: evaluation.share(row) for row in evaluation.rows}
     return found
 
@@ -75,8 +66,8 @@ def overlap(found, best):
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 def test_auto_on_data_far_from_centred(metric):
-    documents = load("fashion-mnist", "docs").astype(np.float32)
-    queries = load("fashion-mnist", "queries").astype(np.float32)
+    arrays = real_arrays("fashion-mnist", "docs", "queries")
+    documents, queries = (array.astype(np.float32) for array in arrays)
     float_search = bitsift.Index(documents.shape[1], metric=metric)
     with pytest.warns(bitsift.BitsiftWarning, match="say little"):
         float_search.add(documents)
@@ -94,7 +85,7 @@ def test_auto_on_data_far_from_centred(metric):
 
 @pytest.mark.parametrize("name", ["arxiv", *JUDGED])
 def test_auto_is_never_worse_than_the_sign_at_zero(name):
-    documents, queries = load(name, "docs"), load(name, "queries")
+    documents, queries = real_arrays(name, "docs", "queries")
     at_zero = bitsift.Index(documents.shape[1])
     at_zero.add(documents)
     auto = bitsift.Index(documents.shape[1], threshold="auto")
@@ -107,7 +98,8 @@ def test_auto_is_never_worse_than_the_sign_at_zero(name):
 
 
 def test_correction_on_arxiv():
-    documents, queries = load("arxiv", "docs"), load("arxiv", "queries")[-1000:]
+    documents, queries = real_arrays("arxiv", "docs", "queries")
+    queries = queries[-1000:]
     floats = bitsift.Index(documents.shape[1])
     floats.add(documents)
     best = floats.search(queries, K, oversampling=len(documents) / K).ids

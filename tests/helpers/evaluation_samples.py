@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Corpora for tests of evaluate, and its measures in NumPy."""
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pytest
+
+
+def real_arrays(corpus, *names):
+    """Arrays of a real corpus, which is not part of the repository; without it, the test skips."""
+    folder = os.environ.get("BITSIFT_DATA")
+    paths = [Path(folder or ".") / corpus / f"{name}.npy" for name in names]
+    if not folder or not all(path.exists() for path in paths):
+        pytest.skip(f"NOT TESTED on {corpus}: set BITSIFT_DATA to the folder that holds it")
+    return [np.load(path) for path in paths]
 
 
 def random_corpus(seed=0, n=150, n_queries=12, dim=43, shift=0.0):

@@ -48,7 +48,7 @@ struct alignas(64) TileConfig {
 static_assert(sizeof(TileConfig) == 64);
 constexpr TileConfig kTileConfig;
 
-// Tiles are a thread's for as long as this lives.
+// Configures the tiles of this thread and, at the end, releases them.
 class Tiles {
  public:
   Tiles() { _tile_loadconfig(&kTileConfig); }
@@ -57,10 +57,10 @@ class Tiles {
   Tiles& operator=(const Tiles&) = delete;
 };
 
-// The tile unit reads what vector instructions wrote, behind the compiler's back.
+// The tile unit reads and writes memory unseen by the compiler.
 inline void settle_memory() { __asm__ volatile("" ::: "memory"); }
 
-// The loop that matters: four products for four loads. sums[block][group].
+// The hot loop: four products for four loads. sums[block][group].
 inline void multiply_2x2(const std::uint8_t* block, const std::int8_t* group,
                          std::size_t block_bytes, std::size_t group_bytes, std::size_t n_words,
                          BlockSums (*sums)[2]) {
@@ -88,8 +88,8 @@ inline void multiply_2x2(const std::uint8_t* block, const std::int8_t* group,
   settle_memory();
 }
 
-// Calls use(block, group, sums) for the blocks of documents and the groups of queries there are; an
-// odd one is multiplied twice, which takes no longer than a loop of its own would be worth.
+// Calls use(row, query, set_sums, sums) for each block of documents and group of queries. An odd
+// last one is multiplied twice: a loop of its own would gain too little.
 template <class Use>
 inline void for_each_product(const std::uint8_t* tile, std::size_t n_rows, std::size_t n_bytes,
                              const std::int8_t* groups, std::size_t n_groups, Use use) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many queries against a tile of documents, by looking distances up, four bits at a time.
+// Many queries against a tile of documents, by table look-ups of distances, four bits at a time.
 //
 // Where no instruction counts bits, counting takes eight instructions for 256 bits of a pair. But
 // a byte shuffle is a table of 16 entries: a query's table for a nibble holds the distance of that
@@ -87,7 +87,7 @@ struct LookupSums {
   typename Simd::Vector of[kLookupQueries][2 * kLookupVectors];
 };
 
-// The loop that matters: kLookupQueries tables, kLookupVectors vectors of documents.
+// The hot loop: kLookupQueries tables, kLookupVectors vectors of documents.
 template <class Simd>
 inline void add_lookups(const std::uint8_t* nibbles, const std::uint8_t* tables,
                         std::size_t n_bytes, LookupSums<Simd>& totals) {
@@ -201,7 +201,7 @@ std::uint64_t lookup_roof(std::size_t n) noexcept {
   Vector document = Simd::broadcast(0x0F0E0D0C03020100);
   for (std::size_t i = 0; i < n; ++i) {
     for (auto& x : sums) {
-      // Unknown to the compiler: it has to look up anew each time.
+      // Concealed from the compiler, which has to look up anew each time.
       document = Simd::concealed(document);
       x = Simd::concealed(Simd::add(x, Simd::look_up(table, document)));
     }

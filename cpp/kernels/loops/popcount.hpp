@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many queries against a transposed tile of documents, by counting the bits that differ.
 //
-// A tile is kTileVectors * kLanes documents, word by word: lane by lane a document's own, so that
-// no sum crosses lanes. A group is kPopcountQueries queries, word by word as well.
+// A tile is kTileVectors * kLanes documents, word by word. Each document has a lane of its own, so
+// that no sum crosses lanes. A group is kPopcountQueries queries, word by word as well.
 //
 // Three words cost three exclusive-ors and three counts, or, with a carry-save adder, two counts:
-// of the adder's sum and of its carry. The sum is x ^ y ^ z of the differing bits x, y, z, and
-// that is the exclusive-or of what the document and the query can each prepare alone: so the third
-// word of three is replaced by the parity of the three, and the adder costs one instruction, its
-// carry. 8 instructions instead of 9 where a carry is one instruction (kCarrySave).
+// of the adder's sum and of its carry. The sum is x ^ y ^ z of the differing bits x, y, z: the
+// exclusive-or of the document's parity of three words and of the query's. Both parities are
+// prepared alone, in place of the third word, so that the adder costs one instruction, its carry. 8
+// instructions instead of 9 where a carry is one instruction (kCarrySave).
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -78,7 +78,7 @@ struct TileSums {
   typename Simd::Vector of[kPopcountQueries][Simd::kTileVectors];
 };
 
-// The loops that matter, one for counts of bytes, one for counts of words with a carry: a
+// The hot loops, one for counts of bytes, one for counts of words with a carry: a
 // document's word is loaded once for all queries of the group, a query's once for the whole tile.
 template <class Simd>
 inline void add_byte_counts(const std::uint64_t* words, std::size_t n_words,
@@ -296,7 +296,7 @@ std::uint64_t popcount_roof(std::size_t n) noexcept {
   Vector document = Simd::broadcast(0x5555333300FF0FF0);
   for (std::size_t i = 0; i < n; ++i) {
     for (auto& x : sums) {
-      // Unknown to the compiler: it has to count anew each time.
+      // Concealed from the compiler, which has to count anew each time.
       document = Simd::concealed(document);
       const Vector counts = Simd::count(Simd::exclusive_or(query, document));
       x = Simd::concealed(Simd::add(x, counts));

@@ -27,7 +27,7 @@ struct alignas(64) BlockSums {
   std::int32_t of[kProductBlockRows][kProductQueries];
 };
 
-// The byte i of the result is bit i of `byte`.
+// Byte i of the result is bit i of `byte`.
 static inline std::uint64_t bytes_of_bits(std::uint8_t byte) {
   const std::uint64_t bits = byte * 0x0101010101010101u & 0x8040201008040201u;
   return (bits + 0x7F7F7F7F7F7F7F7Fu) >> 7 & 0x0101010101010101u;
@@ -92,7 +92,7 @@ static inline std::size_t report_block(const BlockSums& sums, const std::int32_t
                                        std::size_t first_query, std::size_t first_row,
                                        std::size_t n_rows, const std::int64_t* limits,
                                        const std::int64_t* row_limits, Hit* hits) {
-  // Nearly always no document of the block is near: then one look at the largest sums will do.
+  // Usually no document of the block is near, and the largest sums show it.
   if (row_limits == nullptr) {
     std::int32_t largest[kProductQueries];
     std::int32_t wanted[kProductQueries];
@@ -123,7 +123,7 @@ static inline std::size_t report_block(const BlockSums& sums, const std::int32_t
   return n_hits;
 }
 
-// The loop that matters: 4 bits of a document, broadcast, against those of all queries of a group;
+// The hot loop: 4 bits of a document, broadcast, against those of all queries of a group;
 // a query's are loaded once for kProductRows documents.
 template <class Simd>
 inline void multiply_block(const std::uint8_t* block, const std::int8_t* group, std::size_t n_words,

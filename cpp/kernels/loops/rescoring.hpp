@@ -35,16 +35,16 @@ struct Sum {
   }
 };
 
-// Asks for the values [i, i + 16) of vectors that come later. Into L2: L1 has fewer places for
-// lines under way, and was half as fast. A line at a time, between sums: all at once they hold
-// these up.
+// Prefetches values [i, i + 16) of vectors that come later. Into L2: L1 has room for fewer pending
+// lines, and prefetching into it was half as fast. One line at a time, between sums: all lines at
+// once would delay the sums.
 template <class Value>
 inline void prefetch_16(const Value* const* vectors, std::size_t n_vectors, std::size_t i) {
   if (i * sizeof(Value) % 64 != 0) return;
   for (std::size_t row = 0; row < n_vectors; ++row) __builtin_prefetch(vectors[row] + i, 0, 2);
 }
 
-// How a stored value becomes one of the vector's: kept as it is, or on a scale of its dimension.
+// How a stored value becomes a value of the vector: as it is, or by the scale of its dimension.
 template <class Simd>
 struct AsStored {
   using Doubles = typename Simd::Doubles;
@@ -69,7 +69,8 @@ struct Scaled {
   Vector at(std::size_t dimension) const {
     return {Simd::load_doubles(scale.base + dimension), Simd::load_doubles(scale.step + dimension)};
   }
-  // The scales of dimensions [first, first + n) in `memory`, zeros for 2 x 16 doubles, from 0 on.
+  // A copy of the scales of dimensions [first, first + n), which become [0, n). `memory` is 2 x 16
+  // doubles, all zero.
   Scaled copy(std::size_t first, std::size_t n, double* memory) const {
     for (std::size_t j = 0; j < n; ++j) {
       memory[j] = scale.base[first + j];
@@ -79,9 +80,9 @@ struct Scaled {
   }
 };
 
-// Sums of `kVectors` vectors of documents at once: so many streams come from memory side by side,
-// and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i], v, q,
-// x) adds the terms of the v-th values of 16 to those of vector i.
+// Sums for `kVectors` vectors of documents at once: that many streams come from memory side by
+// side, and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i],
+// v, q, x) adds the terms of the v-th values of 16 to those of vector i.
 template <class Simd, std::size_t kVectors, class Sums, class Value, class Values, class Add>
 inline void sum_terms(const double* query, const Value* const* vectors, Values values,
                       std::size_t n_ahead, std::size_t n, Sums* sums, Add add) {

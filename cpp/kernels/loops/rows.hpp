@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One query or two, rows as they lie: bound by memory where the codes do not fit a cache. There is
-// no prefetch instruction: processors follow a stream of rows by themselves, and asking ahead as
-// well made it slower (bench/README.md).
+// One or two queries against rows as they lie: bound by memory if the codes do not fit a cache.
+// There is no prefetch instruction: processors follow a stream of rows by themselves, and
+// prefetching as well was slower (bench/README.md).
 #pragma once
 
 #include "kernels/kernels.hpp"
 
 namespace bitsift {
 
-// What the bits in which a query and a row differ cost: one each.
+// The cost of the bits in which a query and a row differ: one each.
 template <class Simd>
 struct UnitCost {
   using Vector = typename Simd::Vector;
@@ -48,9 +48,8 @@ struct WeightedCost {
   static Vector flush(Vector sums) { return sums; }
 };
 
-// From this length on, rows are better read one after the other: eight at once are streams too
-// short for processors to follow. Shorter ones are read side by side, which takes fewer
-// instructions.
+// From this length in bytes on, rows are read one after the other: eight at once are streams that
+// processors do not follow. Shorter rows are read side by side, which takes fewer instructions.
 inline constexpr std::size_t kLongRow = 160;
 
 // Distances of queries to as many rows as a vector has lanes: lane i of distances[q] is that of
@@ -107,8 +106,8 @@ inline void row_distances(const Cost* costs, const std::uint8_t* const* rows, st
   for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(totals[q]);
 }
 
-// Rows of one, two or four words that lie one behind the other and are shorter than a vector:
-// loaded as they lie, a few to a vector. `queries` are repeated to fill one.
+// Distances to contiguous rows of one, two or four words, shorter than a vector: a few rows fill
+// one. `queries` are repeated to fill one as well.
 template <class Simd, std::size_t kQueries, std::size_t kWords>
 inline void short_row_distances(const typename Simd::Vector* queries, const std::uint8_t* rows,
                                 typename Simd::Vector* distances) {
@@ -168,7 +167,7 @@ inline std::size_t scan_rows_by(const Cost* costs, const std::uint8_t* rows, std
       [&](std::size_t first, std::size_t n_present, typename Simd::Vector* distances) {
         const std::uint8_t* group[Simd::kLanes];
         for (std::size_t row = 0; row < Simd::kLanes; ++row) {
-          // The last group is filled up with its last row; what that gives is not looked at.
+          // The last group is padded with its last row; distances of the padding are ignored.
           const std::size_t present = row < n_present ? row : n_present - 1;
           group[row] = rows + static_cast<std::ptrdiff_t>(first + present) * stride;
         }
@@ -192,7 +191,7 @@ inline std::size_t scan_short_rows(const UnitCost<Simd>* costs, const std::uint8
       }
       repeated[q] = Simd::load(words);
     }
-    // The last few rows, which do not fill the vectors, are scanned like others.
+    // The last few rows, which do not fill the vectors, are scanned like longer ones.
     const std::size_t n_whole = n_rows / Simd::kLanes * Simd::kLanes;
     const std::size_t n_hits = report_rows<Simd, kQueries>(
         0, n_whole, limits, hits,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print with: consoles, tables, progress bars, and numbers for people."""
+"""Output of commands: consoles, tables, progress bars, and numbers for people."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = [
     "human_count",
     "human_seconds",
     "key_values",
+    "print_block",
     "print_json",
     "print_line",
     "progress_bar",
     "ratio",
-    "show",
     "spinner",
     "stderr_console",
     "stdout_console",
@@ -40,7 +40,7 @@ _PLAIN = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
 
 def stdout_console() -> Console:
-    """Make a console on standard output: as wide as the terminal, or plain and endless."""
+    """Make a console on standard output: as wide as the terminal, or plain and unwrapped."""
     terminal = sys.stdout.isatty()
     return Console(
         width=None if terminal else _PIPE_WIDTH,
@@ -52,7 +52,7 @@ def stdout_console() -> Console:
 
 
 def stderr_console() -> Console:
-    """Make a console on standard error, for what is no result."""
+    """Make a console on standard error, for everything that is not a result."""
     return Console(
         stderr=True,
         force_terminal=sys.stderr.isatty(),
@@ -76,15 +76,19 @@ def table(console: Console, *headers: tuple[str, str], width: int | None = None)
     return made
 
 
-def show(
-    console: Console, what: RenderableType, *, width: int | None = None, style: str | None = None
+def print_block(
+    console: Console,
+    renderable: RenderableType,
+    *,
+    width: int | None = None,
+    style: str | None = None,
 ) -> None:
-    """Print a table or a paragraph; in a pipe without blanks at the end of its lines."""
+    """Print a table or a paragraph; in a pipe, lines have no trailing blanks."""
     if console.is_terminal:
-        console.print(what, width=width, style=style)
+        console.print(renderable, width=width, style=style)
         return
     with console.capture() as captured:
-        console.print(what, width=width)
+        console.print(renderable, width=width)
     lines = (line.rstrip() for line in captured.get().splitlines())
     console.print("\n".join(lines), soft_wrap=True)
 
@@ -96,22 +100,22 @@ def key_values(console: Console, pairs: list[tuple[str, str]]) -> None:
     grid.add_column(overflow="fold")
     for name, value in pairs:
         grid.add_row(Text(name, style="bold"), Text(value))
-    show(console, grid)
+    print_block(console, grid)
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
-    """Print a line that is never broken, so that a path in it can be copied."""
+    """Print a line without wrapping it, so that a path in it can be copied."""
     console.print(Text(text, style=style), soft_wrap=True)
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object, in ASCII so that any encoding carries it."""
+    """Print one JSON object, in ASCII, which every encoding can show."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 @contextmanager
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on standard error if that is a terminal; yields ``update(done)``."""
+    """Show progress on standard error if it is a terminal; yield ``update(done)``."""
     console = stderr_console()
     if not console.is_terminal:
         yield lambda _done: None
@@ -128,13 +132,13 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
 
 
 def spinner(description: str) -> AbstractContextManager[object]:
-    """Show on standard error, if that is a terminal, that something of unknown length goes on."""
+    """Show on standard error, if it is a terminal, that work of unknown length goes on."""
     console = stderr_console()
     return console.status(description) if console.is_terminal else nullcontext()
 
 
 def human_bytes(n_bytes: int) -> str:
-    """Write a number of bytes in the largest binary unit that keeps it at least 1."""
+    """Format a number of bytes in the largest binary unit in which it is at least 1."""
     size = float(n_bytes)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
@@ -144,7 +148,7 @@ def human_bytes(n_bytes: int) -> str:
 
 
 def human_count(count: float) -> str:
-    """Write a large number with three significant digits, in words."""
+    """Format a large number with three significant digits and a word for its size."""
     for factor, word in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
         if count >= factor:
             return f"{_three_digits(count / factor)}{word}"
@@ -152,7 +156,7 @@ def human_count(count: float) -> str:
 
 
 def human_seconds(seconds: float) -> str:
-    """Write a duration with three significant digits, in s, ms or us."""
+    """Format a duration with three significant digits, in s, ms or us."""
     for factor, unit in ((1.0, "s"), (1e3, "ms")):
         if seconds * factor >= 1:
             return f"{_three_digits(seconds * factor)} {unit}"
@@ -160,10 +164,10 @@ def human_seconds(seconds: float) -> str:
 
 
 def _three_digits(value: float) -> str:
-    # Format "g" would turn to exponents from 1000 on.
+    # The format "g" writes exponents from 1000 on.
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def ratio(large: int, small: int) -> str:
-    """Say how many times ``large`` is ``small``, or a dash where there is nothing to compare."""
+    """Format how many times `small` fits into `large`; a dash if `small` is 0."""
     return f"{large / small:.1f}x" if small else "-"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command fails: one clear line (or one JSON object) and exit code 1. And how it warns."""
+"""Errors and warnings of commands: one line, or one JSON object, and exit code 1 for errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from bitsift.core.errors import BitsiftError, BitsiftWarning
+from bitsift import BitsiftError, BitsiftWarning
 
 __all__ = [
     "CommandError",
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class CommandError(Exception):
-    """Base of what a command itself finds wrong."""
+    """Base of the errors that a command itself finds."""
 
 
 class InputError(CommandError):
@@ -41,7 +41,7 @@ class ModelError(CommandError):
 
 
 def one_line(error: BaseException | str) -> str:
-    """Give the message of an exception without line breaks, or its type if it has none."""
+    """Return the message of an exception without line breaks, or its type if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -49,11 +49,11 @@ def one_line(error: BaseException | str) -> str:
 def reporting(as_json: bool) -> Iterator[None]:
     """Turn the errors that a user can cause into a message and exit code 1.
 
-    ``ValueError`` and ``TypeError`` are how the library refuses an argument. A closed pipe is no
-    error of the command: the framework ends it quietly. Warnings of the library become a line each.
+    The library refuses an argument by ``ValueError`` or ``TypeError``. A closed pipe is not an
+    error of the command: the framework ends it quietly. Each warning of the library becomes a line.
     """
     try:
-        with _warning_in_lines():
+        with _warnings_as_lines():
             yield
     except BrokenPipeError:
         raise
@@ -67,7 +67,7 @@ def reporting(as_json: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _warning_in_lines() -> Iterator[None]:
+def _warnings_as_lines() -> Iterator[None]:
     """Print each warning of the library once, as a line on standard error; leave others alone."""
     show_others = warnings.showwarning
     printed = set()
@@ -77,7 +77,7 @@ def _warning_in_lines() -> Iterator[None]:
             show_others(message, category, *where, **more)
         elif (line := f"warning: {one_line(message)}") not in printed:
             printed.add(line)
-            with suppress(OSError):  # a warning that cannot be written ends nothing
+            with suppress(OSError):  # A warning that cannot be printed must not end the command.
                 print(line, file=sys.stderr)
 
     with warnings.catch_warnings():

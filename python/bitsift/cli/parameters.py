@@ -1,13 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Json", "Threads"]
+from bitsift.core.options import Metric
 
-Threads = Annotated[int, typer.Option(min=0, help="Threads; 0 means all cores.")]
+__all__ = [
+    "SAMPLE",
+    "Append",
+    "FloatVectors",
+    "IndexFolder",
+    "Json",
+    "Markdown",
+    "SearchMetric",
+    "Threads",
+]
+
+SAMPLE = 65_536  # Rows: the library computes a threshold from at most as many.
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+FloatVectors = Annotated[
+    Path, typer.Argument(metavar="VECTORS.npy", help="Vectors as floats, shape (n, dim).")
+]
+SearchMetric = Annotated[Metric, typer.Option(help="Metric of the search.")]
+Threads = Annotated[int, typer.Option(min=0, help="Number of threads; 0 means all cores.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Markdown = Annotated[
+    Path | None, typer.Option(metavar="FILE.md", help="Write the result as a page of Markdown.")
+]
+Append = Annotated[
+    bool,
+    typer.Option("--append", help="Append a section to the page of --markdown; keep the rest."),
+]

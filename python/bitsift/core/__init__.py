@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every other package stands on: options, checks of arguments, errors, results."""
 
+import bitsift.core.native as native
 from bitsift.core.errors import (
     BitsiftError,
     BitsiftWarning,
@@ -13,8 +14,9 @@ from bitsift.core.errors import (
     UnsupportedVersionError,
 )
 from bitsift.core.isa import available_isas
-from bitsift.core.native import __version__
 from bitsift.core.results import SearchResult
+
+__version__ = native.__version__
 
 __all__ = [
     "BitsiftError",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["evenly", "row_blocks"]
+__all__ = ["evenly", "evenly_spaced", "row_blocks"]
 
 _BLOCK_VALUES = 1 << 17
 
@@ -21,9 +21,14 @@ def row_blocks(n_rows: int, dim: int) -> Iterator[tuple[int, int]]:
         yield begin, min(begin + step, n_rows)
 
 
+def evenly_spaced(n_rows: int, n: int) -> NDArray[np.int64]:
+    """Return at most `n` row numbers below `n_rows`, evenly spaced, the first and last included."""
+    return np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.int64)
+
+
 def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
     """Return at most `n` rows, evenly spaced."""
     if len(array) <= n:
         return array
-    rows: NDArray[Any] = array[np.linspace(0, len(array) - 1, n).astype(np.int64)]
+    rows: NDArray[Any] = array[evenly_spaced(len(array), n)]
     return rows

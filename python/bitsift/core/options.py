@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 __all__ = [
+    "DEFAULT_K",
+    "DEFAULT_OVERSAMPLING",
     "FLOAT_STORES",
     "INTEGER_STORES",
     "METRICS",
@@ -39,3 +41,7 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 Scoring = Literal["hamming", "asymmetric"]
 SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
 Ladder = Sequence["str | tuple[str, float]"]
+
+# Results of a search, and candidates for each result, unless the caller says otherwise.
+DEFAULT_K = 10
+DEFAULT_OVERSAMPLING = 4.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others report of fewer bits, held against what was measured here."""
+"""Statements that others report about fewer bits, checked against the measurements."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ __all__ = ["Check", "check_all"]
 Verdict = Literal["held", "did not hold", "too close to tell"]
 
 _STANDARD_ERRORS = 2.0
-_LEVEL = 0.01  # of float32's quality
+_EQUAL_SHARE = 0.01  # Conditions are level within this share of float32's quality.
 
 
 @dataclass(frozen=True)
 class Check:
-    """A statement about two conditions.
+    """A statement that compares two conditions, and its verdict.
 
     Attributes
     ----------
     statement : str
-        ``"... beats ..."`` or ``"... is level with ..."``.
+        The first condition beats the second, or the two are level.
     verdict : {"held", "did not hold", "too close to tell"}
-        Of better: whether the mean of the queries' differences is more than two of its standard
-        errors from 0, and on which side. Of level: whether the difference is at most 1 % of
-        float32's quality; where it is more, whether two standard errors reach down to that.
+        "Beats" is decided by the mean difference over the queries: beyond two standard errors its
+        sign decides, within them it is too close to tell. "Level" holds if the difference is at
+        most 1 % of float32's quality, and does not hold if it exceeds that by more than two
+        standard errors.
     first, second : float
-        What was measured: NDCG, or overlap where there are no judgments.
+        The quality of both: NDCG, or overlap where there are no judgments.
     standard_error : float
-        Of their difference.
+        The standard error of their difference.
     """
 
     statement: str
@@ -43,9 +44,13 @@ class Check:
     second: float
     standard_error: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
         return asdict(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return :meth:`to_dict`; the older name."""
+        return self.to_dict()
 
     def __str__(self) -> str:
         return (
@@ -54,6 +59,7 @@ class Check:
         )
 
 
+# The statement, the condition that is better, and the one that is worse.
 _BETTER = (
     ("documents only beats both sides", "int8, min/max", "int8 x int8"),
     ("documents only beats both sides", "int4, rolling", "int4 x int4"),
@@ -66,29 +72,30 @@ _BETTER = (
     ("rolling bounds beat min/max", "int8, rolling", "int8, min/max"),
     ("rolling bounds beat min/max", "int4, rolling", "int4, min/max"),
 )
-_SAME = (
+# The statement, and two conditions of equal quality.
+_EQUAL = (
     ("8 and 4 bits are level", "int8, min/max", "int4, rolling"),
     ("8 and 4 bits are level, both sides", "int8 x int8", "int4 x int4"),
 )
 
 
-def check_all(quality: Mapping[str, NDArray[np.float64]], of_floats: float) -> list[Check]:
-    """Return the checks of which both conditions were measured.
+def check_all(quality: Mapping[str, NDArray[np.float64]], float_quality: float) -> list[Check]:
+    """Return the checks whose conditions were both measured.
 
     Parameters
     ----------
     quality : mapping of str to ndarray, shape (n_queries,)
-        By the name of the condition, of the same queries.
-    of_floats : float
-        The mean of float32.
+        The quality of each query, by name of the condition; all of the same queries.
+    float_quality : float
+        The mean quality of float32.
     """
     checks = []
-    for pairs, is_level in ((_BETTER, False), (_SAME, True)):
-        for what, first, second in pairs:
+    for statements, are_equal in ((_BETTER, False), (_EQUAL, True)):
+        for claim, first, second in statements:
             if first in quality and second in quality:
-                statement = f"{what} ({first} / {second})"
+                statement = f"{claim} ({first} / {second})"
                 checks.append(
-                    _check(statement, quality[first], quality[second], is_level, of_floats)
+                    _check(statement, quality[first], quality[second], are_equal, float_quality)
                 )
     return checks
 
@@ -97,18 +104,18 @@ def _check(
     statement: str,
     first: NDArray[np.float64],
     second: NDArray[np.float64],
-    is_level: bool,
-    of_floats: float,
+    are_equal: bool,
+    float_quality: float,
 ) -> Check:
     gains = first - second
     error = float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else 0.0
-    gain, reach = float(gains.mean()), _STANDARD_ERRORS * error
+    gain, margin = float(gains.mean()), _STANDARD_ERRORS * error
     verdict: Verdict = "too close to tell"
-    if is_level:
-        if abs(gain) <= _LEVEL * of_floats:
+    if are_equal:
+        if abs(gain) <= _EQUAL_SHARE * float_quality:
             verdict = "held"
-        elif abs(gain) - reach > _LEVEL * of_floats:
+        elif abs(gain) - margin > _EQUAL_SHARE * float_quality:
             verdict = "did not hold"
-    elif abs(gain) > reach:
+    elif abs(gain) > margin:
         verdict = "held" if gain > 0 else "did not hold"
     return Check(statement, verdict, float(first.mean()), float(second.mean()), error)

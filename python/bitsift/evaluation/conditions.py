@@ -1,26 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conditions: each a way to keep vectors and to search them, in bitsift's own calls."""
+"""The conditions: each is a way to keep vectors and to search them, in bitsift's own calls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.core.options import DEFAULT_OVERSAMPLING, THRESHOLDS
+from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization.integers import default_calibrator
 
-__all__ = ["BASELINE", "OVERSAMPLINGS", "SOURCES", "Condition", "conditions", "rescored_name"]
+__all__ = [
+    "BASELINE",
+    "OVERSAMPLINGS",
+    "ROLLING_STDS",
+    "SELECTIONS",
+    "SOURCES",
+    "Condition",
+    "Selection",
+    "conditions",
+    "rescored_name",
+]
 
 Group = Literal["baseline", "both sides", "documents only", "bits, rescored", "thresholds"]
+Selection = Literal["all", "quick"]
+SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 BASELINE = "float32"
 OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
 _QUICK_OVERSAMPLINGS = (1, 4, 10)
-_INT8_STD = 4.0  # 256 levels are enough for nearly all values
-_INT4_STD = 3.0
-_TERNARY_STD = 0.7
+_USUAL_OVERSAMPLING = int(DEFAULT_OVERSAMPLING)
+
+
+def _default_std(store: str) -> float:
+    """Return the standard deviations of the rolling bounds that an index takes by default."""
+    calibrator = default_calibrator(store)
+    assert isinstance(calibrator, RollingCalibrator)
+    return calibrator.n_std
+
+
+# Standard deviations of the rolling bounds. int8 has 256 steps, which are enough for nearly all
+# values; with fewer steps it pays to clip more.
+ROLLING_STDS = {"int8": 4.0, "int4": _default_std("int4"), "ternary": _default_std("ternary")}
 
 
 @dataclass(frozen=True)
@@ -32,18 +56,18 @@ class Condition:
     name : str
         Unique.
     group : str
-        What it belongs to.
+        The group of conditions that it belongs to.
     index : dict
-        Arguments of :class:`bitsift.Index` but for dim, metric and isa.
+        Arguments of :class:`bitsift.Index`, without dim, metric and isa.
     search : dict
-        Arguments of its search but for queries, k and threads.
+        Arguments of its search, without queries, k and threads.
     scores_all : bool
-        Whether the store's own rescoring scores all vectors: ``oversampling=len(index) / k``. The
-        bits of the index decide nothing then, and are not counted.
+        Whether rescoring scores all vectors: ``oversampling=len(index) / k``. The codes decide
+        nothing then, and their bytes are not counted.
     quantize_queries : bool
         Whether queries are rounded as documents are, with the same bounds.
     quick : bool
-        Whether it is among the few that are measured in a hurry.
+        Whether ``conditions="quick"`` includes it.
     """
 
     name: str
@@ -55,13 +79,13 @@ class Condition:
     quick: bool = False
 
     def index_code(self, dim: int, metric: str) -> str:
-        """Write the call that makes the index."""
+        """Return the call that makes the index."""
         parts = [f"{dim}", f"metric={_quoted(metric)}"]
         parts += [f"{name}={_quoted(value)}" for name, value in self.index.items()]
         return f"bitsift.Index({', '.join(parts)})"
 
     def code(self, dim: int, metric: str, k: int) -> str:
-        """Write what makes this line: Python from `documents` and `queries` to `found`."""
+        """Return Python that repeats the search, from `documents` and `queries` to `found`."""
         lines = [f"index = {self.index_code(dim, metric)}", "index.add(documents)"]
         if self.quantize_queries:
             store = _quoted(self.index["store"])
@@ -77,23 +101,23 @@ class Condition:
         return "\n".join(lines)
 
 
-def conditions(which: Literal["all", "quick"]) -> list[Condition]:
-    """Return the conditions, the baseline first; those with the same index side by side."""
+def conditions(selection: Selection) -> list[Condition]:
+    """Return the conditions, the baseline first; those that share an index are neighbours."""
     return [
         condition
-        for of_group in (_baseline, _both_sides, _documents_only, _rescored, _thresholds)
-        for condition in of_group()
-        if which == "all" or condition.quick
+        for group in (_baseline, _both_sides, _documents_only, _rescored, _thresholds)
+        for condition in group()
+        if selection == "all" or condition.quick
     ]
 
 
 def rescored_name(oversampling: int, source: str, scan: str = "Hamming") -> str:
-    """Name a scan with rescoring."""
+    """Return the name of the condition that scans, then rescores from `source`."""
     return f"{scan} x{oversampling} -> {source}"
 
 
 def _quoted(value: Any) -> str:
-    """Write a value of an argument as Python with double quotes."""
+    """Return the value of an argument as Python, with double quotes."""
     if isinstance(value, RollingCalibrator):
         return f"bitsift.RollingCalibrator({value.n_std})"
     if isinstance(value, MinMaxCalibrator):
@@ -123,15 +147,15 @@ def _both_sides() -> Iterator[Condition]:
 
 
 def _documents_only() -> Iterator[Condition]:
-    kept: list[tuple[str, str, Calibrator]] = [
+    calibrated: list[tuple[str, str, Calibrator]] = [
         ("int8", "min/max", MinMaxCalibrator()),
-        ("int8", "rolling", RollingCalibrator(_INT8_STD)),
+        ("int8", "rolling", RollingCalibrator(ROLLING_STDS["int8"])),
         ("int4", "min/max", MinMaxCalibrator()),
-        ("int4", "rolling", RollingCalibrator(_INT4_STD)),
-        # Nothing is beyond minimum and maximum: with these every ternary code would be 0.
-        ("ternary", "rolling", RollingCalibrator(_TERNARY_STD)),
+        ("int4", "rolling", RollingCalibrator(ROLLING_STDS["int4"])),
+        # Ternary has no min/max bounds: no value lies beyond them, so every code would be 0.
+        ("ternary", "rolling", RollingCalibrator(ROLLING_STDS["ternary"])),
     ]
-    for store, bounds, calibrator in kept:
+    for store, bounds, calibrator in calibrated:
         index = {"store": store, "calibrator": calibrator}
         yield Condition(f"{store}, {bounds}", "documents only", index, scores_all=True)
     asymmetric = {"scoring": "asymmetric"}
@@ -157,33 +181,28 @@ def _rescored() -> Iterator[Condition]:
                 quick=oversampling in _QUICK_OVERSAMPLINGS,
             )
     yield Condition(
-        rescored_name(4, "int8", "asymmetric"),
+        rescored_name(_USUAL_OVERSAMPLING, "int8", "asymmetric"),
         "bits, rescored",
         {"store": "int8"},
-        {"scoring": "asymmetric", "oversampling": 4.0},
+        {"scoring": "asymmetric", "oversampling": DEFAULT_OVERSAMPLING},
         quick=True,
     )
 
 
 def _thresholds() -> Iterator[Condition]:
     rules: list[tuple[str, Any, bool]] = [
-        (f"{name}, rotated" if rotate else name, rule, rotate)
+        (f"{name}, rotated" if rotate else name, 0.0 if name == "zero" else name, rotate)
         for rotate in (False, True)
-        for name, rule in (
-            ("zero", 0.0),
-            ("half-mean", "half-mean"),
-            ("mean", "mean"),
-            ("median", "median"),
-        )
+        for name in THRESHOLDS
     ]
     for name, rule, rotate in [*rules, ("auto", "auto", False)]:
         bits = {"threshold": rule, "rotate": rotate}
         quick = name == "auto"
         yield Condition(f"{name}: Hamming", "thresholds", {"store": None, **bits}, quick=quick)
         yield Condition(
-            f"{name}: {rescored_name(4, 'float32')}",
+            f"{name}: {rescored_name(_USUAL_OVERSAMPLING, 'float32')}",
             "thresholds",
             {"store": "float32", **bits},
-            {"oversampling": 4.0},
+            {"oversampling": DEFAULT_OVERSAMPLING},
             quick=quick,
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Search of floats by NumPy's matrix product, as one does it without an index: for its time."""
+"""Exact float32 search by NumPy's matrix product: the time that float32 is compared by."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 __all__ = ["FloatSearch"]
 
-_MOST_SCORES = 1 << 24  # of queries that are asked at once
+_MOST_SCORES = 1 << 24  # That one product gives.
 
 
 class FloatSearch:
-    """Documents as float32, for the cosine of length 1."""
+    """Documents as float32; for the cosine, scaled to length 1."""
 
     def __init__(self, documents: NDArray[Any], metric: str) -> None:
         rows = documents.astype(np.float32)
@@ -36,7 +36,8 @@ class FloatSearch:
     def _best(self, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
         scores = queries @ self._rows.T
         if self._halved_squares is not None:
-            scores -= self._halved_squares  # of |q - d|^2, what depends on d, halved and negated
+            # q . d - |d|^2 / 2 orders documents as the distance |q - d| does, largest first.
+            scores -= self._halved_squares
         n = scores.shape[1]
         best = np.argpartition(scores, n - k, axis=1)[:, n - k :] if k < n else None
         if best is None:

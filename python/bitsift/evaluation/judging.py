@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a list of results is: by judgments, and by what exact search of the floats finds."""
+"""Quality of results: by judgments, and by overlap with exact float32 search."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 __all__ = ["Judge", "overlaps"]
 
-_HINT = "qrels are evaluated by ir-measures: pip install 'bitsift[eval]'"
+_HINT = "qrels need the package ir-measures: pip install 'bitsift[eval]'"
 
 
 class Judge:
-    """Judgments of documents for queries, as trec_eval computes with them.
+    """Judgments of documents for queries, evaluated as trec_eval does.
 
-    Queries without a document of a grade above 0 are left out: no list is better than another.
+    Queries without a document of a grade above 0 do not count: for them, all results are alike.
 
     Parameters
     ----------
     qrels : ndarray of int64, shape (n, 3)
         Query row, document row, grade.
     k, depth : int
-        NDCG is that of the first `k` results, recall that of the first `depth`.
+        NDCG is computed on the first `k` results, recall on the first `depth`.
 
     Raises
     ------
@@ -47,15 +47,15 @@ class Judge:
         return len(self._queries)
 
     def ndcg(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return NDCG@k of each query that counts: gain is the grade, discount log2."""
-        return self._of(self._ndcg, found)
+        """Return NDCG@k of each query that counts; the gain is the grade, the discount log2."""
+        return self._measure(self._ndcg, found)
 
     def recall(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return recall@depth of each query that counts."""
-        return self._of(self._recall, found)
+        return self._measure(self._recall, found)
 
-    def _of(self, evaluator: Any, found: NDArray[np.int64]) -> NDArray[np.float64]:
-        # trec_eval sorts by score and breaks ties in its own way: so scores follow the rank.
+    def _measure(self, evaluator: Any, found: NDArray[np.int64]) -> NDArray[np.float64]:
+        # trec_eval sorts by score and breaks ties in its own way, so each rank gets its own score.
         run = {
             str(query): {
                 str(document): float(-rank)
@@ -78,11 +78,11 @@ def _measures() -> Any:
 
 
 def overlaps(found: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each query which share of the true ids is among those found.
+    """Return for each query the share of the true ids that were found.
 
-    Both of shape (n_queries, n); ids of a row differ, and none is missing.
+    Both arrays have shape (n_queries, n). A row of `true` holds n different ids.
     """
     shares = np.empty(len(true), np.float64)
-    for query, (one, other) in enumerate(zip(found, true, strict=True)):
-        shares[query] = np.isin(other, one).mean()
+    for query, (found_ids, true_ids) in enumerate(zip(found, true, strict=True)):
+        shares[query] = np.isin(true_ids, found_ids).mean()
     return shares

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On what something was measured."""
+"""The machine and the software that measurements were made with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["describe_machine"]
 
 
 def describe_machine(isa: str, threads: int) -> dict[str, Any]:
-    """Return processor, cores, threads, instruction set and versions: plain values."""
+    """Return processor, cores, threads, level and versions as plain values."""
     return {
         "processor": _processor(),
         "cores": _cores(),

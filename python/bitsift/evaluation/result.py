@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation gives: a row for each condition, and what they cost."""
+"""The result of an evaluation: a row for each condition, with its quality, memory and price."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from typing import Any
 from bitsift.core.public import public
 from bitsift.evaluation.checks import Check
 
-__all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "Row", "gigabytes"]
+__all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "EvaluationRow", "gigabytes"]
 
-# US dollars for a GB of memory and month: the figure of the article "Binary and Scalar Embedding
+# US dollars per GB of memory per month, from the article "Binary and Scalar Embedding
 # Quantization" (Hugging Face, 2024), whose GB has 2**30 bytes.
 PRICE_PER_GB = 3.80
 _GB = 2**30
+# Collections for which memory and price are given.
 N_VECTORS = (1_000_000, 250_000_000)
 
 
 def gigabytes(bytes_per_vector: int, n_vectors: int) -> float:
-    """Return what so many vectors take, in GB of 2**30 bytes."""
+    """Return the memory of `n_vectors` vectors in GB of 2**30 bytes."""
     return bytes_per_vector * n_vectors / _GB
 
 
 @dataclass(frozen=True)
-class Row:
-    """One condition.
+class EvaluationRow:
+    """The measurements of one condition.
 
     Attributes
     ----------
     name, group : str
+        The condition, and the group of conditions that it belongs to.
     ndcg, recall : float or None
-        NDCG@k and recall@depth by the judgments, if there are any.
+        NDCG@k and recall@depth by the judgments; None without judgments.
     overlap, deep_overlap : float
-        Share of float32's top `k` among the first `k`, of its top `depth` among the first `depth`.
+        Share of float32's first `k` results that are among the first `k`, and of its first `depth`
+        that are among the first `depth`.
     bytes_per_vector : int
-        What is read of a vector: bits, corrections, originals.
+        Bytes of a vector that a search may read: code, correction, originals.
     bytes_scanned : int
-        Those that every search reads of every vector; the others may stay on disk.
+        Bytes of a vector that every search reads; the others may stay on disk.
     queries_per_second : float or None
-        In a batch of all queries. Of float32, of NumPy's matrix product. None where bitsift has no
-        scan for it, and the store's rescoring scored all vectors.
+        In one batch of all queries. float32 is timed as NumPy's matrix product. None where bitsift
+        has no scan: there, rescoring scores all vectors.
     latency_s : float or None
-        Seconds of a search for one query alone.
+        Seconds of a search for one query.
     code : str
-        Python that makes it, from `documents` and `queries` to `found`.
+        Python that repeats the search, from `documents` and `queries` to `found`.
     """
 
     name: str
@@ -65,37 +68,41 @@ class Row:
         return self.overlap if self.ndcg is None else self.ndcg
 
 
+Row = EvaluationRow  # The name that pickles of release 0.1.0 carry.
+
+
 @public
 @dataclass(frozen=True)
 class Evaluation:
-    """What :func:`evaluate` measured. ``print(evaluation)`` shows it as a table.
+    """The result of :func:`evaluate`. ``print(evaluation)`` shows it as a table.
 
     Attributes
     ----------
     metric : str
-        What makes neighbours.
+        The metric: ``"cosine"``, ``"dot"`` or ``"l2"``.
     k, depth : int
-        Results that count for NDCG and overlap, and for recall and the deep overlap.
+        The number of results that count for NDCG and overlap (`k`), and for recall and the deep
+        overlap (`depth`).
     n_documents, n_queries, dim : int
-        What was searched, for how many.
+        The number of documents, of queries, and of dimensions.
     n_judged : int or None
-        Queries with a document of a grade above 0; None without judgments.
+        Queries that have a document of a grade above 0; None without judgments.
     held_out : int
-        How many of the documents served as queries, and were not searched; 0 if queries were given.
+        Documents that served as queries and were not searched; 0 if queries were given.
     price_per_gb : float
-        US dollars for a GB (2**30 bytes) of memory and month.
+        US dollars per GB (2**30 bytes) of memory per month.
     rows : tuple
-        The conditions, float32 first. Each has `name`, `group`, `ndcg`, `recall`, `overlap`,
-        `deep_overlap`, `bytes_per_vector`, `bytes_scanned`, `queries_per_second`, `latency_s` and
-        `code`, the Python that makes it.
+        One row for each condition, float32 first. Each has `name`, `group`, `ndcg`, `recall`,
+        `overlap`, `deep_overlap`, `bytes_per_vector`, `bytes_scanned`, `queries_per_second`,
+        `latency_s` and `code`, the Python that repeats the search.
     checks : tuple
-        What others report, and whether it held: each has `statement`, `verdict` and numbers.
+        Statements that others report, checked here. Each has `statement`, `verdict` and numbers.
     recommendation : dict or None
-        Arguments of :class:`Index` that ``threshold="auto"`` chose, for an index with originals.
+        Arguments of :class:`Index` that ``threshold="auto"`` chose for an index with originals.
     warnings : tuple of str
-        What bitsift warned of meanwhile.
+        The warnings of bitsift during the evaluation.
     machine : dict
-        What the times were measured on, and versions.
+        The machine that the times belong to, and the versions of the software.
     """
 
     metric: str
@@ -107,7 +114,7 @@ class Evaluation:
     n_judged: int | None
     held_out: int
     price_per_gb: float
-    rows: tuple[Row, ...]
+    rows: tuple[EvaluationRow, ...]
     checks: tuple[Check, ...]
     recommendation: dict[str, Any] | None
     warnings: tuple[str, ...]
@@ -115,34 +122,39 @@ class Evaluation:
 
     @property
     def measure(self) -> str:
-        """Name what quality is here."""
+        """The name of the measure that `quality` is: NDCG@k, or overlap@k without judgments."""
         return f"overlap@{self.k}" if self.n_judged is None else f"NDCG@{self.k}"
 
-    def __getitem__(self, name: str) -> Row:
-        """Return the row of that name."""
+    def __getitem__(self, name: str) -> EvaluationRow:
+        """Return the row of the condition `name`."""
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(f"{name!r} is none of {[row.name for row in self.rows]}")
+        names = [row.name for row in self.rows]
+        raise KeyError(f"name must be that of a row; got {name!r}. The rows are {names}")
 
-    def share(self, row: Row) -> float | None:
-        """Return the quality of a row as a share of float32's; None if that is 0."""
+    def share(self, row: EvaluationRow) -> float | None:
+        """Return the quality of a row as a share of float32's quality; None if that is 0."""
         return row.quality / self.rows[0].quality if self.rows[0].quality else None
 
     def price(self, n_bytes: int, n_vectors: int) -> float:
-        """Return US dollars a month for so many vectors of so many bytes in memory."""
+        """Return US dollars per month for `n_vectors` vectors of `n_bytes` each in memory."""
         return gigabytes(n_bytes, n_vectors) * self.price_per_gb
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values, which ``json.dumps`` takes."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, which ``json.dumps`` takes."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain["measure"] = self.measure
         plain["warnings"] = list(self.warnings)
-        plain["checks"] = [check.to_json() for check in self.checks]
-        plain["rows"] = [self._row_to_json(row) for row in self.rows]
+        plain["checks"] = [check.to_dict() for check in self.checks]
+        plain["rows"] = [self._row_to_dict(row) for row in self.rows]
         return plain
 
-    def _row_to_json(self, row: Row) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """Return :meth:`to_dict`; the older name."""
+        return self.to_dict()
+
+    def _row_to_dict(self, row: EvaluationRow) -> dict[str, Any]:
         sizes = [
             {
                 "vectors": n,
@@ -156,16 +168,16 @@ class Evaluation:
         return {**asdict(row), "share_of_float32": self.share(row), "sizes": sizes}
 
     def summary(self) -> str:
-        """Say in a sentence what was searched and what quality is."""
-        asked = f"{self.n_queries:,} queries"
+        """Return one line: queries, documents, dimensions, metric and judgments."""
+        queries = f"{self.n_queries:,} queries"
         if self.held_out:
-            asked = f"{self.held_out:,} documents held out as queries, evenly spaced,"
+            queries = f"{self.held_out:,} documents held out as queries, evenly spaced,"
         judged = "no judgments"
         if self.n_judged is not None:
             judged = f"{self.n_judged:,} of the queries judged"
         return (
-            f"{asked} among {self.n_documents:,} vectors of {self.dim} dimensions, {self.metric}; "
-            f"{judged}"
+            f"{queries} among {self.n_documents:,} vectors of {self.dim} dimensions, "
+            f"{self.metric}; {judged}"
         )
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One condition: its index, its results, its bytes, and how long a search takes."""
+"""One condition, run: its index, its results, its bytes, and the time of a search."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.errors import BitsiftWarning
+from bitsift.core import BitsiftWarning
+from bitsift.core.blocks import evenly
+from bitsift.core.options import Metric, Store
 from bitsift.evaluation.conditions import BASELINE, Condition
-from bitsift.evaluation.corpus import Corpus
+from bitsift.evaluation.corpus import EvaluationCorpus
 from bitsift.evaluation.float_search import FloatSearch
-from bitsift.index.index import Index
+from bitsift.index import Index
 
-__all__ = ["N_RUNS", "Found", "Runner"]
+__all__ = ["Measurement", "Runner"]
 
-N_RUNS = 5
-_N_ALONE = 25
-_MOST_CANDIDATES = 1 << 23  # of queries that have all vectors as candidates
+_N_BATCHES = 5  # Searches of all queries at once that are timed.
+_N_ALONE = 25  # Searches of one query that are timed.
+_MOST_CANDIDATES = 1 << 23  # In one search whose candidates are all vectors.
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a condition found and took.
+class Measurement:
+    """The results of a condition, its bytes, and its times.
 
     Attributes
     ----------
@@ -37,11 +39,11 @@ class Found:
     deep : ndarray of int64, shape (n_queries, depth)
         Results of a search for `depth`, with the same oversampling.
     bytes_per_vector : int
-        What is read of a vector: bits, corrections, originals.
+        Bytes of a vector that a search may read: code, correction, originals.
     bytes_scanned : int
-        Those that every search reads of every vector; the others may stay on disk.
+        Bytes of a vector that every search reads; the others may stay on disk.
     batch_s, alone_s : float or None
-        Seconds of a search for all queries at once, and for one: medians.
+        Median seconds of a search for all queries at once, and for one query.
     """
 
     best: NDArray[np.int64]
@@ -53,18 +55,18 @@ class Found:
 
 
 class Runner:
-    """Runs conditions on a corpus; keeps the index for the next one if that wants the same.
+    """Runs conditions on a corpus; the next condition reuses the index if it needs the same one.
 
     Attributes
     ----------
     warnings : dict of str to None
-        What was warned of, each once, in order.
-    advised : dict or None
+        The warnings of bitsift, each once, in order.
+    recommendation : dict or None
         Arguments of an index with originals that ``threshold="auto"`` chose.
     """
 
     def __init__(
-        self, corpus: Corpus, metric: str, k: int, depth: int, isa: str, threads: int
+        self, corpus: EvaluationCorpus, metric: Metric, k: int, depth: int, isa: str, threads: int
     ) -> None:
         self._corpus = corpus
         self._metric = metric
@@ -72,40 +74,40 @@ class Runner:
         self._isa, self._threads = isa, threads
         self._index: tuple[str, Index] | None = None
         self.warnings: dict[str, None] = {}
-        self.advised: dict[str, Any] | None = None
+        self.recommendation: dict[str, Any] | None = None
 
-    def run(self, condition: Condition) -> Found:
+    def run(self, condition: Condition) -> Measurement:
         """Run one condition."""
         index = self._index_of(condition)
         queries = self._corpus.queries
         if condition.quantize_queries:
-            queries = self._rounded(index, str(index.store))
-        deep = self._found(index, condition, queries, self._depth)
+            queries = self._rounded(index, cast(Store, index.store))
+        deep = self._search(index, condition, queries, self._depth)
         n_bytes = index.nbytes // len(index)
         if condition.scores_all:
             n_bytes -= index.codes.shape[1]
             batch_s = alone_s = None
             if condition.name == BASELINE:
-                searcher = FloatSearch(self._corpus.documents, self._metric)
-                batch_s, alone_s = self._times(lambda some: searcher.search(some, self._k), queries)
-            # All are scored, so a search for fewer finds the first of these.
-            return Found(deep[:, : self._k], deep, n_bytes, n_bytes, batch_s, alone_s)
-        best = self._found(index, condition, queries, self._k)
-        batch_s, alone_s = self._times(
+                floats = FloatSearch(self._corpus.documents, self._metric)
+                batch_s, alone_s = _times(lambda some: floats.search(some, self._k), queries)
+            # Every vector is scored, so the first k of `depth` results are those of a search for k.
+            return Measurement(deep[:, : self._k], deep, n_bytes, n_bytes, batch_s, alone_s)
+        best = self._search(index, condition, queries, self._k)
+        batch_s, alone_s = _times(
             lambda some: index.search(some, self._k, threads=self._threads, **condition.search),
             queries,
         )
         n_scanned = n_bytes if index.store is None else index.codes.shape[1]
-        return Found(best, deep, n_bytes, n_scanned, batch_s, alone_s)
+        return Measurement(best, deep, n_bytes, n_scanned, batch_s, alone_s)
 
     def _index_of(self, condition: Condition) -> Index:
         code = condition.index_code(self._corpus.dim, self._metric)
         if self._index is not None and self._index[0] == code:
             return self._index[1]
-        self._index = None  # two indexes at once would be one too many for large data
+        self._index = None  # Large data has memory for one index, not for two.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            index = Index(self._corpus.dim, metric=self._metric, isa=self._isa, **condition.index)  # type: ignore[arg-type]
+            index = Index(self._corpus.dim, metric=self._metric, isa=self._isa, **condition.index)
             index.add(self._corpus.documents)
         for warning in caught:
             if issubclass(warning.category, BitsiftWarning):
@@ -115,23 +117,21 @@ class Runner:
                     warning.message, warning.category, warning.filename, warning.lineno
                 )
         if index.advice is not None and index.store is not None:
-            self.advised = index.advice.recommendation
+            self.recommendation = index.advice.recommendation
         self._index = code, index
         return index
 
-    def _rounded(self, index: Index, store: str) -> NDArray[Any]:
-        """Return queries as what the documents' bounds and steps make of them."""
+    def _rounded(self, index: Index, store: Store) -> NDArray[Any]:
+        """Return the queries, rounded with the documents' bounds."""
         rounded = Index(
-            self._corpus.dim,
-            store=store,  # type: ignore[arg-type]
-            calibrator=index.calibrators[store],
-            isa=self._isa,
+            self._corpus.dim, store=store, calibrator=index.calibrators[store], isa=self._isa
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", BitsiftWarning)  # of its bits, which nobody reads
+            # Nothing reads the bits of this index.
+            warnings.simplefilter("ignore", BitsiftWarning)
             return rounded.get(rounded.add(self._corpus.queries))
 
-    def _found(
+    def _search(
         self, index: Index, condition: Condition, queries: NDArray[Any], k: int
     ) -> NDArray[np.int64]:
         options = dict(condition.search)
@@ -148,15 +148,13 @@ class Runner:
             ]
         )
 
-    def _times(
-        self, search: Callable[[NDArray[Any]], object], queries: NDArray[Any]
-    ) -> tuple[float, float]:
-        """Return seconds of a batch of all queries, and of one query alone."""
-        evenly = np.linspace(0, len(queries) - 1, min(_N_ALONE, len(queries))).astype(np.int64)
-        search(queries[:1])
-        batches = [_seconds(search, queries) for _ in range(N_RUNS)]
-        alone = [_seconds(search, queries[query : query + 1]) for query in evenly]
-        return statistics.median(batches), statistics.median(alone)
+
+def _times(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> tuple[float, float]:
+    """Return the median seconds of a search for all queries, and of a search for one."""
+    search(queries[:1])
+    batches = [_seconds(search, queries) for _ in range(_N_BATCHES)]
+    alone = [_seconds(search, query[np.newaxis]) for query in evenly(queries, _N_ALONE)]
+    return statistics.median(batches), statistics.median(alone)
 
 
 def _seconds(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> float:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An index as a folder of ``.npy`` files and one manifest that is replaced atomically."""
 
+from bitsift.storage.inspection import has_manifest as has_manifest
+from bitsift.storage.inspection import is_vacant as is_vacant
+from bitsift.storage.inspection import read_with_manifest as read_with_manifest
 from bitsift.storage.reader import verify
 
+# The names above that are not listed here are for the command line.
 __all__ = ["verify"]

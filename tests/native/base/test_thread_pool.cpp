@@ -24,7 +24,7 @@
 namespace bitsift::test {
 namespace {
 
-// Lets nobody through before `n` have come.
+// Blocks until `n` threads have arrived.
 class Meeting {
  public:
   explicit Meeting(std::size_t n) : n_missing_(n) {}
@@ -50,7 +50,7 @@ bool pool_works(std::size_t n_threads) {
   return std::all_of(done.begin(), done.end(), [](int n) { return n == 1; });
 }
 
-TEST_CASE("one thread is the caller's") {
+TEST_CASE("one thread: the caller does the work") {
   for (const std::size_t n_threads : Sizes{0, 1}) {
     std::vector<std::thread::id> threads;
     run_on_threads(n_threads, [&] { threads.push_back(std::this_thread::get_id()); });
@@ -58,7 +58,7 @@ TEST_CASE("one thread is the caller's") {
   }
 }
 
-TEST_CASE("threads run at once, the caller's among them, and no more than asked for") {
+TEST_CASE("threads run at once, with the caller, and no more than asked for") {
   for (const std::size_t n_threads : Sizes{2, 3, 7}) {
     CAPTURE(n_threads);
     Meeting meeting(n_threads);
@@ -161,7 +161,7 @@ TEST_CASE("an exception of a thread of the pool arrives, after all have returned
   CHECK(pool_works(3));
 }
 
-TEST_CASE("everybody throws") {
+TEST_CASE("every thread throws") {
   for (std::size_t round = 0; round < 50; ++round) {
     CHECK_THROWS_AS(run_on_threads(7, [] { throw std::string("anything"); }), std::string);
   }
@@ -194,7 +194,7 @@ TEST_CASE("an exception from a job within a job") {
 #define __SANITIZE_THREAD__ 1
 #endif
 #endif
-#if !defined(__SANITIZE_THREAD__)  // which cannot follow threads that a forked child starts
+#if !defined(__SANITIZE_THREAD__)  // it does not support threads started by a forked child
 
 // A child of fork() has none of the pool's threads, and the parent may have held its lock.
 TEST_CASE("a forked child searches") {

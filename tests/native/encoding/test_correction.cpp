@@ -84,7 +84,7 @@ TEST_CASE("rows shared out among the threads, and none") {
   }
 }
 
-TEST_CASE("a factor makes the product with the signs that with the vector") {
+TEST_CASE("the factor turns the product with the signs into the product with the vector") {
   Random random(3);
   const std::size_t n = 300;
   const auto values = random.floats(20 * n);
@@ -120,7 +120,7 @@ TEST_CASE("the term of a centre is the product of vector and centre") {
 }
 
 // In one dimension, the factor for the dot product is the value itself.
-TEST_CASE("every bfloat16, and what is near it: the nearest, halves to even") {
+TEST_CASE("values near every bfloat16 round to the nearest, ties to even") {
   std::vector<float> values;
   std::vector<std::uint16_t> wanted;
   for (std::uint32_t high = 0; high < 0x10000; ++high) {

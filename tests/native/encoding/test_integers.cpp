@@ -59,7 +59,7 @@ void check_encoded(IntegerType type, const std::vector<float>& values, std::size
   }
 }
 
-TEST_CASE("bytes for so many integers") {
+TEST_CASE("bytes_for() counts whole bytes") {
   CHECK(bytes_for(IntegerType::kInt8, 7) == 7);
   CHECK(bytes_for(IntegerType::kUint8, 7) == 7);
   CHECK(bytes_for(IntegerType::kInt4, 0) == 0);
@@ -70,7 +70,7 @@ TEST_CASE("bytes for so many integers") {
   CHECK(bytes_for(IntegerType::kTernary, 1024) == 205);
 }
 
-TEST_CASE("every byte, and back; ternary bytes that only a damaged file holds are some integers") {
+TEST_CASE("every byte unpacks and packs again; invalid ternary bytes unpack to some integers") {
   for (const IntegerType type : kTypes) {
     CAPTURE(static_cast<int>(type));
     const std::size_t n = integers_per_byte(type);
@@ -90,7 +90,7 @@ TEST_CASE("every byte, and back; ternary bytes that only a damaged file holds ar
   }
 }
 
-TEST_CASE("any number of integers, in the room that there must be") {
+TEST_CASE("any number of integers, in the memory that the contract asks for") {
   GuardedPages byte_pages(1024);
   GuardedPages integer_pages(2048);
   Random random(1);
@@ -119,7 +119,7 @@ TEST_CASE("any number of integers, in the room that there must be") {
   }
 }
 
-TEST_CASE("each integer's own value is encoded as it, and halves go to the even one") {
+TEST_CASE("the value of each integer is encoded as it, and ties go to the even one") {
   for (const IntegerType type : {IntegerType::kInt8, IntegerType::kUint8, IntegerType::kInt4}) {
     CAPTURE(static_cast<int>(type));
     const auto half = static_cast<float>(-lowest(type));
@@ -144,7 +144,7 @@ TEST_CASE("each integer's own value is encoded as it, and halves go to the even 
   }
 }
 
-TEST_CASE("ternary integers say below, within, above") {
+TEST_CASE("ternary integers: below, within, above") {
   const std::vector<float> lower(9, -0.25f);
   const std::vector<float> upper(9, 0.5f);
   const std::vector<float> values = {std::nextafter(-0.25f, -1.0f), -0.25f, -0.0f,  0, 0.5f,

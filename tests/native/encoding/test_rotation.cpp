@@ -68,7 +68,7 @@ double product(const float* a, const float* b, std::size_t n) {
   return sum;
 }
 
-TEST_CASE("rounds of one flip where dimensions are a power of two, of two elsewhere") {
+TEST_CASE("a round has one flip if the dimensions are a power of two, else two") {
   for (const std::size_t n : Sizes{1, 2, 4, 64, 1024, 65536}) CHECK(flips_per_round(n) == 1);
   for (const std::size_t n : Sizes{3, 5, 6, 63, 65, 384, 65535}) CHECK(flips_per_round(n) == 2);
 }
@@ -233,7 +233,7 @@ TEST_CASE("a rotation keeps lengths and products") {
   }
 }
 
-TEST_CASE("values that are not finite are reported, and other rows are as they were") {
+TEST_CASE("values that are not finite are reported, and other rows do not change") {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   Random random(9);
@@ -268,7 +268,7 @@ TEST_CASE("values that are not finite are reported, and other rows are as they w
   }
 }
 
-TEST_CASE("sums beyond float32 are reported as well, lengths beyond it are none") {
+TEST_CASE("sums beyond float32 are reported; lengths beyond float32 are not an error") {
   const std::vector<float> values(8, std::numeric_limits<float>::max());
   const std::vector<float> zeros(8);
   const std::vector<float> flips(8, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AMX-TILE and AMX-INT8 for machines without: the processor raises #UD, Linux makes it a SIGILL,
-// and the handler does what the instruction says and steps over it. Names and order of the steps
+// AMX-TILE and AMX-INT8 for machines that lack them. The processor raises #UD, which Linux delivers
+// as SIGILL; the handler executes the instruction and steps over it. Names and order of the steps
 // are those of the Intel SDM, volume 2.
 
 #include "helpers/amx_emulator.hpp"
@@ -52,7 +52,8 @@ struct TileState {
   TileConfig config;
   Tile tile[kTiles];
 };
-// Of the program's own, not of a shared library: there before the thread's first signal.
+// In the program's own thread-local storage, not a shared library's: allocated before the first
+// signal.
 constinit thread_local TileState state{};
 
 constinit std::atomic<std::uint64_t> n_emulated{0};
@@ -114,7 +115,7 @@ const char* name_of(Op op) {
 
 // ---- decoding ----
 
-// Byte by byte: the page behind the program's last instruction may be nobody's.
+// Byte by byte: the page behind the program's last instruction may not be mapped.
 class Fetcher {
  public:
   explicit Fetcher(std::uint64_t address) : next_(address) {}
@@ -149,8 +150,8 @@ std::uint64_t fs_base() {
   return base;
 }
 
-// The memory operand of `modrm`: sets the address, which leaves out the index, the stride, which
-// is the scaled index, and the next instruction.
+// Decodes the memory operand of `modrm`. Sets the address without the index, the stride, which is
+// the scaled index, and the next instruction.
 void decode_memory(Fetcher& code, const ucontext_t& context, unsigned modrm, unsigned rex_x,
                    unsigned rex_b, Instruction& result) {
   const unsigned mod = modrm >> 6;
@@ -174,11 +175,11 @@ void decode_memory(Fetcher& code, const ucontext_t& context, unsigned modrm, uns
   result.next = code.next();
 }
 
-// What is at RIP, if it is one of ours.
+// Decodes the instruction at RIP, if it is an AMX instruction.
 std::optional<Instruction> decode(const ucontext_t& context) {
   Fetcher code(static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]));
   unsigned byte = code.byte();
-  // A thread_local variable: what compilers use a segment for.
+  // Compilers use a segment for thread_local variables.
   const bool fs = byte == 0x64;
   if (fs) byte = code.byte();
 
@@ -272,7 +273,7 @@ void check_tile(Op op, std::size_t tile) {
   if (state.config.n_rows[tile] == 0) fault(op, "#UD: this tile is not configured");
 }
 
-// Rows below the restart row, if there is one, stay; those above the last are 0 as they were.
+// Rows before the restart row, if there is one, are kept; rows above the last stay 0.
 void load(const Instruction& it) {
   check_tile(it.op, it.dest);
   const std::size_t n_rows = state.config.n_rows[it.dest];
@@ -324,8 +325,8 @@ void check_product(const Instruction& it) {
 }
 
 // dest[m][n] += the sum of src1[m][4k + i] * src2[k][4n + i]. Without sanitizers, which take a
-// hundred times as long as the loop. All columns, for the compiler's sake: those that are not there
-// are 0.
+// hundred times as long as the loop. Computes all columns, so that the compiler can vectorise:
+// unused ones are 0.
 template <class A, class B>
 __attribute__((no_sanitize("address", "undefined"))) void multiply(const Instruction& it) {
   constexpr std::size_t kColumns = kRowBytes / 4;
@@ -400,15 +401,15 @@ void execute(const Instruction& it) {
 
 // ---- the signal ----
 
-// While the handler is installed: the action that the rest of the program believes to be.
+// The action that the rest of the program believes to be installed while the handler is.
 struct sigaction believed_action;
 constinit std::atomic<bool> installed{false};
 
 void on_illegal_instruction(int, siginfo_t* info, void* context_pointer) {
   auto& context = *static_cast<ucontext_t*>(context_pointer);
-  // Positive: the processor's; else somebody sent it.
+  // Positive: raised by the processor; else sent by a process.
   if (info->si_code > 0) {
-    // As many as there are in a row: a signal takes far longer than an instruction.
+    // Executes all that follow each other: a signal takes far longer than an instruction.
     std::uint64_t n_here = 0;
     while (const std::optional<Instruction> instruction = decode(context)) {
       execute(*instruction);
@@ -418,8 +419,9 @@ void on_illegal_instruction(int, siginfo_t* info, void* context_pointer) {
     n_emulated.fetch_add(n_here, std::memory_order_relaxed);
     if (n_here > 0) return;
   }
-  // Steps aside for good: the instruction faults once more, and the kernel does all that the other
-  // action asks for. An action that sets another one, or the default, gets what it wants as well.
+  // Restores the other action for good: the instruction faults again, and the kernel does
+  // everything that this action asks for. An action that sets another one, or the default, works as
+  // well.
   installed = false;
   __real_sigaction(SIGILL, &believed_action, nullptr);
   if (info->si_code <= 0) raise(SIGILL);
@@ -469,8 +471,8 @@ std::uint64_t emulated_instructions() { return n_emulated.load(std::memory_order
 
 }  // namespace bitsift::test
 
-// doctest sets a handler of its own before each test case, and the old one after it: without this
-// the emulator would be gone after the test case that enabled it.
+// doctest sets its own handler before each test case and restores the old one after it. Without
+// this wrapper, the emulator would be gone after the test case that enabled it.
 int __wrap_sigaction(int signal, const struct sigaction* action, struct sigaction* old) {
   using namespace bitsift::test;
   if (signal != SIGILL || !installed) return __real_sigaction(signal, action, old);

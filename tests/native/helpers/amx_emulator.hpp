@@ -5,16 +5,17 @@
 
 namespace bitsift::test {
 
-// How AMX-TILE and AMX-INT8 instructions are executed in this process.
+// How this process executes AMX-TILE and AMX-INT8 instructions.
 enum class Amx { kNative, kEmulated };
 
-// Makes them executable, by all threads: by the processor, or else by a handler of SIGILL. Whatever
-// else raises SIGILL goes to the action that the program had set, or sets later by sigaction(), as
-// if there were no emulator; after that the emulator is off until this is called again.
+// Makes the instructions executable for all threads: by the processor or, if it lacks them, by a
+// handler of SIGILL. Other causes of SIGILL go to the action that the program had set, or sets
+// later by sigaction(), as if there were no emulator; then the emulator is off until this is called
+// again.
 //
-// Emulated tiles are bit for bit as the Intel SDM has them. Where the processor would raise #UD or
-// #GP (a tile that is not configured, operands whose sizes do not match, a bad configuration) the
-// emulator says so on stderr and aborts.
+// Emulated tiles follow the Intel SDM bit for bit. Where the processor would raise #UD or #GP (a
+// tile that is not configured, operands whose sizes do not match, a bad configuration), the
+// emulator prints the reason to stderr and aborts.
 Amx enable_amx();
 
 // How many instructions were emulated so far, in all threads.

@@ -17,8 +17,8 @@ namespace bitsift::test {
 enum class Side { kBegin, kEnd };
 inline constexpr Side kSides[] = {Side::kBegin, Side::kEnd};
 
-// Memory between two pages that nobody may touch: a kernel that reads or writes a byte too many
-// faults. What lies between a buffer and the farther guard is a canary, checked by untouched().
+// Memory between two inaccessible pages: a kernel that reads or writes a byte too many faults.
+// Between a buffer and the farther guard lies a canary, which untouched() checks.
 class GuardedPages {
  public:
   explicit GuardedPages(std::size_t n_bytes) {

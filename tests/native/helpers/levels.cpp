@@ -39,7 +39,7 @@ std::vector<std::string> processor_flags() {
   return {};
 }
 
-// Whether the operating system grants what the processor has.
+// Whether the operating system grants the use of tiles.
 bool tiles_permitted() {
 #if defined(__linux__)
   return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tile data */) == 0;
@@ -55,7 +55,7 @@ std::vector<std::string> expected_levels() {
   if (const char* named = std::getenv("BITSIFT_EXPECT_ISA")) return split(named, ',');
   std::vector<std::string> levels = {"scalar"};
 #if defined(__aarch64__)
-  // Guaranteed; and an emulator may show the host's /proc/cpuinfo.
+  // Every aarch64 processor has it; /proc/cpuinfo may be the host's under an emulator.
   levels.emplace_back("neon");
 #elif defined(__x86_64__)
   const std::vector<std::string> flags = processor_flags();
@@ -79,7 +79,7 @@ const std::vector<const Kernels*>& tested_kernels() {
   static const std::vector<const Kernels*> tested = [] {
     std::vector<const Kernels*> result = available_kernels();
 #if defined(BITSIFT_TEST_AMX)
-    // Its vector instructions are not emulated.
+    // Only tiles are emulated: the processor must have the vector instructions.
     if (find_kernels("avx512") != nullptr && find_kernels("amx") == nullptr) {
       enable_amx();
       result.push_back(&amx_kernels());

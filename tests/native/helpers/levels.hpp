@@ -8,12 +8,12 @@
 
 namespace bitsift::test {
 
-// The instruction sets that must be there: those named by the environment variable
-// BITSIFT_EXPECT_ISA, separated by commas, or else what the architecture guarantees and, on Linux,
-// what the kernel says of the processor.
+// The instruction sets that must be available: those named by the environment variable
+// BITSIFT_EXPECT_ISA, separated by commas, or else those that the architecture guarantees and those
+// that Linux reports.
 std::vector<std::string> expected_levels();
 
-// What kernel tests run on: every level that is available, and those that can be emulated.
+// The levels that kernel tests run on: those that are available, and those that can be emulated.
 const std::vector<const Kernels*>& tested_kernels();
 
 }  // namespace bitsift::test

@@ -8,8 +8,8 @@
 
 namespace bitsift::test {
 
-// Random numbers that are the same everywhere: the standard fixes the engine, not its
-// distributions.
+// Random numbers that are the same on every platform. The standard fixes the engine, but not the
+// distributions, so they are written here.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
@@ -17,7 +17,7 @@ class Random {
   std::uint64_t bits() { return engine_(); }
   std::size_t below(std::size_t n) { return static_cast<std::size_t>(bits() % n); }
   std::uint8_t byte() { return static_cast<std::uint8_t>(bits() >> 56); }
-  // In [-1, 1), 53 bits.
+  // In [-1, 1), with 53 random bits.
   double value() { return static_cast<double>(bits() >> 10) * 0x1p-53 - 1; }
 
   void fill(std::uint8_t* bytes, std::size_t n) {
@@ -33,7 +33,7 @@ class Random {
     for (float& x : result) x = static_cast<float>(value());
     return result;
   }
-  // Unique, not negative, in no order.
+  // Unique, not negative, unordered.
   std::vector<std::int64_t> ids(std::size_t n) {
     std::vector<std::int64_t> result(n);
     for (std::size_t i = 0; i < n; ++i) {

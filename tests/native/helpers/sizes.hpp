@@ -6,7 +6,7 @@
 
 namespace bitsift::test {
 
-// To loop over sizes that are written down: a bare list of literals is one of int.
+// For loops over literal sizes: a bare list of literals is a list of int.
 using Sizes = std::initializer_list<std::size_t>;
 
 }  // namespace bitsift::test

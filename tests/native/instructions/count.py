@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Count the instructions that kernels take, with no clock, and compare with what they took before.
+"""Count the instructions of the kernels, without a clock, and compare with the expected counts.
 
     python tests/native/instructions/count.py build/release/tests/native/counted_work
     python tests/native/instructions/count.py build/release/tests/native/counted_work --update
     python tests/native/instructions/count.py build/release/tests/native/counted_work --self-test
 
-The program is a release build of ``tests/native/instructions/counted_work.cpp``. Valgrind's callgrind counts each
-work with n and with 2 n rows; the difference, divided by n, is the instructions per row, as all
-that does not depend on rows cancels out. From run to run a figure varies by less than 0.1 %.
+The program is a release build of counted_work.cpp, which lies beside this file. Valgrind's
+callgrind counts each work with n and with 2 n rows. The difference, divided by n, is the number of
+instructions per row: everything that does not depend on rows cancels out. A figure varies by less
+than 0.1 % from run to run.
 
-Exit status: 0, nothing takes more than it did; 1, something does; 2, it could not be counted.
+Exit status: 0, no count is too large; 1, some are; 2, counting failed.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-# The levels that valgrind has the instructions of.
+# The levels whose instructions valgrind can emulate.
 LEVELS = ("scalar", "avx2")
 EXPECTED = Path(__file__).with_name("expected.json")
 TOLERANCE = 0.03
-# Another compiler unrolls and orders otherwise: only what is grossly slower can be told.
+# Other compilers unroll and order code differently: only gross changes mean something.
 OTHER_COMPILER_TOLERANCE = 0.40
 TIMEOUT_S = 300
-# What counted_work exits with if the processor lacks the level.
+# The exit status of counted_work if the processor lacks the level.
 NOT_AVAILABLE = 3
 SELF_TEST_WORK = "pack_float32"
 
@@ -43,19 +44,19 @@ PerRow = dict[str, dict[str, float]]  # level, work
 
 
 class CannotCount(Exception):
-    """There is nothing to compare."""
+    """Counting failed: there is nothing to compare."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Instructions per row, and the compiler that they are of."""
+    """Instructions per row, and the compiler that built the program."""
 
     compiler: str
     per_row: PerRow
 
     @classmethod
     def read(cls, path: Path) -> Figures:
-        """Read what write() wrote."""
+        """Read a file written by write()."""
         try:
             content = json.loads(path.read_text())
             return cls(content["compiler"], content["instructions_per_row"])
@@ -63,7 +64,7 @@ class Figures:
             raise CannotCount(f"{path} cannot be read: {error!r}; --update writes it") from error
 
     def write(self, path: Path) -> None:
-        """Write a file for people to read and compare as well."""
+        """Write a file that people can read and compare, too."""
         content = {"compiler": self.compiler, "instructions_per_row": self.per_row}
         path.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -111,7 +112,7 @@ def count(binary: Path, level: str, work: str, n_rows: int) -> int:
     report = output_of([*valgrind, str(binary), level, work, str(n_rows)], "stderr")
     collected = re.search(r"Collected : (\d+)", report)
     if collected is None:
-        raise CannotCount(f"no count in what valgrind says:\n{report[-2000:]}")
+        raise CannotCount(f"no count in the output of valgrind:\n{report[-2000:]}")
     return int(collected[1])
 
 
@@ -140,13 +141,13 @@ def measure(binary: Path, works: Mapping[str, int], n_jobs: int) -> Figures:
 
 
 def check(counted: Figures, expected: Figures) -> bool:
-    """Print how the figures compare; return whether none is too large."""
+    """Print a comparison; return whether no count is too large."""
     tolerance = TOLERANCE
     if counted.compiler != expected.compiler:
         tolerance = OTHER_COMPILER_TOLERANCE
         print(
-            f"built by {counted.compiler}, the figures are of {expected.compiler}: "
-            f"only more than {tolerance:.0%} is a failure"
+            f"built by {counted.compiler}, expected counts by {expected.compiler}: "
+            f"only an increase of more than {tolerance:.0%} fails"
         )
     for level in LEVELS:
         if level not in counted.per_row:
@@ -170,14 +171,14 @@ def check(counted: Figures, expected: Figures) -> bool:
                 fewer = True
             print(f"{level:7} {work:23}{wanted:12.2f}{n:12.2f}{change:+10.1%}{verdict}")
     if fewer:
-        print("Fewer than expected: keep what was gained, update expected.json with --update.")
+        print("Fewer than expected: run again with --update to keep the gain in expected.json.")
     if slower:
         print(f"FAIL: more instructions than expected: {', '.join(slower)}")
     return not slower
 
 
 def self_test(counted: Figures) -> bool:
-    """Show that check() fails when it must, and only then; return whether it did."""
+    """Test that check() fails when it must, and only then; return whether it did."""
     other = Figures("another compiler", counted.per_row)
     cases = [
         ("as expected", counted, counted, True),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One named work on one thread and fixed data, for count.py to count the instructions of.
+// Does one named work on one thread and fixed data; count.py counts the instructions.
 //
-//     counted_work LEVEL WORK N_ROWS    does it
-//     counted_work --list               a work a line: its name, and the rows to count it with
-//     counted_work --compiler           what built it, such as "GCC 12"
+//     counted_work LEVEL WORK N_ROWS    does the work
+//     counted_work --list               prints the name of each work and the rows to count it with
+//     counted_work --compiler           prints the compiler, such as "GCC 12"
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -34,8 +34,8 @@ constexpr std::size_t kOriginals = 256;
 constexpr int kBadArguments = 2;
 constexpr int kNotAvailable = 3;
 
-// The rows to work on, and the most that there may be. Data and results are made for the most,
-// however few are used, so that making them costs the same and a difference does not show it.
+// The rows to work on, and the most that a work may get. Data and results are allocated for the
+// most, however few are used, so that their cost cancels out in a difference.
 struct Rows {
   std::size_t n;
   std::size_t most;
@@ -142,9 +142,9 @@ void rescore_code_rows(const Kernels& kernels, Rows rows) {
                 scores.data(), found.data());
 }
 
-// Counted with n_rows and with twice as many. Where that is quick, n_rows are the pieces that a
-// thread takes at a time, so that a row has its share of what a piece costs: 2816 codes, 86 vectors
-// to pack, 43, 17 or 102 queries of 40 candidates.
+// A work is counted with n_rows and with twice as many. Where that is quick, n_rows is the piece
+// that a thread takes at a time, so that a row bears its share of the cost of a piece: 2816 codes,
+// 86 vectors to pack, 43, 17 or 102 queries of 40 candidates.
 struct Work {
   std::string_view name;
   std::size_t n_rows;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch kernels: whatever their layouts, every distance and every hit is that of the reference.
+// Batch kernels give every distance and every hit of the reference, whatever their layouts.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,7 +22,8 @@ static bool operator==(const Hit& a, const Hit& b) {
 namespace test {
 namespace {
 
-// Magnitudes of one, random, or all the largest with all bits different: the largest sums.
+// Magnitudes: none, random, or all the largest with all bits different, which gives the largest
+// sums.
 enum class Content { kHamming, kWeighted, kOpposite };
 
 struct Shape {
@@ -138,7 +139,8 @@ void for_each_shape(Check check) {
         check(*kernel, random, shape);
       };
       const std::size_t rows = kernel->tile_rows;
-      // Where sums are emptied (31 bytes, 31 words, 8 words), words and triples of words end.
+      // Around the lengths at which sums are flushed (31 bytes, 31 words, 8 words) and at which
+      // words and triples of words end.
       for (const std::size_t n_bytes :
            Sizes{1,  2,  7,  8,  9,  15, 16, 17, 23, 24,  25,  31,  32,  33,  47,  48,  49,
                  62, 63, 64, 65, 72, 79, 96, 97, 99, 128, 200, 247, 248, 249, 255, 256, 257}) {
@@ -166,7 +168,7 @@ bool before(const Hit& a, const Hit& b) {
   return std::tie(a.query, a.row) < std::tie(b.query, b.row);
 }
 
-// A query's own hits come by ascending row.
+// The hits of a query come by ascending row.
 bool rows_ascend(const std::vector<Hit>& hits, std::size_t n_queries) {
   std::vector<std::int64_t> last(n_queries, -1);
   return std::all_of(hits.begin(), hits.end(), [&](const Hit& hit) {
@@ -176,7 +178,7 @@ bool rows_ascend(const std::vector<Hit>& hits, std::size_t n_queries) {
   });
 }
 
-TEST_CASE("hits are all pairs within reach") {
+TEST_CASE("hits are all pairs within the limits") {
   GuardedPages hit_pages(64 * kMaxTileRows * sizeof(Hit));
   GuardedPages limit_pages(64 * sizeof(std::int64_t));
   GuardedPages row_limit_pages(kMaxTileRows * sizeof(std::int64_t));
@@ -220,7 +222,7 @@ TEST_CASE("hits are all pairs within reach") {
       CHECK(rows_ascend(found, n_padded));
       std::sort(found.begin(), found.end(), before);
       if (with_rows) {
-        // A row's limit admits what pads a group as well; nobody looks at that.
+        // Limits of rows also admit the padding of a group, which callers ignore.
         std::erase_if(found, [&](const Hit& hit) { return hit.query >= shape.n_queries; });
       }
       CHECK(found == wanted);
@@ -249,7 +251,7 @@ TEST_CASE("distances of all pairs") {
   });
 }
 
-TEST_CASE("roofs say how much they did") {
+TEST_CASE("roofs return the number of pairs") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {

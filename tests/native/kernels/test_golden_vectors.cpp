@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every architecture gives the results that NumPy gave once.
+// Every architecture gives the results that NumPy computed for the golden file.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -23,14 +23,14 @@ struct Place {
   std::size_t padding;  // between rows
 };
 
-// How the core is called for a case: none of it may show in the results.
+// How the core is called for a case. Results must not depend on it.
 struct Variant {
   const Kernels& kernels;
   std::size_t n_threads;
   Place place;
 };
 
-// A copy of an array as a variant wants it to lie.
+// A copy of an array, laid out as a variant asks.
 template <class T>
 class Placed {
  public:
@@ -57,7 +57,7 @@ class Placed {
   std::vector<std::uint8_t> memory_;
 };
 
-// A result that knows whether it was written beyond its ends.
+// Memory for a result that detects writes beyond its ends.
 template <class T>
 class Output {
  public:

@@ -11,7 +11,7 @@
 namespace bitsift::test {
 namespace {
 
-TEST_CASE("every expected level is there") {
+TEST_CASE("every expected level is available") {
   const auto levels = expected_levels();
   REQUIRE(!levels.empty());
   for (const std::string& level : levels) {
@@ -45,7 +45,7 @@ TEST_CASE("a level of no processor is not found") {
   CHECK(find_kernels("avx2 ") == nullptr);
 }
 
-TEST_CASE("tables keep to the contract's bounds") {
+TEST_CASE("tables respect the bounds of the contract") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
@@ -56,7 +56,7 @@ TEST_CASE("tables keep to the contract's bounds") {
       CHECK(kernel->group_word_bytes % 8 == 0);
       CHECK((kernel->group_header_bytes + kernel->group_word_bytes) % 32 == 0);
     }
-    // Where one cannot go, the other one can.
+    // Codes too long for one kernel are not too long for the other.
     CHECK(!kernels->batch.weighted);
     CHECK(kernels->product.weighted);
     CHECK(kernels->product.max_code_bytes == kMaxCodeBytes);

@@ -98,7 +98,7 @@ void test_pack(Pack<Value, Threshold> pack) {
   }
 }
 
-// Values that are no numbers are found wherever they are, and change no other bit.
+// Values that are not finite are found in every place, and change no other bit.
 template <class Value, class Threshold>
 void test_not_finite(Pack<Value, Threshold> pack, const std::vector<Value>& not_finite) {
   GuardedPages out_pages(17);
@@ -143,7 +143,7 @@ TEST_CASE("values that are not finite") {
 TEST_CASE("pack_f16 reads every half") {
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
-    // Against the neighbours of its value, so that any other value shows.
+    // Compared with the neighbours of its value, so that any other value is found.
     for (std::uint32_t first = 0; first < 0x10000; first += 64) {
       Half values[64];
       float below[64];
@@ -213,7 +213,7 @@ TEST_CASE("pack_bool takes every byte in every place") {
   }
 }
 
-TEST_CASE("nothing is packed from no values") {
+TEST_CASE("no values: nothing is written") {
   const float none = 0;
   for (const Kernels* kernels : available_kernels()) {
     std::uint8_t out = 0xA5;

@@ -35,7 +35,7 @@ double spread(Random& random) {
   return std::ldexp(random.value(), static_cast<int>(random.below(24)) - 16);
 }
 
-// The kernels of each type of vectors under one name; value i of a vector; any value.
+// For each type of vectors: its kernels under one name, value i of a vector, and a random value.
 void dot(const Kernels& kernels, const double* query, const float* const* vectors, Scale,
          std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots, double* squares) {
   kernels.dot_f32(query, vectors, n_vectors, n_ahead, n, dots, squares);
@@ -85,8 +85,8 @@ std::int8_t some<std::int8_t>(Random& random) {
   return static_cast<std::int8_t>(random.byte());
 }
 
-// Any number of vectors at once, each with the sums that it has alone. Nothing is read beyond the
-// end of a query, a vector or a scale.
+// Scores any number of vectors at once: each has the sums that it has alone. No byte is read beyond
+// the end of a query, a vector or a scale.
 template <class Value>
 void test_kernels() {
   constexpr std::size_t kMaxVectors = 6;
@@ -170,7 +170,7 @@ TEST_CASE("dot_f16 reads every half in every lane") {
       double query[16] = {};
       query[lane] = 1;
       Half vector[16] = {};
-      // All of them in one lane of each kind, a sample in the others.
+      // All halves in one lane of each kind, a sample in the others.
       const std::uint32_t step = lane == 5 ? 1 : 61;
       for (std::uint32_t bits = 0; bits < 0x10000; bits += step) {
         vector[lane] = Half{static_cast<std::uint16_t>(bits)};
@@ -210,7 +210,7 @@ TEST_CASE("dot_i8 reads every integer in every lane") {
   }
 }
 
-TEST_CASE("an order of summation of its own would show") {
+TEST_CASE("sums are added in the documented order") {
   // 1 is lost beside 2^60 in one lane, and kept in another.
   std::vector<double> query(48, 1);
   std::vector<float> vector(48);

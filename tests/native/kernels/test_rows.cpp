@@ -19,7 +19,7 @@ static bool operator==(const Hit& a, const Hit& b) {
 namespace test {
 namespace {
 
-// All short ones, and those around the places where byte sums are emptied.
+// All short lengths, and those around the places where byte sums are flushed.
 std::vector<std::size_t> lengths() {
   std::vector<std::size_t> result;
   for (std::size_t n = 1; n <= 70; ++n) result.push_back(n);
@@ -30,7 +30,7 @@ std::vector<std::size_t> lengths() {
   return result;
 }
 
-// What a row holds: random bytes, or all bits against none, the largest sums.
+// The content of rows: random bytes, or all bits set against none, which gives the largest sums.
 enum class Content { kRandom, kOpposite };
 
 // Rows in guarded pages: the last byte of the farthest one lies at a guard.
@@ -205,7 +205,7 @@ TEST_CASE("scan_rows_weighted") {
   });
 }
 
-TEST_CASE("read_all reads whatever there is") {
+TEST_CASE("read_all reads every byte") {
   GuardedPages pages(2000);
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);

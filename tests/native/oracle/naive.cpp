@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// A score that is no number is the worst one.
+// NaN is the worst score.
 float badness_of_score(double badness) {
   return static_cast<float>(std::isnan(badness) ? kInfinity : badness);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference: what the core promises, written down as plainly as C++ allows.
+// The oracle: the results that the core promises, computed as plainly as C++ allows.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ inline double value_of(float x) { return static_cast<double>(x); }
 inline double value_of(double x) { return x; }
 double value_of(Half x);
 
-// The nearest below in magnitude; zero below 2^-24.
+// x rounded towards zero; zero if |x| < 2^-24.
 Half half_of(double x);
 
 struct Packed {
@@ -49,7 +49,7 @@ std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::s
 std::int32_t naive_weighted_distance(const std::uint8_t* query, const std::uint8_t* magnitudes,
                                      const std::uint8_t* document, std::size_t n_bytes);
 
-// What a search finds: n_queries x k.
+// The results of a search: n_queries x k.
 template <class Value>
 struct Results {
   std::vector<Value> values;  // distances or scores
@@ -86,26 +86,26 @@ Results<float> naive_rescore(Metric metric, const IntegerVectors& originals, Mat
 std::vector<std::int8_t> naive_unpack(IntegerType type, const std::uint8_t* bytes, std::size_t n);
 std::vector<std::uint8_t> naive_pack_integers(IntegerType type,
                                               const std::vector<std::int8_t>& integers);
-// clip(rint(256 (x - lower) / (upper - lower) - 128), -128, 127), the like with 16, or what is
-// outside of the bounds.
+// clip(rint(256 (x - lower) / (upper - lower) - 128), -128, 127), or the same with 16 steps, or for
+// ternary the side of the bounds on which x lies.
 std::int8_t naive_integer(IntegerType type, double x, double lower, double upper);
 
-// Estimates are nullptr for the distances themselves.
+// Without an estimate (nullptr), scores are the distances.
 Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& queries,
                                    const CandidateRows& candidates, const Estimate* estimate);
 
 // bfloat16: the upper half of a float32.
 double value_of_bfloat16(std::uint16_t bits);
-// The nearest, of two the even one; infinity from where 2^128 is the nearest, and for NaN.
+// The nearest bfloat16, ties to even; infinity if 2^128 is the nearest, and for NaN.
 std::uint16_t naive_bfloat16(float x);
 
-// A vector's row of centre_and_rotate(), and of correction_factors().
+// The row of one vector in the results of centre_and_rotate() and correction_factors().
 std::vector<float> naive_centre_and_rotate(const CentredRotation& rotation, const float* x,
                                            std::size_t n);
 std::vector<std::uint16_t> naive_factors(const Correction& correction, const float* y,
                                          std::size_t n);
 
-// Rows one behind the other.
+// Contiguous rows.
 template <class T>
 Matrix<T> matrix_of(const std::vector<T>& values, std::size_t n_columns) {
   return {.data = values.data(),

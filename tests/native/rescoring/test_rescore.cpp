@@ -139,7 +139,7 @@ TEST_CASE("vectors that only a damaged file holds come last") {
     CAPTURE(kernels->name);
     rescore(*kernels, Metric::kDot, matrix_of(originals, 2), matrix_of(queries, 2),
             {matrix_of(rows, 5), nullptr, 5}, 1, scores.data(), found.data());
-    // inf - inf is no number either.
+    // inf - inf is NaN, too.
     CHECK(std::vector(found.begin(), found.begin() + 5) ==
           std::vector<std::int64_t>{3, 0, 1, 2, 4});
     CHECK(scores[2] == -infinity);
@@ -157,7 +157,7 @@ TEST_CASE("no score is a negative zero") {
 constexpr IntegerType kIntegerTypes[] = {IntegerType::kInt8, IntegerType::kUint8,
                                          IntegerType::kInt4, IntegerType::kTernary};
 
-// Any bytes are integers, those of a damaged file as well.
+// Any bytes unpack to integers, including those of a damaged file.
 struct SomeIntegers {
   SomeIntegers(Random& random, IntegerType of_type, std::size_t n_rows, std::size_t n_dims,
                std::size_t padding)
@@ -212,7 +212,7 @@ TEST_CASE("integers of every type, of any number") {
   }
 }
 
-TEST_CASE("integers shared out among the threads, equal vectors among them") {
+TEST_CASE("integers split among threads, with equal vectors") {
   Random random(5);
   for (const IntegerType type : kIntegerTypes) {
     CAPTURE(static_cast<int>(type));
@@ -262,7 +262,7 @@ TEST_CASE("nothing is read beyond the integers and their scale") {
   }
 }
 
-TEST_CASE("integers that stand for zeros, for very large values and for none") {
+TEST_CASE("scales that give zeros, very large values and NaN") {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   Random random(7);

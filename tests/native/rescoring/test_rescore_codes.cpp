@@ -28,7 +28,7 @@ bool same_bits(const Found& a, const Found& b) {
                     });
 }
 
-// On every level and number of threads, against the reference, which it returns.
+// Compares every level and number of threads with the reference, and returns its results.
 Found check_everywhere(Matrix<std::uint8_t> codes, const Queries& queries,
                        const CandidateRows& candidates, const Estimate* estimate) {
   const Found wanted = naive_rescore_codes(codes, queries, candidates, estimate);
@@ -142,7 +142,7 @@ TEST_CASE("one query with many candidates, many queries with some") {
                    {matrix_of(rows, 150 * 70), nullptr, 300});
 }
 
-TEST_CASE("rows lie where they like") {
+TEST_CASE("any strides") {
   Random random(3);
   const std::size_t n_bytes = 13;
   GuardedPages code_pages(40 * n_bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layouts that kernels are promised.
+// The layouts that the contract of kernels promises.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Neither the number of threads nor the instruction set nor the batch shows in what a search finds.
+// Results do not depend on the number of threads, the instruction set, the method or the batch.
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
@@ -26,7 +26,7 @@ Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, const Quer
   return found;
 }
 
-// By measurement, and each that can.
+// The choice by measured cost, and each method that can scan.
 std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels, const Queries& queries) {
   std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
                                                    ScanMethod::kProduct};
@@ -45,7 +45,7 @@ std::vector<std::uint8_t> sparse_bytes(Random& random, std::size_t n) {
   return result;
 }
 
-// Work that emulated instructions, or products without vectors, would take too long for.
+// Whether emulated instructions, or products without vectors, would take too long.
 bool too_slow(const Kernels& kernels, ScanMethod method, std::size_t n_rows, std::size_t n_queries,
               std::size_t n_bytes) {
   constexpr std::size_t kMostWords = 3'000'000;  // of pairs
@@ -153,7 +153,7 @@ TEST_CASE("the longest codes, all bits different") {
   check_everywhere(matrix_of(codes, kMaxCodeBytes), weighted, nullptr, 300, {1, 5});
 }
 
-TEST_CASE("more wanted than there are") {
+TEST_CASE("more results wanted than there are documents") {
   Random random(5);
   for (const std::size_t n : Sizes{0, 1, 7, 16, 17, 300}) {
     CAPTURE(n);
@@ -182,7 +182,7 @@ TEST_CASE("all of many documents: batches that memory bounds") {
   }
 }
 
-TEST_CASE("nothing asked, nothing written") {
+TEST_CASE("no queries, no documents or k = 0: nothing is written") {
   const std::uint8_t byte = 0;
   const Matrix<std::uint8_t> one = {&byte, 1, 1, 1};
   const Matrix<std::uint8_t> none = {&byte, 0, 1, 1};
@@ -196,7 +196,7 @@ TEST_CASE("nothing asked, nothing written") {
   }
 }
 
-TEST_CASE("rows upside down, and one row many times") {
+TEST_CASE("negative and zero strides") {
   Random random(7);
   const auto codes = random.bytes(std::size_t{500} * 40);
   const auto queries = random.bytes(std::size_t{6} * 40);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a method is chosen: only those that can, the cheapest most of the time, the others at times.
+// Only eligible methods are chosen: the cheapest most of the time, the others now and then.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ bool has(const EligibleMethods& eligible, ScanMethod method) {
   return std::find(all.begin(), all.end(), method) != all.end();
 }
 
-TEST_CASE("eligible can do the work") {
+TEST_CASE("eligible methods can scan") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     for (const std::size_t n_queries : Sizes{1, 2, 3, 4, 5, 16, 17, 256}) {
@@ -74,11 +74,11 @@ TEST_CASE("the cheapest is chosen, and another one when it has become the cheape
     const ScanMethod dear = rows_are_cheap ? ScanMethod::kBatch : ScanMethod::kRows;
     CHECK(costs.best(eligible) == cheap);
     CHECK(found[cheap] > 9600);
-    CHECK(found[dear] > 10);  // or a change would go unnoticed
+    CHECK(found[dear] > 10);  // else a change would not be noticed
   }
 }
 
-TEST_CASE("one slow turn does not turn the choice for long") {
+TEST_CASE("one slow measurement does not change the choice for long") {
   const EligibleMethods eligible(kScalarKernels, 4, 96, false);
   MethodCosts costs;
   turns(costs, eligible, {{ScanMethod::kRows, 1e-9}, {ScanMethod::kBatch, 2e-9}});

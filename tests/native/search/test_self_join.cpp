@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nearest neighbours among the rows themselves, on every level, also those that are emulated.
+// The nearest other rows, on every level, including emulated ones.
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -48,7 +48,7 @@ TEST_CASE("every level, blocks and their edges, ties") {
         const auto wanted = naive_self_join(codes, k);
         for (const Kernels* kernels : tested_kernels()) {
           CAPTURE(kernels->name);
-          // Twice, and whatever kernel measurement chooses.
+          // Twice: the measured costs may choose another kernel.
           for (const std::size_t n_threads : Sizes{1, 3}) {
             Results<std::int32_t> found{std::vector<std::int32_t>(n * k, -5),
                                         std::vector<std::int64_t>(n * k, -5)};
@@ -62,7 +62,7 @@ TEST_CASE("every level, blocks and their edges, ties") {
   }
 }
 
-TEST_CASE("what progress throws comes out, whoever scans") {
+TEST_CASE("an exception of progress reaches the caller, with any number of threads") {
   Random random(2);
   const auto bytes = random.bytes(std::size_t{20000} * 96);
   const auto codes = matrix_of(bytes, 96);

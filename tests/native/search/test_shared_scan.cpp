@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Callers that meet go together, and each gets its own results.
+// Concurrent callers share scans, and each gets its own results.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -17,7 +17,7 @@ namespace bitsift::test {
 namespace {
 
 constexpr std::size_t kRows = 50000;
-constexpr std::size_t kBytes = 96;  // 4.8 MB in all: worth going together
+constexpr std::size_t kBytes = 96;  // 4.8 MB in all: worth a shared scan
 
 struct Work {
   Matrix<std::uint8_t> codes;
@@ -34,7 +34,7 @@ bool is_right(const Work& work) {
   return found == work.wanted;
 }
 
-// Every thread does all works, each beginning with another one.
+// Every thread does all works, each starting with a different one.
 void check_at_once(const std::vector<Work>& works, std::size_t n_threads, std::size_t n_rounds) {
   std::atomic<int> n_wrong{0};
   std::vector<std::thread> threads;
@@ -89,7 +89,7 @@ TEST_CASE("works of one kind, of many kinds, from many threads") {
   check_at_once(various, 8, 3);
 }
 
-TEST_CASE("nothing is asked, or for nothing") {
+TEST_CASE("no queries, or k = 0") {
   Random random(2);
   const auto code_bytes = random.bytes(kRows * kBytes);
   const auto codes = matrix_of(code_bytes, kBytes);

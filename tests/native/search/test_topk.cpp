@@ -56,7 +56,7 @@ void offer_all(TopK& best, const std::vector<Offer>& offers, bool only_within_li
   }
 }
 
-// Calls check(offers, k) for numbers of rows, of different distances and of results.
+// Calls check(random, offers, k) for many numbers of rows, of different distances and of results.
 template <class Check>
 void for_each_case(Check check) {
   Random random(1);
@@ -73,7 +73,7 @@ void for_each_case(Check check) {
   }
 }
 
-TEST_CASE("candidates are ordered as numbers, and hold the extremes") {
+TEST_CASE("neighbors are ordered as numbers, and hold the extremes") {
   constexpr std::int64_t kLastRow = (std::int64_t{1} << 40) - 1;
   const Neighbor last(65536 * 127, kLastRow);
   CHECK(last.distance() == 65536 * 127);
@@ -88,7 +88,7 @@ TEST_CASE("candidates are ordered as numbers, and hold the extremes") {
   CHECK(!ByDistanceThenId{ids}(Neighbor(1, 1), Neighbor(1, 1)));
 }
 
-// Distances may be counted or not.
+// A TopK that counts distances, or does not.
 TopK top_k(std::size_t k, const std::vector<Offer>& all, const std::int64_t* ids, bool counted) {
   if (!counted) return {k, all.size(), ByDistanceThenId{ids}};
   std::int32_t farthest = 0;
@@ -120,7 +120,7 @@ TEST_CASE("rows in any order, ids of their own") {
   });
 }
 
-TEST_CASE("distances that fall, so that every row is let in") {
+TEST_CASE("falling distances: every row is admitted") {
   for (const std::size_t k : Sizes{1, 10, 100}) {
     CAPTURE(k);
     std::vector<Offer> all;
@@ -133,7 +133,7 @@ TEST_CASE("distances that fall, so that every row is let in") {
   }
 }
 
-TEST_CASE("what several threads found, put together") {
+TEST_CASE("the results of several threads, merged") {
   for_each_case([](Random& random, const std::vector<Offer>& all, std::size_t k) {
     const std::vector<std::int64_t> ids = random.ids(all.size());
     for (const std::int64_t* of_case : {static_cast<const std::int64_t*>(nullptr), ids.data()}) {
@@ -151,7 +151,7 @@ TEST_CASE("what several threads found, put together") {
   });
 }
 
-TEST_CASE("the limit never shuts out a result, and falls") {
+TEST_CASE("the limit never excludes a result, and never rises") {
   Random random(2);
   const auto all = offers(random, 2000, 500);
   for (const std::size_t k : Sizes{1, 7, 100}) {
@@ -164,14 +164,14 @@ TEST_CASE("the limit never shuts out a result, and falls") {
       best.offer(offer.distance, offer.row);
       CHECK(best.limit() <= before);
       before = best.limit();
-      // Of the worst distance itself later rows lose, by their number.
+      // At the worst distance itself later rows lose, by their number.
       CHECK(before >= worst - 1);
     }
     CHECK(before < kAdmitAll);
   }
 }
 
-TEST_CASE("a share of the rows is as near as it is said to be") {
+TEST_CASE("distance_of_best() bounds the distance of a share of the rows") {
   Random random(3);
   for (const std::size_t n_distances : Sizes{1, 30, 700, 50000}) {
     const auto all = offers(random, 3000, n_distances);
@@ -187,7 +187,7 @@ TEST_CASE("a share of the rows is as near as it is said to be") {
         const std::int64_t said = best.distance_of_best(share);
         const std::int32_t exact = sorted_and_cut(offered, nullptr, share).back().distance;
         CHECK(said >= exact);
-        // Fewer than 1,024 distances are told apart.
+        // Up to 1,024 different distances have bins of their own.
         if (n_distances <= 1024) CHECK(said == exact);
       }
       CHECK(best.distance_of_best(share) < kAdmitAll);
@@ -195,7 +195,7 @@ TEST_CASE("a share of the rows is as near as it is said to be") {
   }
 }
 
-TEST_CASE("counted, the limit is exact at every moment") {
+TEST_CASE("with counted distances, the limit is always exact") {
   Random random(4);
   const auto all = offers(random, 2000, 300);
   TopK best = top_k(50, all, nullptr, true);
@@ -211,7 +211,7 @@ TEST_CASE("counted, the limit is exact at every moment") {
   }
 }
 
-TEST_CASE("none wanted, none let in") {
+TEST_CASE("k = 0 admits no row") {
   TopK best(0, 10, ByDistanceThenId{nullptr});
   CHECK(best.limit() == kAdmitNone);
   best.offer(0, 0);

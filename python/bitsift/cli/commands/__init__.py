@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One command of ``bitsift`` a file: what it does and what it prints."""
+"""The commands of ``bitsift``, one file each: options, work and output."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift advise``, and what ``bitsift build --threshold auto`` was told."""
+"""``bitsift advise``, and how ``bitsift build --threshold auto`` shows its choice."""
 
 from __future__ import annotations
 
@@ -7,39 +7,84 @@ import dataclasses
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+import typer
+from numpy.typing import NDArray
 from rich.console import Console
 
 import bitsift
-from bitsift.cli.console import print_line, show, spinner, table
-from bitsift.cli.failure import InputError
-from bitsift.cli.files.arrays import Rows, check_finite, evenly_spaced, native_copy, open_rows
+from bitsift.cli.console import (
+    print_block,
+    print_json,
+    print_line,
+    spinner,
+    stdout_console,
+    table,
+)
+from bitsift.cli.failure import InputError, reporting
+from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
+from bitsift.cli.parameters import SAMPLE, FloatVectors, Json, SearchMetric, Threads
+from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric
 
 __all__ = [
-    "AdviseOptions",
+    "AdviseArguments",
     "Advised",
-    "advice_json",
+    "advice_dict",
+    "advise",
     "advise_file",
     "print_advice",
     "print_advised",
 ]
 
-# What a column holds, as its header.
+# The fields of a trial that are measured, and the headers of their columns.
 _COLUMNS = {
     "hamming": "hamming",
-    "rescored": "rescored x4",
+    "rescored": f"rescored x{DEFAULT_OVERSAMPLING:g}",
     "asymmetric": "asymmetric",
     "corrected": "corrected",
 }
 
 
-@dataclass(frozen=True)
-class AdviseOptions:
-    """What the command was told about the advice."""
+def advise(
+    vectors: FloatVectors,
+    *,
+    metric: SearchMetric = "cosine",
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="QUERIES.npy",
+            help="Real queries as floats, shape (m, dim). By default some of the vectors serve as "
+            "queries.",
+        ),
+    ] = None,
+    bits_alone: Annotated[
+        bool,
+        typer.Option("--bits-alone", help="Advise for an index without originals (--store none)."),
+    ] = False,
+    sample: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Number of vectors, evenly spaced, to measure with."),
+    ] = SAMPLE,
+    threads: Threads = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure which threshold suits the vectors, and whether a rotation helps."""
+    with reporting(as_json):
+        arguments = AdviseArguments(metric, queries, bits_alone, sample, threads)
+        advised = advise_file(vectors, arguments)
+        if as_json:
+            print_json(advised.to_dict())
+        else:
+            print_advised(advised, stdout_console())
 
-    metric: Literal["cosine", "dot", "l2"]
+
+@dataclass(frozen=True)
+class AdviseArguments:
+    """The options of the command."""
+
+    metric: Metric
     queries: Path | None
     bits_alone: bool
     sample: int
@@ -53,7 +98,7 @@ class Advised:
     Attributes
     ----------
     store : str
-        What ``--store`` says of an index as it is meant: ``"none"`` for bits alone.
+        The ``--store`` of the index that the advice is for: ``"none"`` for one without originals.
     """
 
     path: Path
@@ -63,7 +108,7 @@ class Advised:
 
     @property
     def command(self) -> str:
-        """The line that builds such an index."""
+        """The command that builds the recommended index."""
         best, chosen = self.advice.best, self.advice.recommendation
         words = ["bitsift", "build", str(self.path), "-o", str(self.path.with_suffix(".index"))]
         if self.advice.metric != "cosine":
@@ -77,74 +122,74 @@ class Advised:
 
     @property
     def python(self) -> str:
-        """The same in Python."""
+        """The Python call that makes the recommended index."""
         chosen = self.advice.recommendation | ({"store": None} if self.store == "none" else {})
         arguments = (f"{name}={value!r}" for name, value in chosen.items())
         return f"bitsift.Index({', '.join([str(self.dim), *arguments])})"
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values."""
         return {
             "path": str(self.path),
             "dim": self.dim,
-            **advice_json(self.advice),
+            **advice_dict(self.advice),
             "command": self.command,
             "python": self.python,
         }
 
 
-def advise_file(path: Path, options: AdviseOptions) -> Advised:
+def advise_file(path: Path, arguments: AdviseArguments) -> Advised:
     """Try thresholds and rotation on a sample of the vectors in a file.
 
     Parameters
     ----------
     path : Path
         ``.npy`` file of float rows.
-    options : AdviseOptions
+    arguments : AdviseArguments
 
     Raises
     ------
     InputError
         A file does not fit.
     """
-    rows, numbers = _sample(path, options.sample)
+    rows, numbers = _float_sample(path, arguments.sample)
     queries, query_numbers = None, np.empty(0, np.int64)
-    if options.queries is not None:
-        queries, query_numbers = _sample(options.queries, options.sample)
+    if arguments.queries is not None:
+        queries, query_numbers = _float_sample(arguments.queries, arguments.sample)
         if queries.shape[1] != rows.shape[1]:
             raise InputError(
-                f"{options.queries}: has {queries.shape[1]} columns; {path} has {rows.shape[1]}"
+                f"{arguments.queries}: rows must have {rows.shape[1]} values, as those of {path} "
+                f"have; got {queries.shape[1]}"
             )
     with spinner("trying"):
         try:
             advice = bitsift.advise(
                 rows,
-                metric=options.metric,
+                metric=arguments.metric,
                 queries=queries,
-                bits_alone=options.bits_alone,
-                threads=options.threads,
+                bits_alone=arguments.bits_alone,
+                threads=arguments.threads,
             )
         except ValueError:
             check_finite(path, numbers, rows)
-            if options.queries is not None and queries is not None:
-                check_finite(options.queries, query_numbers, queries)
+            if arguments.queries is not None and queries is not None:
+                check_finite(arguments.queries, query_numbers, queries)
             raise
-    return Advised(path, rows.shape[1], "none" if options.bits_alone else "float32", advice)
+    return Advised(path, rows.shape[1], "none" if arguments.bits_alone else "float32", advice)
 
 
-def _sample(path: Path, most: int) -> tuple[Rows, Any]:
-    """Read at most so many rows, evenly spaced, and say which they are."""
+def _float_sample(path: Path, most: int) -> tuple[FileRows, NDArray[np.int64]]:
+    """Read at most `most` float rows, evenly spaced; return them and their numbers."""
     rows = open_rows(path)
     if rows.dtype == np.uint8:
-        raise InputError(f"{path}: holds uint8, which is packed bits; advice needs float vectors")
+        raise InputError(f"{path}: advice needs float vectors; got packed codes (uint8)")
     if len(rows) == 0:
-        raise InputError(f"{path}: has shape {rows.shape}; wanted at least one row")
-    numbers = evenly_spaced(len(rows), most)
-    return native_copy(rows[numbers]), numbers
+        raise InputError(f"{path}: the array must have at least one row; got shape {rows.shape}")
+    return sample_rows(rows, most)
 
 
-def advice_json(advice: bitsift.Advice) -> dict[str, Any]:
-    """Give advice as plain values."""
+def advice_dict(advice: bitsift.Advice) -> dict[str, Any]:
+    """Return advice as plain values."""
     return {
         "metric": advice.metric,
         "vectors": advice.n_rows,
@@ -157,11 +202,11 @@ def advice_json(advice: bitsift.Advice) -> dict[str, Any]:
 
 
 def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommended") -> None:
-    """Print what was measured, the best marked."""
+    """Print the measurements; a star marks the best."""
     print_line(
         console,
-        f"share of float search's top 10 ({advice.metric}) that is found by {advice.n_queries:,} "
-        f"queries among {advice.n_rows:,} vectors:",
+        f"overlap with the top {DEFAULT_K} of exact float search ({advice.metric}), "
+        f"{advice.n_queries:,} queries among {advice.n_rows:,} vectors:",
     )
     shown = table(
         console,
@@ -179,16 +224,16 @@ def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommen
             *(f"{getattr(trial, column):.3f}" for column in _COLUMNS),
             style="bold" if is_best else None,
         )
-    show(console, shown)
+    print_block(console, shown)
     print_line(
         console,
-        f"* {verb} by {_COLUMNS[advice.what_for]!r}: zero, not rotated, unless another finds more "
-        "beyond doubt",
+        f"* {verb} by the column {_COLUMNS[advice.what_for]!r}: zero without rotation, unless "
+        "another finds significantly more",
     )
 
 
 def print_advised(advised: Advised, console: Console) -> None:
-    """Print what was measured, and the best as a command and as Python."""
+    """Print the measurements, and the recommended index as a command and as Python."""
     print_advice(advised.advice, console)
     print_line(console, "")
     print_line(console, advised.command, "bold")

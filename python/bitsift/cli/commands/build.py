@@ -1,45 +1,151 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift build``: a file of vectors into an index."""
+"""``bitsift build``: a file of vectors becomes an index."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 import bitsift
-from bitsift.cli.console import progress_bar, spinner
-from bitsift.cli.failure import InputError, one_line
+from bitsift import BitsiftError, NotAnIndexError
+from bitsift.cli.commands.advise import advice_dict, print_advice
+from bitsift.cli.commands.info import describe_index, print_description
+from bitsift.cli.console import (
+    human_seconds,
+    print_json,
+    print_line,
+    progress_bar,
+    spinner,
+    stdout_console,
+)
+from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import (
-    Rows,
+    FileRows,
     check_finite,
     chunk_rows,
-    evenly_spaced,
     native_copy,
     open_npy,
     open_rows,
+    sample_rows,
 )
-from bitsift.core.errors import BitsiftError, NotAnIndexError
-from bitsift.core.options import RULES, STORES, Rule, Store
-from bitsift.encoding.originals import as_store_names
-from bitsift.index.fitting import as_rule
-from bitsift.storage.manifest import OWN_FILE
+from bitsift.cli.parameters import SAMPLE, Json
+from bitsift.core.options import RULES, STORES, Metric, Rule, Store
+from bitsift.storage import is_vacant
 
-__all__ = ["SAMPLE", "BuildOptions", "build_index"]
+__all__ = ["BuildArguments", "build", "build_index"]
 
-Threshold = float | NDArray[Any] | Rule
+ThresholdArgument = float | NDArray[Any] | Rule
+StoreArgument = Store | tuple[Store, ...] | None
 
-SAMPLE = 65_536  # as many rows as the library fits a threshold to
+
+def build(
+    vectors: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VECTORS.npy",
+            help="Vectors as floats, shape (n, dim), or packed codes as uint8.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="INDEX", help="Folder to write the index to.")
+    ],
+    *,
+    metric: Annotated[Metric, typer.Option(help="Metric that rescoring computes.")] = "cosine",
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Originals to keep for rescoring: one or several of "
+            f"{', '.join(STORES)}, separated by commas, or none.",
+        ),
+    ] = "float32",
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER|FILE|RULE",
+            help="A bit is 1 where the value is greater than the threshold: a number, a .npy file "
+            "with one number per dimension, or a rule that computes it from the vectors "
+            f"({', '.join(RULES)}; auto measures which is best).",
+        ),
+    ] = "0",
+    rotate: Annotated[
+        bool,
+        typer.Option("--rotate/--no-rotate", help="Rotate the vectors before they become bits."),
+    ] = False,
+    correction: Annotated[
+        bool,
+        typer.Option(
+            "--correction", help="Keep 2 or 4 bytes per vector that correct asymmetric scores."
+        ),
+    ] = False,
+    sample: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
+            "are computed from.",
+        ),
+    ] = SAMPLE,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IDS.npy", help="Integer ids, one per vector. By default 0, 1, 2 and so on."
+        ),
+    ] = None,
+    dim: Annotated[
+        int | None,
+        typer.Option(min=1, help="Bits in a row of packed codes (with uint8 and --store none)."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace an existing index.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build an index from a file of vectors."""
+    with reporting(as_json):
+        start = time.perf_counter()
+        index = build_index(
+            vectors,
+            out,
+            BuildArguments(
+                metric=metric,
+                store=store,
+                threshold=threshold,
+                rotate=rotate,
+                correction=correction,
+                sample=sample,
+                ids=ids,
+                dim=dim,
+                force=force,
+            ),
+        )
+        seconds = time.perf_counter() - start
+        description = describe_index(out)
+        advice = index.advice
+        if as_json:
+            chosen = {} if advice is None else {"advice": advice_dict(advice)}
+            print_json({**description.to_dict(), **chosen, "seconds": seconds})
+            return
+        console = stdout_console()
+        print_line(console, f"built {out} in {human_seconds(seconds)}", "bold")
+        print_description(description, console)
+        if advice is not None:
+            print_line(console, "")
+            print_advice(advice, console, "chosen")
 
 
 @dataclass(frozen=True)
-class BuildOptions:
-    """What the command was told about the index."""
+class BuildArguments:
+    """The options of the command."""
 
-    metric: Literal["cosine", "dot", "l2"]
+    metric: Metric
     store: str
     threshold: str
     rotate: bool
@@ -50,50 +156,50 @@ class BuildOptions:
     force: bool
 
 
-def build_index(vectors: Path, out: Path, options: BuildOptions) -> bitsift.Index:
+def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.Index:
     """Read `vectors` chunk by chunk, add them, and save the index at `out`.
 
-    What has to be fitted is fitted first, to a sample of the whole file: its first rows alone may
-    be unlike the others.
+    Threshold and bounds are fitted first, to a sample of the whole file: the first rows of a file
+    may differ from the others.
 
     Parameters
     ----------
     vectors : Path
         ``.npy`` file of float rows, or of packed codes.
     out : Path
-        Folder of the index. If there is something, it must be an index, and `force` be set.
-    options : BuildOptions
+        Folder of the index. An existing index is replaced only with `force`.
+    arguments : BuildArguments
 
     Raises
     ------
     InputError
-        A file or an option does not fit; nothing has been written.
+        A file or an option does not fit. Nothing has been written.
     """
-    _check_target(out, options.force)
-    store, threshold = _store(options.store), _threshold(options.threshold)
+    _check_target(out, arguments.force)
+    store, threshold = _store(arguments.store), _threshold(arguments.threshold)
     rows = open_rows(vectors)
     if rows.dtype == np.uint8:
-        _check_packed(vectors, rows, options, store, threshold)
+        _check_packed(vectors, rows, arguments, store, threshold)
     index = bitsift.Index(
-        _dim(vectors, rows, options),
-        metric=options.metric,
+        _dim(vectors, rows, arguments),
+        metric=arguments.metric,
         store=store,
         threshold=threshold,
-        rotate=options.rotate,
-        correction=options.correction,
+        rotate=arguments.rotate,
+        correction=arguments.correction,
     )
-    ids = None if options.ids is None else _ids(options.ids, len(rows))
+    ids = None if arguments.ids is None else _ids(arguments.ids, len(rows))
     n = len(rows)
-    if n and _has_to_be_fitted(index):
+    if n and _needs_fit(index):
         with spinner("fitting"):
-            _fit(index, vectors, rows, options.sample)
+            _fit(index, vectors, rows, arguments.sample)
     index.reserve(n)
     with progress_bar("adding", n) as update:
         for start in range(0, n, chunk_rows(rows)):
             stop = min(start + chunk_rows(rows), n)
             chunk = native_copy(rows[start:stop])
             new_ids = None if ids is None else ids[start:stop]
-            _add(index, (vectors, options.ids), start, chunk, new_ids)
+            _add(index, (vectors, arguments.ids), start, chunk, new_ids)
             update(stop)
     with spinner("saving"):
         index.save(out)
@@ -103,37 +209,40 @@ def build_index(vectors: Path, out: Path, options: BuildOptions) -> bitsift.Inde
 def _check_target(out: Path, force: bool) -> None:
     if not out.exists():
         return
-    if out.is_dir() and all(OWN_FILE.fullmatch(child.name) for child in out.iterdir()):
-        return  # empty, or what a first save left that crashed
     if not out.is_dir():
-        raise InputError(f"{out}: is a file; wanted a folder, new or empty")
+        raise InputError(f"{out}: the output must be a folder, new or empty; got a file")
+    if is_vacant(out):
+        return
     if not force:
-        raise InputError(f"{out}: exists; --force replaces an index")
+        raise InputError(f"{out}: already exists; --force replaces an index")
     try:
         bitsift.Index.load(out, mmap=True)
     except NotAnIndexError as error:
-        raise InputError(f"{out}: is not a bitsift index; --force replaces nothing else") from error
+        raise InputError(
+            f"{out}: the output must be an empty folder or a bitsift index; got a folder with "
+            "other files, which --force does not replace"
+        ) from error
     except BitsiftError:
-        return  # an index, if a damaged one: replacing it is what --force is for
+        return  # A damaged index may be replaced.
 
 
-def _store(text: str) -> Store | tuple[Store, ...] | None:
+def _store(text: str) -> StoreArgument:
     names = tuple(name.strip() for name in text.split(","))
     if names == ("none",):
         return None
-    try:
-        stores = cast("tuple[Store, ...]", as_store_names(names))
-    except ValueError:
+    if len(set(names)) < len(names) or not set(names) <= set(STORES):
         raise InputError(
-            f"--store {text!r}: wanted none, or one or several of {', '.join(STORES)}, each once; "
-            "such as int8,float32"
-        ) from None
+            f"--store must be none, or one or several of {', '.join(STORES)}, each once, such as "
+            f"int8,float32; got {text!r}"
+        )
+    stores = cast("tuple[Store, ...]", names)
     return stores if len(stores) > 1 else stores[0]
 
 
-def _threshold(text: str) -> Threshold:
-    if text in RULES:
-        return as_rule(text)
+def _threshold(text: str) -> ThresholdArgument:
+    for rule in RULES:
+        if text == rule:
+            return rule
     try:
         return float(text)
     except ValueError:
@@ -141,71 +250,75 @@ def _threshold(text: str) -> Threshold:
     path = Path(text)
     if not path.exists():
         raise InputError(
-            f"--threshold {text!r}: is neither a number nor a .npy file, nor one of "
-            f"{', '.join(RULES)}"
+            f"--threshold must be a number, a .npy file or one of {', '.join(RULES)}; got "
+            f"{text!r}, and there is no such file"
         )
     return np.array(open_npy(path))
 
 
 def _check_packed(
     path: Path,
-    rows: Rows,
-    options: BuildOptions,
-    store: Store | tuple[Store, ...] | None,
-    threshold: Threshold,
+    rows: FileRows,
+    arguments: BuildArguments,
+    store: StoreArgument,
+    threshold: ThresholdArgument,
 ) -> None:
-    """Refuse what needs floats, for rows of packed bits."""
+    """Refuse options that need floats, for rows of packed codes."""
     columns = int(rows.shape[1])
-    if store is not None or options.dim is None:
+    if store is not None or arguments.dim is None:
         raise InputError(
-            f"{path}: holds uint8, which is packed bits: say --store none and --dim BITS "
-            f"({columns} bytes a row hold up to {columns * 8} bits)"
+            f"{path}: packed codes (uint8) need --store none and --dim BITS; {columns} bytes a "
+            f"row hold up to {columns * 8} bits"
         )
-    if options.correction or isinstance(threshold, str):
-        asks = "--correction" if options.correction else f"--threshold {threshold}"
-        raise InputError(f"{path}: holds uint8, which is packed bits; {asks} needs float vectors")
+    if arguments.correction or isinstance(threshold, str):
+        option = "--correction" if arguments.correction else f"--threshold {threshold}"
+        raise InputError(f"{path}: {option} needs float vectors; got packed codes (uint8)")
 
 
-def _dim(path: Path, rows: Rows, options: BuildOptions) -> int:
+def _dim(path: Path, rows: FileRows, arguments: BuildArguments) -> int:
     columns = int(rows.shape[1])
-    if rows.dtype == np.uint8 and options.dim is not None:
-        wanted = (options.dim + 7) // 8
-        if wanted != columns:
+    if rows.dtype == np.uint8 and arguments.dim is not None:
+        n_bytes = (arguments.dim + 7) // 8
+        if n_bytes != columns:
             raise InputError(
-                f"{path}: has {columns} bytes a row; --dim {options.dim} takes {wanted}"
+                f"{path}: rows must have {n_bytes} bytes for --dim {arguments.dim}; got {columns}"
             )
-        return options.dim
-    if options.dim not in (None, columns):
-        raise InputError(f"{path}: has {columns} columns; --dim says {options.dim}")
+        return arguments.dim
+    if arguments.dim not in (None, columns):
+        raise InputError(
+            f"{path}: rows must have {arguments.dim} values, as --dim says; got {columns}"
+        )
     if columns == 0:
-        raise InputError(f"{path}: has shape {rows.shape}; wanted at least one column")
+        raise InputError(f"{path}: the array must have at least one column; got shape {rows.shape}")
     return columns
 
 
-def _has_to_be_fitted(index: bitsift.Index) -> bool:
-    bounds = index.calibrators.values()
-    return isinstance(index.threshold, str) or any(found.n == 0 for found in bounds)
+def _needs_fit(index: bitsift.Index) -> bool:
+    calibrators = index.calibrators.values()
+    return isinstance(index.threshold, str) or any(one.n == 0 for one in calibrators)
 
 
-def _fit(index: bitsift.Index, path: Path, rows: Rows, most: int) -> None:
-    numbers = evenly_spaced(len(rows), most)
-    sample = native_copy(rows[numbers])
+def _fit(index: bitsift.Index, path: Path, rows: FileRows, most: int) -> None:
+    sample, numbers = sample_rows(rows, most)
     try:
         index.fit(sample)
     except ValueError as error:
         check_finite(path, numbers, sample)
-        of_all = f"{len(sample)} of {len(rows)} rows: " if len(sample) < len(rows) else ""
-        raise InputError(f"{path}: {of_all}{one_line(error)}") from error
+        part = f"{len(sample)} of {len(rows)} rows: " if len(sample) < len(rows) else ""
+        raise InputError(f"{path}: {part}{one_line(error)}") from error
 
 
 def _ids(path: Path, n: int) -> NDArray[np.int64]:
     ids = open_npy(path)
     if ids.dtype.kind not in "iu":
-        raise InputError(f"{path}: holds {ids.dtype}; wanted integers")
+        raise InputError(f"{path}: ids must be integers; got {ids.dtype}")
     if ids.shape != (n,):
-        raise InputError(f"{path}: has shape {ids.shape}; wanted ({n},), one id a vector")
-    if n and int(ids.max()) > np.iinfo(np.int64).max:
-        raise InputError(f"{path}: holds {ids.max()}; ids are at most {np.iinfo(np.int64).max}")
+        raise InputError(
+            f"{path}: ids must have shape ({n},), one for each vector; got shape {ids.shape}"
+        )
+    largest = np.iinfo(np.int64).max
+    if n and int(ids.max()) > largest:
+        raise InputError(f"{path}: ids must be at most {largest}; got {ids.max()}")
     return ids.astype(np.int64)
 
 
@@ -213,7 +326,7 @@ def _add(
     index: bitsift.Index,
     paths: tuple[Path, Path | None],
     start: int,
-    chunk: Rows,
+    chunk: FileRows,
     ids: NDArray[np.int64] | None,
 ) -> None:
     path, ids_path = paths

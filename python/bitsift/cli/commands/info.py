@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift info`` and the summary of ``bitsift build``: what an index is and takes."""
+"""``bitsift info``, and the summary of ``bitsift build``: an index and the bytes it takes."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,29 +11,40 @@ import numpy as np
 from rich.console import Console
 
 import bitsift
-from bitsift.cli.console import human_bytes, key_values, ratio
-from bitsift.storage.manifest import MANIFEST_NAME
-from bitsift.storage.manifest_json import decode
+from bitsift.cli.console import human_bytes, key_values, print_json, ratio, stdout_console
+from bitsift.cli.failure import reporting
+from bitsift.cli.parameters import IndexFolder, Json
+from bitsift.storage import read_with_manifest
 
-__all__ = ["Description", "describe_index", "print_description"]
+__all__ = ["Description", "describe_index", "info", "print_description"]
+
+
+def info(index: IndexFolder, as_json: Json = False) -> None:
+    """Describe an index: dimensions, metric, stores, threshold, and bytes."""
+    with reporting(as_json):
+        description = describe_index(index)
+        if as_json:
+            print_json(description.to_dict())
+        else:
+            print_description(description, stdout_console())
 
 
 @dataclass(frozen=True)
 class Description:
-    """An index in numbers.
+    """The properties of an index, and the bytes it takes.
 
     Attributes
     ----------
     threshold : float or list of float or None
         None if it is not fitted yet.
     rule : str or None
-        How the threshold was found or is to be, if it was not given.
+        The rule that the threshold is fitted by; None if the threshold was given.
     bounds : dict of str to int
-        For each store of integers, how many vectors its bounds were fitted to; 0 if not yet.
+        For each integer store, the number of vectors that its bounds were fitted to; 0 if none.
     parts : dict of str to int
         Bytes of the file of each part, and of the manifest.
     bits_bytes, float32_bytes : int
-        What the codes take, and what the same vectors take as float32.
+        Bytes of the codes, and of the same vectors as float32.
     """
 
     path: Path
@@ -52,8 +62,8 @@ class Description:
     bits_bytes: int
     float32_bytes: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values."""
         return {
             "path": str(self.path),
             "dim": self.dim,
@@ -78,8 +88,9 @@ class Description:
 
 def describe_index(folder: Path) -> Description:
     """Open the index at `folder` by memory map and describe it; vectors are not read."""
-    index, data = _open(folder)
-    manifest = decode(data, str(folder / MANIFEST_NAME))
+    index, manifest, manifest_bytes = read_with_manifest(
+        folder, lambda: bitsift.Index.load(folder, mmap=True)
+    )
     threshold = None
     if manifest.fitted:
         threshold = np.asarray(index.threshold, dtype=np.float32).tolist()
@@ -93,29 +104,13 @@ def describe_index(folder: Path) -> Description:
         rule=manifest.rule,
         rotate=manifest.rotate,
         correction=manifest.correction,
-        bounds={store: found.n for store, found in index.calibrators.items()},
-        format_version=json.loads(data)["version"],
+        bounds={store: calibrator.n for store, calibrator in index.calibrators.items()},
+        format_version=manifest.version,
         parts={part: entry.n_bytes for part, entry in manifest.files.items()}
-        | {"manifest": len(data)},
+        | {"manifest": manifest_bytes},
         bits_bytes=index.codes.nbytes,
         float32_bytes=len(index) * index.dim * 4,
     )
-
-
-def _open(folder: Path) -> tuple[bitsift.Index, bytes]:
-    """Open the index, with the manifest that it was opened by, also while others save it."""
-    while True:
-        before = _manifest_bytes(folder)
-        index = bitsift.Index.load(folder, mmap=True)
-        if _manifest_bytes(folder) == before:
-            return index, before
-
-
-def _manifest_bytes(folder: Path) -> bytes:
-    try:
-        return (folder / MANIFEST_NAME).read_bytes()
-    except OSError:
-        return b""  # what is wrong, loading says
 
 
 def _store_text(description: Description) -> str:
@@ -148,7 +143,7 @@ def _rotate_text(description: Description) -> str:
 
 
 def print_description(description: Description, console: Console) -> None:
-    """Print names and values."""
+    """Print the properties as names and values."""
     count = description.count
     bits, floats = description.bits_bytes, description.float32_bytes
     memory = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift search``: a file of queries against an index."""
+"""``bitsift search``: a search of an index for every query in a file."""
 
 from __future__ import annotations
 
@@ -7,51 +7,160 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
 import bitsift
-from bitsift.cli.console import print_line, progress_bar, show, table
-from bitsift.cli.failure import InputError, one_line
+from bitsift.cli.console import (
+    print_block,
+    print_json,
+    print_line,
+    progress_bar,
+    stdout_console,
+    table,
+)
+from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import save_arrays
-from bitsift.encoding.originals import as_store_names
-from bitsift.retrieval import ladder
+from bitsift.cli.parameters import IndexFolder, Json, Threads
+from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
+from bitsift.retrieval import SearchOptions
 
-__all__ = ["Found", "SearchOptions", "print_found", "save_found", "search_index"]
+__all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "search"]
 
 _BATCH = 256
-_OVERSAMPLING = 4.0
 _LADDER = "hamming:40,asymmetric:10,int8:4,float32"
 
 
+def search(
+    index: IndexFolder,
+    queries: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUERIES.npy",
+            help="Queries as floats, shape (m, dim) or (dim,), or packed codes as uint8.",
+        ),
+    ],
+    *,
+    k: Annotated[int, typer.Option("-k", min=1, help="Results for each query.")] = DEFAULT_K,
+    oversampling: Annotated[
+        float | None,
+        typer.Option(
+            help="Candidates to rescore for each result. By default "
+            f"{DEFAULT_OVERSAMPLING:g}, that is {DEFAULT_OVERSAMPLING:g} * k candidates."
+        ),
+    ] = None,
+    rescore: Annotated[
+        bool | None,
+        typer.Option(
+            "--rescore/--no-rescore",
+            help="Rescore candidates from the originals, or rank by the scan alone. By default "
+            "candidates are rescored if the index has originals and the queries are floats.",
+            show_default=False,
+        ),
+    ] = None,
+    scoring: Annotated[
+        Scoring | None,
+        typer.Option(
+            help="What the scan compares: codes with codes (hamming, the default), or float "
+            "queries with codes (asymmetric). Asymmetric takes longer and finds better candidates "
+            "where the data are centred."
+        ),
+    ] = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNG,...",
+            help="The rungs of the search, instead of the three options above. The first rung "
+            "scans, each later one rescores; NAME:N passes on N candidates for each result. "
+            "Example: hamming:40,float32",
+        ),
+    ] = None,
+    threads: Threads = 0,
+    mmap: Annotated[
+        bool,
+        typer.Option(
+            "--mmap/--no-mmap",
+            help="Map the files of the index into memory, or read them whole and check every "
+            "checksum.",
+        ),
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE.npz",
+            help="Also write the arrays 'scores' and 'ids' to this file.",
+        ),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="Queries whose results are printed.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Search an index for every query in a file."""
+    with reporting(as_json):
+        report = search_index(
+            index,
+            queries,
+            SearchArguments(
+                k=k,
+                oversampling=oversampling,
+                rescore=rescore,
+                scoring=scoring,
+                ladder=ladder,
+                threads=threads,
+                mmap=mmap,
+            ),
+        )
+        if out is not None:
+            save_report(report, out)
+        if as_json:
+            print_json(report.to_dict())
+            return
+        console = stdout_console()
+        print_report(report, console, show)
+        if out is not None:
+            print_line(console, f"wrote scores and ids of all queries to {out}")
+
+
 @dataclass(frozen=True)
-class SearchOptions:
-    """What the command was told about the search; None is what it was not told."""
+class SearchArguments:
+    """The options of the command; None where an option was not given."""
 
     k: int
     oversampling: float | None
     rescore: bool | None
-    scoring: Literal["hamming", "asymmetric"] | None
+    scoring: Scoring | None
     ladder: str | None
     threads: int
     mmap: bool
 
 
 @dataclass(frozen=True)
-class Found:
-    """Scores and ids, one row a query; id -1 where there are fewer than `k` vectors."""
+class SearchReport:
+    """The results of a search for all queries of a file.
+
+    Attributes
+    ----------
+    scores, ids : ndarray, shape (n_queries, k)
+        The id is -1 where there are fewer than `k` vectors.
+    score : str
+        Name of the scores: ``"hamming"``, the metric, or ``"asymmetric"`` and the metric.
+    n : int
+        Vectors of the index.
+    """
 
     scores: NDArray[Any]
     ids: NDArray[np.int64]
     score: str
     n: int
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values, without the padding."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values, without padding."""
         results = []
         for query, (scores, ids) in enumerate(zip(self.scores, self.ids, strict=True)):
             real = ids >= 0
@@ -59,7 +168,7 @@ class Found:
                 {
                     "query": query,
                     "ids": ids[real].tolist(),
-                    # JSON has no infinity, which products of huge values reach.
+                    # JSON has no infinity, which dot products of huge values reach.
                     "scores": [s if math.isfinite(s) else None for s in scores[real].tolist()],
                 }
             )
@@ -72,21 +181,23 @@ class Found:
         }
 
 
-def search_index(folder: Path, queries: Path, options: SearchOptions) -> Found:
+def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> SearchReport:
     """Search the index at `folder` for every row of `queries`."""
-    told = _as_told(options)
-    index = bitsift.Index.load(folder, mmap=options.mmap)
+    options = _search_options(arguments)
+    index = bitsift.Index.load(folder, mmap=arguments.mmap)
     rows = open_rows(queries, one=True)
-    score = _score(index, told, options.ladder, are_bits=rows.dtype == np.uint8)
+    score = _score_name(index, options, arguments.ladder, are_bits=rows.dtype == np.uint8)
     n = len(rows)
     parts = []
     with progress_bar("searching", n) as update:
-        # At least one call, so that without queries the options are checked all the same.
+        # Without queries there is one call all the same, which checks the options.
         for start in range(0, max(n, 1), _BATCH):
             numbers = range(start, min(start + _BATCH, n))
             batch = native_copy(rows[numbers.start : numbers.stop])
             try:
-                part = index.search(batch, options.k, threads=options.threads, **told._asdict())
+                part = index.search(
+                    batch, arguments.k, threads=arguments.threads, **options._asdict()
+                )
             except ValueError:
                 check_finite(queries, numbers, batch)
                 raise
@@ -94,74 +205,74 @@ def search_index(folder: Path, queries: Path, options: SearchOptions) -> Found:
             update(numbers.stop)
     scores = np.concatenate([part.scores for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    return Found(scores, ids, score, len(index))
+    return SearchReport(scores, ids, score, len(index))
 
 
-def _as_told(options: SearchOptions) -> ladder.SearchOptions:
-    """Return what the library is told, with its defaults; with a ladder there is nothing else."""
-    if options.ladder is not None:
-        given = {
-            "--oversampling": options.oversampling,
-            "--rescore" if options.rescore else "--no-rescore": options.rescore,
-            "--scoring": options.scoring,
+def _search_options(arguments: SearchArguments) -> SearchOptions:
+    """Return the options of the library's search; a ladder excludes the others."""
+    if arguments.ladder is not None:
+        others = {
+            "--oversampling": arguments.oversampling,
+            "--rescore" if arguments.rescore else "--no-rescore": arguments.rescore,
+            "--scoring": arguments.scoring,
         }
-        for name, value in given.items():
+        for name, value in others.items():
             if value is not None:
                 raise InputError(
-                    f"--ladder says what scans, what rescores and how much; {name} cannot be given "
-                    "with it"
+                    "--ladder must come without --oversampling, --rescore and --scoring, which it "
+                    f"replaces; got {name}"
                 )
-    return ladder.SearchOptions(
-        oversampling=_OVERSAMPLING if options.oversampling is None else options.oversampling,
-        rescore=options.rescore,
-        scoring=options.scoring or "hamming",
-        ladder=None if options.ladder is None else _rungs(options.ladder),
+    oversampling = arguments.oversampling
+    return SearchOptions(
+        oversampling=DEFAULT_OVERSAMPLING if oversampling is None else oversampling,
+        rescore=arguments.rescore,
+        scoring=arguments.scoring or "hamming",
+        ladder=None if arguments.ladder is None else _parse_rungs(arguments.ladder),
     )
 
 
-def _rungs(text: str) -> list[str | tuple[str, float]]:
-    """Read ``"hamming:40,int8:4,float32"``; whether an index can climb it, the index says."""
+def _parse_rungs(text: str) -> list[str | tuple[str, float]]:
+    """Parse ``"hamming:40,int8:4,float32"``; the index checks whether the ladder fits it."""
     rungs: list[str | tuple[str, float]] = []
     *passing, last = text.split(",")
     for rung in passing:
         name, _, number = (part.strip() for part in rung.partition(":"))
-        rungs.append((name, _multiple(text, rung, number)))
+        rungs.append((name, _parse_number(text, rung, number)))
     name, colon, number = (part.strip() for part in last.partition(":"))
-    rungs.append((name, _multiple(text, last, number)) if colon else name)
+    rungs.append((name, _parse_number(text, last, number)) if colon else name)
     return rungs
 
 
-def _multiple(text: str, rung: str, number: str) -> float:
+def _parse_number(text: str, rung: str, number: str) -> float:
     try:
         return float(number)
     except ValueError:
         raise InputError(
-            f"--ladder {text!r}: {rung!r} does not say how many candidates it passes on, as a "
-            f"multiple of k. Right is, for one: {_LADDER}"
+            f"--ladder {text!r}: each rung but the last must be NAME:N, which passes on N "
+            f"candidates for each result; got {rung!r}. Example: {_LADDER}"
         ) from None
 
 
-def _score(
-    index: bitsift.Index, told: ladder.SearchOptions, text: str | None, *, are_bits: bool
+def _score_name(
+    index: bitsift.Index, options: SearchOptions, text: str | None, *, are_bits: bool
 ) -> str:
-    """Name what the scores will be; asymmetric ones only estimate the metric."""
-    stores = as_store_names(index.store)
+    """Return the name of the scores; asymmetric scores estimate the metric."""
+    store = index.store
+    stores = store if isinstance(store, tuple) else () if store is None else (store,)
     try:
-        last = told.rungs(stores, are_bits=are_bits, corrected=index.correction)[-1].name
+        last = options.rungs(stores, are_bits=are_bits, corrected=index.correction)[-1].name
     except (ValueError, TypeError) as error:
         if text is None:
             raise
-        right = _example(stores, are_bits=are_bits)
-        raise InputError(
-            f"--ladder {text!r}: {one_line(error)}. Right is, for one: {right}"
-        ) from None
+        example = _example(stores, are_bits=are_bits)
+        raise InputError(f"--ladder {text!r}: {one_line(error)}. Example: {example}") from None
     if last == "hamming":
         return last
     return f"asymmetric {index.metric}" if last == "asymmetric" else index.metric
 
 
 def _example(stores: Sequence[str], *, are_bits: bool) -> str:
-    """Return a ladder that an index with these stores can climb."""
+    """Return a ladder that fits an index with these stores."""
     if are_bits:
         return "hamming"
     if not stores:
@@ -170,27 +281,29 @@ def _example(stores: Sequence[str], *, are_bits: bool) -> str:
     return ",".join(["hamming:40", "asymmetric:10", *between, stores[-1]])
 
 
-def save_found(found: Found, path: Path) -> None:
-    """Write ``scores`` and ``ids`` as an ``.npz`` archive that is there whole or not at all."""
-    save_arrays(path, {"scores": found.scores, "ids": found.ids})
+def save_report(report: SearchReport, path: Path) -> None:
+    """Write ``scores`` and ``ids`` as an ``.npz`` archive, whole or not at all."""
+    save_arrays(path, {"scores": report.scores, "ids": report.ids})
 
 
-def print_found(found: Found, console: Console, n_shown: int) -> None:
-    """Print the results of the first `n_shown` queries, and how many more there are."""
-    n = len(found.ids)
+def print_report(report: SearchReport, console: Console, n_shown: int) -> None:
+    """Print the results of the first `n_shown` queries, and how many more queries there are."""
+    n = len(report.ids)
     shown = table(
-        console, ("query", "right"), ("rank", "right"), ("id", "right"), (found.score, "right")
+        console, ("query", "right"), ("rank", "right"), ("id", "right"), (report.score, "right")
     )
     for query in range(min(n_shown, n)):
-        for rank, (score, found_id) in enumerate(
-            zip(found.scores[query], found.ids[query], strict=True), 1
+        for rank, (score, result_id) in enumerate(
+            zip(report.scores[query], report.ids[query], strict=True), 1
         ):
-            if found_id >= 0:
-                text = str(score) if found.score == "hamming" else f"{score:.6f}"
-                shown.add_row(str(query), str(rank), str(found_id), text)
+            if result_id >= 0:
+                text = str(score) if report.score == "hamming" else f"{score:.6f}"
+                shown.add_row(str(query), str(rank), str(result_id), text)
     if n_shown:
-        show(console, shown)
+        print_block(console, shown)
     if n > n_shown:
         print_line(
-            console, f"{n - n_shown:,} more of {n:,} queries: --show, --json or -o FILE.npz", "dim"
+            console,
+            f"{n - n_shown:,} more of {n:,} queries: use --show, --json or -o FILE.npz",
+            "dim",
         )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift demo``: search of the papers that come with the package."""
+"""The work of ``bitsift demo``: a search of the papers that come with the package."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift
-from bitsift.core.errors import CorruptIndexError
+from bitsift import CorruptIndexError
 
-__all__ = ["Corpus", "Paper", "load_corpus", "load_queries"]
+__all__ = ["DemoCorpus", "Paper", "load_corpus", "load_queries"]
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "arxiv"
 
@@ -27,16 +27,16 @@ class Paper:
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """The papers, their index and their unit vectors for comparison.
+class DemoCorpus:
+    """The papers, their index, and their vectors of length 1 for the comparison.
 
     Attributes
     ----------
     index : Index
-        Bits and float16 originals; the id of a paper is its position in `papers`.
+        Codes and float16 originals; the id of a paper is its position in `papers`.
     papers : list of Paper
     unit : ndarray of float32, shape (n, dim)
-        The originals with length 1: a product with a unit query is the cosine.
+        The originals, scaled to length 1: the product with a query of length 1 is the cosine.
     """
 
     index: bitsift.Index
@@ -44,8 +44,8 @@ class Corpus:
     unit: NDArray[np.float32]
 
 
-def load_corpus() -> Corpus:
-    """Read the papers, about 4 MB."""
+def load_corpus() -> DemoCorpus:
+    """Read the papers: about 4 MB."""
     index = bitsift.Index.load(FOLDER / "index")
     path = FOLDER / "documents.jsonl"
     with path.open(encoding="utf-8") as file:
@@ -55,11 +55,11 @@ def load_corpus() -> Corpus:
         raise CorruptIndexError(path, f"{len(papers)} papers, but {len(index)} vectors")
     originals = np.asarray(index.get(index.ids), dtype=np.float32)
     unit = originals / np.linalg.norm(originals, axis=1, keepdims=True)
-    return Corpus(index, papers, unit)
+    return DemoCorpus(index, papers, unit)
 
 
 def load_queries() -> tuple[list[str], NDArray[np.float32]]:
-    """Read the prepared queries: their texts, and a float32 row for each."""
+    """Read the prepared queries: their texts, and a float32 row for each text."""
     texts = json.loads((FOLDER / "queries.json").read_text(encoding="utf-8"))
     vectors = np.load(FOLDER / "queries.npy", allow_pickle=False).astype(np.float32)
     return texts, vectors

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's searches: one query by Hamming distance, by float cosine, and rescored."""
+"""The searches of the demo: one query by Hamming distance, by float cosine, and rescored."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.cli.demo.corpus import Corpus, Paper, load_corpus, load_queries
+from bitsift.cli.demo.corpus import DemoCorpus, Paper, load_corpus, load_queries
 from bitsift.cli.demo.embedding import DEFAULT_MODEL, embed
 from bitsift.cli.failure import InputError
+from bitsift.core.options import DEFAULT_OVERSAMPLING
 
-__all__ = ["OVERSAMPLING", "Demo", "Hit", "cosine_search", "run_demo"]
+__all__ = ["REPEATS", "Demo", "Hit", "compare", "cosine_search", "run_demo"]
 
-OVERSAMPLING = 4.0
-WARM_UPS = 5
 REPEATS = 51
-_EXAMPLES = 4
+_WARM_UPS = 5
+_N_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A paper in a list: its id, and a Hamming distance (int) or a cosine (float)."""
+    """A paper in a list of results: its id, and its Hamming distance (int) or cosine (float)."""
 
     id: int
     paper: Paper
@@ -37,7 +37,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Demo:
-    """Everything that the demo found and measured; seconds are medians of one query."""
+    """The results and measurements of the demo; seconds are medians for one query."""
 
     text: str
     model: str | None
@@ -56,41 +56,41 @@ class Demo:
 
     @property
     def float32_bytes(self) -> int:
-        """What the vectors take as float32."""
+        """Bytes of the vectors as float32."""
         return self.n * self.dim * 4
 
     @property
     def candidates(self) -> int:
-        """How many papers rescoring looks at."""
-        return min(math.ceil(self.k * OVERSAMPLING), self.n)
+        """Papers that are rescored."""
+        return min(math.ceil(self.k * DEFAULT_OVERSAMPLING), self.n)
 
     def shared(self, hits: list[Hit]) -> int:
-        """How many of `hits` are in the list by float cosine."""
+        """Return how many of `hits` are among the results by float cosine."""
         return len({hit.id for hit in hits} & {hit.id for hit in self.cosine})
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values."""
         return {
             "query": {"text": self.text, "prepared": self.model is None, "model": self.model},
             "corpus": {"name": "arXiv", "vectors": self.n, "dim": self.dim},
             "k": self.k,
-            "oversampling": OVERSAMPLING,
+            "oversampling": DEFAULT_OVERSAMPLING,
             "candidates": self.candidates,
             "results": {
                 "hamming": [
                     {
-                        **_hit_json(rank, hit),
+                        **_hit_dict(rank, hit),
                         "distance": int(hit.score),
                         "normalised": round(hit.score / self.dim, 4),
                     }
                     for rank, hit in enumerate(self.hamming, 1)
                 ],
                 "float_cosine": [
-                    {**_hit_json(rank, hit), "cosine": hit.score}
+                    {**_hit_dict(rank, hit), "cosine": hit.score}
                     for rank, hit in enumerate(self.cosine, 1)
                 ],
                 "rescored": [
-                    {**_hit_json(rank, hit), "cosine": hit.score}
+                    {**_hit_dict(rank, hit), "cosine": hit.score}
                     for rank, hit in enumerate(self.rescored, 1)
                 ],
             },
@@ -100,9 +100,9 @@ class Demo:
                 "of": self.k,
             },
             "memory": {
-                "bits": _memory_json(self.bits_bytes, self.n),
-                "float32": _memory_json(self.float32_bytes, self.n),
-                "float16_originals": _memory_json(self.originals_bytes, self.n),
+                "bits": _memory_dict(self.bits_bytes, self.n),
+                "float32": _memory_dict(self.float32_bytes, self.n),
+                "float16_originals": _memory_dict(self.originals_bytes, self.n),
                 "ratio": self.float32_bytes / self.bits_bytes,
             },
             "time": {
@@ -124,28 +124,32 @@ def run_demo(text: str, k: int, model: str | None) -> Demo:
     Parameters
     ----------
     text : str
-        A prepared query (case and outer blanks do not matter), or any text to embed.
+        A prepared query, in any case and with any blanks around it, or any text to embed.
     k : int
-        Results a list, at least 1; no more than there are papers are given.
+        Results in each list, at least 1; at most as many as there are papers.
     model : str or None
-        Embed with this model; None means a prepared query if there is one, else the default.
+        Embed with this model. None: take the prepared query if `text` is one, else embed with the
+        default model.
     """
     if not text.strip():
-        raise InputError("the text is empty; wanted a query in words, or none for the prepared one")
+        raise InputError(
+            "TEXT must have at least one word; got none. Without TEXT, the demo takes a prepared "
+            "query"
+        )
     texts, vectors = load_queries()
     known = {prepared.casefold(): row for row, prepared in enumerate(texts)}
     row = None if model else known.get(text.strip().casefold())
     if row is not None:
         return compare(load_corpus(), texts[row], vectors[row], k, None)
     model = model or DEFAULT_MODEL
-    query = embed(text, model, vectors.shape[1], texts[:_EXAMPLES])
+    query = embed(text, model, vectors.shape[1], texts[:_N_EXAMPLES])
     return compare(load_corpus(), text, query, k, model)
 
 
 def compare(
-    corpus: Corpus, text: str, query: NDArray[np.float32], k: int, model: str | None
+    corpus: DemoCorpus, text: str, query: NDArray[np.float32], k: int, model: str | None
 ) -> Demo:
-    """Search the three ways and time each."""
+    """Search in three ways, and time each."""
     index = corpus.index
     n = len(index)
     k = min(k, n)
@@ -157,7 +161,7 @@ def compare(
         return cosine_search(corpus.unit, query, k)
 
     def rescored() -> Any:
-        return index.search(query, k, oversampling=OVERSAMPLING)
+        return index.search(query, k, oversampling=DEFAULT_OVERSAMPLING)
 
     def hits(result: Any) -> list[Hit]:
         scores, ids = result
@@ -187,7 +191,7 @@ def compare(
 def cosine_search(
     unit: NDArray[np.float32], query: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Cosines and rows of the `k` unit rows nearest to `query`: brute force in NumPy."""
+    """Return cosines and rows of the `k` unit rows nearest to `query`: brute force in NumPy."""
     length = np.linalg.norm(query)
     scores = unit @ (query / length if length else query)
     top = np.argpartition(-scores, k - 1)[:k]
@@ -196,8 +200,8 @@ def cosine_search(
 
 
 def median_seconds(search: Callable[[], Any]) -> float:
-    """Median time of one call, after calls that warm caches and threads."""
-    for _ in range(WARM_UPS):
+    """Return the median time of one call, after calls that warm caches and threads."""
+    for _ in range(_WARM_UPS):
         search()
     seconds = []
     for _ in range(REPEATS):
@@ -207,9 +211,9 @@ def median_seconds(search: Callable[[], Any]) -> float:
     return statistics.median(seconds)
 
 
-def _hit_json(rank: int, hit: Hit) -> dict[str, Any]:
+def _hit_dict(rank: int, hit: Hit) -> dict[str, Any]:
     return {"rank": rank, "id": hit.id, "arxiv": hit.paper.arxiv, "title": hit.paper.title}
 
 
-def _memory_json(n_bytes: int, n: int) -> dict[str, float]:
+def _memory_dict(n_bytes: int, n: int) -> dict[str, float]:
     return {"bytes": n_bytes, "bytes_per_vector": n_bytes / n}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any text as a vector, where sentence-transformers is installed."""
+"""Text to a vector, where the package sentence-transformers is installed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
     dim : int
         Dimensions that the vector must have.
     examples : list of str
-        Texts that need no model, named where the package is missing.
+        Prepared queries, which the error names if the package is missing.
 
     Returns
     -------
@@ -41,9 +41,9 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
     MissingPackageError
         sentence-transformers is not installed or cannot be imported.
     ModelError
-        The model cannot be loaded or used, or does not give `dim` finite numbers.
+        The model cannot be loaded or used, or its vector is not `dim` finite numbers.
     """
-    # What the libraries print must not mix with results on standard output.
+    # Output of the libraries must not mix with results on standard output.
     with spinner("loading the model"), contextlib.redirect_stdout(sys.stderr):
         encoder = _load(model, _import_package(text, examples))
         try:
@@ -52,11 +52,11 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
             raise ModelError(f"model {model!r} cannot embed the text: {one_line(error)}") from error
     if vector.shape != (dim,):
         raise ModelError(
-            f"model {model!r} gives vectors of shape {vector.shape}; the demo's papers need "
-            f"({dim},), as {DEFAULT_MODEL} gives"
+            f"model {model!r} must give vectors of shape ({dim},), as {DEFAULT_MODEL} does; got "
+            f"shape {vector.shape}"
         )
     if not np.isfinite(vector).all():
-        raise ModelError(f"model {model!r} gives NaN or infinity for the text")
+        raise ModelError(f"model {model!r} must give finite values; got NaN or infinity")
     return vector
 
 
@@ -67,17 +67,17 @@ def _import_package(text: str, examples: list[str]) -> Any:
         missing = isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers"
         why = "which is not installed" if missing else f"which fails to import: {one_line(error)}"
         raise MissingPackageError(
-            f'to embed "{text}" takes sentence-transformers, '
+            f'embedding "{text}" needs the package sentence-transformers, '
             f"{why}\n  pip install sentence-transformers\n"
-            "Prepared queries need nothing more, for example "
+            "Prepared queries do not need it, for example "
             + ", ".join(f'"{example}"' for example in examples)
             + "\n  bitsift demo --list"
         ) from error
 
 
 def _load(model: str, package: Any) -> Any:
-    # Not in the network, not in the cache, not a model, not enough memory: each library below
-    # raises errors of its own, and every one of them means that this model cannot be had.
+    # No network, no such model, not enough memory: each library raises errors of its own, and
+    # each of them means that the model cannot be loaded.
     try:
         return package.SentenceTransformer(model)
     except Exception as error:

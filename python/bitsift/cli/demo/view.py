@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the demo looks to a person."""
+"""The demo as text: lists of results, their overlap, memory and time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from bitsift.cli.console import human_bytes, human_seconds, ratio, show, table
+from bitsift.cli.console import human_bytes, human_seconds, print_block, ratio, table
 from bitsift.cli.demo.demo import REPEATS, Demo, Hit
 
 __all__ = ["print_demo"]
 
-# Three lists of titles beside each other get no easier to read when they are wider.
+# Three lists of titles side by side do not read better when they are wider.
 _MAX_WIDTH = 160
 _PIPE_WIDTH = 120
 
 
 def print_demo(demo: Demo, console: Console) -> None:
-    """Print the lists, their overlap, and what they cost."""
+    """Print the lists, their overlap, and their cost."""
     width = min(console.width, _MAX_WIDTH) if console.is_terminal else _PIPE_WIDTH
     console.print(Text(f'"{demo.text}"', style="bold"), f"in {demo.n:,} arXiv papers")
     if demo.model is not None:
@@ -30,11 +30,11 @@ def print_demo(demo: Demo, console: Console) -> None:
     console.print()
     _print_costs(demo, console)
     console.print()
-    show(
+    print_block(
         console,
         f"Time: median of {REPEATS} runs of one query over {demo.n:,} vectors of {demo.dim} "
-        f"dimensions on this machine (bitsift: {demo.isa}, all cores; float cosine: NumPy brute "
-        "force). It is a small corpus: measure on your own before you conclude.",
+        f"dimensions on this machine (bitsift: {demo.isa}, all cores; float cosine: brute force in "
+        "NumPy). This is a small corpus; measure on your own vectors, too.",
         width=width,
         style="dim",
     )
@@ -71,7 +71,7 @@ def _print_lists(demo: Demo, console: Console, width: int) -> None:
             cell(rank, exact, exact.score, False),
             cell(rank, better, better.score, True),
         )
-    show(console, lists)
+    print_block(console, lists)
 
 
 def _print_overlap(demo: Demo, console: Console) -> None:
@@ -101,4 +101,4 @@ def _print_costs(demo: Demo, console: Console) -> None:
             ratio(demo.float32_bytes, n_bytes),
             human_seconds(seconds),
         )
-    show(console, costs)
+    print_block(console, costs)

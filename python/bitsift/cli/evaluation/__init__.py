@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift eval`` and ``bitsift compare``."""
+"""The work of ``bitsift eval`` and ``bitsift compare``."""

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns of an evaluation, for a terminal and for a page."""
+"""The columns of an evaluation, for the terminal and for a page of Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitsift.evaluation import Evaluation
-from bitsift.evaluation.result import N_VECTORS, Row, gigabytes
+from bitsift.evaluation import N_VECTORS, Evaluation, EvaluationRow, gigabytes
 
 __all__ = ["Column", "columns", "fitting", "percent"]
 
@@ -16,20 +15,20 @@ _MILLION, _MANY = N_VECTORS
 
 @dataclass(frozen=True)
 class Column:
-    """A header, what is below it, and its rank where there is no room for all: 0 is the first."""
+    """A header, the text of a row below it, and its rank: where space is short, low ranks stay."""
 
     header: str
-    text: Callable[[Row], str]
+    text: Callable[[EvaluationRow], str]
     rank: int
 
 
 def percent(share: float | None) -> str:
-    """Write a share with one decimal."""
+    """Format a share as a percentage with one decimal."""
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def columns(evaluation: Evaluation) -> list[Column]:
-    """Return the columns, but for the names."""
+    """Return the columns after the first, which holds the names."""
     k, depth = evaluation.k, evaluation.depth
     judged = [
         Column(f"NDCG@{k}", lambda row: f"{row.ndcg:.4f}", 0),
@@ -49,8 +48,10 @@ def columns(evaluation: Evaluation) -> list[Column]:
     ]
 
 
-def fitting(chosen: list[Column], rows: Sequence[Row], width: int, gap: int) -> list[Column]:
-    """Return the columns that fit beside the names, the most important ones; at least two."""
+def fitting(
+    chosen: list[Column], rows: Sequence[EvaluationRow], width: int, gap: int
+) -> list[Column]:
+    """Return the columns that fit beside the names, those of the lowest ranks; at least two."""
     left = width - max(len(row.name) for row in rows)
     kept: list[Column] = []
     for column in sorted(chosen, key=lambda column: column.rank):
@@ -61,27 +62,27 @@ def fitting(chosen: list[Column], rows: Sequence[Row], width: int, gap: int) -> 
     return [column for column in chosen if column in kept]
 
 
-def _bytes(row: Row) -> str:
+def _bytes(row: EvaluationRow) -> str:
     rest = row.bytes_per_vector - row.bytes_scanned
     return f"{row.bytes_scanned} + {rest}" if rest else f"{row.bytes_scanned}"
 
 
-def _gb(row: Row, n: int) -> str:
+def _gb(row: EvaluationRow, n: int) -> str:
     rest = row.bytes_per_vector - row.bytes_scanned
     digits = 2 if n == _MILLION else 1
     scanned = f"{gigabytes(row.bytes_scanned, n):,.{digits}f}"
     return f"{scanned} + {gigabytes(rest, n):,.{digits}f}" if rest else scanned
 
 
-def _usd(evaluation: Evaluation, row: Row) -> str:
+def _usd(evaluation: Evaluation, row: EvaluationRow) -> str:
     rest = row.bytes_per_vector - row.bytes_scanned
     scanned = f"{evaluation.price(row.bytes_scanned, _MANY):,.0f}"
     return f"{scanned} + {evaluation.price(rest, _MANY):,.0f}" if rest else scanned
 
 
-def _per_second(row: Row) -> str:
+def _per_second(row: EvaluationRow) -> str:
     return "-" if row.queries_per_second is None else f"{row.queries_per_second:,.0f}"
 
 
-def _latency(row: Row) -> str:
+def _latency(row: EvaluationRow) -> str:
     return "-" if row.latency_s is None else f"{1000 * row.latency_s:.3g}"

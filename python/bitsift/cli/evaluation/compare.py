@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift compare``: evaluations of several corpora side by side."""
+"""Evaluations of several collections, side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bitsift.cli.console import print_line, show, table
+from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import percent
 from bitsift.cli.evaluation.markdown import table_lines
 from bitsift.cli.failure import InputError
@@ -23,31 +23,31 @@ _MOST_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class Comparison:
-    """Quality as a share of float32's, a row a condition, a column an evaluation.
+    """Quality as a share of float32's quality: a row per condition, a column per evaluation.
 
     Attributes
     ----------
     titles, measures, commands : list of str
-        Of the evaluations.
-    of_floats : list of float
-        What float32 has in each.
+        One of each evaluation.
+    float_quality : list of float
+        The quality of float32 in each evaluation.
     names : list of str
-        Conditions that all have, in the order of the first.
+        The conditions that all evaluations have, in the order of the first.
     shares : list of list of float or None
-        For each condition, one of each evaluation.
+        For each condition, one share of each evaluation.
     """
 
     titles: list[str]
     measures: list[str]
     commands: list[str]
-    of_floats: list[float]
+    float_quality: list[float]
     names: list[str]
     shares: list[list[float | None]]
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return header and rows of the table."""
+        """Return the header and the rows of the table."""
         header = [f"{title}, {measure}" for title, measure in self.columns()]
-        first = ["float32", *(f"{quality:.4f}" for quality in self.of_floats)]
+        first = ["float32", *(f"{quality:.4f}" for quality in self.float_quality)]
         rows = [
             [name, *(percent(share) for share in shares)]
             for name, shares in zip(self.names, self.shares, strict=True)
@@ -55,15 +55,17 @@ class Comparison:
         return ["", *header], [first, *rows]
 
     def columns(self) -> list[tuple[str, str]]:
-        """Return title and measure of each evaluation."""
+        """Return the title and the measure of each evaluation."""
         return list(zip(self.titles, self.measures, strict=True))
 
-    def to_json(self) -> dict[str, Any]:
-        """Give the same as plain values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain values."""
         return {
             "evaluations": [
                 {"title": title, "measure": measure, "float32": quality}
-                for (title, measure), quality in zip(self.columns(), self.of_floats, strict=True)
+                for (title, measure), quality in zip(
+                    self.columns(), self.float_quality, strict=True
+                )
             ],
             "shares_of_float32": dict(zip(self.names, self.shares, strict=True)),
         }
@@ -91,9 +93,9 @@ def _quality(row: dict[str, Any]) -> float:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    wrong = InputError(f"{path}: is not what bitsift eval -o writes")
+    wrong = InputError(f"{path}: the input must be a file that bitsift eval -o wrote")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; wanted a .json file")
+        raise InputError(f"{path}: the input must be a .json file; got a folder")
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.stat().st_size > _MOST_BYTES:
@@ -124,13 +126,13 @@ def _is_evaluation(plain: Any) -> bool:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print the table."""
+    """Print the comparison as a table."""
     header, rows = comparison.cells()
     shown = table(console, (header[0], "left"), *((text, "right") for text in header[1:]))
     for row in rows:
         shown.add_row(*row)
-    show(console, shown)
-    print_line(console, "shares of float32's, which the first line has", "dim")
+    print_block(console, shown)
+    print_line(console, "shares of the quality of float32, which the first line gives", "dim")
 
 
 def save_comparison(comparison: Comparison, title: str, path: Path, *, append: bool) -> None:
@@ -139,13 +141,13 @@ def save_comparison(comparison: Comparison, title: str, path: Path, *, append: b
     before = ""
     if append:
         if not path.exists():
-            raise InputError(f"{path}: no such file to add to")
+            raise InputError(f"{path}: no such file to append to")
         before = path.read_text(encoding="utf-8").rstrip() + "\n\n"
     lines = [
         f"## {title}",
         "",
-        "Shares of float32's quality, which the first line has. Made by `bitsift compare` from "
-        "what these wrote with `-o`:",
+        "Shares of the quality of float32, which the first line gives. `bitsift compare` made this "
+        "table from the files that these commands wrote with `-o`:",
         "",
         *(
             f"* {name}: `{command}`"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation as a picture: quality against bytes, and against oversampling with latency."""
+"""An evaluation as a picture: quality by bytes, and quality and latency by oversampling."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Any
 
 from bitsift.cli.failure import InputError, MissingPackageError
 from bitsift.cli.files.outfile import replacing
-from bitsift.evaluation import Evaluation
-from bitsift.evaluation.conditions import OVERSAMPLINGS, SOURCES, rescored_name
-from bitsift.evaluation.result import Row
+from bitsift.core.options import DEFAULT_OVERSAMPLING
+from bitsift.evaluation import (
+    OVERSAMPLINGS,
+    SOURCES,
+    Evaluation,
+    EvaluationRow,
+    rescored_name,
+)
 
 __all__ = ["check_picture", "draw"]
 
 _KINDS = (".png", ".svg", ".pdf")
-_HINT = "a picture is drawn by matplotlib: pip install 'bitsift[eval]'"
+_HINT = "a picture needs the package matplotlib: pip install 'bitsift[eval]'"
 
-# A colour and a marker for each, so that no one depends on colours.
+# Each source has a colour and a marker of its own, so that colours are not needed.
 _STYLES = {
     "float32": ("#333333", "o"),
     "float16": ("#0072b2", "s"),
@@ -25,7 +30,7 @@ _STYLES = {
     "int4": ("#009e73", "D"),
     "bits": ("#cc79a7", "v"),
 }
-# What stands alone in the left panel: the name of the condition, what is written beside it, where.
+# Single points of the left panel: the condition, the label, and the place of the label.
 _LABELLED = (
     ("float32", "float32", (0, 9)),
     ("int8, min/max", "int8", (0, 9)),
@@ -35,13 +40,15 @@ _LABELLED = (
     ("binary (asymmetric)", "bits, float query", (8, -8)),
     ("binary x binary (Hamming)", "bits x bits", (8, -4)),
 )
-_IN_LEFT_PANEL = 4
+_IN_LEFT_PANEL = int(DEFAULT_OVERSAMPLING)
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a picture that could not be drawn."""
+    """Refuse a picture that cannot be drawn."""
     if path.suffix.lower() not in _KINDS:
-        raise InputError(f"{path}: ends with {path.suffix!r}; wanted one of {', '.join(_KINDS)}")
+        raise InputError(
+            f"{path}: the name must end in one of {', '.join(_KINDS)}; got {path.suffix!r}"
+        )
     _figure()
 
 
@@ -54,9 +61,9 @@ def _figure() -> Any:
 
 
 def draw(evaluation: Evaluation, path: Path, title: str) -> None:
-    """Draw the picture and write it, as PNG, SVG or PDF by the name's end."""
+    """Draw the picture and write it as PNG, SVG or PDF; the end of the name decides."""
     check_picture(path)
-    # A Figure of its own is drawn by Agg, and needs no display and no global state.
+    # A bare Figure is drawn by Agg: it needs no display and no global state.
     figure = _figure()(figsize=(11, 5.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
     rows = {row.name: row for row in evaluation.rows}
@@ -71,7 +78,7 @@ def draw(evaluation: Evaluation, path: Path, title: str) -> None:
         figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
 
 
-def _bytes_panel(axes: Any, evaluation: Evaluation, rows: dict[str, Row]) -> None:
+def _bytes_panel(axes: Any, evaluation: Evaluation, rows: dict[str, EvaluationRow]) -> None:
     for name, text, offset in _LABELLED:
         if name in rows:
             row = rows[name]
@@ -108,7 +115,9 @@ def _bytes_panel(axes: Any, evaluation: Evaluation, rows: dict[str, Row]) -> Non
     axes.set_title("Quality and memory", fontsize=10)
 
 
-def _oversampling_panels(panels: Any, evaluation: Evaluation, rows: dict[str, Row]) -> None:
+def _oversampling_panels(
+    panels: Any, evaluation: Evaluation, rows: dict[str, EvaluationRow]
+) -> None:
     quality, latency = panels
     for source in SOURCES:
         colour, marker = _STYLES[source]
@@ -123,7 +132,7 @@ def _oversampling_panels(panels: Any, evaluation: Evaluation, rows: dict[str, Ro
             "marker": marker,
             "markerfacecolor": "none",
             "linewidth": 1.4,
-            "markersize": 8 if source == "float32" else 5,  # lines that lie on one another
+            "markersize": 8 if source == "float32" else 5,  # Lines may coincide.
             "label": source,
         }
         quality.plot(places, [row.quality for _, row in found], **style)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift eval``: what fewer bits lose, on files of vectors."""
+"""An evaluation of files of vectors, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import bitsift
@@ -16,27 +16,27 @@ from bitsift.cli.demo.corpus import load_corpus, load_queries
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
 from bitsift.cli.failure import InputError, MissingPackageError
-from bitsift.cli.files.arrays import Rows, open_npy, open_rows
+from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_text
-from bitsift.evaluation import Evaluation
-from bitsift.evaluation.result import PRICE_PER_GB
+from bitsift.core.options import Metric
+from bitsift.evaluation import PRICE_PER_GB, Evaluation, Selection
 
-__all__ = ["EvalOptions", "evaluate_files", "save_evaluation"]
+__all__ = ["EvalArguments", "evaluate_files", "save_evaluation"]
 
 _STEPS = 1000
 _DEMO_TITLE = "The arXiv papers that come with bitsift"
 
 
 @dataclass(frozen=True)
-class EvalOptions:
-    """What the command was told."""
+class EvalArguments:
+    """The options of the command."""
 
     vectors: Path | None
     demo: bool
     queries: Path | None
     qrels: Path | None
-    metric: Literal["cosine", "dot", "l2"]
-    conditions: Literal["all", "quick"]
+    metric: Metric
+    conditions: Selection
     price_per_gb: float
     threads: int
     title: str | None
@@ -47,13 +47,13 @@ class EvalOptions:
 
     @property
     def shown_title(self) -> str:
-        """What the evaluation is called."""
+        """The title of the evaluation."""
         if self.title is not None:
             return self.title
         return _DEMO_TITLE if self.vectors is None else self.vectors.stem
 
     def command(self) -> str:
-        """Write the command again, with the names of files but not their folders."""
+        """Return the command again, with the names of files but not their folders."""
         words = ["bitsift", "eval"]
         words += ["--demo"] if self.vectors is None else [self.vectors.name]
         for name, path in (("--queries", self.queries), ("--qrels", self.qrels)):
@@ -69,88 +69,93 @@ class EvalOptions:
         return shlex.join(words)
 
 
-def evaluate_files(options: EvalOptions) -> Evaluation:
+def evaluate_files(arguments: EvalArguments) -> Evaluation:
     """Evaluate the files, or the demo's papers.
 
     Raises
     ------
     InputError
-        A file or an option does not fit; nothing has been written.
+        A file or an option does not fit. Nothing has been written.
     MissingPackageError
-        The extra ``eval`` is not installed, and what was asked for needs it.
+        An option needs the extra ``eval``, which is not installed.
     """
-    _check_outputs(options)
-    documents, queries, qrels = _open(options)
+    _check_outputs(arguments)
+    documents, queries, qrels = _open(arguments)
     with progress_bar("evaluating", _STEPS) as update:
         try:
             return bitsift.evaluate(
                 documents,
                 queries,
                 qrels,
-                metric=options.metric,
-                conditions=options.conditions,
-                price_per_gb=options.price_per_gb,
+                metric=arguments.metric,
+                conditions=arguments.conditions,
+                price_per_gb=arguments.price_per_gb,
                 progress=lambda share: update(int(share * _STEPS)),
-                threads=options.threads,
+                threads=arguments.threads,
             )
         except ImportError as error:
             raise MissingPackageError(str(error)) from error
         except (ValueError, TypeError) as error:
-            path = _file_of(str(error), options)
+            path = _file_of(str(error), arguments)
             if path is None:
                 raise
             raise InputError(f"{path}: {error}") from error
 
 
-def _check_outputs(options: EvalOptions) -> None:
-    """Refuse before the work what could not be written after it."""
-    if options.append and options.markdown is None:
-        raise InputError("--append needs --markdown, the file to add to")
-    for path in (options.out, options.picture, options.markdown):
+def _check_outputs(arguments: EvalArguments) -> None:
+    """Refuse, before the work, output files that cannot be written."""
+    if arguments.append and arguments.markdown is None:
+        raise InputError(
+            "--append must come with --markdown, the page to append to; got no --markdown"
+        )
+    for path in (arguments.out, arguments.picture, arguments.markdown):
         if path is not None:
             check_outfile(path)
-    if options.append and options.markdown is not None and not options.markdown.exists():
-        raise InputError(f"{options.markdown}: no such file to add to")
-    if options.picture is not None:
-        check_picture(options.picture)
+    if arguments.append and arguments.markdown is not None and not arguments.markdown.exists():
+        raise InputError(f"{arguments.markdown}: no such file to append to")
+    if arguments.picture is not None:
+        check_picture(arguments.picture)
 
 
-def _open(options: EvalOptions) -> tuple[Rows, Rows | None, Rows | None]:
-    if options.demo:
+def _open(arguments: EvalArguments) -> tuple[FileRows, FileRows | None, FileRows | None]:
+    if arguments.demo:
         for name, path in (
-            ("VECTORS", options.vectors),
-            ("--queries", options.queries),
-            ("--qrels", options.qrels),
+            ("VECTORS", arguments.vectors),
+            ("--queries", arguments.queries),
+            ("--qrels", arguments.qrels),
         ):
             if path is not None:
-                raise InputError(f"--demo brings vectors and queries; got {name} {path} as well")
+                raise InputError(
+                    "--demo must come without VECTORS, --queries and --qrels, as it has its own "
+                    f"data; got {name} {path}"
+                )
         index = load_corpus().index
         return index.get(index.ids), load_queries()[1], None
-    if options.vectors is None:
-        raise InputError("wanted VECTORS.npy, a file of float vectors, or --demo; got neither")
-    queries = None if options.queries is None else _open_floats(options.queries)
-    qrels = None if options.qrels is None else open_npy(options.qrels)
-    return _open_floats(options.vectors), queries, qrels
+    if arguments.vectors is None:
+        raise InputError("VECTORS.npy must be given, or --demo; got neither")
+    queries = None if arguments.queries is None else _open_floats(arguments.queries)
+    qrels = None if arguments.qrels is None else open_npy(arguments.qrels)
+    return _open_floats(arguments.vectors), queries, qrels
 
 
-def _open_floats(path: Path) -> Rows:
+def _open_floats(path: Path) -> FileRows:
     rows = open_rows(path)
     if rows.dtype.kind != "f":
         raise InputError(
-            f"{path}: holds packed bits ({rows.dtype}), which have lost already what is to be "
-            "measured; wanted float16, float32 or float64"
+            f"{path}: the array must be float16, float32 or float64; got packed codes "
+            f"({rows.dtype}), for which the loss cannot be measured"
         )
     return rows
 
 
-def _file_of(message: str, options: EvalOptions) -> Path | None:
-    """Return the file that an error of the library is about."""
-    files = {"documents": options.vectors, "queries": options.queries, "qrels": options.qrels}
+def _file_of(message: str, arguments: EvalArguments) -> Path | None:
+    """Return the file that an error of the library is about: its first word names the array."""
+    files = {"documents": arguments.vectors, "queries": arguments.queries, "qrels": arguments.qrels}
     return files.get(message.partition(" ")[0])
 
 
-def _seen_from(page: Path, picture: Path) -> str | None:
-    """Return the link to a picture beside the page or below; None elsewhere: it names no folder."""
+def _link_from(page: Path, picture: Path) -> str | None:
+    """Return the link to a picture; None if it is not below the page, as pages name no folders."""
     try:
         below = picture.resolve().relative_to(page.resolve().parent)
     except ValueError:
@@ -158,18 +163,20 @@ def _seen_from(page: Path, picture: Path) -> str | None:
     return quote(below.as_posix())
 
 
-def save_evaluation(evaluation: Evaluation, options: EvalOptions) -> dict[str, Any]:
-    """Write the files that were asked for; return what ``--json`` prints."""
-    plain = {"title": options.shown_title, "command": options.command(), **evaluation.to_json()}
-    if options.out is not None:
-        save_text(options.out, json.dumps(plain, indent=2, allow_nan=False) + "\n")
-    if options.picture is not None:
-        draw(evaluation, options.picture, options.shown_title)
-    if options.markdown is not None:
+def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:
+    """Write the files that were asked for; return the plain values that ``--json`` prints."""
+    plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    if arguments.out is not None:
+        save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+    if arguments.picture is not None:
+        draw(evaluation, arguments.picture, arguments.shown_title)
+    if arguments.markdown is not None:
         before = introduction()
-        if options.append:
-            before = options.markdown.read_text(encoding="utf-8")
-        picture = None if options.picture is None else _seen_from(options.markdown, options.picture)
-        made = section(evaluation, options.shown_title, options.command(), picture)
-        save_text(options.markdown, f"{before.rstrip()}\n\n{made}")
+        if arguments.append:
+            before = arguments.markdown.read_text(encoding="utf-8")
+        picture = (
+            None if arguments.picture is None else _link_from(arguments.markdown, arguments.picture)
+        )
+        made = section(evaluation, arguments.shown_title, arguments.command(), picture)
+        save_text(arguments.markdown, f"{before.rstrip()}\n\n{made}")
     return plain

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation on a terminal."""
+"""An evaluation as text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from itertools import groupby
 
 from rich.console import Console
 
-from bitsift.cli.console import print_line, show, table
+from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import columns, fitting
 from bitsift.evaluation import Evaluation
 
 __all__ = ["print_evaluation"]
 
-_GAP = 3  # blanks between the columns of a table
+_GAP = 3  # Blanks between two columns of a table.
 
 
 def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> None:
-    """Print the table, what held, and what bitsift advises."""
+    """Print the table, the statements that were checked, and the recommendation."""
     print_line(console, title, "bold")
     print_line(console, evaluation.summary())
     print_line(console, "")
@@ -29,7 +29,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
         for row in rows:
             shown.add_row(row.name, *(column.text(row) for column in chosen))
         shown.add_section()
-    show(console, shown)
+    print_block(console, shown)
     print_line(console, "")
     for check in evaluation.checks:
         print_line(console, str(check), "" if check.verdict == "held" else "dim")
@@ -40,7 +40,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
         print_line(console, f'threshold="auto" chose: {chosen_arguments}')
     print_line(
         console,
-        f"prices: {evaluation.price_per_gb:.2f} USD for a GB (2**30 bytes) of memory and month; "
-        "times: of this machine",
+        f"prices: {evaluation.price_per_gb:.2f} USD per GB (2**30 bytes) of memory per month; "
+        "times: measured on this machine",
         "dim",
     )

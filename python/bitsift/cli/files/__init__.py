@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that commands read and write."""
+"""The files that commands read and write."""

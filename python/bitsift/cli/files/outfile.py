@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are there whole or not at all."""
+"""Output files, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,49 +15,51 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 from bitsift.cli.failure import InputError
-from bitsift.storage.manifest import MANIFEST_NAME
+from bitsift.storage import has_manifest
 
 __all__ = ["check_outfile", "replacing", "save_arrays", "save_text"]
 
 
 def check_outfile(path: Path, *, force: bool = True) -> None:
-    """Refuse a path that could not be written here, or should not."""
+    """Refuse a path that cannot be written, or must not be."""
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; wanted a file to write")
+        raise InputError(f"{path}: the output must be a file; got a folder")
     if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
     if os.path.lexists(path):
         if path.is_symlink() or not path.is_file():
-            raise InputError(f"{path}: is not a regular file; wanted a new file, or one to replace")
+            raise InputError(
+                f"{path}: the output must be a regular file; got a link, a pipe or a device"
+            )
         if not force:
-            raise InputError(f"{path}: exists; --force replaces it")
-    if (path.parent / MANIFEST_NAME).exists():
-        raise InputError(f"{path}: is inside an index; wanted a file elsewhere")
+            raise InputError(f"{path}: already exists; --force replaces it")
+    if has_manifest(path.parent):
+        raise InputError(f"{path}: the output must lie outside the index {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
 
 
 @contextmanager
 def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; what is there at the end takes its place.
+    """Yield a temporary path beside `path`; the file written there takes the place of `path`.
 
     Parameters
     ----------
     path : Path
         A new file, or a regular one to replace.
     force : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     InputError
-        The path is none to write. What was there is unchanged.
+        The path cannot be written. An existing file is unchanged.
     """
     check_outfile(path, force=force)
     partial = path.with_name(f".bitsift-{secrets.token_hex(16)}.tmp")
     try:
         yield partial
-        check_outfile(path, force=force)  # writing took a while
+        check_outfile(path, force=force)  # Another process may have written there meanwhile.
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -65,7 +67,7 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
 
 def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = True) -> None:
     """Write arrays by name as an ``.npz`` archive, as :func:`replacing` does."""
-    # As numpy.savez does it, which in older versions leaves the archive open if it fails.
+    # Written as numpy.savez does, which in older versions leaves the archive open if it fails.
     with (
         replacing(path, force=force) as partial,
         partial.open("xb") as file,

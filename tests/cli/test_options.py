@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line's way to stores, thresholds, rotations, corrections, ladders and advice."""
+"""Stores, thresholds, rotations, corrections, ladders and advice through the command line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import bitsift
 from helpers.cli_runner import check_failure, run, run_json
+from helpers.cli_samples import saved
 
 DIM = 32
 N = 600
@@ -26,46 +27,46 @@ def shifted(n: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 @pytest.fixture
-def vectors(tmp_path: Path) -> Path:
-    path = tmp_path / "vectors.npy"
-    np.save(path, shifted(N))
-    return path
+def vectors() -> NDArray[np.float32]:
+    return shifted(N)
 
 
 @pytest.fixture
-def queries(tmp_path: Path) -> Path:
-    path = tmp_path / "queries.npy"
-    np.save(path, shifted(5, 1))
-    return path
+def queries_path(tmp_path: Path) -> Path:
+    return saved(tmp_path / "queries.npy", shifted(5, 1))
 
 
-def build(vectors: Path, *options: object) -> tuple[bitsift.Index, dict[str, Any]]:
-    out = vectors.with_suffix(".index")
-    shown = run_json("build", vectors, "-o", out, "--force", *options)
+def build(vectors_path: Path, *options: object) -> tuple[bitsift.Index, dict[str, Any]]:
+    out = vectors_path.with_suffix(".index")
+    shown = run_json("build", vectors_path, "-o", out, "--force", *options)
     return bitsift.Index.load(out), shown
 
 
 @pytest.mark.parametrize("store", ["int8", "uint8", "int4", "ternary", "int8,float16"])
-def test_stores(vectors: Path, queries: Path, store: str) -> None:
-    index, shown = build(vectors, "--store", store, "--threshold", "mean")
+def test_stores(vectors_path: Path, queries_path: Path, store: str) -> None:
+    index, shown = build(vectors_path, "--store", store, "--threshold", "mean")
     names = tuple(store.split(","))
     expected = bitsift.Index(
         DIM,
         store=names,  # type: ignore[arg-type]
         threshold="mean",
     )
-    expected.add(np.load(vectors))
+    expected.add(np.load(vectors_path))
     assert (index.store if isinstance(index.store, tuple) else (index.store,)) == names
     assert shown["store"] == (list(names) if len(names) > 1 else store)
     for ours, theirs in zip(
-        index.search(np.load(queries), 4), expected.search(np.load(queries), 4), strict=True
+        index.search(np.load(queries_path), 4),
+        expected.search(np.load(queries_path), 4),
+        strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("rule", ["half-mean", "mean", "median"])
-def test_rules_rotation_and_correction(vectors: Path, rule: str) -> None:
-    index, _ = build(vectors, "--store", "none", "--threshold", rule, "--rotate", "--correction")
+def test_rules_rotation_and_correction(vectors_path: Path, rule: str) -> None:
+    index, _ = build(
+        vectors_path, "--store", "none", "--threshold", rule, "--rotate", "--correction"
+    )
     expected = bitsift.Index(
         DIM,
         store=None,
@@ -73,7 +74,7 @@ def test_rules_rotation_and_correction(vectors: Path, rule: str) -> None:
         rotate=True,
         correction=True,
     )
-    expected.add(np.load(vectors))
+    expected.add(np.load(vectors_path))
     assert index.rotate
     assert index.correction
     np.testing.assert_array_equal(index.threshold, expected.threshold)
@@ -89,21 +90,21 @@ def test_what_is_fitted_is_fitted_to_the_whole_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(index.threshold, sample.mean(axis=0))
 
 
-def test_auto_says_what_it_chose(vectors: Path) -> None:
-    out = vectors.with_suffix(".index")
-    result = run("build", vectors, "-o", out, "--threshold", "auto")
+def test_auto_says_what_it_chose(vectors_path: Path) -> None:
+    out = vectors_path.with_suffix(".index")
+    result = run("build", vectors_path, "-o", out, "--threshold", "auto")
     assert result.exit_code == 0
     assert "rescored x4" in result.stdout
     assert "half-mean" in result.stdout
-    _, shown = build(vectors, "--threshold", "auto")
-    advice = bitsift.advise(np.load(vectors))
+    _, shown = build(vectors_path, "--threshold", "auto")
+    advice = bitsift.advise(np.load(vectors_path))
     assert advice.best.threshold != "zero"
     assert shown["advice"]["best"]["threshold"] == advice.best.threshold
     assert len(shown["advice"]["trials"]) == len(advice.trials)
 
 
-def test_warnings_are_one_line(vectors: Path) -> None:
-    result = run("build", vectors, "-o", vectors.with_suffix(".index"))
+def test_warnings_are_one_line(vectors_path: Path) -> None:
+    result = run("build", vectors_path, "-o", vectors_path.with_suffix(".index"))
     assert result.exit_code == 0
     lines = result.stderr.splitlines()
     assert len(lines) == 1
@@ -111,19 +112,27 @@ def test_warnings_are_one_line(vectors: Path) -> None:
     assert "BitsiftWarning" not in result.stderr
 
 
-def test_ladders(vectors: Path, queries: Path) -> None:
-    index, _ = build(vectors, "--store", "int8,float32", "--threshold", "mean")
-    folder = vectors.with_suffix(".index")
+def test_ladders(vectors_path: Path, queries_path: Path) -> None:
+    index, _ = build(vectors_path, "--store", "int8,float32", "--threshold", "mean")
+    folder = vectors_path.with_suffix(".index")
     found = run_json(
-        "search", folder, queries, "-k", 3, "--ladder", "hamming:20, asymmetric:8,int8:2,float32"
+        "search",
+        folder,
+        queries_path,
+        "-k",
+        3,
+        "--ladder",
+        "hamming:20, asymmetric:8,int8:2,float32",
     )
     expected = index.search(
-        np.load(queries), 3, ladder=[("hamming", 20), ("asymmetric", 8), ("int8", 2), "float32"]
+        np.load(queries_path),
+        3,
+        ladder=[("hamming", 20), ("asymmetric", 8), ("int8", 2), "float32"],
     )
     assert [row["ids"] for row in found["results"]] == expected.ids.tolist()
     assert found["score"] == "cosine"
     for ladder, score in [("hamming", "hamming"), ("hamming:4,asymmetric", "asymmetric cosine")]:
-        assert run_json("search", folder, queries, "--ladder", ladder)["score"] == score
+        assert run_json("search", folder, queries_path, "--ladder", ladder)["score"] == score
 
 
 @pytest.mark.parametrize(
@@ -131,29 +140,29 @@ def test_ladders(vectors: Path, queries: Path) -> None:
     [
         (["--ladder", "hamming:4,int2"], "must be among"),
         (["--ladder", "int8"], "first rung"),
-        (["--ladder", "hamming:x,float32"], "does not say how many"),
+        (["--ladder", "hamming:x,float32"], "got 'hamming:x'. Example: "),
         (["--ladder", ""], "--ladder"),
         (["--ladder", "hamming:4,,float32"], "--ladder"),
         (["--ladder", "hamming:2,asymmetric:3,float32"], "no more than the one before"),
         (["--ladder", "hamming:4,float32:2"], "its oversampling is 1"),
-        (["--ladder", "hamming", "--oversampling", 2], "--oversampling cannot be given with it"),
-        (["--ladder", "hamming", "--scoring", "hamming"], "--scoring cannot be given with it"),
-        (["--ladder", "hamming", "--no-rescore"], "--no-rescore cannot be given with it"),
+        (["--ladder", "hamming", "--oversampling", 2], "which it replaces; got --oversampling"),
+        (["--ladder", "hamming", "--scoring", "hamming"], "which it replaces; got --scoring"),
+        (["--ladder", "hamming", "--no-rescore"], "which it replaces; got --no-rescore"),
     ],
 )
 def test_ladders_that_fail(
-    vectors: Path, queries: Path, options: list[object], fragment: str
+    vectors_path: Path, queries_path: Path, options: list[object], fragment: str
 ) -> None:
-    build(vectors, "--threshold", "mean")
-    result = run("search", vectors.with_suffix(".index"), queries, *options)
+    build(vectors_path, "--threshold", "mean")
+    result = run("search", vectors_path.with_suffix(".index"), queries_path, *options)
     assert result.exit_code == 1
     assert fragment in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_info(vectors: Path) -> None:
-    build(vectors, "--store", "int8,float32", "--threshold", "half-mean", "--rotate")
-    folder = vectors.with_suffix(".index")
+def test_info(vectors_path: Path) -> None:
+    build(vectors_path, "--store", "int8,float32", "--threshold", "half-mean", "--rotate")
+    folder = vectors_path.with_suffix(".index")
     text = run("info", folder).stdout
     for fragment in ("int8 (bounds fitted to 600 vectors), float32", "half-mean, fitted"):
         assert fragment in text
@@ -164,9 +173,9 @@ def test_info(vectors: Path) -> None:
         assert shown["bytes"][part] > 0
 
 
-def test_advise(vectors: Path, queries: Path) -> None:
-    shown = run_json("advise", vectors, "--metric", "l2")
-    advice = bitsift.advise(np.load(vectors), metric="l2")
+def test_advise(vectors_path: Path, queries_path: Path) -> None:
+    shown = run_json("advise", vectors_path, "--metric", "l2")
+    advice = bitsift.advise(np.load(vectors_path), metric="l2")
     assert shown["recommendation"] == advice.recommendation
     assert [trial["rescored"] for trial in shown["trials"]] == [
         trial.rescored for trial in advice.trials
@@ -176,12 +185,12 @@ def test_advise(vectors: Path, queries: Path) -> None:
     assert run(*words[1:]).exit_code == 0
     made = bitsift.Index.load(words[words.index("-o") + 1])
     again = eval(shown["python"], {"bitsift": bitsift})
-    again.add(np.load(vectors))
+    again.add(np.load(vectors_path))
     np.testing.assert_array_equal(made.codes, again.codes)
-    asked = run_json("advise", vectors, "--queries", queries, "--bits-alone")
+    asked = run_json("advise", vectors_path, "--queries", queries_path, "--bits-alone")
     assert asked["queries"] == 5
     assert asked["by"] == "corrected"
-    text = run("advise", vectors).stdout
+    text = run("advise", vectors_path).stdout
     assert text.count("*") == 2
     assert "bitsift.Index(" in text
 
@@ -189,10 +198,10 @@ def test_advise(vectors: Path, queries: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "fragment"),
     [
-        (lambda: np.zeros((0, DIM), np.float32), "wanted at least one row"),
+        (lambda: np.zeros((0, DIM), np.float32), "must have at least one row"),
         (lambda: np.zeros((3, DIM), np.float32), "too few vectors"),
         (lambda: np.full((50, DIM), np.nan, np.float32), "row 0"),
-        (lambda: np.zeros((50, 4), np.uint8), "packed bits"),
+        (lambda: np.zeros((50, 4), np.uint8), "packed codes"),
         (lambda: np.zeros((50, DIM), np.int64), "int64"),
     ],
 )
@@ -206,12 +215,14 @@ def test_advise_on_what_cannot_be_advised(tmp_path: Path, make: Any, fragment: s
     assert fragment in as_json["error"]["message"]
 
 
-def test_build_options_that_fail(vectors: Path, tmp_path: Path) -> None:
+def test_build_options_that_fail(vectors_path: Path, tmp_path: Path) -> None:
     codes = tmp_path / "codes.npy"
     np.save(codes, np.zeros((4, 4), np.uint8))
-    start: list[object] = ["build", vectors, "-o", tmp_path / "new"]
-    check_failure([*start, "--store", "int2"], "InputError", ["--store 'int2'", "int8"])
-    check_failure([*start, "--store", "int8,int8"], "InputError", ["each once"])
+    start: list[object] = ["build", vectors_path, "-o", tmp_path / "new"]
+    check_failure(
+        [*start, "--store", "int2"], "InputError", ["--store must be none, or", "got 'int2'"]
+    )
+    check_failure([*start, "--store", "int8,int8"], "InputError", ["each once", "got 'int8,int8'"])
     check_failure([*start, "--threshold", "mode"], "InputError", ["half-mean, mean, median, auto"])
     check_failure(
         [*start, "--threshold", "0.5", "--correction"], "ValueError", ["vectors of length 1"]

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rescoring/candidates.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace bitsift {
+
+void check_candidates(const CandidateRows& candidates, std::size_t n_rows) {
+  std::int64_t largest = -1;
+  for (std::size_t query = 0; query < candidates.rows.n_rows; ++query) {
+    const std::int64_t* rows = candidates.rows.row(query);
+    for (std::size_t i = 0; i < candidates.rows.n_columns; ++i) {
+      largest = std::max(largest, rows[i]);
+    }
+  }
+  if (largest >= static_cast<std::int64_t>(n_rows)) {
+    throw std::out_of_range("a candidate is not a row");
+  }
+}
+
+}  // namespace bitsift

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``bitsift demo``: a search of arXiv papers in three ways, side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bitsift.cli.console import print_json, stdout_console
+from bitsift.cli.demo.corpus import load_queries
+from bitsift.cli.demo.demo import run_demo
+from bitsift.cli.demo.embedding import DEFAULT_MODEL
+from bitsift.cli.demo.view import print_demo
+from bitsift.cli.failure import reporting
+from bitsift.cli.parameters import Json
+
+__all__ = ["demo"]
+
+
+def demo(
+    text: Annotated[
+        str,
+        typer.Argument(
+            help="A prepared query (see --list), or any other text, which needs the package "
+            "sentence-transformers."
+        ),
+    ] = "3D segmentation",
+    k: Annotated[int, typer.Option("-k", min=1, help="Results in each list.")] = 5,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_PATH",
+            help="Embed TEXT with this sentence-transformers model, even if TEXT is a prepared "
+            f"query. The default for other text is {DEFAULT_MODEL}.",
+        ),
+    ] = None,
+    list_queries: Annotated[
+        bool, typer.Option("--list", help="List the prepared queries and exit.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Search arXiv papers by bits, by floats and with rescoring, and compare the results."""
+    with reporting(as_json):
+        if list_queries:
+            texts, _ = load_queries()
+            if as_json:
+                print_json({"queries": texts})
+            else:
+                typer.echo("\n".join(texts))
+            return
+        result = run_demo(text, k, model)
+        if as_json:
+            print_json(result.to_dict())
+        else:
+            print_demo(result, stdout_console())
