@@ -163,8 +163,9 @@ def test_table(rng):
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bits_alone", [False, True])
-def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone):
-    sample = make(rng)
+@pytest.mark.parametrize("n", [500, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone, n):
+    sample = make(rng, n)
     advice = bitsift.advise(sample, metric=metric, bits_alone=bits_alone)
     index = bitsift.Index(64, store=None if bits_alone else "int8", **advice.recommendation)
     assert (index.metric, index.rotate) == (metric, advice.best.rotate)
@@ -282,7 +283,7 @@ class TestAuto:
     @pytest.mark.parametrize("make", [centred, shifted, loud])
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("way", ["fit", "add"])
-    @pytest.mark.parametrize("n", [400, pytest.param(1_000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("n", [300, pytest.param(1_000, marks=pytest.mark.slow)])
     def test_the_index_follows(self, isa, rng, make, metric, way, n):
         sample = make(rng, n)
         index = bitsift.Index(64, metric=metric, threshold="auto", isa=isa)
