@@ -170,7 +170,10 @@ def no_avx(session: nox.Session) -> None:
 @nox.session
 def oldest(session: nox.Session) -> None:
     """Build and test with the oldest versions that pyproject.toml admits."""
-    session.install("--force-reinstall", ".[test]", env={"PIP_CONSTRAINT": "tests/oldest.txt"})
+    oldest = "tests/oldest.txt"
+    # Since pip 25.3 the environment that builds has constraints of its own.
+    constraints = {"PIP_CONSTRAINT": oldest, "PIP_BUILD_CONSTRAINT": oldest}
+    session.install("--force-reinstall", ".[test]", env=constraints)
     session.run("pytest", "-q", *session.posargs)
 
 
