@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +15,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import bitsift
 
-from . import data
-from . import ratio_table as table
-from .interleave import LEAST_ROUNDS, Pace, interleave, pace
+from . import data, ratio_table
+from .contest import FAISS_MISSING, Contest
+from .formats import machine
 from .peers.libraries import faiss
 
-FAISS_MISSING = "faiss-cpu missing"
-ROWS = pytest.StashKey[list[table.Row]]()
+COMPARISONS = pytest.StashKey[list[ratio_table.Comparison]]()
 LOAD = pytest.StashKey[str]()
 
 
@@ -39,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ROWS] = []
+    config.stash[COMPARISONS] = []
     config.stash[LOAD] = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     if any(n < 1 for n in config.getoption("--threads") or ()):
         raise pytest.UsageError("--threads must be at least 1")
@@ -58,14 +56,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     versions = f"bitsift {bitsift.__version__} ({_isa(config)}), numpy {np.__version__}"
     peer = FAISS_MISSING if faiss is None else f"faiss-cpu {faiss.__version__}"
-    return f"bench: {table.machine()}, {versions}, {peer}"
+    return f"bench: {machine()}, {versions}, {peer}"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    rows = config.stash[ROWS]
+    rows = config.stash[COMPARISONS]
     if not rows:
         return
     terminalreporter.section("bitsift against its peers, interleaved")
@@ -75,7 +73,7 @@ def pytest_terminal_summary(
         f"Load of the machine before the run: {config.stash[LOAD]}."
     )
     terminalreporter.write_line("")
-    for line in table.lines(table.by_question(rows)):
+    for line in ratio_table.lines(ratio_table.by_question(rows)):
         missing = FAISS_MISSING in line
         terminalreporter.write_line(line, red=missing, bold=missing)
     if faiss is None:
@@ -87,63 +85,12 @@ def pytest_terminal_summary(
         )
 
 
-class Contest:
-    """Times contestants: each by pytest-benchmark, a peer also interleaved with bitsift."""
-
-    def __init__(
-        self, benchmark: BenchmarkFixture, rows: list[table.Row], seconds: float, threads: int
-    ) -> None:
-        self._benchmark = benchmark
-        self._rows = rows
-        self._seconds = seconds
-        self._threads = threads
-
-    def alone(self, question: str, ours: Callable[[], Any]) -> None:
-        """Time bitsift."""
-        self._benchmark.group = f"{question}, threads: {self._threads}"
-        self._benchmark.name = "bitsift"
-        ours()
-        self._pedantic(ours, *pace(self._seconds, ours))
-
-    def against(
-        self,
-        name: str,
-        question: str,
-        ours: Callable[[], Any],
-        peer: Callable[[], Any],
-        check: Callable[[Any, Any], None],
-    ) -> None:
-        """Check that `peer` returns what bitsift returns, and time it."""
-        self._benchmark.group = f"{question}, threads: {self._threads}"
-        self._benchmark.name = name
-        check(ours(), peer())
-        paces = pace(self._seconds, ours, peer)
-        self._pedantic(peer, paces[1])
-        if self._benchmark.disabled:
-            return
-        result = interleave(ours, peer, *paces)
-        self._benchmark.extra_info.update(threads=self._threads, **result._asdict())
-        self._rows.append(
-            table.Row(question, self._threads, name, result[:3], rounds=len(result.ratios))
-        )
-
-    def _pedantic(self, function: Callable[[], Any], chosen: Pace) -> None:
-        # A few rounds: what the table states is what interleave() measures.
-        rounds = max(LEAST_ROUNDS // 2, chosen.rounds // 4)
-        self._benchmark.pedantic(function, rounds=rounds, iterations=chosen.calls)
-
-    def missing(self, question: str) -> None:
-        """Say in the table that FAISS was not compared with."""
-        self._rows.append(table.Row(question, self._threads, FAISS_MISSING, None))
-        pytest.skip(FAISS_MISSING)
-
-
 @pytest.fixture
 def contest(request: pytest.FixtureRequest, benchmark: BenchmarkFixture, *, quick: bool) -> Contest:
     threads = request.getfixturevalue("threads") if "threads" in request.fixturenames else 1
     if faiss is not None:
         faiss.omp_set_num_threads(threads)
-    return Contest(benchmark, request.config.stash[ROWS], 0.3 if quick else 1.5, threads)
+    return Contest(benchmark, request.config.stash[COMPARISONS], 0.3 if quick else 1.5, threads)
 
 
 @pytest.fixture(scope="session")

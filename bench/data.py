@@ -10,6 +10,7 @@ import bitsift
 
 DIM = 768
 N_QUERIES = 256
+K = 10  # results of each query
 
 
 def random_codes(n: int, *, bits: int = DIM) -> NDArray[np.uint8]:

@@ -63,18 +63,16 @@ def rng(request) -> np.random.Generator:
     return np.random.default_rng(list(request.node.name.encode()))
 
 
-@pytest.fixture(autouse=True)
-def _default_isa(monkeypatch):
-    monkeypatch.delenv("BITSIFT_ISA", raising=False)
-
-
-@pytest.fixture(autouse=True)
-def _no_fsync(monkeypatch):
-    """Save time: files need not outlive the machine, except where `real_fsync` is asked for."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
+@pytest.fixture(scope="session", autouse=True)
+def _surroundings():
+    """The default level, and fast saves: files need not outlive the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("BITSIFT_ISA", raising=False)
+        patch.setattr(os, "fsync", lambda fd: None)
+        yield
 
 
 @pytest.fixture
-def real_fsync(_no_fsync, monkeypatch):
+def real_fsync(monkeypatch):
     """Let saves wait for the disk, as they do outside of tests."""
     monkeypatch.setattr(os, "fsync", FSYNC)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import N_QUERIES
+from ..data import N_QUERIES, K
 
-K = 10
 N_CANDIDATES = 40
 Rescore = Callable[[NDArray[np.int64]], tuple[NDArray[Any], NDArray[Any]]]
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from .libraries import faiss
 
-K = 10
-
 
 def faiss_flat(codes: NDArray[np.uint8]) -> Any:
     """Give FAISS's exact binary index, as it comes: a heap for each query."""

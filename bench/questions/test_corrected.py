@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from ..conftest import Contest
+from ..contest import Contest
+from ..data import K
 from ..peers.libraries import faiss
-from ..peers.search import K
 
 DIM = 384
 N_ROWS = 20_000

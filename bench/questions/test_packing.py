@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import bitsift
 
 from ..checks import same_array
-from ..conftest import Contest
+from ..contest import Contest
 from ..data import DIM
 from ..peers.packing import numpy_pack
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 
 from ..checks import close_scores
-from ..conftest import Contest
-from ..data import N_QUERIES, random_queries
-from ..peers.rescoring import N_CANDIDATES, K, Rescore, candidate_sets, in_turn, numpy_rescore
+from ..contest import Contest
+from ..data import N_QUERIES, K, random_queries
+from ..peers.rescoring import N_CANDIDATES, Rescore, candidate_sets, in_turn, numpy_rescore
 
 
 @pytest.fixture(params=["float32", "float16"])

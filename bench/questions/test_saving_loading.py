@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from ..conftest import Contest
+from ..contest import Contest
 from ..data import DIM, make_index
 from ..peers.files import Arrays, BitsiftFiles, FaissFiles, Files, NumpyFiles
 from ..peers.libraries import faiss

@@ -19,7 +19,7 @@ from .picture import save_picture
 from .record import save_json
 from .session import Group, Run
 from .settings import Settings, choose
-from .table import save_markdown, show
+from .text import save_markdown, show
 
 _PIPE_WIDTH = 200
 

@@ -15,7 +15,7 @@ import bitsift
 import bitsift.core.native as native
 
 from ..interleave import pace, take_turns
-from .contest import Ceiling
+from .race import Ceiling
 from .settings import Settings, has_ceilings
 
 # More than any cache holds.
@@ -26,7 +26,7 @@ _KERNELS = {"batch": "popcount", "product": "product"}
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCeiling:
     name: str
     level: str
     threads: int
@@ -51,7 +51,7 @@ def roofs(isa: str, threads: int) -> list[Ceiling]:
     return [_roof(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
 
 
-def of_machine(settings: Settings) -> list[Measured]:
+def of_machine(settings: Settings) -> list[MeasuredCeiling]:
     """Measure all ceilings in turn, with one thread and with all."""
     if not has_ceilings():
         return []
@@ -64,7 +64,7 @@ def of_machine(settings: Settings) -> list[Measured]:
     calls = [ceiling.call for ceiling, _, _ in found]
     times = take_turns(calls, pace(0, *calls, least_rounds=settings.least_rounds))
     return [
-        Measured(c.name, level, threads, c.unit, [c.work / t for t in seconds])
+        MeasuredCeiling(c.name, level, threads, c.unit, [c.work / t for t in seconds])
         for (c, level, threads), seconds in zip(found, times, strict=True)
     ]
 

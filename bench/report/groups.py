@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All groups of rows, in the order in which they are measured."""
+"""All groups of questions, in the order in which they are measured."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .contest import Result
+from .race import Result
 from .session import Run
 
 # Colours that those who are colour-blind can tell apart (Okabe, Ito).
@@ -66,7 +66,7 @@ def _draw_roof(axes: Any, run: Run) -> None:
             axes.barh(y - i, share, height=0.9, color=colour)
             axes.text(share, y - i, f" {share:.0%}", va="center", fontsize=7)
         ticks.append(y - (len(names) - 1) / 2)
-        labels.append(f"{result.row.question}\n{result.row.level}, roof: {ceiling}")
+        labels.append(f"{result.question.text}\n{result.question.level}, roof: {ceiling}")
         y -= len(names) + 1
     axes.axvline(1, color="black", linestyle="--", linewidth=1)
     axes.set_yticks(ticks, labels, fontsize=7)
@@ -83,7 +83,7 @@ def _draw_batches(axes: Any, results: Sequence[Result]) -> None:
     if not results:
         _say_nothing(axes)
         return
-    sizes = [result.row.facts["n_queries"] for result in results]
+    sizes = [result.question.facts["n_queries"] for result in results]
     for name in ("bitsift", "faiss"):
         times = _times(results, name)
         if times:
@@ -92,7 +92,7 @@ def _draw_batches(axes: Any, results: Sequence[Result]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(n) for n in sizes])
-    facts = results[0].row.facts
+    facts = results[0].question.facts
     axes.set_xlabel(f"queries in a batch ({facts['n_rows']:,} x {facts['n_bits']} bits)")
     axes.set_ylabel("queries/s")
     axes.legend(frameon=False)
@@ -104,10 +104,10 @@ def _draw_sizes(axes: Any, results: Sequence[Result]) -> None:
         _say_nothing(axes)
         return
     styles = ("-", "--")
-    batches = dict.fromkeys(result.row.facts["n_queries"] for result in results)
+    batches = dict.fromkeys(result.question.facts["n_queries"] for result in results)
     for n_queries, style in zip(batches, styles, strict=False):
-        some = [result for result in results if result.row.facts["n_queries"] == n_queries]
-        n_rows = [result.row.facts["n_rows"] for result in some]
+        some = [result for result in results if result.question.facts["n_queries"] == n_queries]
+        n_rows = [result.question.facts["n_rows"] for result in some]
         for name in ("bitsift", "faiss"):
             times = _times(some, name)
             if times:
@@ -116,7 +116,7 @@ def _draw_sizes(axes: Any, results: Sequence[Result]) -> None:
                 axes.plot(n_rows, [t * 1e3 for t in times], label=label, **look)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel(f"rows of {results[0].row.facts['n_bits']} bits")
+    axes.set_xlabel(f"rows of {results[0].question.facts['n_bits']} bits")
     axes.set_ylabel("milliseconds")
     axes.legend(frameon=False)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import bitsift
 
+from ..formats import machine
 from ..peers import libraries
-from ..ratio_table import machine
-from .ceilings import Measured
-from .contest import Result
+from .ceilings import MeasuredCeiling
+from .race import Result
 from .session import Run
 
 _DISTRIBUTIONS = ("bitsift", "numpy", "faiss-cpu", "usearch", "numkong", "sentence-transformers")
@@ -75,7 +75,7 @@ def save_json(run: Run, path: Path) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _ceiling(ceiling: Measured) -> dict[str, Any]:
+def _ceiling(ceiling: MeasuredCeiling) -> dict[str, Any]:
     return {
         "name": ceiling.name,
         "level": ceiling.level,
@@ -87,14 +87,14 @@ def _ceiling(ceiling: Measured) -> dict[str, Any]:
 
 
 def _row(result: Result, group: str) -> dict[str, Any]:
-    row = result.row
-    peers = {peer.name: peer for peer in row.peers}
+    question = result.question
+    peers = {peer.name: peer for peer in question.peers}
     return {
         "group": group,
-        "question": row.question,
-        "level": row.level,
-        "threads": row.threads,
-        **row.facts,
+        "question": question.text,
+        "level": question.level,
+        "threads": question.threads,
+        **question.facts,
         "seconds": result.seconds,
         "rounds": result.ours,
         "peers": {
@@ -115,7 +115,7 @@ def _row(result: Result, group: str) -> dict[str, Any]:
                 "shares": result.shares(ceiling.name),
                 "rates": result.ceilings[ceiling.name],
             }
-            for ceiling in row.ceilings
+            for ceiling in question.ceilings
         },
         "remark": result.remark,
     }

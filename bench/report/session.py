@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .ceilings import Measured
-from .contest import Result, Row, race
+from .ceilings import MeasuredCeiling
+from .race import Question, Result, race
 from .settings import Settings
 
 
@@ -40,7 +40,7 @@ class Measurements:
 @dataclass
 class Run:
     settings: Settings
-    ceilings: list[Measured] = field(default_factory=list)
+    ceilings: list[MeasuredCeiling] = field(default_factory=list)
     groups: list[Measurements] = field(default_factory=list)
     say: Callable[[str], None] = lambda _: None
     _allowance: float = 0.0
@@ -71,9 +71,9 @@ class Run:
                 self.groups[-1].failed.append(_one_line(error))
             self.groups[-1].seconds = self.elapsed - begin
 
-    def race(self, rows: Sequence[Row], part: float = 1.0) -> list[Result]:
-        """Time rows in the same rounds, within a part of the group's time."""
-        results = race(rows, self._allowance * part, self._least_rounds)
+    def race(self, questions: Sequence[Question], part: float = 1.0) -> list[Result]:
+        """Time questions in the same rounds, within a part of the group's time."""
+        results = race(questions, self._allowance * part, self._least_rounds)
         self.groups[-1].results += results
         return results
 

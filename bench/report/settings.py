@@ -10,8 +10,6 @@ from pathlib import Path
 import bitsift
 import bitsift.core.native as native
 
-K = 10
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -497,7 +497,7 @@ def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">/dev/full"])
-@pytest.mark.parametrize("option", ["", "--json"])
+@pytest.mark.parametrize("option", ["", pytest.param("--json", marks=pytest.mark.slow)])
 def test_closed_or_full_streams(tmp_path: Path, index_path: Path, closed: str, option: str) -> None:
     out = tmp_path / "g.npz"
     line = f'exec "{sys.executable}" -m bitsift graph "{index_path}" -o "{out}" {option} {closed}'

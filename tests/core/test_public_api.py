@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public names, their parameters, and what the distribution says of itself."""
+"""The public names: what there is, its parameters, module and examples; and the distribution."""
 
+import doctest
 import inspect
+import pickle
 import re
+import typing
 from importlib.metadata import requires, version
 from pathlib import Path
 
@@ -78,6 +81,10 @@ CALIBRATOR_MEMBERS = {
 }
 
 
+NAMES = sorted(PUBLIC - {"__version__"})
+THINGS = [getattr(bitsift, name) for name in NAMES]
+
+
 def members(thing):
     return {name for name in dir(thing) if not name.startswith("_")}
 
@@ -137,11 +144,42 @@ def test_parameters_that_users_rely_on(function, parameters):
 
 
 def test_every_public_thing_is_documented():
-    things = [getattr(bitsift, name) for name in PUBLIC - {"__version__"}]
+    things = [*THINGS]
     things += [getattr(bitsift.Index, name) for name in INDEX_MEMBERS]
     things += [getattr(bitsift.Calibrator, name) for name in CALIBRATOR_MEMBERS]
     things += [bitsift.RollingCalibrator.n_std]
     assert [thing for thing in things if not inspect.getdoc(thing)] == []
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=NAMES)
+def test_its_module_is_the_package(thing):
+    assert thing.__module__ == "bitsift"
+    assert getattr(bitsift, thing.__qualname__) is thing
+    assert pickle.loads(pickle.dumps(thing)) is thing
+    typing.get_type_hints(thing)
+
+
+def test_which_things_have_examples():
+    found = {
+        thing.__name__
+        for thing in THINGS
+        if any(test.examples for test in doctest.DocTestFinder().find(thing, module=False))
+    }
+    assert found >= {
+        "Index",
+        "MinMaxCalibrator",
+        "RollingCalibrator",
+        "codes_from_response",
+        "evaluate",
+        "from_codes",
+        "hamming",
+        "knn_graph",
+        "pack",
+        "quantize_embeddings",
+        "search",
+        "to_codes",
+        "unpack",
+    }
 
 
 def test_version_is_the_distributions():

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 NO_DISTANCE = np.iinfo(np.int32).max
+BITS_OF_BYTE = np.array([byte.bit_count() for byte in range(256)], np.uint8)
 
 
 def pack(x, threshold=0.0):
@@ -13,7 +16,7 @@ def pack(x, threshold=0.0):
 
 
 def hamming(a, b):
-    differing = np.unpackbits(a[:, np.newaxis, :] ^ b[np.newaxis, :, :], axis=-1)
+    differing = BITS_OF_BYTE[a[:, np.newaxis, :] ^ b[np.newaxis, :, :]]
     return differing.sum(axis=-1, dtype=np.int32)
 
 
@@ -80,6 +83,7 @@ def unit_rows(vectors):
     return np.divide(exact, norms, out=np.zeros_like(exact), where=norms > 0).astype(np.float32)
 
 
+@cache
 def random_flips(dim):
     """The signs of the rotation: three rounds of one flip, or of two if dim is no power of two."""
     n = 3 if dim.bit_count() == 1 else 6
@@ -90,6 +94,7 @@ def random_flips(dim):
     )
 
 
+@cache
 def hadamard_stages(n):
     """Matrices whose product is the Hadamard matrix of n, a power of two.
 

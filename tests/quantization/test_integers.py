@@ -238,12 +238,13 @@ def test_law_the_compiled_encoder_is_the_formula(name, dtype, data):
     lower, upper = ranges.astype(np.float64)
     # Halfway between two integers, and the nearest values of this type on both sides of that.
     halves = data.draw(hnp.arrays(np.int64, (2, 3), elements=st.integers(-5, 521)))
-    middle = (lower + halves * (upper - lower) / 512).astype(dtype)
-    above, below = (np.nextafter(middle, dtype(sign * np.inf)) for sign in (1, -1))
+    with np.errstate(over="ignore"):  # float16; infinities are left out below
+        middle = (lower + halves * (upper - lower) / 512).astype(dtype)
+        above, below = (np.nextafter(middle, dtype(sign * np.inf)) for sign in (1, -1))
+        bounds = ranges.astype(dtype)
     width = 8 * np.dtype(dtype).itemsize
     elements = st.floats(-largest, largest, width=width)
     others = data.draw(hnp.arrays(dtype, (2, 3), elements=elements))
-    bounds = ranges.astype(dtype)
     values = np.concatenate((middle, above, below, others, bounds))
     values = np.where(np.isfinite(values.astype(np.float32)), values, dtype(0))
     expected = reference.quantize_array(name, values, ranges)

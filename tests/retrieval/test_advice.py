@@ -113,8 +113,9 @@ def test_what_is_measured(isa, rng):
 
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_same_on_every_level_and_number_of_threads(rng, make, metric):
-    sample = make(rng, 600, 33)
+@pytest.mark.parametrize("n", [300, pytest.param(600, marks=pytest.mark.slow)])
+def test_the_same_on_every_level_and_number_of_threads(rng, make, metric, n):
+    sample = make(rng, n, 33)
     kept = sample.copy()
     found = {
         str(bitsift.advise(sample, metric=metric, isa=isa, threads=threads))
@@ -162,8 +163,9 @@ def test_table(rng):
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bits_alone", [False, True])
-def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone):
-    sample = make(rng)
+@pytest.mark.parametrize("n", [500, pytest.param(2_000, marks=pytest.mark.slow)])
+def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone, n):
+    sample = make(rng, n)
     advice = bitsift.advise(sample, metric=metric, bits_alone=bits_alone)
     index = bitsift.Index(64, store=None if bits_alone else "int8", **advice.recommendation)
     assert (index.metric, index.rotate) == (metric, advice.best.rotate)
@@ -281,8 +283,9 @@ class TestAuto:
     @pytest.mark.parametrize("make", [centred, shifted, loud])
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("way", ["fit", "add"])
-    def test_the_index_follows(self, isa, rng, make, metric, way):
-        sample = make(rng, 1_000)
+    @pytest.mark.parametrize("n", [300, pytest.param(1_000, marks=pytest.mark.slow)])
+    def test_the_index_follows(self, isa, rng, make, metric, way, n):
+        sample = make(rng, n)
         index = bitsift.Index(64, metric=metric, threshold="auto", isa=isa)
         assert index.threshold == "auto"
         assert index.advice is None
@@ -296,7 +299,7 @@ class TestAuto:
         rule = 0.0 if best.threshold == "zero" else best.threshold
         same = bitsift.Index(64, metric=metric, threshold=rule, rotate=best.rotate, isa=isa)
         same.fit(sample)
-        for begin in range(0, 1_000, 200):
+        for begin in range(0, n, 200):
             same.add(sample[begin : begin + 200])
         np.testing.assert_array_equal(index.threshold, same.threshold)
         np.testing.assert_array_equal(index.codes, same.codes)

@@ -79,10 +79,15 @@ def finish(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def test_readers_see_one_state_while_writers_replace_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("n_reads", "n_saves"), [(100, 40), pytest.param(400, 150, marks=pytest.mark.slow)]
+)
+def test_readers_see_one_state_while_writers_replace_it(
+    tmp_path: Path, n_reads: int, n_saves: int
+) -> None:
     finish(start(WRITER, tmp_path, 0, 1))
-    readers = [start(READER, tmp_path, 400) for _ in range(2)]
-    writers = [start(WRITER, tmp_path, first, 150) for first in (1000, 2000)]
+    readers = [start(READER, tmp_path, n_reads) for _ in range(2)]
+    writers = [start(WRITER, tmp_path, first, n_saves) for first in (1000, 2000)]
     for process in writers:
         finish(process)
     for process in readers:
@@ -91,8 +96,9 @@ def test_readers_see_one_state_while_writers_replace_it(tmp_path: Path) -> None:
     reader.verify(tmp_path)
 
 
-def test_first_saves_at_once(tmp_path: Path) -> None:
-    for number in range(5):
+@pytest.mark.parametrize("n_times", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_first_saves_at_once(tmp_path: Path, n_times: int) -> None:
+    for number in range(n_times):
         path = tmp_path / str(number) / "index"
         writers = [start(WRITER, path, first, 3) for first in (0, 10)]
         for process in writers:

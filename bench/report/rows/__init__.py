@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the report, one kind a file."""
+"""The questions of the report, which are rows of its tables: one kind a file."""

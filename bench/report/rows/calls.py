@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from ...data import random_query_codes
+from ...data import K, random_query_codes
+from ...formats import duration
 from ...peers.libraries import faiss
-from ...ratio_table import duration
-from ..contest import Call, Result
-from ..searches import Corpus
+from ..both_indexes import BothIndexes
+from ..race import Call, Result
 from ..session import Run
-from ..settings import K
 
 _FEW = 10_000
 _CALLERS = 8
@@ -29,36 +28,36 @@ _CALLERS = 8
 def small(run: Run) -> None:
     settings = run.settings
     query = random_query_codes(1)
-    corpora = [Corpus(n, isa=settings.isa) for n in (_FEW, 2 * _FEW)]
-    rows = [corpus.row(query, threads=settings.threads) for corpus in corpora]
-    rows = [replace(row, question=f"Index.search: {row.question}") for row in rows]
-    for corpus, row in zip(corpora, tuple(rows), strict=True):
-        question = row.question.replace("Index.", "bitsift.")
-        call = _function_search(corpus, query, settings.threads)
-        rows.append(replace(row, question=question, ours=call))
-    results = run.race(rows)
+    pairs_of_indexes = [BothIndexes(n, isa=settings.isa) for n in (_FEW, 2 * _FEW)]
+    questions = [both.question(query, threads=settings.threads) for both in pairs_of_indexes]
+    questions = [replace(question, text=f"Index.search: {question.text}") for question in questions]
+    for both, question in zip(pairs_of_indexes, tuple(questions), strict=True):
+        text = question.text.replace("Index.", "bitsift.")
+        call = _function_search(both, query, settings.threads)
+        questions.append(replace(question, text=text, ours=call))
+    results = run.race(questions)
     for one, two in (results[:2], results[2:]):
         one.remark = _beyond_the_scan(one, two)
 
 
 def callers(run: Run) -> None:
     settings = run.settings
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_query_codes(_CALLERS)
-    batch = corpus.row(queries, threads=settings.threads)
+    batch = both.question(queries, threads=settings.threads)
     with ThreadPoolExecutor(_CALLERS, initializer=_one_thread_for_faiss) as pool:
         many = replace(
             batch,
-            question=f"{_CALLERS} callers of one query each",
+            text=f"{_CALLERS} callers of one query each",
             ours=_at_once(
-                pool, queries, lambda q: corpus.index.search(q, K, threads=settings.threads)
+                pool, queries, lambda q: both.index.search(q, K, threads=settings.threads)
             ),
             peers=[
-                replace(peer, call=_at_once(pool, queries, lambda q: corpus.flat.search(q, K)))
+                replace(peer, call=_at_once(pool, queries, lambda q: both.flat.search(q, K)))
                 for peer in batch.peers
             ],
         )
-        one = replace(batch, question=f"one caller of {_CALLERS} queries")
+        one = replace(batch, text=f"one caller of {_CALLERS} queries")
         results = run.race([many, one])
     for result in results:
         result.remark = f"{_CALLERS / result.seconds:,.0f} queries/s"
@@ -72,9 +71,9 @@ def _one_thread_for_faiss() -> None:
         faiss.omp_set_num_threads(1)
 
 
-def _function_search(corpus: Corpus, query: NDArray[np.uint8], threads: int) -> Call:
-    codes = corpus.codes
-    return lambda: bitsift.search(codes, query, K, isa=corpus.isa, threads=threads)
+def _function_search(both: BothIndexes, query: NDArray[np.uint8], threads: int) -> Call:
+    codes = both.codes
+    return lambda: bitsift.search(codes, query, K, isa=both.isa, threads=threads)
 
 
 def _at_once(

@@ -9,11 +9,12 @@ import numpy as np
 
 import bitsift
 
-from .. import peers
-from ..contest import Peer, Row
-from ..searches import Corpus
+from ...data import K
+from .. import search_peers
+from ..both_indexes import BothIndexes
+from ..race import Peer, Question
 from ..session import Run
-from ..settings import K, has_knn_graph
+from ..settings import has_knn_graph
 
 _PEER_PART = 50  # FAISS searches one row of so many
 
@@ -23,31 +24,31 @@ def self_join(run: Run) -> None:
     if not has_knn_graph():
         run.unavailable("bitsift.knn_graph")
         return
-    corpus = Corpus(20_000 if settings.quick else 100_000, isa=settings.isa)
-    codes = corpus.codes
+    both = BothIndexes(20_000 if settings.quick else 100_000, isa=settings.isa)
+    codes = both.codes
     knn_graph: Any = bitsift.knn_graph
-    row = Row(
-        f"{K} nearest of each of {len(codes):,} x {corpus.bits} bits",
+    question = Question(
+        f"{K} nearest of each of {len(codes):,} x {both.bits} bits",
         settings.isa,
         settings.threads,
         lambda: knn_graph(codes, K, isa=settings.isa, threads=settings.threads),
-        _by_faiss(corpus, settings.threads),
-        facts={"n_queries": len(codes), "n_rows": len(codes), "n_bits": corpus.bits, "k": K},
+        _by_faiss(both, settings.threads),
+        facts={"n_queries": len(codes), "n_rows": len(codes), "n_bits": both.bits, "k": K},
     )
-    (result,) = run.race([row])
+    (result,) = run.race([question])
     pairs = len(codes) * (len(codes) - 1)
     result.remark = f"{result.seconds / pairs * 1e9:.3f} ns a pair"
 
 
-def _by_faiss(corpus: Corpus, threads: int) -> list[Peer]:
+def _by_faiss(both: BothIndexes, threads: int) -> list[Peer]:
     """Search one more than wanted: the nearest of a row is the row."""
-    some = corpus.codes[: len(corpus) // _PEER_PART]
+    some = both.codes[: len(both) // _PEER_PART]
     note = f"time of {len(some):,} queries, scaled; each finds itself too"
 
     def check(ours: Any, peer: Any) -> None:
         np.testing.assert_array_equal(ours[0][: len(some)], peer[0][:, 1:])
 
     return [
-        Peer(peer.name, peer.call, check, len(corpus) / len(some), note)
-        for peer in peers.by_faiss(corpus.flat, some, K + 1, threads, corpus.isa)
+        Peer(peer.name, peer.call, check, len(both) / len(some), note)
+        for peer in search_peers.by_faiss(both.flat, some, K + 1, threads, both.isa)
     ]

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from ...data import random_query_codes
+from ...data import K, random_query_codes
 from ...peers.libraries import faiss
-from .. import faiss_levels, peers
+from .. import faiss_levels, search_peers
+from ..both_indexes import BothIndexes
 from ..ceilings import reading, roofs
-from ..searches import Corpus
 from ..session import Run
-from ..settings import K, other_levels
+from ..settings import other_levels
 
 _FEW_QUERIES = 8  # for a peer that takes each query through all rows
 _TENS_OF_MILLIONS = 10_000_000
@@ -20,33 +20,35 @@ def one_query(run: Run) -> None:
     sizes = [settings.n_rows] if settings.quick else [settings.n_rows, _TENS_OF_MILLIONS]
     query = random_query_codes(1)
     for n in sizes:
-        corpus = Corpus(n, isa=settings.isa)
+        both = BothIndexes(n, isa=settings.isa)
         others = [
-            *peers.by_usearch(corpus.codes, query, K, settings.threads, most=1),
-            *peers.by_numpy(corpus.codes, query, K),
-            *peers.by_sentence_transformers(corpus.flat, query, K, settings.threads),
+            *search_peers.by_usearch(both.codes, query, K, settings.threads, most=1),
+            *search_peers.by_numpy(both.codes, query, K),
+            *search_peers.by_sentence_transformers(both.flat, query, K, settings.threads),
         ]
-        ceilings = reading(corpus.codes, settings.isa, settings.threads)
-        row = corpus.row(query, threads=settings.threads, others=others, ceilings=ceilings)
-        (result,) = run.race([row], 1 / len(sizes))
-        result.remark = f"{corpus.codes.size / result.seconds / 1e9:.1f} GB/s"
+        ceilings = reading(both.codes, settings.isa, settings.threads)
+        question = both.question(query, threads=settings.threads, others=others, ceilings=ceilings)
+        (result,) = run.race([question], 1 / len(sizes))
+        result.remark = f"{both.codes.size / result.seconds / 1e9:.1f} GB/s"
 
 
 def batch(run: Run) -> None:
     settings = run.settings
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     batches = (256,) if settings.quick else (256, 1024)
     for n_queries in batches:
         queries = random_query_codes(n_queries)
         others = [
-            *peers.by_numkong(corpus.codes, queries, settings.threads, most=256),
-            *peers.by_usearch(corpus.codes, queries, K, settings.threads, most=_FEW_QUERIES),
-            *peers.by_sentence_transformers(corpus.flat, queries, K, settings.threads),
+            *search_peers.by_numkong(both.codes, queries, settings.threads, most=256),
+            *search_peers.by_usearch(both.codes, queries, K, settings.threads, most=_FEW_QUERIES),
+            *search_peers.by_sentence_transformers(both.flat, queries, K, settings.threads),
         ]
         ceilings = roofs(settings.isa, settings.threads)
-        row = corpus.row(queries, threads=settings.threads, others=others, ceilings=ceilings)
-        (result,) = run.race([row], 1 / len(batches))
-        per_pair = result.seconds / (n_queries * len(corpus))
+        question = both.question(
+            queries, threads=settings.threads, others=others, ceilings=ceilings
+        )
+        (result,) = run.race([question], 1 / len(batches))
+        per_pair = result.seconds / (n_queries * len(both))
         result.remark = f"{per_pair * 1e9:.3f} ns a pair of codes"
 
 
@@ -56,12 +58,12 @@ def levels(run: Run) -> None:
     chosen = other_levels(settings.isa)
     for level in chosen:
         n = settings.n_rows // 10 if level == "scalar" else settings.n_rows
-        corpus = Corpus(n, isa=settings.isa)
+        both = BothIndexes(n, isa=settings.isa)
         # Compilers turn the scalar kernel into vector code, but not its roof: that bounds nothing.
         ceilings = [] if level == "scalar" else roofs(level, settings.threads)
-        row = corpus.row(queries, threads=settings.threads, ceilings=ceilings, isa=level)
-        (result,) = run.race([row], 1 / len(chosen))
+        question = both.question(queries, threads=settings.threads, ceilings=ceilings, isa=level)
+        (result,) = run.race([question], 1 / len(chosen))
         if faiss is not None:
             name = faiss_levels.name_at(level)
-            set_ = "FAISS at" if row.peers else "this FAISS cannot be set to"
+            set_ = "FAISS at" if question.peers else "this FAISS cannot be set to"
             result.remark = f"{set_} {name}"

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from ...data import N_QUERIES, random_query_codes
-from ...ratio_table import duration
+from ...formats import duration
+from ..both_indexes import BothIndexes
 from ..ceilings import reading
-from ..contest import Result
-from ..searches import Corpus
+from ..race import Result
 from ..session import Run
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -21,10 +21,10 @@ _TOLERANCE = 1.02
 
 def batches(run: Run) -> None:
     settings = run.settings
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_query_codes()
-    rows = [corpus.row(queries[:n], threads=settings.threads) for n in _BATCHES]
-    results = run.race(rows)
+    questions = [both.question(queries[:n], threads=settings.threads) for n in _BATCHES]
+    results = run.race(questions)
     least = float("inf")
     for n, result in zip(_BATCHES, results, strict=True):
         each = result.seconds / n
@@ -36,9 +36,9 @@ def batches(run: Run) -> None:
 
 def ks(run: Run) -> None:
     settings = run.settings
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_query_codes()
-    results = run.race([corpus.row(queries, threads=settings.threads, k=k) for k in _KS])
+    results = run.race([both.question(queries, threads=settings.threads, k=k) for k in _KS])
     for result in results[1:]:
         result.remark = _relative(result, results[0], f"k={_KS[0]}")
 
@@ -48,11 +48,13 @@ def bits(run: Run) -> None:
     chosen = _QUICK_BITS if settings.quick else _BITS
     for n_bits in chosen:
         n = min(settings.n_rows, settings.n_codes_bytes // (n_bits // 8))
-        corpus = Corpus(n, isa=settings.isa, bits=n_bits)
+        both = BothIndexes(n, isa=settings.isa, bits=n_bits)
         queries = random_query_codes(bits=n_bits)
-        rows = [corpus.row(some, threads=settings.threads) for some in (queries[:1], queries)]
-        for result in run.race(rows, 1 / len(chosen)):
-            pairs = result.row.facts["n_queries"] * n * n_bits
+        questions = [
+            both.question(some, threads=settings.threads) for some in (queries[:1], queries)
+        ]
+        for result in run.race(questions, 1 / len(chosen)):
+            pairs = result.question.facts["n_queries"] * n * n_bits
             result.remark = f"{pairs / result.seconds / 1e9:,.0f} G bit pairs/s"
 
 
@@ -60,32 +62,34 @@ def sizes(run: Run) -> None:
     settings = run.settings
     chosen = [n for n in _SIZES if n <= settings.n_rows]
     queries = random_query_codes()
-    corpora = [Corpus(n, isa=settings.isa) for n in chosen]
-    rows = [
-        corpus.row(some, threads=settings.threads)
+    pairs_of_indexes = [BothIndexes(n, isa=settings.isa) for n in chosen]
+    questions = [
+        both.question(some, threads=settings.threads)
         for some in (queries[:1], queries)
-        for corpus in corpora
+        for both in pairs_of_indexes
     ]
-    for result in run.race(rows):
-        n = result.row.facts["n_rows"]
-        result.remark = f"{result.seconds / n / result.row.facts['n_queries'] * 1e9:.3f} ns a pair"
+    for result in run.race(questions):
+        n = result.question.facts["n_rows"]
+        result.remark = (
+            f"{result.seconds / n / result.question.facts['n_queries'] * 1e9:.3f} ns a pair"
+        )
 
 
 def threads(run: Run) -> None:
     settings = run.settings
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     counts = settings.thread_counts()
     for n_queries in (1, N_QUERIES):
         queries = random_query_codes(n_queries)
-        rows = [
-            corpus.row(
+        questions = [
+            both.question(
                 queries,
                 threads=n,
-                ceilings=reading(corpus.codes, settings.isa, n) if n_queries == 1 else [],
+                ceilings=reading(both.codes, settings.isa, n) if n_queries == 1 else [],
             )
             for n in counts
         ]
-        results = run.race(rows, 1 / 2)
+        results = run.race(questions, 1 / 2)
         for n, result in zip(counts[1:], results[1:], strict=True):
             speed_up = 1 / result.relative_to(results[0])
             result.remark = f"{speed_up:.2f} x one thread ({speed_up / n:.0%} of ideal)"

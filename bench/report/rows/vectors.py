@@ -12,16 +12,16 @@ import bitsift
 import bitsift.core.native as native
 
 from ...checks import close_scores, same_array
-from ...data import DIM, N_QUERIES, in_float16, random_queries, random_vectors
+from ...data import DIM, N_QUERIES, K, in_float16, random_queries, random_vectors
 from ...peers.libraries import faiss
 from ...peers.packing import numpy_pack
 from ...peers.rescoring import N_CANDIDATES, candidate_sets, in_turn, numpy_rescore
 from .. import faiss_levels
+from ..both_indexes import BothIndexes, in_words
 from ..ceilings import reading
-from ..contest import Call, Peer, Row
-from ..searches import Corpus, question
+from ..race import Call, Peer, Question
 from ..session import Run
-from ..settings import K, has_asymmetric
+from ..settings import has_asymmetric
 
 _BATCHES = (1, N_QUERIES)
 _RABITQ_QUERIES = 32
@@ -31,7 +31,7 @@ _RABITQ_CHUNK = 20_000
 def packing(run: Run) -> None:
     settings = run.settings
     values = random_vectors(settings.n_vectors)
-    row = Row(
+    question = Question(
         f"pack {len(values):,} x {DIM} float32",
         settings.isa,
         settings.threads,
@@ -41,7 +41,7 @@ def packing(run: Run) -> None:
         values.nbytes,
         {"n_rows": len(values), "n_bits": DIM},
     )
-    (result,) = run.race([row])
+    (result,) = run.race([question])
     result.remark = f"{values.nbytes / result.seconds / 1e9:.1f} GB/s"
 
 
@@ -50,13 +50,13 @@ def rescoring(run: Run) -> None:
     vectors = random_vectors(settings.n_vectors)
     candidates = candidate_sets(len(vectors))
     for originals in (vectors, in_float16(vectors)):
-        row = _rescoring_row(originals, candidates, settings.isa, settings.threads)
-        run.race([row], 1 / 2)
+        question = _rescoring_question(originals, candidates, settings.isa, settings.threads)
+        run.race([question], 1 / 2)
 
 
-def _rescoring_row(
+def _rescoring_question(
     originals: NDArray[Any], candidates: NDArray[np.int64], isa: str, threads: int
-) -> Row:
+) -> Question:
     queries = random_queries()
 
     def ours(rows: NDArray[np.int64]) -> Any:
@@ -67,7 +67,7 @@ def _rescoring_row(
     def numpy(rows: NDArray[np.int64]) -> Any:
         return numpy_rescore(originals, queries, rows, "cosine")
 
-    return Row(
+    return Question(
         f"rescore {N_QUERIES} x {N_CANDIDATES}, {len(originals):,} {originals.dtype}",
         isa,
         threads,
@@ -82,35 +82,37 @@ def asymmetric(run: Run) -> None:
     if not has_asymmetric():
         run.unavailable('Index.search(scoring="asymmetric")')
         return
-    corpus = Corpus(settings.n_rows, isa=settings.isa)
+    both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_queries()
-    rabitq = _rabitq(corpus.codes)
-    rows = []
+    rabitq = _rabitq(both.codes)
+    questions = []
     for n_queries in _BATCHES:
         some = queries[:n_queries]
         for scoring in ("hamming", "asymmetric"):
             peers = _by_rabitq(rabitq, some, settings.threads) if scoring == "asymmetric" else []
-            rows.append(_scoring_row(corpus, some, scoring, settings.threads, peers))
-    results = run.race(rows)
+            questions.append(_scoring_question(both, some, scoring, settings.threads, peers))
+    results = run.race(questions)
     for hamming, other in (results[:2], results[2:]):
         other.remark = f"{other.relative_to(hamming):.2f} x Hamming"
 
 
-def _scoring_row(
-    corpus: Corpus, queries: NDArray[np.float32], scoring: str, threads: int, peers: list[Peer]
-) -> Row:
-    return Row(
-        f"{scoring}: {question(len(queries), len(corpus), corpus.bits, K)}",
-        corpus.isa,
+def _scoring_question(
+    both: BothIndexes, queries: NDArray[np.float32], scoring: str, threads: int, peers: list[Peer]
+) -> Question:
+    return Question(
+        f"{scoring}: {in_words(len(queries), len(both), both.bits, K)}",
+        both.isa,
         threads,
-        _scoring_call(corpus, queries, scoring, threads),
+        _scoring_call(both, queries, scoring, threads),
         peers,
-        facts={"n_queries": len(queries), "n_rows": len(corpus), "n_bits": corpus.bits, "k": K},
+        facts={"n_queries": len(queries), "n_rows": len(both), "n_bits": both.bits, "k": K},
     )
 
 
-def _scoring_call(corpus: Corpus, queries: NDArray[np.float32], scoring: str, threads: int) -> Call:
-    index: Any = corpus.index
+def _scoring_call(
+    both: BothIndexes, queries: NDArray[np.float32], scoring: str, threads: int
+) -> Call:
+    index: Any = both.index
     # The default is named by leaving it out.
     chosen = {} if scoring == "hamming" else {"scoring": scoring}
     return lambda: index.search(queries, K, rescore=False, threads=threads, **chosen)

@@ -45,13 +45,14 @@ class Ceiling:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """One question. `work` is what the answer takes, in the unit of the ceilings.
+class Question:
+    """One question, in words and as calls.
 
-    `facts` are the numbers behind the question: rows, bits, queries, k.
+    `work` is what the answer takes, in the unit of the ceilings. `facts` are the numbers behind the
+    question: rows, bits, queries, k.
     """
 
-    question: str
+    text: str
     level: str
     threads: int
     ours: Call
@@ -65,7 +66,7 @@ class Row:
 class Result:
     """Seconds of a call in each round; those of peers scaled. Ceilings: work a second."""
 
-    row: Row
+    question: Question
     ours: list[float]
     peers: dict[str, list[float]]
     ceilings: dict[str, list[float]]
@@ -89,7 +90,7 @@ class Result:
         """Give the share of the ceiling that bitsift, or a peer, reached in each round."""
         times = self.ours if peer is None else self.peers[peer]
         rates = self.ceilings[ceiling]
-        return [self.row.work / t / rate for t, rate in zip(times, rates, strict=True)]
+        return [self.question.work / t / rate for t, rate in zip(times, rates, strict=True)]
 
     def share(self, ceiling: str, peer: str | None = None) -> float:
         return statistics.median(self.shares(ceiling, peer))
@@ -108,40 +109,44 @@ class Result:
         return statistics.median(a / b for a, b in pairs)
 
 
-def race(rows: Sequence[Row], seconds: float, least_rounds: int) -> list[Result]:
-    """Check every peer's result, then time all contestants of all rows in turn.
+def race(questions: Sequence[Question], seconds: float, least_rounds: int) -> list[Result]:
+    """Check every peer's result, then time all contestants of all questions in turn.
 
     Raises
     ------
     AssertionError
         A peer returned something else.
     """
-    for row in rows:
-        _check(row)
-    # A ceiling that rows have in common runs once a round.
-    calls = list(dict.fromkeys(call for row in rows for call in _calls(row)))
+    for question in questions:
+        _check(question)
+    # A ceiling that questions have in common runs once a round.
+    calls = list(dict.fromkeys(call for question in questions for call in _calls(question)))
     paces = pace(seconds, *calls, least_rounds=least_rounds)
     times = dict(zip(calls, take_turns(calls, paces), strict=True))
     return [
         Result(
-            row,
-            times[row.ours],
-            {peer.name: [t * peer.scale for t in times[peer.call]] for peer in row.peers},
-            {c.name: [c.work / t for t in times[c.call]] for c in row.ceilings},
+            question,
+            times[question.ours],
+            {peer.name: [t * peer.scale for t in times[peer.call]] for peer in question.peers},
+            {c.name: [c.work / t for t in times[c.call]] for c in question.ceilings},
         )
-        for row in rows
+        for question in questions
     ]
 
 
-def _calls(row: Row) -> list[Call]:
-    return [*(c.call for c in row.ceilings), row.ours, *(peer.call for peer in row.peers)]
+def _calls(question: Question) -> list[Call]:
+    return [
+        *(c.call for c in question.ceilings),
+        question.ours,
+        *(peer.call for peer in question.peers),
+    ]
 
 
-def _check(row: Row) -> None:
-    ours = row.ours()
-    for peer in row.peers:
+def _check(question: Question) -> None:
+    ours = question.ours()
+    for peer in question.peers:
         if peer.check is not None:
             try:
                 peer.check(ours, peer.call())
             except AssertionError as error:
-                raise AssertionError(f"{row.question}: {peer.name} differs: {error}") from None
+                raise AssertionError(f"{question.text}: {peer.name} differs: {error}") from None

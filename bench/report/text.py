@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..formats import duration, three_digits
 from ..peers import libraries
-from ..ratio_table import duration, three_digits
-from .ceilings import Measured
-from .contest import Result
+from .ceilings import MeasuredCeiling
+from .race import Result
 from .record import describe_machine, is_contended, speed_up, versions
 from .session import Measurements, Run
 
@@ -96,7 +96,7 @@ def _new_table(markdown: bool) -> Table:
     return Table(box=shape, show_edge=markdown, pad_edge=markdown)
 
 
-def _ceilings_table(ceilings: list[Measured], markdown: bool) -> Table:
+def _ceilings_table(ceilings: list[MeasuredCeiling], markdown: bool) -> Table:
     table = _new_table(markdown)
     for name in ("ceiling", "level"):
         table.add_column(name)
@@ -123,12 +123,12 @@ def _group_table(group: Measurements, markdown: bool) -> Table:
 
 
 def _cells(result: Result) -> dict[str, str]:
-    row = result.row
+    question = result.question
     others = [name for name in result.peers if name != "faiss"]
     cells = {
-        "question": row.question,
-        "level": row.level,
-        "threads": str(row.threads),
+        "question": question.text,
+        "level": question.level,
+        "threads": str(question.threads),
         "bitsift": duration(result.seconds),
         "share of the ceiling": _shares(result),
         "faiss": "",
@@ -157,7 +157,7 @@ def _print_notes(run: Run, console: Console) -> None:
     notes: dict[str, list[str]] = {}
     for group in run.groups:
         for result in group.results:
-            for peer in result.row.peers:
+            for peer in result.question.peers:
                 if peer.note:
                     notes.setdefault(f"{peer.name}: {peer.note}", []).append(group.group.name)
     console.print()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a search by Hamming distance, of which most groups are made."""
+"""The questions of a search by Hamming distance, of which most groups are made."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 import bitsift
 
-from ..data import DIM, make_index
-from . import peers
-from .contest import Ceiling, Peer, Row
-from .settings import K
+from ..data import DIM, K, make_index
+from . import search_peers
+from .race import Ceiling, Peer, Question
 
 _CHUNK = 1_000_000
 
 
-class Corpus:
+class BothIndexes:
     """Codes in bitsift's index and in FAISS's, not a third time."""
 
     def __init__(self, n: int, *, isa: str, bits: int = DIM) -> None:
@@ -36,7 +35,7 @@ class Corpus:
     def add(self, codes: NDArray[np.uint8]) -> None:
         self.index.add(codes)
         if self.flat is None:
-            self.flat = peers.faiss_index(codes)
+            self.flat = search_peers.faiss_index(codes)
         else:
             self.flat.add(codes)
 
@@ -47,7 +46,7 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.index)
 
-    def row(
+    def question(
         self,
         queries: NDArray[np.uint8],
         *,
@@ -56,7 +55,7 @@ class Corpus:
         others: Sequence[Peer] = (),
         ceilings: Sequence[Ceiling] = (),
         isa: str | None = None,
-    ) -> Row:
+    ) -> Question:
         """Search; FAISS is always a peer. At another level than the index's: `bitsift.search`."""
         level = isa or self.isa
         codes = self.codes
@@ -67,18 +66,18 @@ class Corpus:
             return bitsift.search(codes, queries, k, isa=level, threads=threads)
 
         pairs = len(queries) * codes.size * 8
-        return Row(
-            question(len(queries), len(codes), self.bits, k),
+        return Question(
+            in_words(len(queries), len(codes), self.bits, k),
             level,
             threads,
             ours,
-            [*peers.by_faiss(self.flat, queries, k, threads, level), *others],
+            [*search_peers.by_faiss(self.flat, queries, k, threads, level), *others],
             ceilings,
             codes.size if ceilings and ceilings[0].unit == "B/s" else pairs,
             {"n_queries": len(queries), "n_rows": len(codes), "n_bits": self.bits, "k": k},
         )
 
 
-def question(n_queries: int, n_rows: int, bits: int, k: int) -> str:
+def in_words(n_queries: int, n_rows: int, bits: int, k: int) -> str:
     plural = "query" if n_queries == 1 else "queries"
     return f"{n_queries:,} {plural}, {n_rows:,} x {bits} bits, k={k}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..peers.libraries import faiss, has_sentence_transformers, numkong, semantic_search, usearch
 from ..peers.search import faiss_flat, numpy_search
 from . import faiss_levels
-from .contest import Peer
+from .race import Peer
 
 Codes = NDArray[np.uint8]
 _NUMKONG_BLOCK = 8192  # distances of 256 queries: 8 MB
@@ -49,9 +49,7 @@ def by_sentence_transformers(flat: Any, queries: Codes, k: int, threads: int) ->
 
     def call() -> Any:
         faiss_levels.use(min(threads, len(queries)), "")
-        return search(
-            queries, corpus_index=flat, corpus_precision="ubinary", top_k=k, rescore=False
-        )
+        return search(queries, both_index=flat, both_precision="ubinary", top_k=k, rescore=False)
 
     def distances(found: Any) -> list[list[float]]:
         return [[hit["score"] for hit in hits] for hits in found[0]]
