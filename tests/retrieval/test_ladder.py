@@ -311,7 +311,7 @@ def test_bad_ladders(rng, ladder, error, message):
 )
 def test_a_ladder_says_it_all(rng, options):
     index = bitsift.Index(DIM)
-    with pytest.raises(ValueError, match="ladder says it all: rescore, scoring and oversampling"):
+    with pytest.raises(ValueError, match="ladder must come without rescore, scoring and"):
         index.search(np.ones(DIM), 3, ladder=["hamming"], **options)
 
 

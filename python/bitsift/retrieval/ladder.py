@@ -75,7 +75,7 @@ class LadderOptions(NamedTuple):
                 "hamming",
             ):
                 raise ValueError(
-                    "ladder says it all: rescore, scoring and oversampling cannot be given with it"
+                    "ladder must come without rescore, scoring and oversampling, which it replaces"
                 )
             rungs = parse_ladder(ladder, stores)
         else:
