@@ -2,6 +2,7 @@
 """The documents are true: their examples run, their links lead somewhere, their names exist."""
 
 import doctest
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -125,11 +126,17 @@ def test_every_page_of_docs_is_on_the_way_from_the_index():
 
 @pytest.mark.parametrize("page", by_name(PAGES))
 def test_paths_that_pages_name_exist(page):
-    for name in named(page):
-        if re.fullmatch(r"(python|cpp|tests|bench|docs)/[\w./-]+", name):
-            assert (ROOT / name).exists(), name
+    _, paths = source_words()
+    files = {path.rpartition("/")[2] for path in paths}
+    # A span may be a whole command, such as `pytest tests/core`.
+    for word in {word for name in named(page) for word in name.split()}:
+        if re.fullmatch(r"(python|cpp|tests|bench|docs)/[\w./-]+", word):
+            assert (ROOT / word).exists(), word
+        elif re.fullmatch(r"\w+\.(py|pyi|cpp|hpp|cmake)", word):
+            assert word in files | {"noxfile.py"}, word
 
 
+@functools.cache
 def source_words():
     """Return every word of the sources, and every path."""
     words = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the folders of the package by layer, from its imports: ``python tests/tools/draw_layers.py``.
+"""Draw the package by layer, from its imports: ``python tests/tools/draw_layers.py``.
 
 The folders are those of ``python/bitsift``; one more is the face, ``bitsift`` itself, with the
 modules that lie beside it. A folder is one layer above the highest folder that it imports. The
