@@ -514,7 +514,7 @@ class Index:
     def _from_state(cls, state: dict[str, Any]) -> Index:
         return cls._of(Contents(**state), None)
 
-    # Pickles of release 0.1.0 name this method.
+    # Pickles of version 0.1.0 name this method.
     @classmethod
     def _of(cls, contents: Contents, isa: str | None) -> Index:
         index = cls.__new__(cls)
