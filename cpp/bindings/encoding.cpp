@@ -48,10 +48,11 @@ py::tuple pack_array(const py::array& values, const py::array& thresholds, const
   return py::make_tuple(codes, finite);
 }
 
-py::array_t<std::uint8_t> encode_vectors(const py::array_t<float>& values,
+template <class Value>
+py::array_t<std::uint8_t> encode_vectors(const py::array_t<Value>& values,
                                          const Vector<float>& ranges, const std::string& type_name,
                                          std::size_t threads) {
-  const auto matrix = matrix_of<float>(values);
+  const auto matrix = matrix_of<Value>(values);
   const IntegerType type = integers_named(type_name);
   const auto n_dims = static_cast<py::ssize_t>(matrix.n_columns);
   require(ranges.ndim() == 2 && ranges.shape(0) == 2 && ranges.shape(1) == n_dims,
@@ -123,7 +124,9 @@ py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>
 void register_encoding(py::module_& m) {
   m.def("pack", &pack_array, py::arg("values"), py::arg("thresholds"), py::arg("isa"),
         py::arg("threads"));
-  m.def("encode_integers", &encode_vectors, py::arg("values").noconvert(),
+  m.def("encode_integers", &encode_vectors<float>, py::arg("values").noconvert(),
+        py::arg("ranges").noconvert(), py::arg("integer_type"), py::arg("threads"));
+  m.def("encode_integers", &encode_vectors<double>, py::arg("values").noconvert(),
         py::arg("ranges").noconvert(), py::arg("integer_type"), py::arg("threads"));
   m.def("flips_per_round", &flips_per_round, py::arg("n_dims"));
   m.def("centre_and_rotate", &rotate_vectors, py::arg("values").noconvert(),

@@ -30,8 +30,8 @@ constexpr std::array<Eight, 256> make_ternary() {
 }
 constexpr std::array<Eight, 256> kTernary = make_ternary();
 
-template <int kSteps>
-void encode_steps(const float* values, const double* lower, const double* range, std::size_t n,
+template <int kSteps, class Value>
+void encode_steps(const Value* values, const double* lower, const double* range, std::size_t n,
                   std::int8_t* out) {
   constexpr double kHalf = kSteps / 2;
   for (std::size_t i = 0; i < n; ++i) {
@@ -40,7 +40,8 @@ void encode_steps(const float* values, const double* lower, const double* range,
   }
 }
 
-void encode_ternary(const float* values, const double* lower, const double* upper, std::size_t n,
+template <class Value>
+void encode_ternary(const Value* values, const double* lower, const double* upper, std::size_t n,
                     std::int8_t* out) {
   for (std::size_t i = 0; i < n; ++i) {
     const auto x = static_cast<double>(values[i]);
@@ -73,6 +74,35 @@ void pack_integers(IntegerType type, const std::int8_t* integers, std::size_t n_
   }
 }
 
+template <class Value>
+void encode_rows(IntegerType type, Matrix<Value> values, const float* lower, const float* upper,
+                 std::size_t n_threads, std::uint8_t* out) {
+  const std::size_t n = values.n_columns;
+  const std::size_t n_bytes = bytes_for(type, n);
+  const std::vector<double> low(lower, lower + n);
+  const std::vector<double> high(upper, upper + n);
+  std::vector<double> range(n);
+  for (std::size_t i = 0; i < n; ++i) range[i] = high[i] - low[i];
+  for_each_piece(
+      values.n_rows, 1 + kIntegersPieceValues / n, n_threads,
+      [&](std::size_t begin, std::size_t end) {
+        std::vector<std::int8_t> integers(n_bytes * integers_per_byte(type));
+        for (std::size_t row = begin; row < end; ++row) {
+          switch (type) {
+            case IntegerType::kTernary:
+              encode_ternary(values.row(row), low.data(), high.data(), n, integers.data());
+              break;
+            case IntegerType::kInt4:
+              encode_steps<16>(values.row(row), low.data(), range.data(), n, integers.data());
+              break;
+            default:
+              encode_steps<256>(values.row(row), low.data(), range.data(), n, integers.data());
+          }
+          pack_integers(type, integers.data(), n_bytes, out + row * n_bytes);
+        }
+      });
+}
+
 }  // namespace
 
 void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
@@ -101,30 +131,12 @@ void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
 
 void encode_integers(IntegerType type, Matrix<float> values, const float* lower, const float* upper,
                      std::size_t n_threads, std::uint8_t* out) {
-  const std::size_t n = values.n_columns;
-  const std::size_t n_bytes = bytes_for(type, n);
-  const std::vector<double> low(lower, lower + n);
-  const std::vector<double> high(upper, upper + n);
-  std::vector<double> range(n);
-  for (std::size_t i = 0; i < n; ++i) range[i] = high[i] - low[i];
-  for_each_piece(
-      values.n_rows, 1 + kIntegersPieceValues / n, n_threads,
-      [&](std::size_t begin, std::size_t end) {
-        std::vector<std::int8_t> integers(n_bytes * integers_per_byte(type));
-        for (std::size_t row = begin; row < end; ++row) {
-          switch (type) {
-            case IntegerType::kTernary:
-              encode_ternary(values.row(row), low.data(), high.data(), n, integers.data());
-              break;
-            case IntegerType::kInt4:
-              encode_steps<16>(values.row(row), low.data(), range.data(), n, integers.data());
-              break;
-            default:
-              encode_steps<256>(values.row(row), low.data(), range.data(), n, integers.data());
-          }
-          pack_integers(type, integers.data(), n_bytes, out + row * n_bytes);
-        }
-      });
+  encode_rows(type, values, lower, upper, n_threads, out);
+}
+
+void encode_integers(IntegerType type, Matrix<double> values, const float* lower,
+                     const float* upper, std::size_t n_threads, std::uint8_t* out) {
+  encode_rows(type, values, lower, upper, n_threads, out);
 }
 
 }  // namespace bitsift

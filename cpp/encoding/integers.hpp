@@ -36,5 +36,7 @@ void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
 // the last byte are 0.
 void encode_integers(IntegerType type, Matrix<float> values, const float* lower, const float* upper,
                      std::size_t n_threads, std::uint8_t* out);
+void encode_integers(IntegerType type, Matrix<double> values, const float* lower,
+                     const float* upper, std::size_t n_threads, std::uint8_t* out);
 
 }  // namespace bitsift

@@ -175,7 +175,7 @@ def test_memmap_is_searched_where_it_lies(tmp_path, rng, n_queries):
     np.save(tmp_path / "codes.npy", codes)
     mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
     for array in (mapped, mapped[::-3], mapped[:, 3:20]):
-        assert np.shares_memory(arguments.as_codes(array, "codes"), mapped)
+        assert np.shares_memory(arguments.parse_codes(array, "codes").rows, mapped)
     queries = codes[:n_queries]
     assert_equals_oracle(bitsift.search(mapped, queries, 7), reference.search(codes, queries, 7))
 

@@ -123,7 +123,7 @@ class TestLayouts:
 
     def test_dim(self):
         assert bitsift.codes_from_response(data(UBINARY), "ubinary", dim=9).tolist() == CODES
-        with refuses(ValueError, "got 2 bytes = 16 bits per row; dim 8 needs 1 bytes"):
+        with refuses(ValueError, "must have 1 bytes a row for dim 8; got 2 bytes = 16 bits"):
             bitsift.codes_from_response(data(UBINARY), "ubinary", dim=8)
         with refuses(ValueError, "the last 4 bits .* row 1 is 130"):
             bitsift.codes_from_response(data([[1, 0], [2, 130]]), "ubinary", dim=12)
@@ -305,7 +305,7 @@ class TestBase64:
 
     def test_float32_is_no_packed_bits(self):
         response = data([as_base64([0.5] * 16, np.float32)])
-        with refuses(ValueError, "got 64 bytes .* needs 2 bytes; .*look like float32"):
+        with refuses(ValueError, "must have 2 bytes for dim 16; got 64 bytes .*look like float32"):
             bitsift.codes_from_response(response, "ubinary", dim=16)
 
     @pytest.mark.parametrize("text", ["TQ=", "T Q A =", "TQA", "TQ-_", "ÿÿ==", "!!!!"])
@@ -315,7 +315,7 @@ class TestBase64:
 
     @pytest.mark.parametrize(("text", "n_bytes"), [("", 0), ("TQ==", 1), ("TQAA", 3)])
     def test_length(self, text, n_bytes):
-        with refuses(ValueError, f"got {n_bytes} bytes as base64 .*needs 2 bytes$"):
+        with refuses(ValueError, f"must have 2 bytes for dim 16; got {n_bytes} bytes of base64$"):
             bitsift.codes_from_response(data([text]), "ubinary", dim=16)
 
     def test_lists_and_strings_may_stand_together(self):
@@ -328,8 +328,8 @@ class TestBase64:
     [
         (0, ValueError, "dim must be 1 to 65536; got 0"),
         (16.0, TypeError, "dim must be an integer; got float"),
-        (17, ValueError, "got 2 bytes = 16 bits per row; dim 17 needs 3 bytes"),
-        (2, ValueError, 'dim 2 needs 1 bytes; one value a dimension is "bits"'),
+        (17, ValueError, "must have 3 bytes a row for dim 17; got 2 bytes = 16 bits"),
+        (2, ValueError, 'for dim 2; got 2 bytes = 16 bits; one value a dimension is "bits"'),
     ],
 )
 def test_bad_dim(dim, error, message):

@@ -37,7 +37,7 @@ def refuses(error, message):
         (
             {"store": "int8", "calibrator": bitsift.MinMaxCalibrator().fit(np.eye(3))},
             ValueError,
-            "got a calibrator of 3 dimensions; the index has dim 20",
+            "calibrator must have dim 20, like the index; got .*dim=3",
         ),
         (
             {"correction": True, "threshold": 0.5},
@@ -58,9 +58,9 @@ def test_index_arguments(arguments, error, message):
 
 
 VECTORS = [
-    (np.ones((3, 19)), ValueError, "got 19 values per row; the index has dim 20"),
-    (np.ones(21), ValueError, "got 21 values per row; the index has dim 20"),
-    (np.ones((3, 4), np.uint8), ValueError, "got 4 bytes = 32 bits per row; the index has dim 20"),
+    (np.ones((3, 19)), ValueError, "must have 20 values a row; got 19"),
+    (np.ones(21), ValueError, "must have 20 values a row; got 21"),
+    (np.ones((3, 4), np.uint8), ValueError, "3 bytes a row for dim 20; got 4 bytes = 32 bits"),
     (np.full((1, 3), 255, np.uint8), ValueError, "the last 4 bits of a row must be zero"),
     (np.ones((2, 3, 20)), ValueError, r"shape \(n, d\) or \(d,\); got 3 axes"),
     (np.float32(1), ValueError, "got 0 axes"),
@@ -70,7 +70,7 @@ VECTORS = [
     (
         np.ones((3, 20), np.int64),
         TypeError,
-        "got int64; numbers to compare with a threshold need a float type",
+        "got int64; convert integers to a float type",
     ),
     (np.ones((3, 20), np.complex64), TypeError, "got complex64"),
     (np.ones((3, 20), np.longdouble), TypeError, "got .*float|got longdouble"),
@@ -169,7 +169,12 @@ def test_rescoring_without_originals():
 @pytest.mark.parametrize(
     ("codes", "queries", "error", "message"),
     [
-        (CODES, CODES[:, :2], ValueError, "queries .*: got 2 bytes = 16 bits .*codes have 3 bytes"),
+        (
+            CODES,
+            CODES[:, :2],
+            ValueError,
+            "queries must have 3 bytes a row, like codes; got 2 bytes = 16 bits",
+        ),
         (CODES[0], CODES, ValueError, r"codes must have shape \(n, n_bytes\); got shape \(3,\)"),
         (CODES.astype(np.int8), CODES, TypeError, "int8 in two conventions"),
         (CODES, CODES.astype(np.int8), TypeError, "int8 in two conventions"),
@@ -192,7 +197,7 @@ def test_flat_search(codes, queries, error, message):
 
 
 def test_hamming():
-    with refuses(ValueError, "a must be as long as b: got 3 bytes = 24 bits per row; b have 2"):
+    with refuses(ValueError, "a must have 2 bytes a row, like b; got 3 bytes = 24 bits"):
         bitsift.hamming(CODES, CODES[:, :2])
     with refuses(TypeError, r"a must be packed bits \(uint8\); got float32"):
         bitsift.hamming(FLOATS, CODES)
@@ -223,8 +228,8 @@ def test_pack(x, threshold, error, message):
 @pytest.mark.parametrize(
     ("codes", "dim", "error", "message"),
     [
-        (CODES, 25, ValueError, "got 3 bytes = 24 bits per row; dim 25 needs 4 bytes"),
-        (CODES, 16, ValueError, "dim 16 needs 2 bytes"),
+        (CODES, 25, ValueError, "codes must have 4 bytes a row for dim 25; got 3 bytes = 24 bits"),
+        (CODES, 16, ValueError, "codes must have 2 bytes a row for dim 16; got 3"),
         (CODES, 0, ValueError, "dim must be 1 to 65536; got 0"),
         (CODES, 20.0, TypeError, "dim must be an integer"),
         (CODES.view(np.int8), 20, TypeError, "int8 in two conventions"),

@@ -26,7 +26,7 @@ def as_threshold(rng, name, dim):
 
 
 def factors_of(index):
-    return index._held.rows.factors
+    return index._table.snapshot.documents.columns.factors
 
 
 def oracle(index, vectors, queries):

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import bitsift
 from bitsift import BitsiftWarning, MinMaxCalibrator, RollingCalibrator
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.calibrators import default_calibrator
+from bitsift.quantization.integers import INTEGER_CODECS
 from helpers.storage_samples import resident_bytes
-from oracle import reference
+from oracle import integers, reference
 
 METRICS = ["cosine", "dot", "l2"]
 INTEGERS = ["int8", "uint8", "int4", "ternary"]
@@ -27,16 +28,16 @@ def normal(rng, n, dim):
 def exact(store, vectors, ranges):
     """What is kept of vectors, in float64."""
     if store in INTEGERS:
-        base, step = PRECISIONS[store].affine(ranges)
-        return base + step * PRECISIONS[store].quantize(vectors, ranges)
+        base, step = INTEGER_CODECS[store].affine(ranges)
+        return base + step * integers.quantize_array(store, vectors, ranges)
     return vectors.astype(store).astype(np.float64)
 
 
 def as_kept(store, vectors, ranges):
     """What `get` gives."""
     if store in INTEGERS:
-        encoded = PRECISIONS[store].encode(vectors, ranges)
-        return PRECISIONS[store].decode(encoded, ranges, vectors.shape[1])
+        encoded = INTEGER_CODECS[store].encode(vectors, ranges)
+        return INTEGER_CODECS[store].decode(encoded, ranges, vectors.shape[1])
     return vectors.astype(store)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import bitsift
 from bitsift import BitsiftWarning
-from bitsift.encoding.binarizer import Binarizer, random_flips
+from bitsift.encoding.binarizer import Binarizer
+from bitsift.encoding.rotation import random_flips
 from bitsift.index import fitting
 from oracle import reference
 
@@ -115,7 +116,7 @@ def test_any_float_type(rng, dtype):
 
 
 def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
-    monkeypatch.setattr(fitting, "_MOST_ROWS", 150)
+    monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 150)
     vectors = shifted(rng, 1000, 20)
     index = bitsift.Index(20, metric="l2", threshold="mean")
     index.add(vectors)
@@ -213,13 +214,13 @@ class TestFailedFirstAdd:
     @pytest.mark.parametrize("n", [150, 5000])
     def test_not_finite_in_the_last_row(self, rng, value, n, monkeypatch):
         monkeypatch.setattr("bitsift.encoding.encoder._CHUNK_BYTES", 1000)
-        monkeypatch.setattr(fitting, "_MOST_ROWS", 120)
+        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, n, 10)
         vectors[-1, 3] = value
         self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
 
     def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
-        monkeypatch.setattr(fitting, "_MOST_ROWS", 120)
+        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, 500, 10)
         vectors[498, 3] = np.nan
         self.check(rng, ValueError, "must be finite; row 498, dimension 3 is nan", vectors)
@@ -258,7 +259,7 @@ def test_fit_after_add_is_an_error(rng):
     [
         (np.zeros((0, 20)), ValueError, r"sample must have shape \(n, 20\), n at least 1.*\(0, 20"),
         (np.ones(20), ValueError, r"sample must have shape \(n, 20\), n at.*got shape \(20,\)"),
-        (np.ones((200, 19)), ValueError, "got 19 values per row; the index has dim 20"),
+        (np.ones((200, 19)), ValueError, "sample must have 20 values a row; got 19"),
         (np.ones((200, 20), bool), TypeError, "sample must be float16, float32 .*; got bool"),
         (np.ones((200, 20), int), TypeError, "sample must be .*; got int64"),
         (np.ones((200, 3), np.uint8), TypeError, "sample must be .*; got uint8"),
@@ -322,14 +323,14 @@ class TestRotation:
         vectors = shifted(rng, 40, dim)
         centre = rng.standard_normal(dim, dtype=np.float32)
         binarizer = Binarizer(dim, centre, isa, flips=random_flips(dim))
-        packed = binarizer.pack(vectors, "vectors", 0, 2)
+        block = binarizer.encode(vectors, "vectors", 0, 2)
         expected = reference.prepared(vectors, centre, rotate=True)
-        np.testing.assert_array_equal(binarizer.relative(packed), expected)
-        np.testing.assert_array_equal(packed.codes, reference.pack(expected))
+        np.testing.assert_array_equal(binarizer.centred_rows(block), expected)
+        np.testing.assert_array_equal(block.codes, reference.pack(expected))
         expected = reference.prepared(vectors, 0, rotate=True)
-        np.testing.assert_array_equal(binarizer.rotated(packed, 1), expected)
+        np.testing.assert_array_equal(binarizer.rotated_rows(block, 1), expected)
         expected = reference.prepared(centre[np.newaxis], 0, rotate=True)[0]
-        np.testing.assert_array_equal(binarizer.relative_centre(), expected)
+        np.testing.assert_array_equal(binarizer.rotated_threshold(), expected)
 
     def test_stages_make_a_hadamard_matrix(self):
         matrix = np.eye(16, dtype=np.float32)
@@ -346,7 +347,7 @@ class TestRotation:
     def test_products_and_norms_are_kept(self, rng, dim):
         vectors = shifted(rng, 60, dim)
         binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
-        rows = binarizer.relative(binarizer.pack(vectors, "vectors", 0, 1))
+        rows = binarizer.centred_rows(binarizer.encode(vectors, "vectors", 0, 1))
         exact = vectors.astype(np.float64)
         scale = np.square(exact).sum(axis=1).max()
         np.testing.assert_allclose(rows @ rows.T, exact @ exact.T, atol=1e-5 * scale)
@@ -354,7 +355,7 @@ class TestRotation:
     @pytest.mark.parametrize("dim", [8, 13, 100])
     def test_no_dimension_stays_as_it_is(self, dim):
         binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
-        rows = binarizer.relative(binarizer.pack(np.eye(dim, dtype="f4"), "vectors", 0, 1))
+        rows = binarizer.centred_rows(binarizer.encode(np.eye(dim, dtype="f4"), "vectors", 0, 1))
         assert np.abs(rows).max() < 0.95
 
     @pytest.mark.parametrize("dim", [1, 13, 64, 384])

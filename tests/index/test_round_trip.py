@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import bitsift
-from bitsift.index.persistence import contents_of
+from bitsift.index.persistence import to_contents
 from helpers.storage_samples import STORES, assert_same, named_by_manifest, names_of, some_vectors
 
 
 def assert_same_index(found: bitsift.Index, expected: bitsift.Index) -> None:
-    assert_same(contents_of(found._held), contents_of(expected._held))
+    assert_same(to_contents(*found._table.snapshot), to_contents(*expected._table.snapshot))
     assert repr(found) == repr(expected)
     assert (found.rotate, found.correction) == (expected.rotate, expected.correction)
     queries = some_vectors(4, seed=9)

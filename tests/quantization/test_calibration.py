@@ -331,9 +331,11 @@ class TestBadInput:
     def test_other_dimensions(self, make):
         calibrator = make().fit(self.rows)
         for call in (calibrator.partial_fit, calibrator.share_clipped):
-            with pytest.raises(ValueError, match="got 3 values per row; the calibrator has dim 2"):
+            with pytest.raises(
+                ValueError, match="must have 2 values a row; got 3; the calibrator has dim 2"
+            ):
                 call(np.ones((1, 3)))
-        with pytest.raises(ValueError, match="got 3 values per row"):
+        with pytest.raises(ValueError, match="batch must have 2 values a row; got 3"):
             calibrator.partial_fit(np.ones((0, 3)))
         assert same_state(calibrator, make().fit(self.rows))
 
@@ -363,9 +365,9 @@ class TestBadInput:
         rolling = RollingCalibrator(3.0).fit(self.rows)
         before = RollingCalibrator(3.0).fit(self.rows)
         for other in (MinMaxCalibrator(), RollingCalibrator(2.0).fit(self.rows)):
-            with pytest.raises(ValueError, match=r"of one kind can be merged; .*n_std=3\.0"):
+            with pytest.raises(ValueError, match=r"of the same kind .*n_std=3\.0"):
                 rolling.merge(other)
-        with pytest.raises(ValueError, match="of 3 dimensions; this one has dim 2"):
+        with pytest.raises(ValueError, match="must have dim 2, like this calibrator; got dim 3"):
             rolling.merge(RollingCalibrator(3.0).fit(np.ones((2, 3))))
         with pytest.raises(TypeError, match="other must be a calibrator; got ndarray"):
             rolling.merge(self.rows)
@@ -461,9 +463,9 @@ class TestState:
         ("column", "message"),
         [
             ([1.0, 0.5], "dimension 1 has a minimum above its maximum"),
-            ([math.nan, 1.0], "dimension 1 has the minimum or maximum nan"),
-            ([-math.inf, 1.0], "dimension 1 has the minimum or maximum -inf"),
-            ([0.0, 1e39], r"dimension 1 has the minimum or maximum 1e\+39"),
+            ([math.nan, 1.0], "be finite; row 0, dimension 1 is nan"),
+            ([-math.inf, 1.0], "be finite; row 0, dimension 1 is -inf"),
+            ([0.0, 1e39], r"float32's range; row 1, dimension 1 is 1e\+39"),
         ],
     )
     def test_foreign_minima(self, column, message):
@@ -474,9 +476,12 @@ class TestState:
     @pytest.mark.parametrize(
         ("column", "message"),
         [
-            ([math.nan, 1.0], "dimension 1 has the mean nan"),
-            ([math.inf, 1.0], "dimension 1 has the mean inf"),
-            ([1e39, 1.0], r"dimension 1 has the mean 1e\+39"),
+            ([math.nan, 1.0], "mean of a calibration must be finite; row 0, dimension 1 is nan"),
+            ([math.inf, 1.0], "mean of a calibration must be finite; row 0, dimension 1 is inf"),
+            (
+                [1e39, 1.0],
+                r"mean of a calibration must be within .*; row 0, dimension 1 is 1e\+39",
+            ),
             ([0.0, -1e-9], "dimension 1 has the sum of squared deviations -1e-09"),
             ([0.0, math.nan], "dimension 1 has the sum of squared deviations nan"),
             ([0.0, math.inf], "dimension 1 has the sum of squared deviations inf"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """quantize_embeddings: what sentence-transformers gives, where it is installed and by an oracle.
 
-int4 and ternary have their oracle in `reference_precision.py`.
+int4 and ternary have their oracle in `oracle/integers.py`.
 """
 
 import math
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import bitsift
 from bitsift import BitsiftWarning
 from bitsift.core import blocks
-from bitsift.quantization.calibration import as_ranges
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.bounds import as_ranges
+from bitsift.quantization.integers import INTEGER_CODECS
 from oracle import integers as reference_precision
 
 FLOATS = [np.float16, np.float32, np.float64]
@@ -225,10 +225,10 @@ class TestBounds:
     def test_a_constant_is_in_the_middle(self, precision):
         embeddings = np.column_stack((np.full(100, 7.0), np.arange(100.0)))
         codes = bitsift.quantize_embeddings(embeddings, precision)
-        unpacked = PRECISIONS[precision].unpack(codes, 2)
+        unpacked = INTEGER_CODECS[precision].unpack(codes, 2)
         assert (unpacked[:, 0] == 0).all()
         same = bitsift.quantize_embeddings([[7.0, 1.0]], precision, [[7, 0], [7, 2]])
-        assert PRECISIONS[precision].unpack(same, 2).tolist() == [[0, 0]]
+        assert INTEGER_CODECS[precision].unpack(same, 2).tolist() == [[0, 0]]
 
     @pytest.mark.parametrize(("precision", "lowest"), [("int8", -128), ("uint8", 0)])
     def test_a_constant_is_the_lowest_code(self, precision, lowest):
@@ -388,7 +388,7 @@ class TestBadInput:
         [
             (np.empty((0, 4)), ValueError, "at least one row"),
             (np.ones(4), ValueError, r"must have shape \(n, dim\); got shape \(4,\)"),
-            (np.ones((3, 5)), ValueError, "have 5 values per row; embeddings 4"),
+            (np.ones((3, 5)), ValueError, "calibration_embeddings must have 4 values a row; got 5"),
             (np.ones((3, 4), int), TypeError, "must be float16, float32 or float64; got int64"),
             (np.full((3, 4), np.nan), ValueError, "must be finite; row 0, dimension 0 is nan"),
         ],

@@ -253,8 +253,8 @@ class TestNothingIsAdvisedThatIsWorse:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"sample": np.ones((19, 8))}, ValueError, "too few vectors .*: got 19, wanted 20"),
-        ({"sample": np.ones((0, 8))}, ValueError, "too few vectors .*: got 0"),
+        ({"sample": np.ones((19, 8))}, ValueError, "too few vectors .* be 20 or more; got 19"),
+        ({"sample": np.ones((0, 8))}, ValueError, "too few vectors .*; got 0"),
         ({"sample": np.ones(8)}, ValueError, r"sample must have shape \(n, dim\); got shape \(8,"),
         ({"sample": np.ones((2, 3, 4))}, ValueError, "got 3 axes"),
         ({"sample": np.ones((30, 8), int)}, TypeError, "sample must be .*; got int64"),
@@ -264,7 +264,7 @@ class TestNothingIsAdvisedThatIsWorse:
         ({"sample": np.full((30, 8), 1e39)}, ValueError, "sample must be within float32's range"),
         ({"metric": "L2"}, ValueError, "metric must be one of .*; got 'L2'"),
         ({"metric": None}, ValueError, "metric must be one of"),
-        ({"queries": np.ones((3, 7))}, ValueError, "as many values as sample: got 7; sample has 8"),
+        ({"queries": np.ones((3, 7))}, ValueError, "must have 8 values a row, like sample; got 7"),
         ({"queries": np.ones((0, 8))}, ValueError, r"queries must have at least one row.*\(0, 8\)"),
         ({"queries": np.full(8, np.nan)}, ValueError, "queries must be finite; row 0, dimension 0"),
         ({"queries": np.full(8, 1e39)}, ValueError, "queries must be within float32's range"),
@@ -346,7 +346,7 @@ class TestAuto:
 
     def test_too_few_to_choose_by(self, rng):
         index = bitsift.Index(64, threshold="auto")
-        message = "too few vectors to choose a threshold by: got 19, wanted 20"
+        message = "too few vectors to choose a threshold: must be 20 or more; got 19"
         with pytest.raises(ValueError, match=message):  # and no warning besides
             index.add(centred(rng, 19))
         assert (len(index), index.threshold, index.advice) == (0, "auto", None)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Binary embeddings as other libraries and APIs write them, to codes and back.
+"""Convert codes to and from the conventions of other libraries and embeddings APIs.
 
-Nothing in the data tells one convention from another, so each is named by the caller, always.
+The data does not show its convention, so the caller always names it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ __all__ = ["codes_from_int8", "from_codes", "to_codes"]
 
 Convention = Literal["ubinary", "binary", "vespa", "sqlite-vec", "bits", "signs"]
 
-CONVENTIONS = ("ubinary", "binary", "vespa", "sqlite-vec", "bits", "signs")
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 BYTE_TYPES: dict[str, np.dtype[Any]] = {
     "ubinary": np.dtype(np.uint8),
     "binary": np.dtype(np.int8),
@@ -26,7 +26,7 @@ BYTE_TYPES: dict[str, np.dtype[Any]] = {
     "sqlite-vec": np.dtype(np.uint8),
 }
 
-# What else it may be, for error messages.
+# Other conventions that the data may be in, for error messages.
 _SIGNED = '"binary" or "vespa"'
 _UNSIGNED = '"ubinary" or "sqlite-vec"'
 _UNPACKED = '"bits" (0 and 1) or "signs" (+1 and -1)'
@@ -41,56 +41,56 @@ _REVERSED = np.packbits(
 def to_codes(
     embeddings: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[np.uint8]:
-    """Convert binary embeddings of a named convention to codes.
+    """Convert binary embeddings in a named convention to codes.
 
     Parameters
     ----------
     embeddings : array_like, shape (n, n_bytes), (n, dim), (n_bytes,) or (dim,)
-        As another library or an embeddings API gave them. Packed ones are int8 or uint8, or wider
-        integers, which lists become, if each value fits.
+        Binary embeddings of another library or an embeddings API. Packed embeddings are int8 or
+        uint8, or wider integers (which a list becomes) if each value fits into a byte.
     convention : {"ubinary", "binary", "vespa", "sqlite-vec", "bits", "signs"}
-        How they are written; never guessed, because the data does not tell.
+        How the bits are written. It is never guessed, because the data does not show it.
 
         ``"ubinary"``
-            uint8, packed, most significant bit first: codes as they are (sentence-transformers,
+            uint8, packed, most significant bit first: the same as codes (sentence-transformers,
             Cohere, Voyage, Jina).
         ``"binary"``
             int8, the packed byte minus 128, "offset binary" (sentence-transformers, Cohere,
             Voyage, Jina).
         ``"vespa"``
-            int8, the packed byte reinterpreted as two's complement (Vespa's ``pack_bits``,
+            int8, the packed byte read as two's complement (Vespa's ``pack_bits``,
             ``numpy.packbits(...).astype("int8")``).
         ``"sqlite-vec"``
             uint8, packed, least significant bit first (``vec_quantize_binary`` of sqlite-vec).
         ``"bits"``
-            0 and 1, one value a dimension, of a bool, integer or float type.
+            0 and 1, one value for each dimension, of a bool, integer or float type.
         ``"signs"``
-            +1 and -1, one value a dimension, of a signed integer or float type.
+            +1 and -1, one value for each dimension, of a signed integer or float type.
     dim : int, optional
-        Dimensions, 1 to 65,536. Without it every bit counts: 8 dimensions a byte, or one a value.
+        Number of dimensions, 1 to 65,536. By default every bit is a dimension.
 
     Returns
     -------
     ndarray of uint8, shape (n, ceil(dim / 8)) or (ceil(dim / 8),)
-        Codes, most significant bit first, pad bits zero; a new array.
+        Codes, most significant bit first, with pad bits of zero; a new array.
 
     Raises
     ------
     TypeError
-        A dtype that the convention does not have.
+        `embeddings` have a dtype that the convention does not use.
     ValueError
-        Another convention or shape; a value outside the convention's range; pad bits that are not
-        zero.
+        The convention is unknown; `embeddings` have another shape; a value is outside the range of
+        the convention; a pad bit is not zero.
 
     See Also
     --------
-    from_codes : The inverse.
-    codes_from_response : From the JSON of an embeddings API.
+    from_codes : Convert codes back.
+    codes_from_response : Convert the JSON response of an embeddings API.
 
     Notes
     -----
-    The bits beyond `dim` in the last byte must be zero. In ``"binary"`` a byte of zero bits is
-    -128; in ``"sqlite-vec"`` the pad bits are the most significant ones.
+    Pad bits, the bits beyond `dim` in the last byte, must be zero. In ``"binary"`` a byte of zero
+    bits is -128. In ``"sqlite-vec"`` the pad bits are the most significant bits.
 
     Examples
     --------
@@ -110,12 +110,13 @@ def to_codes(
     array([77], dtype=uint8)
     """
     arguments.choice(convention, "convention", CONVENTIONS)
-    n_dims = None if dim is None else _check_dim(dim)
+    n_dims = None if dim is None else arguments.check_dim(dim)
     array = arguments.as_array(embeddings, "embeddings")
     if convention in ("bits", "signs"):
         return _pack_values(array, convention, n_dims)
     array = _as_bytes(array, convention)
-    _check_width(array, n_dims)
+    hint = f"; one value a dimension is {_UNPACKED}" if array.shape[-1] == n_dims else ""
+    arguments.check_n_bytes(array.shape[-1], "embeddings", n_dims, hint)
     codes = _swap_bytes(array, convention)
     if n_dims is not None:
         _check_pad_bits(codes, array, convention, n_dims)
@@ -126,16 +127,16 @@ def to_codes(
 def from_codes(
     codes: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[Any]:
-    """Convert codes to binary embeddings of a named convention; the inverse of `to_codes`.
+    """Convert codes to binary embeddings in a named convention; the inverse of `to_codes`.
 
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes) or (n_bytes,)
         Packed codes, most significant bit first.
     convention : {"ubinary", "binary", "vespa", "sqlite-vec", "bits", "signs"}
-        See :func:`to_codes`.
+        How to write the bits; see :func:`to_codes`.
     dim : int, optional
-        Dimensions, 1 to 65,536; 8 a byte by default.
+        Number of dimensions, 1 to 65,536; 8 for each byte by default.
 
     Returns
     -------
@@ -148,8 +149,8 @@ def from_codes(
     TypeError
         `codes` are not uint8.
     ValueError
-        Another convention; `codes` have another number of bytes than `dim` needs, or pad bits that
-        are not zero.
+        The convention is unknown; `codes` do not have the number of bytes that `dim` needs; a pad
+        bit is not zero.
 
     Examples
     --------
@@ -162,37 +163,30 @@ def from_codes(
     array([-1,  1, -1, -1,  1,  1, -1,  1], dtype=int8)
     """
     arguments.choice(convention, "convention", CONVENTIONS)
-    n_dims = None if dim is None else _check_dim(dim)
-    packed = arguments.as_codes(codes, "codes")
-    _check_width(packed, n_dims)
+    n_dims = None if dim is None else arguments.check_dim(dim)
+    packed = arguments.parse_codes(codes, "codes")
     if n_dims is not None:
-        _check_pad_bits(packed, packed, "ubinary", n_dims)
-    if convention in BYTE_TYPES:
-        return _swap_bytes(packed, convention).view(BYTE_TYPES[convention])
-    bits = np.unpackbits(packed, axis=-1, count=n_dims)
-    if convention == "bits":
-        return bits
-    signs: NDArray[np.int8] = bits.view(np.int8)
-    signs *= 2
-    signs -= 1
-    return signs
+        arguments.check_n_bytes(packed.rows.shape[1], "codes", n_dims)
+        _check_pad_bits(packed.rows, packed.rows, "ubinary", n_dims)
+    converted = _from_rows(packed.rows, convention, n_dims)
+    return converted[0] if packed.is_single else converted
 
 
 @public
 def codes_from_int8(
     codes: ArrayLike, *, convention: Literal["offset", "twos_complement"]
 ) -> NDArray[np.uint8]:
-    """Convert int8 "binary" embeddings to codes. Their convention must be named.
+    """Convert int8 binary embeddings to codes; the caller names their convention.
 
     Parameters
     ----------
     codes : array_like of int8, shape (n, n_bytes) or (n_bytes,)
-        As an embeddings API or another library gave them.
+        Binary embeddings of an embeddings API or another library.
     convention : {"offset", "twos_complement"}
         ``"offset"``: the packed byte minus 128 (sentence-transformers, Cohere, Voyage, Jina);
-        ``"binary"`` in :func:`to_codes`. ``"twos_complement"``: the packed byte reinterpreted
-        (Vespa); ``"vespa"`` in :func:`to_codes`. The two differ in the first bit of every byte;
-        nothing in the data tells which it is.
+        called ``"binary"`` in :func:`to_codes`. ``"twos_complement"``: the packed byte read as
+        two's complement (Vespa); called ``"vespa"`` in :func:`to_codes`. The two differ in the
+        first bit of every byte; the data does not show which one it is.
 
     Returns
     -------
@@ -204,7 +198,11 @@ def codes_from_int8(
     TypeError
         `codes` are not int8.
     ValueError
-        The convention is none of the two.
+        The convention is unknown, or `codes` have another shape.
+
+    See Also
+    --------
+    to_codes : Convert from these and other conventions.
 
     Examples
     --------
@@ -221,12 +219,23 @@ def codes_from_int8(
     raise ValueError(f'convention must be "offset" or "twos_complement"; got {convention!r}')
 
 
-def _check_dim(dim: SupportsIndex) -> int:
-    return arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
+def _from_rows(
+    codes: NDArray[np.uint8], convention: Convention, dim: int | None
+) -> NDArray[np.uint8] | NDArray[np.int8]:
+    """Return codes, shape (n, n_bytes), in `convention`; a new array."""
+    if convention in BYTE_TYPES:
+        return _swap_bytes(codes, convention).view(BYTE_TYPES[convention])
+    bits = np.unpackbits(codes, axis=1, count=dim)
+    if convention == "bits":
+        return bits
+    signs: NDArray[np.int8] = bits.view(np.int8)
+    signs *= 2
+    signs -= 1
+    return signs
 
 
 def _swap_bytes(array: NDArray[Any], convention: str) -> NDArray[np.uint8]:
-    """Return codes of bytes in `convention`, or such bytes of codes: each is its own inverse."""
+    """Convert between codes and bytes in `convention`; the same swap converts back. A new array."""
     raw: NDArray[np.uint8] = np.array(array, order="C").view(np.uint8)
     if convention == "binary":
         raw ^= 0x80
@@ -236,7 +245,7 @@ def _swap_bytes(array: NDArray[Any], convention: str) -> NDArray[np.uint8]:
 
 
 def _as_bytes(array: NDArray[Any], convention: str) -> NDArray[Any]:
-    """Return int8 or uint8, whichever the convention has; wider integers must fit."""
+    """Return int8 or uint8, as the convention requires; each wider integer must fit."""
     wanted = BYTE_TYPES[convention]
     if array.dtype == wanted:
         return array
@@ -251,43 +260,28 @@ def _as_bytes(array: NDArray[Any], convention: str) -> NDArray[Any]:
             f'embeddings in convention "{convention}" must be {wanted}; got {array.dtype}{hint}'
         )
     limits = np.iinfo(wanted)
-    outside = np.argwhere((array < limits.min) | (array > limits.max))
-    if len(outside):
+    outside = (array < limits.min) | (array > limits.max)
+    if outside.any():
         hint = ""
         if limits.min == 0 and array.min() >= -128 and array.max() <= 127:
             hint = f"; negative values look like {_SIGNED}"
         if limits.min < 0 and array.min() >= 0 and array.max() <= 255:
             hint = f"; values of 0 to 255 look like {_UNSIGNED}"
-        raise ValueError(
-            f'embeddings in convention "{convention}" must be {limits.min} to {limits.max}; '
-            f"{_place(outside[0], 'value')} is {array[tuple(outside[0])]}{hint}"
+        arguments.refuse_where(
+            arguments.as_rows(outside),
+            arguments.as_rows(array),
+            f'embeddings in convention "{convention}"',
+            f"{limits.min} to {limits.max}",
+            column="value",
+            hint=hint,
         )
     return array.astype(wanted)
-
-
-def _check_width(array: NDArray[Any], dim: int | None) -> None:
-    """Raise unless rows of packed bytes have `dim` dimensions, or at most as many as codes may."""
-    n_bytes = array.shape[-1]
-    if dim is None:
-        if n_bytes * 8 > arguments.MAX_DIM:
-            raise ValueError(
-                f"embeddings must have at most {arguments.MAX_DIM} bits a row; got {n_bytes} bytes "
-                f"= {n_bytes * 8} bits"
-            )
-        return
-    needed = (dim + 7) // 8
-    if n_bytes != needed:
-        hint = f"; one value a dimension is {_UNPACKED}" if n_bytes == dim else ""
-        raise ValueError(
-            f"got {n_bytes} bytes = {n_bytes * 8} bits per row; dim {dim} needs {needed} bytes"
-            f"{hint}"
-        )
 
 
 def _check_pad_bits(
     codes: NDArray[np.uint8], given: NDArray[Any], convention: str, dim: int
 ) -> None:
-    """Raise for the first row with a pad bit that is set; `given` are the bytes as they came."""
+    """Raise for the first row with a pad bit that is not zero; `given` are the caller's bytes."""
     n_pad = 8 * codes.shape[-1] - dim
     last = arguments.as_rows(codes)[:, -1]
     bad = np.flatnonzero(last & ((1 << n_pad) - 1))
@@ -302,37 +296,17 @@ def _check_pad_bits(
 
 
 def _pack_values(array: NDArray[Any], convention: str, dim: int | None) -> NDArray[np.uint8]:
-    """Pack one value a dimension."""
+    """Pack arrays of one value for each dimension."""
     kinds, types, low = (
         ("biuf", "bool, integers or floats", 0)
         if convention == "bits"
         else ("if", "signed integers or floats", -1)
     )
+    name = f'embeddings in convention "{convention}"'
     if array.dtype.kind not in kinds:
-        raise TypeError(
-            f'embeddings in convention "{convention}" must be {types}; got {array.dtype}'
-        )
-    n_values = array.shape[-1]
-    if dim is None and n_values > arguments.MAX_DIM:
-        raise ValueError(
-            f"embeddings must have at most {arguments.MAX_DIM} values a row; got {n_values}"
-        )
-    if dim is not None and n_values != dim:
-        raise ValueError(
-            f'got {n_values} values per row; dim {dim} needs {dim} in convention "{convention}", '
-            "one a dimension"
-        )
+        raise TypeError(f"{name} must be {types}; got {array.dtype}")
+    arguments.check_n_values(array.shape[-1], name, dim)
     high = array == 1
-    bad = np.argwhere(~(high | (array == low)))
-    if len(bad):
-        raise ValueError(
-            f'embeddings in convention "{convention}" must be {low} or 1; '
-            f"{_place(bad[0], 'dimension')} is {array[tuple(bad[0])]}"
-        )
+    bad = ~(high | (array == low))
+    arguments.refuse_where(arguments.as_rows(bad), arguments.as_rows(array), name, f"{low} or 1")
     return np.packbits(high, axis=-1)
-
-
-def _place(where: NDArray[np.intp], column: str) -> str:
-    """Name a place of an array of one or two axes."""
-    row, place = (0, where[0]) if len(where) == 1 else where
-    return f"row {row}, {column} {place}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hamming distances of codes that the caller keeps: no index, no copy."""
+"""Exact search of a caller's codes by Hamming distance, without an index and without a copy."""
 
 from __future__ import annotations
 
@@ -32,35 +32,36 @@ def search(
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes)
-        Packed rows, also a ``numpy.memmap``. Searched where they lie, whatever the distance between
-        rows; copied only if the bytes of a row are not contiguous. `n_bytes` is 1 to 8,192.
+        Packed codes; `n_bytes` is 1 to 8,192. A ``numpy.memmap`` works too. They are searched in
+        place, with any stride between rows; copied only if the bytes of a row are not contiguous.
     queries : array_like of uint8, shape (n_queries, n_bytes) or (n_bytes,)
-        Packed the same way.
+        Packed codes.
     k : int
-        Results for each query. Where it exceeds `n`, ids are -1 and distances 2**31 - 1.
+        Results for each query. If `k` is greater than `n`, the surplus results have the id -1 and
+        the distance 2**31 - 1.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
-        Number of threads; 0 means all. Work too small to pay for a thread does not wake one.
+        Number of threads; 0 means all. Small jobs stay on the calling thread.
 
     Returns
     -------
     SearchResult
-        int32 distances, ascending, and the int64 numbers of the rows. Ties go to the smaller row.
+        int32 distances, ascending, and int64 row numbers as ids. Ties go to the smaller row.
 
     Raises
     ------
     TypeError
         `codes` or `queries` are not uint8.
     ValueError
-        Shapes that do not fit, a negative `k`.
+        Shapes do not fit, or `k` is negative.
 
     Notes
     -----
-    Exact, and the same bytes on every instruction set and number of threads. One query uses every
-    thread. Cost: a pass over `codes` for every 256 queries,
-    or fewer where `k` is in the thousands. Safe to call from many threads at once;
-    the GIL is released.
+    The result is exact, and the same bytes on every instruction set and with any number of threads.
+    The cost is one pass over `codes` for every 256 queries, or for fewer of them if `k` is in the
+    thousands. A single query uses all threads. Many threads may call this at once; the GIL is
+    released.
 
     Examples
     --------
@@ -69,21 +70,21 @@ def search(
     >>> distances, rows
     (array([0, 1], dtype=int32), array([1, 0]))
     """
-    rows = _as_matrix(codes, "codes")
-    wanted = arguments.as_codes(queries, "queries")
-    _check_same_length("queries", wanted, "codes", rows)
-    k = arguments.check_k(k)
-    distances, found = native.search(
-        rows,
-        arguments.as_rows(wanted),
+    documents = _parse_matrix(codes, "codes")
+    wanted = arguments.parse_codes(queries, "queries")
+    _check_same_width("queries", wanted.rows, "codes", documents)
+    distances, rows = native.search(
+        documents,
+        wanted.rows,
         None,
-        k=k,
+        k=arguments.check_k(k),
         ids=None,
         isa=resolve_isa(isa),
         threads=arguments.check_threads(threads),
     )
-    result = SearchResult(distances, found)
-    return result if wanted.ndim == 2 else SearchResult(distances[0], found[0])
+    if wanted.is_single:
+        return SearchResult(distances[0], rows[0])
+    return SearchResult(distances, rows)
 
 
 @public
@@ -97,17 +98,18 @@ def knn_graph(
 ) -> SearchResult:
     """Find the `k` nearest other rows of every row by Hamming distance, exactly.
 
-    The graph that deduplication and clustering start from.
+    Deduplication and clustering start from this graph.
 
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes)
-        Packed rows, also a ``numpy.memmap``, as in :func:`search`.
+        Packed codes, as in :func:`search`.
     k : int
-        Neighbours of each row. Where it exceeds ``n - 1``, rows are -1 and distances 2**31 - 1.
+        Neighbours of each row. If `k` is greater than ``n - 1``, the surplus results have the id -1
+        and the distance 2**31 - 1.
     progress : callable, optional
-        Called now and then, in this thread, with the share of the work that is done, 0 to 1. What
-        it raises ends the work.
+        Called from time to time, on the calling thread, with the share of the work that is done, 0
+        to 1. An exception that it raises stops the work.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
@@ -116,21 +118,22 @@ def knn_graph(
     Returns
     -------
     SearchResult
-        int32 distances of shape (n, k), ascending, and the int64 numbers of the rows. Ties go to
-        the smaller row; a row is not its own neighbour, but an equal one is.
+        int32 distances, ascending, and int64 row numbers as ids, both of shape (n, k). Ties go to
+        the smaller row. A row is not its own neighbour; an equal row can be.
 
     Raises
     ------
     TypeError
-        `codes` are not uint8, `progress` cannot be called.
+        `codes` are not uint8, or `progress` is not callable.
     ValueError
-        Another shape, a negative `k`.
+        `codes` have another shape, or `k` is negative.
 
     Notes
     -----
-    Exact, and the same bytes on every instruction set and number of threads. Computes each of the
-    ``n * (n - 1) / 2`` distances once. Beside the result it takes about ``12 * k`` bytes a row, at
-    least 200. The GIL is released; Ctrl-C interrupts it.
+    The result is exact, and the same bytes on every instruction set and with any number of threads.
+    Each of the ``n * (n - 1) / 2`` distances is computed once. Besides the result, the search needs
+    about ``12 * k`` bytes of memory for each row, and at least 200. The GIL is released; Ctrl-C
+    interrupts the search.
 
     Examples
     --------
@@ -138,7 +141,7 @@ def knn_graph(
     >>> bitsift.knn_graph(codes, k=1).ids.ravel()
     array([1, 0, 1])
     """
-    rows = _as_matrix(codes, "codes")
+    rows = _parse_matrix(codes, "codes")
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
     return SearchResult(
@@ -176,19 +179,19 @@ def hamming(
     Returns
     -------
     ndarray of int32, shape (na, nb)
-        The number of bits in which ``a[i]`` and ``b[j]`` differ. A 1-D argument has no axis.
+        The number of bits in which ``a[i]`` and ``b[j]`` differ. A 1-D argument adds no axis.
 
     Raises
     ------
     TypeError
         `a` or `b` is not uint8.
     ValueError
-        Shapes that do not fit.
+        `a` and `b` have different numbers of bytes a row, or another shape.
 
     Notes
     -----
-    Exact. Takes ``4 * na * nb`` bytes; :func:`search` finds the nearest without them. Safe to call
-    from many threads; the GIL is released.
+    The result is exact. It takes ``4 * na * nb`` bytes; :func:`search` finds the nearest rows
+    without them. Many threads may call this at once; the GIL is released.
 
     Examples
     --------
@@ -197,28 +200,27 @@ def hamming(
     array([[0, 1],
            [1, 0]], dtype=int32)
     """
-    left = arguments.as_codes(a, "a")
-    right = arguments.as_codes(b, "b")
-    _check_same_length("a", left, "b", right)
+    left = arguments.parse_codes(a, "a")
+    right = arguments.parse_codes(b, "b")
+    _check_same_width("a", left.rows, "b", right.rows)
     distances = native.hamming(
-        arguments.as_rows(left),
-        arguments.as_rows(right),
-        resolve_isa(isa),
-        arguments.check_threads(threads),
+        left.rows, right.rows, resolve_isa(isa), arguments.check_threads(threads)
     )
-    return distances.reshape(left.shape[:-1] + right.shape[:-1])
+    single = [axis for axis, codes in enumerate((left, right)) if codes.is_single]
+    return distances.squeeze(tuple(single))
 
 
-def _as_matrix(codes: ArrayLike, name: str) -> NDArray[np.uint8]:
-    array = arguments.as_codes(codes, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, n_bytes); got shape {array.shape}")
-    return array
+def _parse_matrix(x: ArrayLike, name: str) -> NDArray[np.uint8]:
+    codes = arguments.parse_codes(x, name)
+    if codes.is_single:
+        raise ValueError(f"{name} must have shape (n, n_bytes); got shape {codes.rows.shape[1:]}")
+    return codes.rows
 
 
-def _check_same_length(name: str, a: NDArray[np.uint8], other: str, b: NDArray[np.uint8]) -> None:
-    if a.shape[-1] != b.shape[-1]:
+def _check_same_width(name: str, a: NDArray[np.uint8], other: str, b: NDArray[np.uint8]) -> None:
+    n_bytes, wanted = a.shape[1], b.shape[1]
+    if n_bytes != wanted:
         raise ValueError(
-            f"{name} must be as long as {other}: got {a.shape[-1]} bytes = {a.shape[-1] * 8} bits "
-            f"per row; {other} have {b.shape[-1]} bytes"
+            f"{name} must have {wanted} bytes a row, like {other}; got {n_bytes} bytes = "
+            f"{n_bytes * 8} bits"
         )

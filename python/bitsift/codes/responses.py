@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON of an embeddings API to codes: find the embeddings, check them, name their convention.
+"""Convert the JSON response of an embeddings API to codes.
 
-Layouts differ between APIs, and are told by their keys. The convention is not: it is named by the
-caller, or by the key that the embeddings stand under.
+The keys of a response show its layout. They do not always show its convention: then the caller
+names it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import reprlib
-from typing import Any, Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,9 @@ __all__ = ["codes_from_response"]
 
 EncodingType = Literal["binary", "ubinary"]
 
-ENCODING_TYPES: tuple[EncodingType, ...] = ("binary", "ubinary")
+ENCODING_TYPES: tuple[EncodingType, ...] = get_args(EncodingType)
 
-_quoted = reprlib.Repr()  # what came, in an error: never longer than a few lines
+_quoted = reprlib.Repr()  # quotes parts of a response in errors, in a few lines at most
 _quoted.maxlevel = 3
 _quoted.maxstring = _quoted.maxother = 200
 
@@ -42,39 +42,39 @@ def codes_from_response(
     Parameters
     ----------
     response : dict, list, str or bytes
-        The response's JSON, parsed or not, in one of these layouts:
+        The JSON of the response, parsed or as text, in one of these layouts:
 
-        * ``{"data": [{"index": 0, "embedding": ...}, ...]}`` (Voyage, Jina, and others like
-          OpenAI's), or that list alone. Rows are put in the order of ``"index"``. An embedding is a
-          list of integers; or a base64 string of their bytes (Voyage), which needs `dim`; or, where
-          several types were asked for, a dict of them by type (Jina).
+        * ``{"data": [{"index": 0, "embedding": ...}, ...]}`` (Voyage, Jina, and other APIs with
+          the layout of OpenAI), or that list alone. Rows are sorted by ``"index"``. An embedding
+          is a list of integers; or a base64 string of their bytes (Voyage), which needs `dim`; or,
+          if the request named several types, a dict with one embedding for each type (Jina).
         * ``{"embeddings": {"binary": [[...], ...], "ubinary": ...}}`` (Cohere v1 and v2).
-        * ``{"embeddings": [[...], ...]}``, or a list of lists alone, as client libraries have them.
+        * ``{"embeddings": [[...], ...]}``, or a list of lists alone (client libraries).
     encoding_type : {"binary", "ubinary"}, optional
-        What was asked of the API, as ``embedding_types`` (Cohere), ``output_dtype`` (Voyage) or
-        ``embedding_type`` (Jina): ``"binary"``, int8, the packed byte minus 128; or ``"ubinary"``,
-        uint8. Needed unless the embeddings stand under just one of these keys.
+        The type that the request named, as ``embedding_types`` (Cohere), ``output_dtype`` (Voyage)
+        or ``embedding_type`` (Jina): ``"binary"``, int8, the packed byte minus 128; or
+        ``"ubinary"``, uint8. Required unless the response has exactly one of these keys.
     dim : int, optional
-        Dimensions, 1 to 65,536; 8 a byte by default.
+        Number of dimensions, 1 to 65,536; 8 for each byte by default.
 
     Returns
     -------
     ndarray of uint8, shape (n, ceil(dim / 8))
-        Codes, most significant bit first, pad bits zero.
+        Codes, most significant bit first, with pad bits of zero.
 
     Raises
     ------
     TypeError
-        `response` is of another type; embeddings that are no lists of integers, floats for
-        instance.
+        `response` has another type, or an embedding is not a list of integers: it holds floats, for
+        example.
     ValueError
-        No JSON; an error instead of embeddings; another layout; no `encoding_type` where it is
-        needed; rows of different lengths; an index that is missing or there twice; values outside
-        the type's range; pad bits that are not zero.
+        The text is not JSON; the API answered with an error; the layout is unknown; `encoding_type`
+        is required; rows have different lengths; an index is missing or occurs twice; a value is
+        outside the range of its type; a pad bit is not zero.
 
     See Also
     --------
-    to_codes : From arrays, and from other conventions.
+    to_codes : Convert arrays, also in other conventions.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def codes_from_response(
     array([[ 77, 128]], dtype=uint8)
     """
     arguments.choice(encoding_type, "encoding_type", (*ENCODING_TYPES, None))
-    n_dims = None if dim is None else arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
+    n_dims = None if dim is None else arguments.check_dim(dim)
     embeddings, convention = _find(_parse(response), encoding_type)
     rows = [_as_row(row, place, convention, n_dims) for place, row in enumerate(embeddings)]
     if not rows:
@@ -128,7 +128,7 @@ def _parse(response: object) -> dict[str, Any] | list[Any]:
 def _find(
     content: dict[str, Any] | list[Any], encoding_type: EncodingType | None
 ) -> tuple[list[Any], EncodingType]:
-    """Return the embeddings, in order, and the type they are of."""
+    """Return the embeddings, in order, and their encoding type."""
     embeddings: Any = content
     if isinstance(content, dict):
         _refuse_error(content)
@@ -159,10 +159,10 @@ def _find(
 
 
 def _refuse_error(content: dict[str, Any]) -> None:
-    """Raise with the API's words if it answered with an error."""
+    """Raise, quoting the API, if it answered with an error."""
     keys = ["error"]
     if "data" not in content and "embeddings" not in content:
-        keys += ["detail", "message"]  # beside embeddings these are remarks
+        keys += ["detail", "message"]  # beside embeddings, these are not errors
     for key in keys:
         if content.get(key):
             raise ValueError(
@@ -172,7 +172,7 @@ def _refuse_error(content: dict[str, Any]) -> None:
 
 
 def _in_order(items: Any) -> list[Any]:
-    """Return the embeddings of items with "index" and "embedding" in the order of "index"."""
+    """Return the embeddings of items that have "index" and "embedding", sorted by "index"."""
     if not isinstance(items, list):
         raise TypeError(f'"data" must be a list; got {type(items).__name__}')
     found: dict[int, Any] = {}
@@ -201,7 +201,7 @@ def _in_order(items: Any) -> list[Any]:
 
 
 def _by_type(embeddings: list[Any]) -> dict[str, list[Any]]:
-    """Turn a list of embeddings by type into lists of embeddings, by type."""
+    """Turn a list of dicts with one embedding for each type into a dict of lists."""
     for place, types in enumerate(embeddings):
         if not isinstance(types, dict) or types.keys() != embeddings[0].keys():
             raise ValueError(
@@ -212,7 +212,7 @@ def _by_type(embeddings: list[Any]) -> dict[str, list[Any]]:
 
 
 def _choose_type(by_type: dict[str, Any], encoding_type: EncodingType | None) -> EncodingType:
-    """Return the type named if it is there, or the only packed one."""
+    """Return `encoding_type` if the response has it, or the only packed type."""
     packed = [key for key in ENCODING_TYPES if by_type.get(key) is not None]
     if encoding_type in packed:
         return encoding_type
@@ -230,7 +230,7 @@ def _choose_type(by_type: dict[str, Any], encoding_type: EncodingType | None) ->
 
 
 def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> NDArray[Any]:
-    """Return one embedding as an array of integers, of any range."""
+    """Return one embedding as an array of integers, whose range is not checked."""
     if isinstance(row, str):
         return _decode(row, place, convention, dim)
     if not isinstance(row, list):
@@ -239,7 +239,7 @@ def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> 
             f"embedding {place} must be a list of integers or a base64 string; got "
             f"{type(row).__name__}{hint}"
         )
-    if not set(map(type, row)) <= {int}:  # a bool is no int here
+    if not set(map(type, row)) <= {int}:  # bool, a subclass of int, is refused
         value = next(value for value in row if type(value) is not int)
         hint = "; pack floats with bitsift.pack" if type(value) is float else ""
         raise TypeError(
@@ -255,9 +255,10 @@ def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> 
 
 
 def _decode(text: str, place: int, convention: EncodingType, dim: int | None) -> NDArray[Any]:
-    """Return the bytes of a base64 string; `dim` vouches that they are packed bits.
+    """Return the bytes of a base64 string.
 
-    The same APIs send float32 in this way, which without `dim` would pass for 32 times the bits.
+    The same APIs send float32 as base64, too. Without `dim`, float32 would pass for packed bits of
+    32 times the dimensions.
     """
     if dim is None:
         raise ValueError(
@@ -274,7 +275,7 @@ def _decode(text: str, place: int, convention: EncodingType, dim: int | None) ->
     if len(raw) != needed:
         hint = "; 4 bytes a dimension look like float32" if len(raw) == 4 * dim else ""
         raise ValueError(
-            f"got {len(raw)} bytes as base64 in embedding {place}; dim {dim} needs {needed} bytes"
-            f"{hint}"
+            f"embedding {place} must have {needed} bytes for dim {dim}; got {len(raw)} bytes of "
+            f"base64{hint}"
         )
     return np.frombuffer(raw, conventions.BYTE_TYPES[convention])

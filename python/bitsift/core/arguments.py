@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments, checked once, at the door: each error says what came and what was wanted.
+"""The door: public functions check their arguments here, once.
 
-`parse` and its kin turn an array of the caller's into `Codes` or `Values`; everything below the
-public functions takes these and checks no more than that their width fits. Nothing is copied here
-unless the core could not read it where it lies.
+`parse` and its kin turn a caller's array into `Codes` or `Values`. Functions below the public ones
+take these, and check only that the width fits. An array is copied only where the compiled core
+cannot read it in place. A message says "NAME must be WANTED; got CAME".
 """
 
 from __future__ import annotations
@@ -15,11 +15,34 @@ from typing import Any, NamedTuple, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-T = TypeVar("T")
+from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
 
-MAX_DIM = 65_536
-MAX_THREADS = 1024
-MAX_K = 2**31 - 1
+__all__ = [
+    "MAX_DIM",
+    "MAX_K",
+    "Codes",
+    "Values",
+    "as_array",
+    "as_rows",
+    "check_bool",
+    "check_dim",
+    "check_k",
+    "check_n_bytes",
+    "check_n_values",
+    "check_oversampling",
+    "check_threads",
+    "choice",
+    "integer",
+    "narrow",
+    "parse",
+    "parse_codes",
+    "parse_matrix",
+    "parse_values",
+    "refuse_non_finite",
+    "refuse_where",
+]
+
+T = TypeVar("T")
 
 
 def choice(value: T, name: str, choices: tuple[T, ...]) -> T:
@@ -30,7 +53,7 @@ def choice(value: T, name: str, choices: tuple[T, ...]) -> T:
 
 
 def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
-    """Return `value` as an int of [`low`, `high`]."""
+    """Return `value` as an int if it is an integer from `low` to `high`."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer; got {value!r}")
     try:
@@ -49,20 +72,25 @@ def check_bool(value: bool, name: str) -> bool:
     return bool(value)
 
 
+def check_dim(dim: SupportsIndex) -> int:
+    """Return the number of dimensions."""
+    return integer(dim, "dim", 1, MAX_DIM)
+
+
 def check_k(k: SupportsIndex) -> int:
-    """Return the number of results asked for."""
+    """Return the number of results for each query."""
     return integer(k, "k", 0, MAX_K)
 
 
 def check_threads(threads: SupportsIndex) -> int:
-    """Return the number of threads asked for; 0 means all."""
+    """Return the number of threads; 0 means all."""
     return integer(threads, "threads", 0, MAX_THREADS)
 
 
 def check_oversampling(oversampling: float) -> float:
-    """Return the candidates per result asked for."""
+    """Return the number of candidates for each result."""
     try:
-        if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float takes them
+        if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float() accepts these
             raise TypeError
         number = float(oversampling)
     except (TypeError, ValueError):
@@ -77,14 +105,14 @@ def check_oversampling(oversampling: float) -> float:
 
 
 class Codes(NamedTuple):
-    """Packed bits that a caller handed over.
+    """A caller's packed codes.
 
     Attributes
     ----------
     rows : ndarray of uint8, shape (n, n_bytes)
-        Each row contiguous; the caller's own memory wherever the core can read it there.
+        Each row is contiguous. Shares the caller's memory where the compiled core can read it.
     is_single : bool
-        The caller gave one row, of one axis.
+        Whether the caller gave one row, as an array of one axis.
     """
 
     rows: NDArray[np.uint8]
@@ -92,15 +120,15 @@ class Codes(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Numbers, one a dimension, that a caller handed over.
+    """A caller's vectors: one value for each dimension.
 
     Attributes
     ----------
     rows : ndarray of float16, float32, float64 or bool, shape (n, dim)
-        In native byte order, aligned, each row contiguous; the caller's own memory wherever the
-        core can read it there. Maybe not finite: what reads them looks.
+        In native byte order and aligned; each row is contiguous. Shares the caller's memory where
+        the compiled core can read it. Values may be NaN or infinite: the reader checks.
     is_single : bool
-        The caller gave one row, of one axis.
+        Whether the caller gave one row, as an array of one axis.
     """
 
     rows: NDArray[Any]
@@ -113,57 +141,59 @@ class Values(NamedTuple):
 
 
 def parse(x: ArrayLike, name: str) -> Codes | Values:
-    """Return an array of the caller's as packed codes, if it is uint8, or as values."""
+    """Return a caller's array as packed codes if it is uint8, else as values."""
     array = as_array(x, name)
-    return _codes(array, name) if is_packed(array) else _values(array, name)
+    return _codes(array, name) if _is_packed(array, name) else _values(array, name)
 
 
 def parse_codes(x: ArrayLike, name: str) -> Codes:
-    """Return an array of the caller's as packed codes."""
+    """Return a caller's array as packed codes."""
     array = as_array(x, name)
-    if not is_packed(array):
+    if not _is_packed(array, name):
         raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
     return _codes(array, name)
 
 
 def parse_values(x: ArrayLike, name: str, *, floats: bool = False) -> Values:
-    """Return an array of the caller's as values; `floats` refuses bool."""
-    values = _values(as_array(x, name), name)
-    if floats and values.are_bits:
-        raise TypeError(f"{name} must be float16, float32 or float64; got bool")
-    return values
+    """Return a caller's array as values; `floats` refuses bool."""
+    return _values(as_array(x, name), name, floats=floats)
 
 
-def parse_matrix(x: ArrayLike, name: str) -> NDArray[Any]:
-    """Return an array of the caller's as floats of two axes, shape (n, dim)."""
-    values = parse_values(x, name, floats=True)
-    if values.is_single:
-        raise ValueError(f"{name} must have shape (n, dim); got shape {values.rows.shape[1:]}")
-    return values.rows
+def parse_matrix(x: ArrayLike, name: str, *, any_layout: bool = False) -> NDArray[Any]:
+    """Return a caller's array as floats of two axes, shape (n, dim).
+
+    `any_layout` leaves strides and byte order as they are, so nothing is copied: for a reader that
+    converts a block of rows at a time.
+    """
+    array = as_array(x, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} must have shape (n, dim); got shape {array.shape}")
+    if any_layout:
+        _check_values(array, name, floats=True)
+        return array
+    return _values(array, name, floats=True).rows
 
 
 def _codes(array: NDArray[Any], name: str) -> Codes:
-    if array.shape[-1] * 8 > MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {MAX_DIM} bits a row; got {array.shape[-1]} bytes = "
-            f"{array.shape[-1] * 8} bits"
-        )
-    return Codes(as_rows(rows_in_place(array)), array.ndim == 1)
+    check_n_bytes(array.shape[-1], name)
+    return Codes(as_rows(_rows_in_place(array)), array.ndim == 1)
 
 
-def _values(array: NDArray[Any], name: str) -> Values:
+def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
+    _check_values(array, name, floats=floats)
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
+
+
+def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
-    if not is_float and array.dtype.kind != "b":
+    if not is_float and (floats or array.dtype.kind != "b"):
+        wanted = "float16, float32 or float64" if floats else "float16, float32, float64 or bool"
         hint = ""
         if array.dtype.kind in "iu":
-            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
-        raise TypeError(
-            f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
-        )
-    if array.shape[-1] > MAX_DIM:
-        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return Values(as_rows(rows_in_place(native)), array.ndim == 1)
+            hint = "; convert integers to a float type: .astype('float32')"
+        raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
+    check_n_values(array.shape[-1], name)
 
 
 def narrow(
@@ -175,20 +205,64 @@ def narrow(
 ) -> NDArray[Any]:
     """Return finite values in a float type that can hold them; not copied if they have it.
 
-    Errors name the first value that is not finite, or beyond the range of `dtype`: `first_row` is
-    the number of the first row in what the caller handed over, `purpose` says what the type is for.
+    An error names the first value that is not finite, or that is beyond the range of `dtype`.
+    `first_row` is the number of the first row in the caller's array; `purpose` says what the type
+    is for.
     """
     with np.errstate(over="ignore"):
         narrowed: NDArray[Any] = values.astype(dtype, copy=False)
     finite = np.isfinite(narrowed)
     if not finite.all():
         refuse_non_finite(values, name, first_row)
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{name} must be within {np.dtype(dtype)}'s range{purpose}; row {first_row + row}, "
-            f"dimension {column} is {values[row, column]}"
-        )
+        wanted = f"within {np.dtype(dtype)}'s range{purpose}"
+        refuse_where(~finite, values, name, wanted, first_row)
     return narrowed
+
+
+def refuse_non_finite(values: NDArray[Any], name: str, first_row: int = 0) -> None:
+    """Raise for the first value that is NaN or infinite, if there is one."""
+    refuse_where(~np.isfinite(values), values, name, "finite", first_row)
+
+
+def refuse_where(
+    bad: NDArray[np.bool_],
+    values: NDArray[Any],
+    name: str,
+    wanted: str,
+    first_row: int = 0,
+    *,
+    column: str = "dimension",
+    hint: str = "",
+) -> None:
+    """Raise for the first value of a matrix that is bad, if there is one.
+
+    `first_row` is the number of the first row in the caller's array.
+    """
+    places = np.argwhere(bad)
+    if len(places):
+        i, j = (int(place) for place in places[0])
+        raise ValueError(
+            f"{name} must be {wanted}; row {first_row + i}, {column} {j} is {values[i, j]}{hint}"
+        )
+
+
+def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "") -> None:
+    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can."""
+    needed = None if dim is None else (dim + 7) // 8
+    if n_bytes == needed or (needed is None and n_bytes * 8 <= MAX_DIM):
+        return
+    wanted = (
+        f"at most {MAX_DIM} bits a row" if dim is None else f"{needed} bytes a row for dim {dim}"
+    )
+    raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
+
+
+def check_n_values(n_values: int, name: str, dim: int | None = None, hint: str = "") -> None:
+    """Raise unless rows of `n_values` values have `dim`, or at most as many as rows can."""
+    if n_values == dim or (dim is None and n_values <= MAX_DIM):
+        return
+    wanted = f"at most {MAX_DIM} values a row" if dim is None else f"{dim} values a row"
+    raise ValueError(f"{name} must have {wanted}; got {n_values}{hint}")
 
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
@@ -210,69 +284,19 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def is_packed(array: NDArray[Any]) -> bool:
+def _is_packed(array: NDArray[Any], name: str) -> bool:
     """Tell packed codes by their dtype: uint8 always is, int8 is of unknown convention."""
     if array.dtype == np.int8:
         raise TypeError(
-            "got int8: packed codes come as int8 in two conventions that differ in one bit of "
-            "every byte; name it with bitsift.codes_from_int8(codes, convention="
-            '"offset" | "twos_complement")'
+            f"{name} must not be int8: packed codes come as int8 in two conventions that differ in "
+            'one bit of every byte; convert them with bitsift.to_codes(codes, "binary") or '
+            'bitsift.to_codes(codes, "vespa")'
         )
     return bool(array.dtype == np.uint8)
 
 
-def as_codes(x: ArrayLike, name: str) -> NDArray[np.uint8]:
-    """Return packed codes, rows contiguous; not copied if they are uint8 and rows are."""
-    array = as_array(x, name)
-    if not is_packed(array):
-        raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
-    if array.shape[-1] * 8 > MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {MAX_DIM} bits a row; got {array.shape[-1]} bytes = "
-            f"{array.shape[-1] * 8} bits"
-        )
-    return rows_in_place(array)
-
-
-def as_values(x: ArrayLike, name: str) -> NDArray[Any]:
-    """Return float16, float32, float64 or bool values in native byte order, rows contiguous."""
-    array = as_array(x, name)
-    is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
-    if not is_float and array.dtype.kind != "b":
-        hint = ""
-        if array.dtype.kind in "iu":
-            hint = "; numbers to compare with a threshold need a float type: .astype('float32')"
-        raise TypeError(
-            f"{name} must be float16, float32, float64 or bool; got {array.dtype}{hint}"
-        )
-    if array.shape[-1] > MAX_DIM:
-        raise ValueError(f"{name} must have at most {MAX_DIM} values a row; got {array.shape[-1]}")
-    native = array.dtype.newbyteorder("=")
-    return rows_in_place(array.astype(native, copy=False))
-
-
-def refuse_bool(array: NDArray[Any], name: str) -> None:
-    """Raise if values are bits, where numbers are wanted."""
-    if array.dtype.kind == "b":
-        raise TypeError(f"{name} must be float16, float32 or float64; got bool")
-
-
-def as_finite_float32(values: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """Return values as float32, refusing what it cannot hold; a copy."""
-    refuse_non_finite(values, name)
-    with np.errstate(over="ignore"):
-        rounded: NDArray[np.float32] = values.astype(np.float32)
-    if not np.isfinite(rounded).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(rounded))[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {row}, dimension {column} is "
-            f"{values[row, column]}"
-        )
-    return rounded
-
-
-def rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
-    """Return `array` itself if the core can read its rows where they lie, else a copy."""
+def _rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
+    """Return `array` itself if the compiled core can read its rows in place, else a copy."""
     contiguous = array.shape[-1] == 1 or array.strides[-1] == array.itemsize
     return array if contiguous and array.flags.aligned else np.array(array, order="C")
 
@@ -280,14 +304,3 @@ def rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
 def as_rows(array: NDArray[Any]) -> NDArray[Any]:
     """Return one row as a matrix of one row."""
     return array[np.newaxis] if array.ndim == 1 else array
-
-
-def refuse_non_finite(values: NDArray[Any], name: str, first_row: int = 0) -> None:
-    """Raise for the first value that is NaN or infinite, if there is one."""
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        raise ValueError(
-            f"{name} must be finite; row {first_row + row}, dimension {column} is "
-            f"{values[row, column]}"
-        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Some rows of an array at a time."""
+"""Row numbers: of blocks that are read one at a time, and of evenly spaced rows."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions for what a file or the platform did wrong, and the category of warnings.
+"""Exceptions for faults of files and of the platform, and the category of warnings.
 
-A caller's own mistake (a wrong shape, a negative ``k``) is a plain ``ValueError`` or ``TypeError``.
+A mistake of the caller (a wrong shape, a negative ``k``) is a plain ValueError or TypeError.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ __all__ = [
 
 @public
 class BitsiftError(Exception):
-    """Base of every error that is the fault of a file or of the platform."""
+    """Base class of errors whose cause is a file or the platform."""
 
 
 @public
 class BitsiftWarning(UserWarning):
-    """What was asked for is done, but is likely not what is wanted."""
+    """The call did what it was asked, but the result is probably not what the caller wants."""
 
 
 @public
 class UnsupportedIsaError(BitsiftError, ValueError):
-    """The named instruction set exists, but this processor or build does not have it."""
+    """The named instruction set exists, but this processor or build does not support it."""
 
 
 @public
@@ -48,7 +48,7 @@ class IndexFileError(BitsiftError):
     Attributes
     ----------
     path : str
-        The file or folder at fault.
+        Path of the file or folder.
     reason : str
         What is wrong with it.
     """
@@ -67,31 +67,31 @@ class IndexFileError(BitsiftError):
 
 @public
 class IndexNotFoundError(IndexFileError, FileNotFoundError):
-    """There is nothing at the path."""
+    """Nothing exists at the path."""
 
 
 @public
 class NotAnIndexError(IndexFileError):
-    """The path holds something, but not a bitsift index."""
+    """Something exists at the path, but it is not a bitsift index."""
 
 
 @public
 class UnsupportedVersionError(IndexFileError):
-    """The index was written in a format version that this release cannot read."""
+    """The index has a format version that this release cannot read."""
 
 
 @public
 class CorruptIndexError(IndexFileError):
-    """A file of the index is missing, truncated, altered or inconsistent with the manifest."""
+    """A file of the index is missing, truncated, changed or inconsistent with the manifest."""
 
 
 @public
 class IndexWriteError(IndexFileError, OSError):
-    """The index cannot be written at the path."""
+    """The index cannot be written to the path."""
 
 
 def warn(message: str) -> None:
-    """Warn at the line outside of this package that led here, however deep inside this is."""
+    """Warn, with the place of the call outside this package that led here."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__")):
         level, frame = level + 1, frame.f_back

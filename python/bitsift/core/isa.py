@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instruction sets: which ones there are, and which one an object uses."""
+"""Instruction sets: which are available, and which one an object uses."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["available_isas", "resolve_isa"]
 
 @public
 def available_isas() -> list[str]:
-    """Name the instruction sets that this processor and this build have, slowest first.
+    """List the instruction sets that this processor and this build support, slowest first.
 
     Returns
     -------
     list of str
-        Some of ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"``, ``"neon"``. The last is the
-        default, unless the environment variable ``BITSIFT_ISA`` names another.
+        Names among ``"scalar"``, ``"avx2"``, ``"avx512"``, ``"amx"`` and ``"neon"``. The last one
+        is the default, unless the environment variable ``BITSIFT_ISA`` names another.
     """
     return native.available_isas()
 
 
 def resolve_isa(isa: str | None) -> str:
-    """Return the level to use: the one named, else ``BITSIFT_ISA``'s, else the best."""
+    """Return the level to use: `isa`, else that of ``BITSIFT_ISA``, else the fastest."""
     source = "isa"
     if isa is None:
         isa = os.environ.get("BITSIFT_ISA") or None

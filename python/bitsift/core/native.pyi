@@ -49,7 +49,10 @@ def pack(
     """
 
 def encode_integers(
-    values: NDArray[np.float32], ranges: NDArray[np.float32], integer_type: str, threads: int
+    values: NDArray[np.float32] | NDArray[np.float64],
+    ranges: NDArray[np.float32],
+    integer_type: str,
+    threads: int,
 ) -> NDArray[np.uint8]:
     """Quantize (n, d) values to "int8", "uint8", "int4" or "ternary"; return the bytes of n rows.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that a caller may choose among: each once, as a type and as a tuple."""
+"""Names that a caller chooses from, as types and as tuples, and defaults."""
 
 from __future__ import annotations
 

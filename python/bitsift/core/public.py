@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mark what users may rely on."""
+"""Mark the public classes and functions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ T = TypeVar("T", bound=Callable[..., Any])
 def public(thing: T) -> T:
     """Make a class or function say ``bitsift`` as its module.
 
-    Reprs, documentation and pickles then name what users import, not the file that holds it, and
-    the file may move.
+    Reprs, documentation and pickles then name the import path that users write, so the file may
+    move.
     """
     if isinstance(thing, type):
-        # `typing.get_type_hints` looks names up in the module that a class says it is of.
+        # `typing.get_type_hints` resolves names in the module that a class states, so annotations
+        # are resolved before it states another.
         hints = get_type_hints(thing, include_extras=True)
         own = {name: hints[name] for name in inspect.get_annotations(thing)}
         thing.__annotations__ = own

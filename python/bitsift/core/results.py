@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a search returns."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ __all__ = ["SearchResult"]
 
 @public
 class SearchResult(NamedTuple):
-    """What a search found, best first; one row a query, or 1-D for a 1-D query.
+    """Scores and ids that a search found, best first; one row for each query.
+
+    A 1-D query gives 1-D arrays.
 
     Attributes
     ----------
     scores : ndarray, shape (n_queries, k) or (k,)
-        int32 Hamming distances, ascending; or float32, rescored or asymmetric: cosine and dot
-        descending, l2 (Euclidean distance) ascending. Where there is no result: the largest int32,
-        or the infinity that is worst.
-    ids : ndarray of int64, the same shape
-        Ids of the documents, -1 where there is no result.
+        int32 Hamming distances, ascending; or, after rescoring or asymmetric scoring, float32:
+        cosine and dot descending, l2 (Euclidean distance) ascending. A missing result has the
+        largest int32, or the infinity that is the worst score.
+    ids : ndarray of int64, same shape
+        Ids of the documents; -1 for a missing result.
     """
 
     scores: NDArray[Any]

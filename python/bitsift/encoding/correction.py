@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Factors of documents that make asymmetric scores estimates of the metric itself."""
+"""The correction: factors of documents that turn asymmetric scores into estimates of the metric."""
 
 from __future__ import annotations
 
@@ -9,43 +9,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.encoding.binarizer import Binarizer, Packed
-from bitsift.encoding.rounded_queries import AsymmetricQueries
+from bitsift.encoding.rounded_queries import RoundedQueries
 
-__all__ = ["n_factors", "query_numbers", "write_factors"]
+__all__ = ["compute_factors", "n_factors", "query_constants"]
 
 
 def n_factors(metric: str, centred: bool) -> int:
-    """Return how many numbers of 16 bits a vector gets."""
+    """Return how many factors of 16 bits each vector has."""
     return 2 if metric == "l2" or centred else 1
 
 
-def write_factors(
-    binarizer: Binarizer,
+def compute_factors(
+    vectors: NDArray[np.float32],
+    threshold: NDArray[np.float32] | None,
     metric: str,
-    packed: Packed,
-    out: NDArray[np.uint16],
     first_row: int,
-    n_columns: int,
-) -> None:
-    """Write the factors of vectors, the first of which has that number among the caller's."""
-    vectors = np.ascontiguousarray(binarizer.relative(packed), np.float32)
-    centre = None
-    if n_columns == 2:
-        centre = np.ascontiguousarray(binarizer.relative_centre(), np.float32)
-    factors, finite = native.correction_factors(vectors, centre, metric, 0)
+) -> NDArray[np.uint16]:
+    """Return the factors of centred and rotated vectors, shape (n, 1), or (n, 2) with a threshold.
+
+    `threshold` is rotated too; None if vectors have one factor each. `first_row` is the number of
+    the first vector in the caller's array, for errors.
+    """
+    factors, finite = native.correction_factors(vectors, threshold, metric, 0)
     if not finite:
         row = int(np.argwhere((factors & 0x7F80) == 0x7F80)[0, 0])
         raise ValueError(
             f"vectors must be smaller for a correction within float32; row {first_row + row} is not"
         )
-    out[:] = factors
+    return factors
 
 
-def query_numbers(queries: AsymmetricQueries, metric: str, *, centred: bool) -> NDArray[np.float64]:
-    """Return a scale, a sum and a constant for each query: what estimates need besides distances.
+def query_constants(queries: RoundedQueries, metric: str, *, centred: bool) -> NDArray[np.float64]:
+    """Return what an estimate needs of each query, shape (3, n): a scale, a sum and a constant.
 
-    If `centred`, queries are relative to a threshold, and their products are with it.
+    `centred` says that the queries are centred, and that their products are with the threshold.
     """
     scales: NDArray[Any] = queries.scales[:, 0]
     constants = np.zeros(len(scales))

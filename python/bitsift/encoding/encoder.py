@@ -1,56 +1,145 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New vectors into the rows of an index."""
+"""The encoder: from vectors to what an index keeps of them, and to what a search compares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.encoding.binarizer import Binarizer
-from bitsift.encoding.correction import n_factors, write_factors
-from bitsift.encoding.originals import VectorFormat
+from bitsift.core.arguments import Codes, Values
+from bitsift.core.options import Metric
+from bitsift.encoding.binarizer import Binarizer, EncodedBlock
+from bitsift.encoding.correction import compute_factors, n_factors
+from bitsift.encoding.originals import Originals
 
-__all__ = ["Recipe", "Room", "fill_rows"]
+__all__ = ["Columns", "Encoder", "Queries"]
 
 _CHUNK_BYTES = 1 << 24
 
 
-class Recipe(NamedTuple):
-    """What becomes of a vector, fitted to data where that is asked for."""
+class Columns(NamedTuple):
+    """The arrays of encoded vectors, one row a vector.
 
-    binarizer: Binarizer
-    formats: tuple[VectorFormat, ...]
-    metric: str
-    corrected: bool
-
-    @property
-    def n_factors(self) -> int:
-        """Numbers of the correction that a vector gets."""
-        return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
-
-
-class Room(NamedTuple):
-    """Where rows go: one of each, or none."""
+    Attributes
+    ----------
+    codes : ndarray of uint8, shape (n, ceil(dim / 8))
+        Packed bits.
+    originals : tuple of ndarray, each of n rows
+        The vectors as each store of the encoder keeps them.
+    factors : ndarray of uint16, shape (n, 1) or (n, 2), or None
+        The correction.
+    """
 
     codes: NDArray[np.uint8]
-    originals: Sequence[NDArray[Any]]  # one for each format
+    originals: tuple[NDArray[Any], ...]
     factors: NDArray[np.uint16] | None
 
 
-def fill_rows(recipe: Recipe, array: NDArray[Any], room: Room) -> None:
-    """Pack and convert rows of `array` into their place, a block at a time."""
-    binarizer = recipe.binarizer
-    step = 1 + _CHUNK_BYTES // (4 * binarizer.dim)
-    for begin in range(0, len(array), step):
-        part = slice(begin, begin + step)
-        packed = binarizer.pack(array[part], "vectors", begin, threads=0)
-        room.codes[part] = packed.codes
-        for kept, originals in zip(recipe.formats, room.originals, strict=True):
-            kept.write(packed.values, originals[part], begin)
-        if room.factors is not None:
-            write_factors(
-                binarizer, recipe.metric, packed, room.factors[part], begin, recipe.n_factors
-            )
+class Queries(NamedTuple):
+    """Encoded queries.
+
+    Attributes
+    ----------
+    codes : ndarray of uint8, shape (n, ceil(dim / 8))
+        Packed bits.
+    block : EncodedBlock or None
+        The same queries with their values; None if they came as bits.
+    """
+
+    codes: NDArray[np.uint8]
+    block: EncodedBlock | None
+
+    @property
+    def are_bits(self) -> bool:
+        """Whether there are codes alone."""
+        return self.block is None
+
+    def part(self, part: slice) -> Queries:
+        """Return some of the queries."""
+        return Queries(self.codes[part], None if self.block is None else self.block.part(part))
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """What becomes of a vector. Parts of it may still have to be fitted.
+
+    Attributes
+    ----------
+    binarizer : Binarizer
+        Makes the code.
+    stores : tuple of Originals
+        Each keeps the vector for rescoring.
+    metric : {"cosine", "dot", "l2"}
+        What rescoring computes.
+    corrected : bool
+        Whether each vector gets factors.
+    """
+
+    binarizer: Binarizer
+    stores: tuple[Originals, ...]
+    metric: Metric
+    corrected: bool
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of vectors."""
+        return self.binarizer.dim
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that all kernels use."""
+        return self.binarizer.isa
+
+    @cached_property
+    def store_names(self) -> tuple[str, ...]:
+        """The names of the stores."""
+        return tuple(store.name for store in self.stores)
+
+    @property
+    def n_factors(self) -> int:
+        """Factors of the correction of each vector."""
+        return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
+
+    def empty_columns(self, n: int = 0) -> Columns:
+        """Return columns of `n` rows that are not written yet."""
+        return Columns(
+            np.empty((n, self.binarizer.n_bytes), np.uint8),
+            tuple(store.empty(n) for store in self.stores),
+            np.empty((n, self.n_factors), np.uint16) if self.corrected else None,
+        )
+
+    def encode_queries(self, parsed: Codes | Values, threads: int) -> Queries:
+        """Return queries as codes and, unless they are bits, as float32."""
+        self.binarizer.check_width(parsed, "queries")
+        if isinstance(parsed, Codes):
+            return Queries(parsed.rows, None)
+        block = self.binarizer.encode(parsed.rows, "queries", 0, threads)
+        return Queries(block.codes, None if parsed.are_bits else block)
+
+    def encode_into(self, columns: Columns, rows: NDArray[Any], threads: int = 0) -> None:
+        """Encode documents, shape (n, dim), into n rows of columns, a chunk at a time."""
+        step = 1 + _CHUNK_BYTES // (4 * self.dim)
+        for begin in range(0, len(rows), step):
+            part = slice(begin, begin + step)
+            block = self.binarizer.encode(rows[part], "vectors", begin, threads)
+            columns.codes[part] = block.codes
+            for store, originals in zip(self.stores, columns.originals, strict=True):
+                store.write(block.values, originals[part], begin)
+            if columns.factors is not None:
+                columns.factors[part] = self._factors(block, begin)
+
+    def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the vectors of some rows as the last store keeps them, or else their codes."""
+        if not self.stores:
+            codes: NDArray[np.uint8] = np.asarray(columns.codes)[rows]
+            return codes
+        return self.stores[-1].read(np.asarray(columns.originals[-1])[rows])
+
+    def _factors(self, block: EncodedBlock, first_row: int) -> NDArray[np.uint16]:
+        vectors = np.ascontiguousarray(self.binarizer.centred_rows(block), np.float32)
+        threshold = self.binarizer.rotated_threshold() if self.n_factors == 2 else None
+        return compute_factors(vectors, threshold, self.metric, first_row)

@@ -1,88 +1,84 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How original vectors are kept for rescoring: as floats, or as small integers on a scale."""
+"""The originals: vectors kept for rescoring, as floats or as small integers."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.core.options import STORES
+from bitsift.core import arguments
 from bitsift.quantization.calibration import Calibrator, add_rows
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.integers import INTEGER_CODECS
 
-__all__ = ["VectorFormat", "as_store_names"]
+__all__ = ["Originals"]
 
 
-class VectorFormat:
-    """One way to keep vectors of `dim` values.
+class Originals:
+    """How one store keeps vectors of `dim` values.
 
     Attributes
     ----------
     name : str
-        One of `STORES`.
+        The store, one of `STORES`.
     dim : int
         Dimensions.
     calibrator : Calibrator or None
-        The bounds of integers, maybe not fitted yet; None for floats.
+        Finds the bounds of integers, which must have one; may not be fitted yet. None for floats.
     """
 
-    def __init__(self, name: str, dim: int, calibrator: Calibrator | None = None) -> None:
+    def __init__(self, name: str, dim: int, calibrator: Calibrator | None) -> None:
         self.name = name
         self.dim = dim
-        self.calibrator = None
-        if name in PRECISIONS:
-            self.calibrator = calibrator or default_calibrator(name)
+        self.calibrator = calibrator if name in INTEGER_CODECS else None
         if self.calibrator is not None and self.calibrator.n > 0:
             self._ranges = self.calibrator.ranges
-            self._base, self._step = PRECISIONS[name].affine(self._ranges)
+            self._base, self._step = INTEGER_CODECS[name].affine(self._ranges)
 
     @property
     def is_fitted(self) -> bool:
         """Whether vectors can be written."""
         return self.calibrator is None or self.calibrator.n > 0
 
-    def fitted(self, vectors: NDArray[Any]) -> VectorFormat:
-        """Return this format if it is fitted, else one that is, to these vectors."""
+    def fitted(self, vectors: NDArray[Any]) -> Originals:
+        """Return this store if it is fitted, else a copy that is fitted to these vectors."""
         if self.calibrator is None or self.is_fitted:
             return self
         calibrator = copy.deepcopy(self.calibrator)
         add_rows(calibrator, vectors, "vectors")
-        return VectorFormat(self.name, self.dim, calibrator)
+        return Originals(self.name, self.dim, calibrator)
 
-    def empty(self) -> NDArray[Any]:
-        """Return an array of no vectors."""
-        if self.name in PRECISIONS:
-            precision = PRECISIONS[self.name]
-            return np.empty((0, precision.n_columns(self.dim)), precision.dtype)
-        return np.empty((0, self.dim), self.name)
+    def empty(self, n: int) -> NDArray[Any]:
+        """Return an array of `n` vectors that are not written yet."""
+        if self.name in INTEGER_CODECS:
+            codec = INTEGER_CODECS[self.name]
+            return np.empty((n, codec.n_columns(self.dim)), codec.dtype)
+        return np.empty((n, self.dim), self.name)
 
     def write(self, values: NDArray[np.float32], out: NDArray[Any], first_row: int) -> None:
-        """Write vectors, the first of which has that number among the caller's, into `out`."""
-        if self.name in PRECISIONS:
+        """Write vectors into `out`.
+
+        `first_row` is the number of the first vector in the caller's array, for errors.
+        """
+        if self.name in INTEGER_CODECS:
             values = np.ascontiguousarray(values)
-            out[:] = native.encode_integers(values, self._ranges, self.name, 0).view(out.dtype)
+            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges)
             return
-        with np.errstate(over="ignore"):
-            out[:] = values
-        if out.dtype == np.float16 and not np.isfinite(out).all():
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(out))[0])
-            raise ValueError(
-                f"vectors must be within float16's range, 65504, for store='float16'; row "
-                f"{first_row + row}, dimension {column} is {values[row, column]}"
-            )
+        if self.name == "float16":
+            purpose = ", 65504, for store='float16'"
+            values = arguments.narrow(values, np.float16, "vectors", first_row, purpose)
+        out[:] = values
 
     def read(self, stored: NDArray[Any]) -> NDArray[Any]:
-        """Return stored vectors as floats: float16 as it is, everything else as float32."""
-        if self.name not in PRECISIONS:
+        """Return stored vectors as floats: float16 unchanged, every other store as float32."""
+        if self.name not in INTEGER_CODECS:
             return stored
         if not self.is_fitted:  # there are no vectors
             return np.empty((0, self.dim), np.float32)
-        return PRECISIONS[self.name].decode(stored, self._ranges, self.dim)
+        return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
     def rescore(
         self,
@@ -95,8 +91,8 @@ class VectorFormat:
         isa: str,
         threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return scores and rows of the best `k` candidates of each query."""
-        if self.name in PRECISIONS and self.is_fitted:
+        """Return the scores and rows of the best `k` candidates of each query."""
+        if self.name in INTEGER_CODECS and self.is_fitted:
             return native.rescore_integers(
                 stored,
                 queries,
@@ -110,25 +106,8 @@ class VectorFormat:
                 isa=isa,
                 threads=threads,
             )
-        if self.name in PRECISIONS:  # not fitted: there are no vectors
+        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
             stored = np.empty((0, self.dim), np.float32)
         return native.rescore(
             stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads
         )
-
-
-def as_store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the names of stores, from one, several or None."""
-    if store is None:
-        return ()
-    names = (store,) if isinstance(store, str) else store
-    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"store must be a name, several of them, or None; got {store!r}")
-    for name in names:
-        if name not in STORES:
-            raise ValueError(f"store must be one of {(None, *STORES)}; got {name!r}")
-    if len(set(names)) < len(names):
-        raise ValueError(f"store must name each store once; got {store!r}")
-    if not names:
-        raise ValueError("store must name at least one store, or be None; got none")
-    return tuple(names)

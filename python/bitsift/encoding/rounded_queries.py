@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asymmetric scoring: queries of eight bits a dimension against documents of one."""
+"""Asymmetric scoring: queries of eight bits a dimension against documents of one bit."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 
-__all__ = ["AsymmetricQueries"]
+__all__ = ["RoundedQueries"]
 
 
-class AsymmetricQueries(NamedTuple):
-    """Queries as integers, ``q ~ scale * m * s``: signs `s` and magnitudes `m` of 0 to 127.
+class RoundedQueries(NamedTuple):
+    """Queries as integers, ``q ~ scale * m * s``: signs `s` and magnitudes `m` from 0 to 127.
 
-    A document's bits are its signs `d`. The product of the two is ``scale * (sum(m) - 2 * w)``,
-    with the weighted Hamming distance `w`, the sum of `m` where `s` and `d` differ: an integer,
-    which the core finds exactly.
+    The bits of a document are its signs `d`. The product of query and document is
+    ``scale * (sum(m) - 2 * w)``. Here `w` is the weighted Hamming distance: the sum of `m` where
+    `s` and `d` differ, an integer that the kernels compute exactly.
 
     Attributes
     ----------
     codes : ndarray of uint8, shape (n, ceil(dim / 8))
         A bit is set where the query is positive.
     magnitudes : ndarray of uint8, shape (n, 8 * ceil(dim / 8))
-        ``rint(127 * abs(q) / max(abs(q)))``, 0 beyond the last dimension.
+        ``rint(127 * abs(q) / max(abs(q)))``; 0 beyond the last dimension.
     scales : ndarray of float64, shape (n, 1)
         ``max(abs(q)) / 127``.
     norms : ndarray of float64, shape (n, 1)
@@ -33,7 +33,7 @@ class AsymmetricQueries(NamedTuple):
     sums : ndarray of float64, shape (n, 1)
         Sums of the magnitudes.
     products : ndarray of float64, shape (n, 1)
-        Products of the queries, before rounding, with a centre.
+        Products of the queries, before rounding, with a threshold.
     dim : int
         Dimensions.
     """
@@ -50,21 +50,22 @@ class AsymmetricQueries(NamedTuple):
     def of(
         cls,
         queries: NDArray[np.float64],
-        centre: NDArray[np.float32] | None = None,
+        threshold: NDArray[np.float32] | None = None,
         threads: int = 1,
-    ) -> AsymmetricQueries:
-        """Round finite queries, shape (n, dim)."""
+    ) -> RoundedQueries:
+        """Round finite queries, shape (n, dim); without a threshold, products are 0."""
         dim = queries.shape[1]
-        if centre is None:
-            centre = np.zeros(dim, np.float32)
-        codes, magnitudes, numbers = native.round_queries(queries, centre, threads)
+        if threshold is None:
+            threshold = np.zeros(dim, np.float32)
+        codes, magnitudes, numbers = native.round_queries(queries, threshold, threads)
         scales, norms, sums, products = numbers[:, :, np.newaxis]
         return cls(codes, magnitudes, scales, norms, sums, products, dim)
 
     def scores(self, distances: NDArray[np.int32], metric: str) -> NDArray[np.float32]:
-        """Return what the metric is between queries and the documents' signs.
+        """Return the metric between the rounded queries and the signs of documents.
 
-        `distances` are weighted Hamming distances, shape (n, k); the largest int32 stands for none.
+        `distances` are weighted Hamming distances, shape (n, k). The largest int32 means that there
+        is no document, and gets the worst score.
         """
         products = self.scales * (self.sums - 2.0 * distances)
         scores: NDArray[Any]
@@ -81,4 +82,4 @@ class AsymmetricQueries(NamedTuple):
         scores[distances == np.iinfo(np.int32).max] = worst
         with np.errstate(over="ignore"):
             rounded: NDArray[np.float32] = scores.astype(np.float32) + np.float32(0)
-        return rounded  # the zero that was added makes every zero positive
+        return rounded  # adding zero turns -0.0 into 0.0

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from bitsift.core.options import DEFAULT_OVERSAMPLING, THRESHOLDS
 from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
-from bitsift.quantization.integers import default_calibrator
+from bitsift.quantization.calibrators import DEFAULT_N_STD
 
 __all__ = [
     "BASELINE",
@@ -35,16 +35,9 @@ _QUICK_OVERSAMPLINGS = (1, 4, 10)
 _USUAL_OVERSAMPLING = int(DEFAULT_OVERSAMPLING)
 
 
-def _default_std(store: str) -> float:
-    """Return the standard deviations of the rolling bounds that an index takes by default."""
-    calibrator = default_calibrator(store)
-    assert isinstance(calibrator, RollingCalibrator)
-    return calibrator.n_std
-
-
 # Standard deviations of the rolling bounds. int8 has 256 steps, which are enough for nearly all
 # values; with fewer steps it pays to clip more.
-ROLLING_STDS = {"int8": 4.0, "int4": _default_std("int4"), "ternary": _default_std("ternary")}
+ROLLING_STDS = {"int8": 4.0, **DEFAULT_N_STD}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays that grow at the end."""
+"""An array to which rows are appended."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["GrowingArray"]
+__all__ = ["GrowableArray"]
 
 
-class GrowingArray:
-    """Rows in one contiguous array with room at the end.
+class GrowableArray:
+    """Rows in one contiguous array with reserved memory behind them.
 
-    Views handed out keep their memory and their values: growing moves to new memory, and appending
-    writes behind every view. So a search in another thread keeps what it started with.
+    A view of the rows keeps its memory and its values: growing allocates new memory, and appending
+    writes behind every view. So a search in another thread reads on where it began.
     """
 
     def __init__(self, rows: NDArray[Any]) -> None:
@@ -27,24 +27,24 @@ class GrowingArray:
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The rows so far, a view that cannot be written."""
+        """The committed rows: a read-only view."""
         view = self._memory[: self._size]
         view.flags.writeable = False
         return view
 
     def reserve(self, size: int) -> None:
-        """Make room for `size` rows in all."""
+        """Allocate memory for `size` rows in all."""
         if size <= len(self._memory):
             return
         memory = np.empty((size, *self._memory.shape[1:]), self._memory.dtype)
         memory[: self._size] = self._memory[: self._size]
         self._memory = memory
 
-    def room(self, size: int) -> NDArray[Any]:
-        """Return the memory of the next `size` rows, to be filled and then committed.
+    def next_rows(self, size: int) -> NDArray[Any]:
+        """Return the memory of the next `size` rows, to be written and then committed.
 
-        Memory grows by half at least, so that adding row by row costs constant time a row; what is
-        never written takes no memory of the machine.
+        Memory grows by at least half, so appending row by row takes amortised constant time a row.
+        Memory that is never written is never taken from the machine.
         """
         wanted = self._size + size
         if wanted > len(self._memory):
@@ -52,9 +52,9 @@ class GrowingArray:
         return self._memory[self._size : wanted]
 
     def truncate(self, size: int) -> None:
-        """Count `size` rows and no more."""
+        """Truncate to `size` rows."""
         self._size = size
 
     def commit(self, size: int) -> None:
-        """Count the next `size` rows as appended."""
+        """Append the next `size` rows, which have been written."""
         self._size += size

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids of documents: of the user's choice or automatic, and the rows they stand for."""
+"""Ids of documents, given or automatic, and the rows that they belong to."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bitsift.index.growable import GrowingArray
+from bitsift.index.growable import GrowableArray
 
 __all__ = ["IdTable"]
 
@@ -14,18 +14,18 @@ MAX_ID = 2**63 - 1
 
 
 class IdTable:
-    """The id of each row, unique, 0 to 2**63 - 1.
+    """The id of each row: unique, 0 to 2**63 - 1.
 
-    Rows whose ids are 0, 1, 2, ... store none. Ids that ascend are looked up by bisection where
-    they lie. Otherwise a sorted copy is made when first needed; ids added later wait in a
-    dictionary and are sorted in when they have become many.
+    Ids 0, 1, 2, ... are not stored. Ascending ids are looked up by bisection in place. For others a
+    sorted copy is made when first needed; ids added after that go into a dictionary until there are
+    many, and are then sorted in.
     """
 
     def __init__(
         self, n_rows: int = 0, ids: NDArray[np.int64] | None = None, *, ascending: bool = True
     ) -> None:
         self._n_rows = n_rows
-        self._stored = None if ids is None else GrowingArray(ids)
+        self._stored = None if ids is None else GrowableArray(ids)
         self._ascending = ascending
         self._largest_known: int | None = None
         self._sorted_ids = np.empty(0, np.int64)
@@ -33,28 +33,18 @@ class IdTable:
         self._recent: dict[int, int] = {}
 
     @property
-    def automatic(self) -> bool:
-        """Whether the id of each row is its number."""
-        return self._stored is None
-
-    @property
     def ascending(self) -> bool:
-        """Whether the order of ids is the order of rows."""
+        """Whether each id is greater than that of the row before."""
         return self._ascending
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the ids of all rows."""
-        return 0 if self._stored is None else 8 * self._n_rows
-
-    @property
     def stored(self) -> NDArray[np.int64] | None:
-        """The ids of all rows as a view, or None if they are automatic."""
+        """The ids of all rows, a view; None if each is the number of its row."""
         return None if self._stored is None else self._stored.rows
 
     @property
     def _largest(self) -> int:
-        # Found when first needed: a mapped index must open without a pass over its ids.
+        # Computed when first needed: a mapped index must open without a pass over its ids.
         if self._largest_known is None:
             if self._n_rows == 0:
                 self._largest_known = -1
@@ -66,12 +56,12 @@ class IdTable:
         return self._largest_known
 
     def check(self, new: NDArray[np.int64] | None, n_new: int) -> NDArray[np.int64]:
-        """Return the ids of `n_new` new rows, or raise and change nothing."""
+        """Return the ids of `n_new` new rows, or raise; changes nothing."""
         if new is None:
             if self._largest > MAX_ID - n_new:
                 raise ValueError(
-                    f"automatic ids go on after the largest id, {self._largest}; "
-                    f"there are no {n_new} more below 2**63: pass ids"
+                    f"automatic ids continue after the largest id, {self._largest}, and there are "
+                    f"no {n_new} more below 2**63; pass ids"
                 )
             return np.arange(self._largest + 1, self._largest + 1 + n_new, dtype=np.int64)
         if new.shape != (n_new,):
@@ -89,10 +79,10 @@ class IdTable:
             in_order = np.sort(new)
             twice = in_order[1:][in_order[1:] == in_order[:-1]]
             if len(twice):
-                raise ValueError(f"ids must be unique; {twice[0]} came more than once")
+                raise ValueError(f"ids must be unique; got {twice[0]} more than once")
         known = new[self.rows_of(new) >= 0]
         if len(known):
-            raise ValueError(f"ids must be new; {known[0]} is in the index already")
+            raise ValueError(f"ids must be new; got {known[0]}, which the index has already")
         return new
 
     def append(self, new: NDArray[np.int64]) -> None:
@@ -103,9 +93,9 @@ class IdTable:
         largest = self._largest
         ascending = is_ascending(new) and int(new[0]) > largest
         if self._stored is None and not (ascending and int(new[-1]) == first_row + len(new) - 1):
-            self._stored = GrowingArray(np.arange(first_row, dtype=np.int64))
+            self._stored = GrowableArray(np.arange(first_row, dtype=np.int64))
         if self._stored is not None:
-            self._stored.room(len(new))[:] = new
+            self._stored.next_rows(len(new))[:] = new
             self._stored.commit(len(new))
         if self._ascending and not ascending:
             self._ascending = False
@@ -121,7 +111,7 @@ class IdTable:
             self._recent.update(
                 zip(new.tolist(), range(first_row, first_row + len(new)), strict=True)
             )
-        else:  # to be sorted when next needed
+        else:  # sorted when next needed
             self._sorted_ids = np.empty(0, np.int64)
             self._recent = {}
 
@@ -143,7 +133,7 @@ class IdTable:
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
-    """Return a copy of ids as int64, or raise. Integers beyond it come in other types."""
+    """Return a copy of ids as int64, or raise; integers beyond int64 come in other types."""
     array = np.asarray(ids)
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
@@ -155,7 +145,7 @@ def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
 
 
 def is_ascending(ids: NDArray[np.int64]) -> bool:
-    """Tell whether each id is greater than the one before."""
+    """Say whether each id is greater than the one before."""
     return bool((ids[1:] > ids[:-1]).all())
 
 

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index: codes, and the original vectors if they are kept."""
+"""The index: vectors as bits, and as originals if they are kept."""
 
 from __future__ import annotations
 
 import copy
 import operator
 import os
-import threading
-import weakref
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -16,37 +14,30 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import Ladder, Metric, Rule, Scoring, Store
+from bitsift.core.options import (
+    DEFAULT_K,
+    DEFAULT_OVERSAMPLING,
+    SCORINGS,
+    Ladder,
+    Metric,
+    Rule,
+    Scoring,
+    Store,
+)
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
-from bitsift.encoding.binarizer import Binarizer, random_flips
-from bitsift.encoding.encoder import Recipe
-from bitsift.encoding.originals import VectorFormat, as_store_names
-from bitsift.index.fitting import Fitting, as_rule
-from bitsift.index.ids import as_ids
-from bitsift.index.persistence import contents_of, holdings_of
-from bitsift.index.table import Holdings
-from bitsift.quantization.calibration import Calibrator, own_calibrator
+from bitsift.index.construction import make_encoder
+from bitsift.index.ids import MAX_ID, as_ids
+from bitsift.index.persistence import from_contents, to_contents
+from bitsift.index.table import Table
+from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
-from bitsift.retrieval.ladder import SearchOptions
-from bitsift.retrieval.pipeline import find_rows
-from bitsift.retrieval.rows import Plan, as_queries
+from bitsift.retrieval.ladder import LadderOptions
+from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
 
 __all__ = ["Index"]
-
-
-_living: weakref.WeakSet[Index] = weakref.WeakSet()
-
-
-def _forget_other_threads() -> None:
-    for index in list(_living):
-        index._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 @public
@@ -58,45 +49,51 @@ class Index:
     dim : int
         Dimensions of the vectors, 1 to 65,536.
     metric : {"cosine", "dot", "l2"}
-        What rescoring computes from the original vectors.
+        The metric of scores that are computed from float queries.
     store : {"float32", "float16", "int8", "uint8", "int4", "ternary", None}, or several of them
-        How the original vectors are kept for rescoring; every store serves every metric. Bytes of a
-        vector: 4, 2, 1, 1, 1/2 and 1/5 of `dim`, rounded up. None keeps only the bits: `dim` / 8
-        bytes a vector. Of several, rescoring takes the last, and ``ladder`` any.
+        How the original vectors are kept for rescoring. Every store serves every metric. In this
+        order, a vector takes 4, 2, 1, 1, 1/2 and 1/5 of `dim` bytes, rounded up. None keeps the
+        bits alone: `dim` / 8 bytes a vector. With several stores, rescoring uses the last one; a
+        ``ladder`` may use any.
     threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
-        A bit is set where the value, as float32, is greater than this, rounded to float32.
-        ``"mean"`` and ``"median"`` are those of each dimension in the first vectors added, or in
-        the sample given to :meth:`fit`; for the cosine, of vectors brought to length 1, as all
-        vectors are then. ``"half-mean"``, half way from 0 to the mean, finds most on many text
-        embeddings. ``"auto"`` tries these, 0, and rotations, as :func:`advise` does, and keeps the
-        best.
+        A bit is set where the value, as float32, is greater than the threshold, rounded to float32.
+        A name has the index compute the threshold from the sample given to :meth:`fit`, or else
+        from the first vectors added. ``"mean"`` and ``"median"`` are those of each dimension; with
+        the cosine, vectors are scaled to length 1 before they are averaged, and always before they
+        become bits. ``"half-mean"``, half way from 0 to the mean, finds most on many text
+        embeddings. ``"auto"`` measures all of these, 0, and rotations, as :func:`advise` does, and
+        uses the best.
     rotate : bool
-        Whether vectors are rotated at random, the same way in every index, before their signs are
-        taken: it spreads what is particular to some dimensions over all. A bit is set where the
-        rotated difference of vector and threshold is positive.
+        Whether vectors are rotated before they become bits. The rotation is random, but the same in
+        every index. It spreads the information of few dimensions over all. A bit is then set where
+        the rotated difference of vector and threshold is positive.
     correction : bool
-        Whether each vector keeps 2 bytes (4 for l2 or with a threshold) that turn asymmetric scores
-        into estimates of the metric itself. It pays with ``threshold="mean"``.
+        Whether each vector keeps 2 bytes (4 for l2, or with a threshold) that turn asymmetric
+        scores into estimates of the metric. It helps most with ``threshold="mean"``.
     calibrator : Calibrator, optional
-        Finds the bounds of stores of integers. Fitted ones are taken as they are, others are fitted
-        as thresholds are. By default minimum and maximum of each dimension for 8 bits, mean and 3
-        standard deviations for ``"int4"``, mean and 0.7 for ``"ternary"``.
+        Finds the bounds of integer stores. A fitted calibrator is used as it is; another one is
+        fitted when thresholds are. By default, the bounds of each dimension are its minimum and
+        maximum for 8 bits, its mean -+ 3 standard deviations for ``"int4"``, and -+ 0.7 for
+        ``"ternary"``.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
 
     Raises
     ------
-    ValueError, TypeError
-        A parameter is none of these. :class:`UnsupportedIsaError` if this processor lacks `isa`.
+    TypeError, ValueError
+        A parameter is none of these.
+    UnsupportedIsaError
+        This processor or build does not have `isa`.
 
     Notes
     -----
-    Any number of threads may search at once, also while one adds: a search sees the index as it was
-    when it began. The GIL is released while it scans.
+    Any number of threads may search at once, also while one adds: a search reads the index as it
+    was when the search began. Searches and adds release the GIL while compiled code runs.
 
-    A rotation is three rounds of random signs and Hadamard transforms (doi:10.1137/060673096), in
-    O(dim log dim); the correction is that of Gao, Long, "RaBitQ" (doi:10.1145/3654970).
+    A rotation is three rounds of random sign flips and Hadamard transforms
+    (doi:10.1137/060673096), in O(dim log dim). The correction is that of Gao, Long, "RaBitQ"
+    (doi:10.1145/3654970).
 
     Examples
     --------
@@ -123,186 +120,161 @@ class Index:
         calibrator: Calibrator | None = None,
         isa: str | None = None,
     ) -> None:
-        self._dim = arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
-        self._metric: Metric = arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
-        names = as_store_names(store)
-        self._store: Any = None if store is None else store if isinstance(store, str) else names
-        self._isa = resolve_isa(isa)
-        arguments.check_bool(rotate, "rotate")
-        arguments.check_bool(correction, "correction")
-        rule: Rule | None = None
-        if isinstance(threshold, str):
-            rule, threshold = as_rule(threshold), 0.0
-        flips = random_flips(self._dim) if rotate and rule is None else None
-        binarizer = Binarizer(self._dim, threshold, self._isa, flips=flips)
-        if correction and self._metric == "cosine" and binarizer.is_centred:
-            raise ValueError(
-                'correction=True with metric="cosine" needs vectors of length 1 before the '
-                'threshold is subtracted: threshold="mean" or "median" does so, a given '
-                "threshold other than the number 0 does not"
-            )
-        formats = tuple(
-            VectorFormat(name, self._dim, own_calibrator(calibrator, self._dim)) for name in names
+        encoder, fitting = make_encoder(
+            dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
-        recipe = Recipe(binarizer, formats, self._metric, bool(correction))
-        self._take(Holdings.empty(recipe, Fitting(rule, bool(rotate))))
-
-    def _take(self, held: Holdings) -> None:
-        self._held = held
-        self._lock = threading.Lock()
-        _living.add(self)
-
-    def _after_fork(self) -> None:
-        # The thread that held the lock, perhaps in the middle of an add, is not in the child.
-        self._lock = threading.Lock()
-        self._held.return_to_published()
+        self._table = Table(encoder, fitting, encoder.empty_columns())
+        self._store_is_name = isinstance(store, str)  # a tuple of one name is none
 
     # ---- What it holds -----------------------------------------------------------------------
 
     @property
     def dim(self) -> int:
         """Dimensions of the vectors."""
-        return self._dim
+        return self._table.snapshot.documents.encoder.dim
 
     @property
     def metric(self) -> Metric:
-        """What rescoring computes: ``"cosine"``, ``"dot"`` or ``"l2"``."""
-        return self._metric
+        """The metric of rescored scores: ``"cosine"``, ``"dot"`` or ``"l2"``."""
+        return self._table.snapshot.documents.encoder.metric
 
     @property
     def store(self) -> Store | tuple[Store, ...] | None:
-        """How the original vectors are kept: a store's name, several, or None."""
-        store: Store | tuple[Store, ...] | None = self._store
-        return store
+        """How the original vectors are kept: the name of a store, several names, or None."""
+        names: Any = self._table.snapshot.documents.encoder.store_names
+        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
+        return store or None
 
     @property
     def threshold(self) -> float | NDArray[np.float32] | Rule:
-        """The threshold of the bits: a number, or an array of shape (dim,).
+        """The threshold of the bits: a number, or a read-only array of shape (dim,).
 
-        Before it is fitted it is the name of the rule. After it, for the cosine,
-        it is subtracted from vectors of length 1.
+        The name of the rule if the threshold still has to be computed. A threshold computed for
+        the cosine is for vectors scaled to length 1.
         """
-        fitting = self._held.published.fitting
+        documents, fitting = self._table.snapshot
         if fitting.is_pending and fitting.rule is not None:
             return fitting.rule
-        return self._held.rows.binarizer.threshold
+        return documents.encoder.binarizer.threshold
 
     @property
     def rotate(self) -> bool:
-        """Whether vectors are rotated before their signs are taken."""
-        return self._held.published.fitting.rotate or self._held.rows.binarizer.is_rotated
+        """Whether vectors are rotated before they become bits."""
+        documents, fitting = self._table.snapshot
+        return fitting.rotate or documents.encoder.binarizer.is_rotated
 
     @property
     def correction(self) -> bool:
-        """Whether vectors keep what corrects asymmetric scores."""
-        return self._held.rows.factors is not None
+        """Whether each vector keeps factors that correct asymmetric scores."""
+        return self._table.snapshot.documents.are_corrected
 
     @property
     def advice(self) -> Advice | None:
-        """What ``threshold="auto"`` measured and followed; None if it did not, or after loading."""
-        return self._held.published.fitting.advice
+        """What ``threshold="auto"`` measured; None without it, before fitting and after loading."""
+        return self._table.snapshot.fitting.advice
 
     @property
     def calibrators(self) -> dict[str, Calibrator]:
-        """What found the bounds of each store of integers; copies."""
+        """The calibrator of each integer store, by the store's name; copies."""
         return {
-            kept.name: copy.deepcopy(kept.calibrator)
-            for kept in self._held.rows.formats
-            if kept.calibrator is not None
+            store.name: copy.deepcopy(store.calibrator)
+            for store in self._table.snapshot.documents.encoder.stores
+            if store.calibrator is not None
         }
 
     @property
     def isa(self) -> str:
         """The instruction set in use."""
-        return self._isa
+        return self._table.snapshot.documents.encoder.isa
 
     @property
     def codes(self) -> NDArray[np.uint8]:
-        """The packed codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
-        return self._held.rows.codes
+        """The codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
+        return self._table.snapshot.documents.columns.codes
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """The ids, shape (n,), in order of addition; read-only."""
-        rows = self._held.rows
-        ids = np.arange(len(rows.codes), dtype=np.int64) if rows.ids is None else rows.ids
-        ids.flags.writeable = False
+        """The ids, shape (n,), in order of addition; read-only. Allocated if they are 0 to n-1."""
+        documents = self._table.snapshot.documents
+        ids = documents.ids
+        if ids is None:
+            ids = np.arange(len(documents), dtype=np.int64)
+            ids.flags.writeable = False
         return ids
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes, original vectors, corrections and ids, in memory or mapped from files."""
-        rows = self._held.rows
-        parts = (rows.codes, *rows.originals, rows.factors, rows.ids)
-        return sum(part.nbytes for part in parts if part is not None)
+        """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
+        documents = self._table.snapshot.documents
+        codes, originals, factors = documents.columns
+        arrays = (codes, *originals, factors, documents.ids)
+        return sum(array.nbytes for array in arrays if array is not None)
 
     def __len__(self) -> int:
-        return len(self._held.rows.codes)
+        return len(self._table.snapshot.documents)
 
     def __contains__(self, id: object) -> bool:
         try:
             wanted = operator.index(id)  # type: ignore[arg-type]
         except TypeError:
             return False
-        if not 0 <= wanted < 2**63:
+        if not 0 <= wanted <= MAX_ID:
             return False
-        with self._lock:
-            return bool(self._held.ids.rows_of(np.array([wanted], np.int64))[0] >= 0)
+        rows, _ = self._table.find_ids(np.array([wanted], np.int64))
+        return bool(rows[0] >= 0)
 
     def __repr__(self) -> str:
         return (
-            f"Index(dim={self._dim}, metric={self._metric!r}, store={self._store!r}, "
+            f"Index(dim={self.dim}, metric={self.metric!r}, store={self.store!r}, "
             f"n={len(self)}, nbytes={self.nbytes})"
         )
 
     def get(self, ids: ArrayLike) -> NDArray[Any]:
-        """Return the vectors of these ids.
+        """Return the vectors with these ids.
 
         Parameters
         ----------
         ids : int or array_like of int, shape (m,)
-            Ids in the index, in any order, also repeated.
+            Ids in the index, in any order; may repeat.
 
         Returns
         -------
         ndarray, shape (m, dim), or (dim,) for one id
-            The vectors as they are kept, of the last store if there are several: float16, or
-            float32, also what integers stand for. With ``store=None`` the codes, uint8 of shape
+            The vectors as the last store keeps them: float16, or float32, which is also what
+            integers are converted to. With ``store=None``, the codes: uint8 of shape
             (m, ceil(dim / 8)). A copy.
 
         Raises
         ------
         KeyError
             An id is not in the index.
+        TypeError
+            Ids are not integers.
+        ValueError
+            Ids have more than one axis.
         """
         wanted = as_ids(ids)
         if wanted.ndim > 1:
             raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
-        with self._lock:
-            found = self._held.ids.rows_of(wanted.reshape(-1))
-            rows = self._held.rows
-        if len(found) and found.min() < 0:
-            missing = wanted.reshape(-1)[found < 0]
+        rows, documents = self._table.find_ids(wanted.reshape(-1))
+        if len(rows) and rows.min() < 0:
+            missing = wanted.reshape(-1)[rows < 0]
             raise KeyError(f"id {missing[0]} is not in the index")
-        vectors: NDArray[Any]
-        if rows.formats:
-            vectors = rows.formats[-1].read(np.asarray(rows.originals[-1])[found])
-        else:
-            vectors = np.asarray(rows.codes)[found]
+        vectors = documents.encoder.decode(documents.columns, rows)
         return vectors if wanted.ndim == 1 else vectors[0]
 
     # ---- Adding ------------------------------------------------------------------------------
 
     def fit(self, sample: ArrayLike) -> Index:
-        """Learn thresholds and bounds from a sample, if the index has to, before vectors are added.
+        """Compute the threshold and the bounds of integer stores from a sample.
 
-        Otherwise the first vectors added are the sample.
+        Computes what is not known yet. Without this call, the first vectors added are the sample.
 
         Parameters
         ----------
         sample : array_like, shape (n, dim)
-            Vectors such as will be added: float16, float32 or float64, finite; 100 or more.
-            Thresholds are fitted to at most 65,536 of them, evenly spaced.
+            Vectors like those that will be added: float16, float32 or float64, finite; better 100
+            or more. The threshold is computed from at most 65,536 of them, evenly spaced.
 
         Returns
         -------
@@ -315,32 +287,14 @@ class Index:
             Another dtype.
         ValueError
             Shapes that do not fit, no vectors, values that are not finite, or the index holds
-            vectors.
+            vectors already. The index is unchanged by any error.
 
         Warns
         -----
         BitsiftWarning
             The sample has fewer than 100 vectors.
         """
-        array = self._held.recipe.binarizer.check_values(
-            arguments.as_array(sample, "sample"), "sample"
-        )
-        arguments.refuse_bool(array, "sample")
-        if array.ndim != 2 or len(array) == 0:
-            raise ValueError(
-                f"sample must have shape (n, {self._dim}), n at least 1; got shape {array.shape}"
-            )
-        with self._lock:
-            if len(self._held):
-                raise ValueError(
-                    f"fit comes before the first add; the index holds {len(self._held)} vectors"
-                )
-            try:
-                self._held.fit(array, self._isa)
-                self._held.publish()
-            except BaseException:
-                self._held.return_to_published()
-                raise
+        self._table.fit(arguments.parse_values(sample, "sample", floats=True))
         return self
 
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -349,11 +303,12 @@ class Index:
         Parameters
         ----------
         vectors : array_like, shape (n, dim) or (dim,)
-            float16, float32 or float64, finite. With ``store=None`` also bool of that shape, or
-            packed codes: uint8 of shape (n, ceil(dim / 8)), pad bits zero. Converted and packed in
-            blocks; a ``numpy.memmap`` is never wholly in memory twice.
+            float16, float32 or float64, finite. With ``store=None``, no correction and a threshold
+            that is known, also bits: bool of the same shape, or codes, uint8 of shape
+            (n, ceil(dim / 8)) with pad bits zero. Encoded in blocks, so that a ``numpy.memmap`` is
+            never copied whole.
         ids : array_like of int, shape (n,), optional
-            Unique, 0 to 2**63 - 1. By default they go on after the largest id; the first is 0.
+            Unique, 0 to 2**63 - 1. By default, ids continue after the largest one; the first is 0.
 
         Returns
         -------
@@ -363,68 +318,53 @@ class Index:
         Raises
         ------
         TypeError
-            Another dtype.
+            Another dtype, or bits that the index cannot take.
         ValueError
             Shapes that do not fit, a value that is NaN, infinite or beyond the range of the store,
             an id that came twice or is in the index. The index is unchanged by any error.
+
+        Warns
+        -----
+        BitsiftWarning
+            Something was fitted to fewer than 100 vectors, or, at the first add, the bits of the
+            vectors carry little information and another threshold or a rotation would help.
 
         Notes
         -----
         Takes amortised constant time a vector. One thread adds at a time; others wait.
         """
-        array = arguments.as_array(vectors, "vectors")
-        packed = arguments.is_packed(array)
-        if packed:
-            self._refuse_bits("packed codes (uint8)")
-            array = self._held.recipe.binarizer.check_codes(array)
-        else:
-            array = self._held.recipe.binarizer.check_values(array, "vectors")
-            if array.dtype.kind == "b":
-                self._refuse_bits("bool")
-        array = arguments.as_rows(array)
-        # Copied before the lock is taken: it may run code of the caller's, here and not below.
-        chosen = None if ids is None else as_ids(ids)
-        with self._lock:
-            new_ids = self._held.ids.check(chosen, len(array))
-            if len(array):
-                self._held.append(array, new_ids, self._isa, packed=packed)
-        return new_ids
-
-    def _refuse_bits(self, what: str) -> None:
-        if self._store is not None:
-            needs = f"store={self._store!r} keeps original vectors"
-            remedy = "make the index with store=None"
-        elif self.correction:
-            needs = "correction=True computes it from original vectors"
-            remedy = "make the index without"
-        elif self._held.fitting.is_pending:
-            needs = f"threshold={self._held.fitting.rule!r} has to be fitted to vectors first"
-            remedy = "fit the index to a sample of them"
-        else:
-            return
-        raise TypeError(f"got {what}, but {needs}: add float vectors, or {remedy}")
+        parsed = arguments.parse(vectors, "vectors")
+        self._table.check(parsed)
+        # Copied here, before the table takes its lock: this may run code of the caller's.
+        given_ids = None if ids is None else as_ids(ids)
+        return self._table.append(parsed, given_ids)
 
     def reserve(self, n: SupportsIndex) -> None:
-        """Make room for `n` vectors in all, so that adding up to there moves none.
+        """Allocate memory for `n` vectors in all, so that adds up to there move none.
 
         Parameters
         ----------
         n : int
-            Vectors, those in the index included. Memory that is never written is not taken from
+            Vectors, including those in the index. Memory that is never written is never taken from
             the machine.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Not an integer, or not 0 to 2**40 - 1.
+        MemoryError
+            The system refuses.
         """
-        size = arguments.integer(n, "n", 0, 2**40 - 1)
-        with self._lock:
-            self._held.reserve(size)
+        self._table.reserve(arguments.integer(n, "n", 0, 2**40 - 1))
 
     # ---- Searching ---------------------------------------------------------------------------
 
     def search(
         self,
         queries: ArrayLike,
-        k: SupportsIndex = 10,
+        k: SupportsIndex = DEFAULT_K,
         *,
-        oversampling: float = 4.0,
+        oversampling: float = DEFAULT_OVERSAMPLING,
         rescore: bool | None = None,
         scoring: Scoring = "hamming",
         threads: SupportsIndex = 0,
@@ -432,40 +372,42 @@ class Index:
     ) -> SearchResult:
         """Find the best `k` vectors for each query.
 
-        Scans the codes of all vectors, exactly; if rescoring, for the ``ceil(k * oversampling)``
-        best ones, and orders those by the metric between the query and the original vectors.
+        Scans the codes of all vectors, exactly. With rescoring, the scan finds the best
+        ``ceil(k * oversampling)`` candidates, and the metric between the query and the originals
+        decides among them.
 
         Parameters
         ----------
         queries : array_like, shape (n_queries, dim) or (dim,)
-            float16, float32 or float64, finite; or bits: packed uint8 of shape
-            (n_queries, ceil(dim / 8)), or bool.
+            float16, float32 or float64, finite; or bits: bool, or codes, uint8 of shape
+            (n_queries, ceil(dim / 8)).
         k : int
-            Results for each query. Where it exceeds the vectors, ids are -1 and scores the worst.
+            Results for each query. Where there are fewer vectors, ids are -1 and scores the worst.
         oversampling : float
-            Candidates per result that are rescored, at least 1.
+            Candidates for each result that are rescored; at least 1.
         rescore : bool, optional
-            By default yes, if there are original vectors and the queries are not bits.
+            Whether to rescore. By default yes, if there are originals and the queries are not bits.
         scoring : {"hamming", "asymmetric"}
-            What the scan compares: bits with bits, or float queries, rounded to 8 bits a dimension,
-            with bits. On centred data, as most text embeddings are, or with a `threshold` that
-            centres them, asymmetric scoring finds better candidates, and without original vectors
-            gives better results; it takes longer. On data that are not centred it may be far worse.
+            What the scan compares with the codes: the codes of queries, or float queries rounded to
+            8 bits a dimension. On centred data, as most text embeddings are, or with a threshold
+            that centres them, asymmetric scoring finds better candidates, and better results
+            without originals; it takes longer. On data that are not centred it may be far worse.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
-            The rungs of the search, in place of `oversampling`, `rescore` and `scoring`:
-            ``("hamming" or "asymmetric", oversampling)`` scans all vectors; each rung after it, a
-            store's name or ``"asymmetric"`` (from the bits alone), rescores the candidates that the
-            one before passes on, ``ceil(k * oversampling)`` of them. The last one is a name.
-            ``[("hamming", 40), ("asymmetric", 10), ("int8", 4), "float32"]``, say.
+            The rungs of the search, in place of `oversampling`, `rescore` and `scoring`. The first,
+            ``("hamming" or "asymmetric", oversampling)``, scans all vectors. Each further rung, a
+            store's name or ``"asymmetric"`` (from the codes alone), rescores the
+            ``ceil(k * oversampling)`` candidates that the rung before it passes on. The last rung
+            is a name alone. For example ``[("hamming", 40), ("asymmetric", 10), ("int8", 4),
+            "float32"]``.
 
         Returns
         -------
         SearchResult
-            ``scores, ids``. Rescored or asymmetric: float32; cosine and dot descending, l2
-            (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go to
-            the smaller id.
+            ``scores, ids``. Rescored or asymmetric scores are float32: cosine and dot descending,
+            l2 (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go
+            to the smaller id.
 
         Raises
         ------
@@ -473,41 +415,34 @@ class Index:
             Another dtype.
         ValueError
             Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
-            ``rescore=True`` without original vectors or with bits, an unknown `scoring`,
-            asymmetric scoring with bits, a `ladder` that the index cannot climb.
+            ``rescore=True`` without originals or with bits, an unknown `scoring`, asymmetric
+            scoring with bits, or a `ladder` that does not fit the index.
 
         Notes
         -----
-        The same bytes on every instruction set and number of threads. Rescored scores are summed in
-        float64 and rounded once to float32; the cosine with a zero vector is 0. Safe to call from
-        many threads. Oversampling and rescoring: Yamada, Asai, Hajishirzi, "Efficient Passage
-        Retrieval with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
+        The results are the same bytes on every instruction set and number of threads. Rescored
+        scores are summed in float64 and rounded once to float32; the cosine with a zero vector is
+        0. Safe to call from many threads, also while one adds. Oversampling and rescoring: Yamada,
+        Asai, Hajishirzi, "Efficient Passage Retrieval with Hashing for Open-domain Question
+        Answering" (arXiv:2106.00882).
 
-        Asymmetric scores are the metric between the query, rounded, and the vector of a document's
-        signs, +1 or -1, both relative to the threshold (but for dot). A query's value q becomes
-        ``rint(127 * abs(q) / max(abs(q)))`` with its sign; what follows is exact. So the product
-        with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
-        ``sqrt(dim) * max(abs(q)) / 440``. With ``correction=True`` they estimate the metric between
-        the query and the original vector; candidates for that, 8 for each that is wanted, are
-        found by uncorrected scores (but a ladder says it itself).
+        An asymmetric score is the metric between the rounded query and the signs of a document, +1
+        where a bit is set, else -1. The query is centred first, except for dot. A query's value q
+        becomes ``rint(127 * abs(q) / max(abs(q)))`` with its sign; all that follows is exact. So
+        the product with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
+        ``sqrt(dim) * max(abs(q)) / 440``. With ``correction=True``, asymmetric scores estimate the
+        metric between the query and the original vector. The scan before them uses uncorrected
+        scores; by default it finds 8 candidates for each one that is corrected. A ladder sets its
+        own number.
         """
         k = arguments.check_k(k)
         oversampling = arguments.check_oversampling(oversampling)
-        arguments.choice(scoring, "scoring", ("hamming", "asymmetric"))
+        arguments.choice(scoring, "scoring", SCORINGS)
         threads = arguments.check_threads(threads)
-        rows = self._held.rows
-        array = arguments.as_array(queries, "queries")
-        asked = as_queries(rows, array, threads)
-        options = SearchOptions(oversampling, rescore, scoring, ladder)
-        stores = [kept.name for kept in rows.formats]
-        rungs = options.rungs(stores, are_bits=asked.packed is None, corrected=self.correction)
-        plan = Plan(k=k, rungs=rungs, metric=self._metric, isa=self._isa, threads=threads)
-        scores, found = find_rows(rows, asked, plan)
-        if rows.ids is not None and len(rows.ids):
-            found = np.where(found >= 0, rows.ids[found], -1)
-        if array.ndim == 1:
-            return SearchResult(scores[0], found[0])
-        return SearchResult(scores, found)
+        parsed = arguments.parse(queries, "queries")
+        options = LadderOptions(oversampling, rescore, scoring, ladder)
+        scores, ids = search(self._table.snapshot.documents, parsed, k, options, threads)
+        return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
 
     # ---- Files -------------------------------------------------------------------------------
 
@@ -517,7 +452,7 @@ class Index:
         Parameters
         ----------
         path : path-like
-            A folder: new, empty, or an index to be replaced. Parent folders are made.
+            A folder: new, empty, or an index, which is replaced. Parent folders are created.
 
         Raises
         ------
@@ -526,9 +461,10 @@ class Index:
 
         Notes
         -----
-        Atomic: a crash at any point leaves the old index or the new one.
+        Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
+        threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, contents_of(self._held))
+        writer.write(path, to_contents(*self._table.snapshot))
 
     @classmethod
     def load(
@@ -541,45 +477,45 @@ class Index:
         path : path-like
             The folder.
         mmap : bool
-            True maps the files instead of reading them: opens in milliseconds whatever the size,
-            and original vectors stay on disk until rescoring touches them. Checks structure and
-            sizes; :func:`verify` checks the contents. False reads and checks everything.
+            False reads everything into memory and checks it. True maps the files: the index opens
+            in milliseconds whatever its size, and originals stay on disk until rescoring reads
+            them. Mapping checks structure and sizes; :func:`verify` checks the contents.
         isa : str, optional
             Instruction set, as in :class:`Index`.
 
         Returns
         -------
         Index
-            It can be added to; mapped parts are then copied into memory.
+            Vectors can be added to it; mapped parts are then copied into memory.
 
         Raises
         ------
         IndexFileError
             One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
-            :class:`UnsupportedVersionError`, :class:`CorruptIndexError`; names the file and what is
-            wrong with it.
+            :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what
+            is wrong with it.
 
         Notes
         -----
-        Safe on folders from strangers: no pickle, no path outside the folder. While an index is
-        mapped, its files must not be written or truncated in place (:meth:`save` never does).
+        Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder.
+        While an index is mapped, its files must not be written or truncated in place;
+        :meth:`save` never does so.
         """
         return cls._of(reader.read(path, mmap=mmap), isa)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Arrays, also of a mapped index; the level is chosen where they are opened. No class of
-        # ours but this one is named, so that all others may move.
-        return type(self)._from_state, (dict(vars(contents_of(self._held))),)
+        # Plain data, and arrays also of a mapped index. This names no class of ours but this one,
+        # so that all others may move. Whoever opens the pickle chooses the instruction set.
+        return type(self)._from_state, (dict(vars(to_contents(*self._table.snapshot))),)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Index:
         return cls._of(Contents(**state), None)
 
-    # The name is in pickles of release 0.1.0.
+    # Pickles of release 0.1.0 name this method.
     @classmethod
     def _of(cls, contents: Contents, isa: str | None) -> Index:
-        names = tuple(contents.originals)
-        store: Any = names if len(names) > 1 else names[0] if names else None
-        index = cls(contents.dim, metric=contents.metric, store=store, isa=isa)  # type: ignore[arg-type]
-        index._take(holdings_of(contents, index._isa))
+        index = cls.__new__(cls)
+        index._table = Table(*from_contents(contents, resolve_isa(isa)))
+        index._store_is_name = len(contents.originals) == 1
         return index

@@ -1,66 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an index holds, as the contents of a folder and back."""
+"""A table as the contents of a folder, and back."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bitsift.encoding.binarizer import Binarizer
-from bitsift.encoding.encoder import Recipe
-from bitsift.encoding.originals import VectorFormat
+from bitsift.encoding.encoder import Columns, Encoder
+from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
 from bitsift.index.ids import IdTable
-from bitsift.index.table import Holdings
+from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
-__all__ = ["contents_of", "holdings_of"]
+__all__ = ["from_contents", "to_contents"]
 
 
-def contents_of(held: Holdings) -> Contents:
+def to_contents(documents: Documents, fitting: Fitting) -> Contents:
     """Return what goes into a folder; no array is copied."""
-    rows, recipe, fitting = held.published
-    binarizer = rows.binarizer
+    encoder, columns = documents.encoder, documents.columns
+    binarizer = encoder.binarizer
     return Contents(
-        dim=binarizer.dim,
-        metric=recipe.metric,
+        dim=encoder.dim,
+        metric=encoder.metric,
         threshold=None if fitting.is_pending else binarizer.threshold,
-        codes=np.asarray(rows.codes),
-        ids=None if rows.ids is None else np.asarray(rows.ids),
+        codes=np.asarray(columns.codes),
+        ids=None if documents.ids is None else np.asarray(documents.ids),
         originals={
-            kept.name: np.asarray(array)
-            for kept, array in zip(rows.formats, rows.originals, strict=True)
+            store.name: np.asarray(originals)
+            for store, originals in zip(encoder.stores, columns.originals, strict=True)
         },
-        ids_ascending=rows.tie_ids is None,
+        ids_ascending=documents.tie_ids is None,
         rule=fitting.rule,
         rotate=fitting.rotate or binarizer.is_rotated,
         flips=binarizer.flips if binarizer.is_rotated else None,
         normalized=binarizer.normalized,
-        factors=None if rows.factors is None else np.asarray(rows.factors),
+        factors=None if columns.factors is None else np.asarray(columns.factors),
         calibrators={
-            kept.name: kept.calibrator for kept in rows.formats if kept.calibrator is not None
+            store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
     )
 
 
-def holdings_of(contents: Contents, isa: str) -> Holdings:
-    """Return what a folder's contents are in an index."""
-    dim = contents.dim
+def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
+    """Return the parts of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
-        dim,
+        contents.dim,
         0.0 if contents.threshold is None else contents.threshold,
         isa,
         flips=contents.flips,
         normalized=contents.normalized,
     )
-    formats = tuple(
-        VectorFormat(name, dim, contents.calibrators.get(name)) for name in contents.originals
+    stores = tuple(
+        Originals(name, contents.dim, contents.calibrators.get(name)) for name in contents.originals
     )
-    return Holdings(
-        Recipe(binarizer, formats, contents.metric, contents.factors is not None),
-        Fitting(contents.rule, contents.rotate, is_done=contents.rule is not None and not pending),  # type: ignore[arg-type]
-        codes=contents.codes,
-        originals=list(contents.originals.values()),
-        factors=contents.factors,
-        ids=IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending),
-    )
+    corrected = contents.factors is not None
+    encoder = Encoder(binarizer, stores, contents.metric, corrected)  # type: ignore[arg-type]
+    is_done = contents.rule is not None and not pending
+    fitting = Fitting(contents.rule, contents.rotate, is_done)  # type: ignore[arg-type]
+    columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
+    ids = IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending)
+    return encoder, fitting, columns, ids

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Floats to fewer bits: functions and calibrators, without an index."""
+"""Quantize floats to fewer bits: functions and calibrators, without an index."""
 
 from bitsift.quantization.bits import pack, unpack
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization.calibration import Calibrator
+from bitsift.quantization.calibrators import MinMaxCalibrator, RollingCalibrator
 from bitsift.quantization.embeddings import quantize_embeddings
 
 __all__ = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Floats to bits and back."""
+"""Pack floats into codes, and unpack codes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
+from bitsift.quantization.comparison import kernel_thresholds
 
 __all__ = ["pack", "unpack"]
 
@@ -24,16 +25,18 @@ def pack(
     isa: str | None = None,
     threads: SupportsIndex = 0,
 ) -> NDArray[np.uint8]:
-    """Pack one bit per dimension: ``numpy.packbits(x > threshold, axis=-1)``, in one pass.
+    """Pack one bit for each dimension: ``numpy.packbits(x > threshold, axis=-1)`` in one pass.
 
     Parameters
     ----------
     x : array_like, shape (n, d) or (d,)
-        float16, float32, float64 or bool; finite; `d` from 1 to 65,536. Read where it lies; copied
-        only if the values of a row are not contiguous, aligned and in native byte order.
+        Vectors of float16, float32, float64 or bool; finite; `d` is 1 to 65,536. They are read in
+        place; copied only if the values of a row are not contiguous, aligned and in native byte
+        order.
     threshold : float or array_like, shape (d,)
-        A bit is set where the value is greater. Compared as NumPy compares: a Python number in the
-        type of `x`, an array in the common type of both. bool values need 0 <= threshold < 1.
+        A bit is set where the value is greater than the threshold. The comparison is NumPy's: with
+        a Python number in the type of `x`, with an array in the common type of both. bool values
+        need 0 <= threshold < 1.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
@@ -42,48 +45,43 @@ def pack(
     Returns
     -------
     ndarray of uint8, shape (n, ceil(d / 8)) or (ceil(d / 8),)
-        Codes, most significant bit first, pad bits zero.
+        Codes, most significant bit first, with pad bits of zero.
 
     Raises
     ------
     TypeError
-        Another dtype.
+        `x` or `threshold` has another dtype.
     ValueError
-        Another shape, a value or a threshold that is NaN or infinite.
+        `x` or `threshold` has another shape, or a value that is NaN or infinite.
 
     Notes
     -----
-    Exact: the same bits on every instruction set and number of threads. Safe to call from many
-    threads; the GIL is released.
+    The result is exact: the same bits on every instruction set and with any number of threads. Many
+    threads may call this at once; the GIL is released.
 
     Examples
     --------
     >>> bitsift.pack(numpy.array([[0.5, -1.0, 0.0, 2.0]], dtype="float32"))
     array([[144]], dtype=uint8)
     """
-    values = arguments.as_values(x, "x")
-    rows = arguments.as_rows(values)
-    codes, finite = native.pack(
-        rows,
-        kernel_thresholds(threshold, rows.shape[1], rows.dtype),
-        resolve_isa(isa),
-        arguments.check_threads(threads),
+    values = arguments.parse_values(x, "x")
+    thresholds = kernel_thresholds(threshold, values.rows.shape[1], values.rows.dtype)
+    codes = pack_rows(
+        values.rows, thresholds, "x", resolve_isa(isa), arguments.check_threads(threads)
     )
-    if not finite:
-        arguments.refuse_non_finite(rows, "x")
-    return codes if values.ndim == 2 else codes[0]
+    return codes[0] if values.is_single else codes
 
 
 @public
 def unpack(codes: ArrayLike, dim: SupportsIndex) -> NDArray[np.uint8]:
-    """Unpack codes to one 0 or 1 per dimension.
+    """Unpack codes to one 0 or 1 for each dimension.
 
     Parameters
     ----------
     codes : array_like of uint8, shape (n, ceil(dim / 8)) or (ceil(dim / 8),)
         Packed codes, most significant bit first.
     dim : int
-        Dimensions, 1 to 65,536.
+        Number of dimensions, 1 to 65,536.
 
     Returns
     -------
@@ -95,55 +93,25 @@ def unpack(codes: ArrayLike, dim: SupportsIndex) -> NDArray[np.uint8]:
     TypeError
         `codes` are not uint8.
     ValueError
-        `codes` have another number of bytes than `dim` needs.
+        `codes` do not have the number of bytes that `dim` needs.
 
     Examples
     --------
     >>> bitsift.unpack(numpy.array([144], dtype="uint8"), 4)
     array([1, 0, 0, 1], dtype=uint8)
     """
-    packed = arguments.as_codes(codes, "codes")
-    dim = arguments.integer(dim, "dim", 1, arguments.MAX_DIM)
-    n_bytes = (dim + 7) // 8
-    if packed.shape[-1] != n_bytes:
-        raise ValueError(
-            f"got {packed.shape[-1]} bytes = {packed.shape[-1] * 8} bits per row; "
-            f"dim {dim} needs {n_bytes} bytes"
-        )
-    return np.unpackbits(packed, axis=-1, count=dim)
+    packed = arguments.parse_codes(codes, "codes")
+    dim = arguments.check_dim(dim)
+    arguments.check_n_bytes(packed.rows.shape[1], "codes", dim)
+    bits = np.unpackbits(packed.rows, axis=1, count=dim)
+    return bits[0] if packed.is_single else bits
 
 
-def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
-    """Return a finite number (no axis) or one for each dimension."""
-    array = np.asarray(threshold)
-    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise TypeError(f"threshold must be a real number or an array of them; got {threshold!r}")
-    if array.shape not in ((), (dim,)):
-        raise ValueError(
-            f"threshold must be one number or have shape ({dim},), one for each dimension; "
-            f"got shape {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise ValueError("threshold must be finite; got NaN or infinity")
-    return array
-
-
-def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return one threshold a dimension in the type that the kernels compare `dtype` in.
-
-    A comparison with a wider threshold is the same as one with that threshold rounded down: no
-    value of the narrower type lies between.
-    """
-    array = as_thresholds(threshold, dim)
-    if dtype.kind == "b":
-        if (array < 0).any() or (array >= 1).any():
-            raise ValueError("bool values need a threshold with 0 <= threshold < 1")
-        return np.zeros(dim, np.float32)
-    weak = type(threshold) in (int, float)  # not numpy.float64, which is a float as well
-    common = dtype if weak else np.result_type(dtype, array.dtype)
-    kernel = np.float64 if dtype == np.float64 else np.float32
-    with np.errstate(over="ignore"):
-        exact = array.astype(common).astype(np.float64)
-        nearest: NDArray[Any] = exact.astype(kernel)
-        down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
-    return np.ascontiguousarray(np.broadcast_to(down, (dim,)), dtype=kernel)
+def pack_rows(
+    rows: NDArray[Any], thresholds: NDArray[Any], name: str, isa: str, threads: int
+) -> NDArray[np.uint8]:
+    """Return the codes of rows, with thresholds of :func:`kernel_thresholds`; refuse NaN."""
+    codes, finite = native.pack(rows, thresholds, isa, threads)
+    if not finite:
+        arguments.refuse_non_finite(rows, name)
+    return codes

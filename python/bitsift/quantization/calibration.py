@@ -1,230 +1,253 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of each dimension, for originals kept as small integers, from a sample or a stream."""
+"""Calibration: find the bounds of each dimension, from a sample or a stream of vectors.
+
+This is the base class; the kinds of calibrators are in ``calibrators.py``.
+"""
 
 from __future__ import annotations
 
 import copy
-import math
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, SupportsFloat, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
+from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
+from bitsift.quantization.bounds import as_ranges
 
-__all__ = ["Calibrator", "MinMaxCalibrator", "RollingCalibrator"]
+__all__ = [
+    "Calibrator",
+    "Summary",
+    "add_rows",
+    "own_calibrator",
+    "restore_state",
+    "save_state",
+]
 
 C = TypeVar("C", bound="Calibrator")
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# A number of rows, and two float64 values for each dimension that summarise them.
+Summary = tuple[int, NDArray[np.float64]]
 
 _MAX_COUNT = 2**63 - 1
 _FIELDS = {"kind", "n_std", "n"}
 
+# Each kind of calibrator by the name that its state has.
+_KINDS: dict[str, type[Calibrator]] = {}
+
 
 @public
 class Calibrator(ABC):
-    """Base of what finds the bounds of each dimension: :class:`MinMaxCalibrator` and others.
+    """Find the bounds of each dimension: the base class of all calibrators.
+
+    Use :class:`MinMaxCalibrator` or :class:`RollingCalibrator`.
 
     Notes
     -----
-    All sums are in float64 and values are read a block at a time, so neither large values nor many
-    rows do harm. However rows are divided among calls, the bounds are the same: exactly, or where
-    they follow from sums, to float64's rounding of the largest value. A call that raises changes
-    nothing. One thread may read while another adds; two may not add at once.
+    Sums are computed in float64, and values are read a block at a time, so large values and many
+    rows are safe. The bounds do not depend on how rows are divided among calls: minimum and maximum
+    are exact, mean and standard deviation are equal up to float64 rounding of the largest value. A
+    call that raises changes nothing. One thread may read the bounds while another adds rows; two
+    threads must not add rows at once.
     """
 
     _kind: ClassVar[str]
 
     def __init__(self) -> None:
-        # Number of rows and what is known of them, replaced together.
-        self._seen: tuple[int, NDArray[np.float64]] | None = None
+        # Replaced as a whole, so that another thread never reads half of an update.
+        self._seen: Summary | None = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_kind" in cls.__dict__:
+            _KINDS[cls._kind] = cls
 
     @property
     def n(self) -> int:
-        """Rows seen."""
+        """Number of rows seen."""
         return 0 if self._seen is None else self._seen[0]
 
     @property
     def dim(self) -> int:
-        """Dimensions.
+        """Number of dimensions.
 
         Raises
         ------
         ValueError
-            Nothing was fitted.
+            The calibrator is not fitted.
         """
         return int(self._fitted()[1].shape[1])
 
     @property
     def ranges(self) -> NDArray[np.float32]:
-        """Bounds, shape (2, dim): row 0 the lower ones, row 1 the upper ones; a new array.
+        """Bounds, shape (2, dim): row 0 holds the lower ones, row 1 the upper ones; a new array.
 
-        Finite, and lower < upper in every dimension. Where both would be the same value (the
-        dimension is constant, or float32 cannot tell its bounds apart), they are that value -+ `s`:
-        `s` is half the widest range of the other dimensions; where that is nothing next to the
-        value, the value's magnitude; where that is 0, 1; and no bound is beyond float32's range. So
-        the value is in the middle, to the rounding of the bounds, and other values that come later
-        have a range.
+        All bounds are finite, and lower < upper in every dimension. If both would be the same value
+        (the dimension is constant, or its bounds round to the same float32), they are that value
+        minus and plus `s`. `s` is half the widest range of all dimensions; if that is too small to
+        change the value, the magnitude of the value; if that is 0, 1. No bound is beyond float32's
+        range. So the value is in the middle, up to the rounding of the bounds, and other values
+        that come later have a range.
 
         Raises
         ------
         ValueError
-            Nothing was fitted.
+            The calibrator is not fitted.
         """
-        return as_ranges(self._bounds(*self._fitted()))
+        return as_ranges(self._range(*self._fitted()))
 
     def fit(self: C, sample: ArrayLike) -> C:
-        """Take the bounds from a sample; forget what was seen before.
+        """Compute the bounds from a sample; forget all rows seen before.
 
         Parameters
         ----------
         sample : array_like, shape (n, dim)
-            float16, float32 or float64; finite and within float32's range; n at least 1. An array,
-            or a memory-mapped one, is not copied.
+            Vectors of float16, float32 or float64; finite and within float32's range; `n` is at
+            least 1. An array, memory-mapped or not, is not copied.
 
         Returns
         -------
         Calibrator
-            Itself.
+            This calibrator.
 
         Raises
         ------
         TypeError
-            Another dtype.
+            `sample` has another dtype.
         ValueError
-            Another shape, no rows, a value that is not finite or too large.
+            `sample` has another shape or no rows; a value is not finite, or beyond float32's range.
         """
-        rows = _as_batch(sample, "sample")
-        if len(rows) == 0:
-            raise ValueError(f"sample must have at least one row; got shape {rows.shape}")
+        rows = arguments.parse_matrix(sample, "sample", any_layout=True)
+        _refuse_empty(rows, "sample")
         self._seen = self._with_rows(None, rows, "sample")
         return self
 
     def partial_fit(self: C, batch: ArrayLike) -> C:
-        """Add the next rows of a stream to what was seen.
+        """Add the next rows of a stream to the rows seen.
 
         Parameters
         ----------
         batch : array_like, shape (n, dim)
-            As for :meth:`fit`, with as many dimensions as before; n may be 0.
+            Vectors, as for :meth:`fit`, with as many dimensions as before; `n` may be 0.
 
         Returns
         -------
         Calibrator
-            Itself.
+            This calibrator.
 
         Raises
         ------
         TypeError
-            Another dtype.
+            `batch` has another dtype.
         ValueError
-            Another shape, a value that is not finite or too large.
+            `batch` has another shape; a value is not finite, or beyond float32's range.
         """
-        add_rows(self, batch, "batch")
+        add_rows(self, arguments.parse_matrix(batch, "batch", any_layout=True), "batch")
         return self
 
     def merge(self: C, other: Calibrator) -> C:
-        """Add what another calibrator has seen, which may be nothing.
+        """Add the rows that another calibrator has seen.
 
         Parameters
         ----------
         other : Calibrator
-            Of the same kind with the same parameters and dimensions; not changed.
+            A calibrator of the same kind, parameters and dimensions, or one that is not fitted. It
+            is not changed.
 
         Returns
         -------
         Calibrator
-            Itself.
+            This calibrator.
 
         Raises
         ------
         TypeError
-            Not a calibrator.
+            `other` is not a calibrator.
         ValueError
-            Another kind, other parameters or other dimensions.
+            `other` has another kind, other parameters or other dimensions.
         """
         if not isinstance(other, Calibrator):
             raise TypeError(f"other must be a calibrator; got {type(other).__name__}")
         if (other._kind, other._n_std) != (self._kind, self._n_std):
             raise ValueError(
-                f"only calibrators of one kind can be merged; got {other!r}, this is {self!r}"
+                f"other must be a calibrator of the same kind and parameters as {self!r}; "
+                f"got {other!r}"
             )
         if self._seen is None or other._seen is None:
             self._seen = self._seen or other._seen
         elif other.dim != self.dim:
             raise ValueError(
-                f"got a calibrator of {other.dim} dimensions; this one has dim {self.dim}"
+                f"other must have dim {self.dim}, like this calibrator; got dim {other.dim}"
             )
         else:
-            self._seen = self._both(self._seen, other._seen)
+            self._seen = self._combine(self._seen, other._seen)
         return self
 
     def share_clipped(self, values: ArrayLike) -> float:
-        """Tell which share of values lies outside the bounds, after rounding to float32.
+        """Return the share of values that lie outside the bounds, after rounding to float32.
 
         Parameters
         ----------
         values : array_like, shape (n, dim)
-            As for :meth:`fit`.
+            Vectors, as for :meth:`fit`.
 
         Returns
         -------
         float
-            0 to 1.
+            The share, 0 to 1.
 
         Raises
         ------
         TypeError
-            Another dtype.
+            `values` have another dtype.
         ValueError
-            Another shape, no rows, a value that is not finite or too large, or nothing was fitted.
+            `values` have another shape or no rows; a value is not finite, or beyond float32's
+            range; the calibrator is not fitted.
         """
         lower, upper = self.ranges
-        rows = _as_batch(values, "values")
-        self._check_dim(rows)
-        if len(rows) == 0:
-            raise ValueError(f"values must have at least one row; got shape {rows.shape}")
+        rows = arguments.parse_matrix(values, "values", any_layout=True)
+        self._check_dim(rows, "values")
+        _refuse_empty(rows, "values")
         n_clipped = 0
         for begin, end in row_blocks(*rows.shape):
-            block = _as_float64(rows[begin:end], "values", begin).astype(np.float32)
+            block = arguments.narrow(rows[begin:end], np.float32, "values", begin)
             n_clipped += int(np.count_nonzero((block < lower) | (block > upper)))
         return n_clipped / rows.size
 
     def state(self) -> tuple[dict[str, str | int | float | None], NDArray[np.float64]]:
-        """Give what :meth:`from_state` needs to make an equal calibrator.
+        """Return the state, from which :meth:`from_state` makes an equal calibrator.
 
         Returns
         -------
         fields : dict
-            ``"kind"``, ``"n_std"`` (None where there is none) and ``"n"``: plain JSON values.
+            ``"kind"``, ``"n_std"`` (None if the kind has none) and ``"n"``: plain JSON values.
         array : ndarray of float64, shape (2, dim)
-            What is known of each dimension: minimum and maximum, or mean and sum of the squared
-            deviations from it. A copy.
+            A summary of each dimension: minimum and maximum, or mean and sum of the squared
+            deviations from the mean. A copy.
 
         Raises
         ------
         ValueError
-            Nothing was fitted.
+            The calibrator is not fitted.
         """
-        n, known = self._fitted()
-        return {"kind": self._kind, "n_std": self._n_std, "n": n}, known.copy()
+        _, summary = self._fitted()
+        return self._fields(), summary.copy()
 
     @staticmethod
     def from_state(fields: Mapping[str, Any], array: NDArray[Any]) -> Calibrator:
-        """Make a calibrator of what :meth:`state` gave. Nothing is taken on trust.
+        """Make a calibrator from what :meth:`state` returned. Every field and value is checked.
 
         Parameters
         ----------
         fields : mapping
-            As from :meth:`state`; a number of standard deviations may be an int.
+            The fields that :meth:`state` returned; a number of standard deviations may be an int.
         array : ndarray of float64, shape (2, dim)
-            As from :meth:`state`; copied.
+            The array that :meth:`state` returned; it is copied.
 
         Returns
         -------
@@ -234,25 +257,15 @@ class Calibrator(ABC):
         Raises
         ------
         ValueError
-            Something that :meth:`state` never gives.
+            :meth:`state` cannot have returned this.
         """
-        if not isinstance(fields, Mapping) or set(fields) != _FIELDS:
-            raise ValueError(f"calibration must have the fields {sorted(_FIELDS)}; got {fields!r}")
-        kind, n_std, n = fields["kind"], fields["n_std"], fields["n"]
-        if kind not in ("min_max", "rolling"):
-            raise ValueError(f'kind of calibration must be "min_max" or "rolling"; got {kind!r}')
-        calibrator: Calibrator
-        if kind == "rolling":
-            if type(n_std) not in (int, float):
-                raise ValueError(f"n_std of a rolling calibration must be a number; got {n_std!r}")
-            calibrator = RollingCalibrator(n_std)
-        elif n_std is not None:
-            raise ValueError(f"n_std of a min_max calibration must be None; got {n_std!r}")
-        else:
-            calibrator = MinMaxCalibrator()
+        calibrator = _unfitted(fields)
+        n = fields["n"]
         if type(n) is not int or not 1 <= n <= _MAX_COUNT:
             raise ValueError(f"n of a calibration must be an integer, at least 1; got {n!r}")
-        calibrator._seen = n, calibrator._known(n, _as_state_array(array))
+        summary = _as_summary(array)
+        calibrator._validate(n, summary)
+        calibrator._seen = n, summary
         return calibrator
 
     def __repr__(self) -> str:
@@ -262,278 +275,107 @@ class Calibrator(ABC):
 
     @property
     def _n_std(self) -> float | None:
+        """Standard deviations between the mean and each bound; None if the kind has none."""
         return None
 
-    def _fitted(self) -> tuple[int, NDArray[np.float64]]:
+    def _fields(self) -> dict[str, str | int | float | None]:
+        return {"kind": self._kind, "n_std": self._n_std, "n": self.n}
+
+    def _fitted(self) -> Summary:
         if self._seen is None:
             raise ValueError("not fitted: call fit(sample) or partial_fit(batch) first")
         return self._seen
 
-    def _check_dim(self, rows: NDArray[Any]) -> None:
-        if self._seen is not None and rows.shape[1] != self.dim:
-            raise ValueError(
-                f"got {rows.shape[1]} values per row; the calibrator has dim {self.dim}"
-            )
+    def _check_dim(self, rows: NDArray[Any], name: str) -> None:
+        if self._seen is not None:
+            hint = f"; the calibrator has dim {self.dim}"
+            arguments.check_n_values(rows.shape[1], name, self.dim, hint)
 
-    def _with_rows(
-        self, seen: tuple[int, NDArray[np.float64]] | None, rows: NDArray[Any], name: str
-    ) -> tuple[int, NDArray[np.float64]] | None:
+    def _with_rows(self, seen: Summary | None, rows: NDArray[Any], name: str) -> Summary | None:
         for begin, end in row_blocks(*rows.shape):
-            block = end - begin, self._of_block(_as_float64(rows[begin:end], name, begin))
-            seen = block if seen is None else self._both(seen, block)
+            block = rows[begin:end]
+            arguments.narrow(block, np.float32, name, begin)  # only to refuse what does not fit
+            added = end - begin, self._summarise(block.astype(np.float64))
+            seen = added if seen is None else self._combine(seen, added)
         return seen
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def _of_block(block: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what is known of each dimension from a block of rows."""
-
-    @staticmethod
-    @abstractmethod
-    def _both(
-        a: tuple[int, NDArray[np.float64]], b: tuple[int, NDArray[np.float64]]
-    ) -> tuple[int, NDArray[np.float64]]:
-        """Return the number of rows and what is known from both; a new array."""
-
-    @abstractmethod
-    def _bounds(self, n: int, known: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return lower and upper bounds, maybe equal, maybe beyond float32's range."""
+    def _from_n_std(cls, n_std: Any) -> Calibrator:
+        """Return an unfitted calibrator; raise ValueError if the field `n_std` is wrong."""
 
     @staticmethod
     @abstractmethod
-    def _known(n: int, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return `array` if it can be what is known from `n` rows."""
-
-
-@public
-class MinMaxCalibrator(Calibrator):
-    """Bounds of each dimension: the smallest and the largest value seen.
-
-    No value seen is clipped, but one outlier widens every step of its dimension.
-
-    Examples
-    --------
-    >>> calibrator = bitsift.MinMaxCalibrator().fit([[0.0, -1.0], [2.0, 3.0]])
-    >>> calibrator.partial_fit([[4.0, 1.0]])
-    MinMaxCalibrator(dim=2, n=3)
-    >>> calibrator.ranges
-    array([[ 0., -1.],
-           [ 4.,  3.]], dtype=float32)
-    """
-
-    _kind = "min_max"
+    def _summarise(block: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the summary of a block of rows, shape (2, dim)."""
 
     @staticmethod
-    def _of_block(block: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack((block.min(axis=0), block.max(axis=0)))
+    @abstractmethod
+    def _combine(a: Summary, b: Summary) -> Summary:
+        """Return the summary of all rows of both; a new array."""
+
+    @abstractmethod
+    def _range(self, n: int, summary: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return lower and upper bounds, which may be equal or beyond float32's range."""
 
     @staticmethod
-    def _both(
-        a: tuple[int, NDArray[np.float64]], b: tuple[int, NDArray[np.float64]]
-    ) -> tuple[int, NDArray[np.float64]]:
-        lowest, largest = np.minimum(a[1][0], b[1][0]), np.maximum(a[1][1], b[1][1])
-        return a[0] + b[0], np.stack((lowest, largest))
-
-    def _bounds(self, n: int, known: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG002
-        return known
-
-    @staticmethod
-    def _known(n: int, array: NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: ARG004
-        _check_in_range(array, "minimum or maximum")
-        if (array[0] > array[1]).any():
-            dimension = int((array[0] > array[1]).argmax())
-            raise ValueError(f"calibration: dimension {dimension} has a minimum above its maximum")
-        return array
-
-
-@public
-class RollingCalibrator(Calibrator):
-    """Bounds of each dimension: its mean, less and plus a number of standard deviations.
-
-    Outliers are clipped, so that the steps of all other values are finer.
-
-    Parameters
-    ----------
-    n_std : float
-        Standard deviations on either side of the mean; positive and finite.
-
-    Raises
-    ------
-    TypeError
-        `n_std` is no number.
-    ValueError
-        `n_std` is not positive and finite.
-
-    Notes
-    -----
-    Means and sums of squared deviations of blocks are put together by the parallel update of Chan,
-    Golub and LeVeque. The deviation is that of the population: divided by n.
-
-    References
-    ----------
-    .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance:
-       analysis and recommendations", The American Statistician 37(3), 1983,
-       doi:10.1080/00031305.1983.10483115.
-
-    Examples
-    --------
-    >>> calibrator = bitsift.RollingCalibrator(2.0).fit([[1.0], [3.0]])
-    >>> calibrator.ranges
-    array([[0.],
-           [4.]], dtype=float32)
-    >>> calibrator.share_clipped([[3.5], [4.5]])
-    0.5
-    """
-
-    _kind = "rolling"
-
-    def __init__(self, n_std: SupportsFloat) -> None:
-        super().__init__()
-        if isinstance(n_std, bool) or not isinstance(n_std, numbers.Real):
-            raise TypeError(f"n_std must be a number; got {type(n_std).__name__}")
-        try:
-            number = float(n_std)
-        except OverflowError:
-            number = math.inf
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"n_std must be positive and finite; got {number}")
-        self._deviations: float = number
-
-    @property
-    def n_std(self) -> float:
-        """Standard deviations on either side of the mean."""
-        return self._deviations
-
-    @property
-    def _n_std(self) -> float | None:
-        return self._deviations
-
-    @staticmethod
-    def _of_block(block: NDArray[np.float64]) -> NDArray[np.float64]:
-        # Relative to the first row: a constant has the deviation 0 exactly, and a large mean does
-        # not swallow a small deviation.
-        first = block[0]
-        deviations = block - first
-        mean = deviations.mean(axis=0)
-        deviations -= mean
-        return np.stack((first + mean, np.einsum("ij,ij->j", deviations, deviations)))
-
-    @staticmethod
-    def _both(
-        a: tuple[int, NDArray[np.float64]], b: tuple[int, NDArray[np.float64]]
-    ) -> tuple[int, NDArray[np.float64]]:
-        (n_a, (mean_a, squares_a)), (n_b, (mean_b, squares_b)) = a, b
-        share = n_b / (n_a + n_b)
-        apart = mean_b - mean_a
-        squares = squares_a + squares_b + apart * apart * (n_a * share)
-        return n_a + n_b, np.stack((mean_a + apart * share, squares))
-
-    def _bounds(self, n: int, known: NDArray[np.float64]) -> NDArray[np.float64]:
-        mean, squares = known
-        with np.errstate(over="ignore"):  # as_ranges clips
-            spread = self._deviations * np.sqrt(squares / n)
-        return np.stack((mean - spread, mean + spread))
-
-    @staticmethod
-    def _known(n: int, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        _check_in_range(array[:1], "mean")
-        # The largest variance is that of values at both ends of the range; the rest is rounding.
-        with np.errstate(invalid="ignore"):
-            possible = (array[1] >= 0) & (array[1] / n <= LARGEST_FLOAT32**2 * (1 + 1e-6))
-        if not possible.all():
-            dimension = int((~possible).argmax())
-            raise ValueError(
-                f"calibration: dimension {dimension} has the sum of squared deviations "
-                f"{array[1, dimension]}, which {n} rows cannot have"
-            )
-        return array
+    @abstractmethod
+    def _validate(n: int, summary: NDArray[np.float64]) -> None:
+        """Raise ValueError unless `summary` can be that of `n` rows."""
 
 
 def own_calibrator(calibrator: Calibrator | None, dim: int) -> Calibrator | None:
-    """Return a copy, so that the caller may go on with the original."""
+    """Return a copy of the caller's calibrator, so that the caller may change the original."""
     if calibrator is None:
         return None
     if not isinstance(calibrator, Calibrator):
         raise TypeError(f"calibrator must be a Calibrator; got {type(calibrator).__name__}")
     if calibrator.n > 0 and calibrator.dim != dim:
-        raise ValueError(
-            f"got a calibrator of {calibrator.dim} dimensions; the index has dim {dim}"
-        )
+        raise ValueError(f"calibrator must have dim {dim}, like the index; got {calibrator!r}")
     return copy.deepcopy(calibrator)
 
 
-def add_rows(calibrator: Calibrator, batch: ArrayLike, name: str) -> None:
-    """Do what `Calibrator.partial_fit` does, with another name of the batch in errors."""
-    rows = _as_batch(batch, name)
-    calibrator._check_dim(rows)
+def add_rows(calibrator: Calibrator, rows: NDArray[Any], name: str) -> None:
+    """Add parsed rows to a calibrator; `name` is what errors call them."""
+    calibrator._check_dim(rows, name)
     calibrator._seen = calibrator._with_rows(calibrator._seen, rows, name)
 
 
-def as_ranges(bounds: NDArray[Any]) -> NDArray[np.float32]:
-    """Return bounds, shape (2, dim), as float32 with lower < upper: see `Calibrator.ranges`."""
-    ranges = _narrowed(bounds.astype(np.float64))
-    lower, upper = ranges.astype(np.float64)
-    constant = lower == upper
-    if constant.any():
-        value = lower[constant]
-        half = np.full(value.shape, 0.5 * (upper - lower).max())
-        apart = (_narrowed(value - half) < value) & (value < _narrowed(value + half))
-        half = np.where(apart, half, np.abs(value))
-        half[half == 0] = 1
-        ranges[:, constant] = _narrowed(np.stack((value - half, value + half)))
-    return ranges
+def save_state(
+    calibrator: Calibrator,
+) -> tuple[dict[str, str | int | float | None], NDArray[np.float64] | None]:
+    """Return `Calibrator.state()`; of an unfitted one, its fields with n = 0, and None."""
+    return calibrator.state() if calibrator.n > 0 else (calibrator._fields(), None)
 
 
-def _narrowed(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.clip(values, -LARGEST_FLOAT32, LARGEST_FLOAT32).astype(np.float32)
+def restore_state(fields: Mapping[str, Any], array: NDArray[Any] | None) -> Calibrator:
+    """Return the calibrator of which `save_state` returned this."""
+    return _unfitted(fields) if array is None else Calibrator.from_state(fields, array)
 
 
-def _as_batch(x: ArrayLike, name: str) -> NDArray[Any]:
-    """Return float16, float32 or float64 values of two axes, where they lie."""
-    array = arguments.as_array(x, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, dim); got shape {array.shape}")
-    if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name} must be float16, float32 or float64; got {array.dtype}")
-    if array.shape[1] > arguments.MAX_DIM:
-        raise ValueError(
-            f"{name} must have at most {arguments.MAX_DIM} values a row; got {array.shape[1]}"
-        )
-    return array
+def _unfitted(fields: Mapping[str, Any]) -> Calibrator:
+    """Return an unfitted calibrator of the kind and parameters of a state."""
+    if not isinstance(fields, Mapping) or set(fields) != _FIELDS:
+        raise ValueError(f"calibration must have the fields {sorted(_FIELDS)}; got {fields!r}")
+    kind = fields["kind"]
+    if not isinstance(kind, str) or kind not in _KINDS:
+        kinds = " or ".join(f'"{known}"' for known in sorted(_KINDS))
+        raise ValueError(f"kind of calibration must be {kinds}; got {kind!r}")
+    return _KINDS[kind]._from_n_std(fields["n_std"])
 
 
-def _as_float64(block: NDArray[Any], name: str, first_row: int) -> NDArray[np.float64]:
-    """Return values as float64 if float32 could hold them."""
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(block.astype(np.float32, copy=False))
-    if not finite.all():
-        arguments.refuse_non_finite(block, name, first_row)
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{name} must be within float32's range; row {first_row + row}, dimension {column} "
-            f"is {block[row, column]}"
-        )
-    return block.astype(np.float64)
+def _refuse_empty(rows: NDArray[Any], name: str) -> None:
+    if len(rows) == 0:
+        raise ValueError(f"{name} must have at least one row; got shape {rows.shape}")
 
 
-def _as_state_array(array: NDArray[Any]) -> NDArray[np.float64]:
+def _as_summary(array: NDArray[Any]) -> NDArray[np.float64]:
     if not isinstance(array, np.ndarray) or array.dtype != np.float64:
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
         raise ValueError(f"array of a calibration must be float64; got {kind}")
-    if array.ndim != 2 or array.shape[0] != 2 or not 1 <= array.shape[1] <= arguments.MAX_DIM:
+    if array.ndim != 2 or array.shape[0] != 2 or not 1 <= array.shape[1] <= MAX_DIM:
         raise ValueError(
-            f"array of a calibration must have shape (2, dim) with dim 1 to {arguments.MAX_DIM}; "
+            f"array of a calibration must have shape (2, dim) with dim 1 to {MAX_DIM}; "
             f"got shape {array.shape}"
         )
     return np.array(array, order="C")
-
-
-def _check_in_range(array: NDArray[np.float64], what: str) -> None:
-    with np.errstate(over="ignore"):
-        finite = np.isfinite(array.astype(np.float32))
-    if not finite.all():
-        row, dimension = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"calibration: dimension {dimension} has the {what} {array[row, dimension]}, which is "
-            "not within float32's range"
-        )

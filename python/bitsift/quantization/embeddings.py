@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Embeddings to smaller types, by the function of that name of sentence-transformers and beyond."""
+"""Quantize embeddings as sentence-transformers does, and to more precisions."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
-from bitsift.core.errors import BitsiftWarning
+from bitsift.core.errors import warn
 from bitsift.core.isa import resolve_isa
+from bitsift.core.limits import FEW_VECTORS
+from bitsift.core.options import INTEGER_STORES
 from bitsift.core.public import public
-from bitsift.quantization import bits
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, add_rows, as_ranges
-from bitsift.quantization.integers import PRECISIONS, default_calibrator
+from bitsift.quantization.bits import pack_rows
+from bitsift.quantization.bounds import as_ranges
+from bitsift.quantization.calibration import Calibrator, add_rows
+from bitsift.quantization.calibrators import MinMaxCalibrator, default_calibrator
+from bitsift.quantization.comparison import kernel_thresholds
+from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = ["quantize_embeddings"]
 
@@ -25,9 +28,7 @@ QuantizedPrecision = Literal[
     "float32", "float16", "int8", "uint8", "int4", "ternary", "binary", "ubinary"
 ]
 
-_PRECISIONS = ("float32", "float16", "int8", "uint8", "int4", "ternary", "binary", "ubinary")
-_WITH_RANGES = ("int8", "uint8", "int4", "ternary")
-_FEW_EMBEDDINGS = 100
+_PRECISIONS: tuple[QuantizedPrecision, ...] = get_args(QuantizedPrecision)
 
 
 @overload
@@ -60,57 +61,61 @@ def quantize_embeddings(
     Parameters
     ----------
     embeddings : array_like, shape (n, dim) or (dim,), or list of arrays of shape (n_i, dim)
-        float16, float32 or float64; finite, and within the range of float32, for ``"float16"`` of
-        float16. ``"binary"`` and ``"ubinary"`` take bool as well.
+        Vectors of float16, float32 or float64; finite, and within float32's range; for
+        ``"float16"`` within float16's range. ``"binary"`` and ``"ubinary"`` take bool as well.
     precision : str
-        ``"float32"``, ``"float16"``; ``"int8"``, ``"uint8"``, ``"int4"``, ``"ternary"``, which need
-        bounds of each dimension; ``"binary"``, ``"ubinary"``.
+        ``"float32"`` or ``"float16"``; ``"int8"``, ``"uint8"``, ``"int4"`` or ``"ternary"``, which
+        need bounds of each dimension; ``"binary"`` or ``"ubinary"``.
     ranges : array_like, shape (2, dim), or Calibrator, optional
-        Lower and upper bounds, finite, lower <= upper. Others ignore it.
+        Lower and upper bounds; finite, lower <= upper. Precisions without bounds ignore it.
     calibration_embeddings : array_like, shape (n, dim), optional
-        Where there are no `ranges`: what the bounds are calculated from, otherwise the embeddings
-        themselves. For int8 and uint8 with a :class:`MinMaxCalibrator`, for int4 with a
-        :class:`RollingCalibrator` of 3 standard deviations, for ternary of 0.7.
+        Sample from which the bounds are computed if `ranges` is None; by default the embeddings
+        themselves. int8 and uint8 use a :class:`MinMaxCalibrator`, int4 a
+        :class:`RollingCalibrator` with 3 standard deviations, ternary one with 0.7.
 
     Returns
     -------
     ndarray, shape (n, n_columns) or (n_columns,), or list of ndarray
-        A new array, or for a list of matrices one for each of them; an empty list for an empty
-        list. float32, float16, int8 and uint8: `dim` columns of that type. int4: ceil(dim / 2)
-        bytes, uint8. ternary: ceil(dim / 5) bytes, uint8. ubinary: packed bits as
-        :func:`pack` gives them, uint8, ceil(dim / 8) bytes; binary: the same minus 128, int8, the
-        convention ``"offset"`` of :func:`codes_from_int8`.
+        A new array; for a list of matrices, a list with one array for each of them.
+
+        * float32, float16, int8 and uint8: `dim` columns of that type.
+        * int4: ceil(dim / 2) bytes, uint8.
+        * ternary: ceil(dim / 5) bytes, uint8.
+        * ubinary: codes as :func:`pack` returns them, ceil(dim / 8) bytes, uint8.
+        * binary: the same bytes minus 128, int8: the convention ``"binary"`` of :func:`to_codes`.
 
     Raises
     ------
     TypeError
-        Another dtype.
+        An array has another dtype.
     ValueError
-        Another precision; another shape; a value that is NaN, infinite or too large; bounds would
-        have to come from a single embedding.
+        `precision` is unknown; an array has another shape; a value is NaN, infinite or too large;
+        the bounds would have to come from a single embedding.
 
     Warns
     -----
     BitsiftWarning
-        Bounds come from fewer than 100 embeddings, as `calibration_embeddings` are not given.
+        The bounds come from fewer than 100 embeddings: `ranges` and `calibration_embeddings` are
+        not given.
 
     Notes
     -----
     For ``"float32"``, ``"int8"``, ``"uint8"``, ``"binary"`` and ``"ubinary"`` the result is that of
-    ``sentence_transformers.util.quantize_embeddings`` 6.2, bit for bit, where both give one. Its
-    rule for uint8 is ``clip(floor((x - lower) / ((upper - lower) / 255)), 0, 255)`` in the common
-    type of embeddings and float32, with a step of 1 in place of one of 0: values beyond the bounds
-    are clipped, a constant gets the code 0. int8 is the same minus 128. Where the bounds are so far
-    apart that this is not a number, and the original casts it to whatever the processor makes of
-    it, the code is 0 here.
+    ``sentence_transformers.util.quantize_embeddings`` 6.2 [1]_, bit for bit, wherever both return
+    one. Its rule for uint8 is ``clip(floor((x - lower) / ((upper - lower) / 255)), 0, 255)`` in the
+    common type of embeddings and float32; a step of 0 is replaced by 1. So values beyond the bounds
+    are clipped, and a constant dimension becomes 0. int8 is the same minus 128. If bounds are so
+    far apart that the rule gives NaN, the result is 0 here; in sentence-transformers it depends on
+    the processor.
 
-    The others are those of originals in an index. int4, with 16 steps a range, lower < upper:
+    ``"int4"`` and ``"ternary"`` are the stores of an index. int4 divides the range into 16 steps:
     ``c = clip(rint(16 * (x - lower) / (upper - lower) - 8), -8, 7)`` stands for
-    ``lower + (c + 8) * (upper - lower) / 16``; two of them a byte, in two's complement, the first
-    in the high nibble, a nibble too many 0. ternary: `c` is -1 below the bounds, 1 above, else 0,
-    and stands for ``(lower + upper) / 2 + c * (upper - lower)``; five of them a byte, the number
-    whose digits in base 3 are ``c + 1``, the first the most significant, `c` too many 0. A constant
-    gets a range as in :attr:`Calibrator.ranges`.
+    ``lower + (c + 8) * (upper - lower) / 16``. Two of these integers share a byte, in two's
+    complement, the first in the high nibble; a pad nibble is 0. ternary takes -1 for values below
+    the bounds, 1 for values above, else 0; `c` stands for
+    ``(lower + upper) / 2 + c * (upper - lower)``. Five of them share a byte: the number in base 3
+    with the digits ``c + 1``, the first digit the most significant; pad integers are 0. A constant
+    dimension gets a range as in :attr:`Calibrator.ranges`.
 
     References
     ----------
@@ -134,81 +139,94 @@ def quantize_embeddings(
         if hasattr(embeddings[0], "ndim"):
             embeddings = [np.asarray(one) for one in embeddings]
             if embeddings[0].ndim == 2:
-                matrices = [
-                    _as_embeddings(one, f"embeddings[{i}]", precision)
-                    for i, one in enumerate(embeddings)
-                ]
-                bounds = _bounds(matrices, precision, ranges, calibration_embeddings)
-                return [
-                    _quantized(one, precision, bounds, f"embeddings[{i}]")
-                    for i, one in enumerate(matrices)
-                ]
-    array = _as_embeddings(embeddings, "embeddings", precision)
-    bounds = _bounds([array], precision, ranges, calibration_embeddings)
-    quantized = _quantized(arguments.as_rows(array), precision, bounds, "embeddings")
-    return quantized if array.ndim == 2 else quantized[0]
+                matrices = _parse_matrices(embeddings, precision)
+                return _quantize(matrices, precision, ranges, calibration_embeddings)
+    values = _parse(embeddings, "embeddings", precision)
+    rows = {"embeddings": values.rows}
+    quantized = _quantize(rows, precision, ranges, calibration_embeddings)[0]
+    return quantized[0] if values.is_single else quantized
 
 
-def _as_embeddings(x: ArrayLike, name: str, precision: str) -> NDArray[Any]:
-    array = arguments.as_values(x, name)
-    if array.dtype.kind == "b" and precision not in ("binary", "ubinary"):
+def _parse(x: ArrayLike, name: str, precision: str) -> arguments.Values:
+    values = arguments.parse_values(x, name)
+    if values.are_bits and precision not in ("binary", "ubinary"):
         raise TypeError(f"{name} must be float16, float32 or float64 for {precision!r}; got bool")
-    return array
+    return values
+
+
+def _parse_matrices(embeddings: list[NDArray[Any]], precision: str) -> dict[str, NDArray[Any]]:
+    """Return the rows of each matrix by its name in errors."""
+    dim = embeddings[0].shape[1]
+    matrices = {}
+    for i, one in enumerate(embeddings):
+        name = f"embeddings[{i}]"
+        rows, is_single = _parse(one, name, precision)
+        if is_single or rows.shape[1] != dim:
+            raise ValueError(
+                f"{name} must have shape (n, {dim}), like embeddings[0]; got shape {one.shape}"
+            )
+        matrices[name] = rows
+    return matrices
+
+
+def _quantize(
+    matrices: dict[str, NDArray[Any]],
+    precision: QuantizedPrecision,
+    ranges: ArrayLike | Calibrator | None,
+    calibration_embeddings: ArrayLike | None,
+) -> list[NDArray[Any]]:
+    bounds = _bounds(matrices, precision, ranges, calibration_embeddings)
+    return [_quantize_rows(rows, precision, bounds, name) for name, rows in matrices.items()]
 
 
 def _bounds(
-    arrays: list[NDArray[Any]],
-    precision: str,
+    matrices: dict[str, NDArray[Any]],
+    precision: QuantizedPrecision,
     ranges: ArrayLike | Calibrator | None,
     calibration_embeddings: ArrayLike | None,
 ) -> NDArray[np.float32]:
-    """Return bounds for all arrays together; of no columns where none are needed."""
-    dim = arrays[0].shape[-1]
-    for i, array in enumerate(arrays):
-        if len(arrays) > 1 and (array.ndim, array.shape[-1]) != (2, dim):
-            raise ValueError(
-                f"embeddings[{i}] must have shape (n, {dim}), as embeddings[0] has {dim} columns; "
-                f"got shape {array.shape}"
-            )
-    n = sum(len(arguments.as_rows(array)) for array in arrays)
-    if precision not in _WITH_RANGES or n == 0:
+    """Return the bounds for all matrices together; without columns if none are needed."""
+    n = sum(len(rows) for rows in matrices.values())
+    dim = next(iter(matrices.values())).shape[1]
+    if precision not in INTEGER_STORES or n == 0:
         return np.empty((2, 0), np.float32)
     if isinstance(ranges, Calibrator):
         ranges = ranges.ranges
     if ranges is not None:
-        bounds = _as_bounds(ranges, dim)
+        bounds = _parse_ranges(ranges, dim)
         return bounds if precision in ("int8", "uint8") else as_ranges(bounds)
     calibrator = default_calibrator(precision)
-    if calibration_embeddings is not None:
-        add_rows(calibrator, calibration_embeddings, "calibration_embeddings")
-        if calibrator.n == 0:
-            raise ValueError("calibration_embeddings must have at least one row; got none")
-        if calibrator.dim != dim:
-            raise ValueError(
-                f"calibration_embeddings have {calibrator.dim} values per row; embeddings {dim}"
-            )
+    if calibration_embeddings is None:
+        _check_enough(n, precision)
+        for name, rows in matrices.items():
+            add_rows(calibrator, rows, name)
     else:
-        if n == 1:
-            raise ValueError(
-                f"bounds for {precision} cannot come from a single embedding; give ranges or "
-                "calibration_embeddings from a representative set"
-            )
-        if n < _FEW_EMBEDDINGS:
-            warnings.warn(
-                f"bounds for {precision} come from {n} embeddings; ranges or "
-                f"calibration_embeddings from a representative set, {_FEW_EMBEDDINGS} or more, "
-                "give better ones",
-                BitsiftWarning,
-                stacklevel=3,
-            )
-        for i, array in enumerate(arrays):
-            add_rows(calibrator, array, f"embeddings[{i}]" if len(arrays) > 1 else "embeddings")
-    if isinstance(calibrator, MinMaxCalibrator):  # int8, uint8: a constant gets no range
+        name = "calibration_embeddings"
+        sample = arguments.parse_matrix(calibration_embeddings, name, any_layout=True)
+        add_rows(calibrator, sample, name)
+        if calibrator.n == 0:
+            raise ValueError(f"{name} must have at least one row; got none")
+        arguments.check_n_values(sample.shape[1], name, dim)
+    if isinstance(calibrator, MinMaxCalibrator):  # int8 and uint8 give a constant no range
         return calibrator.state()[1].astype(np.float32)
     return calibrator.ranges
 
 
-def _as_bounds(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
+def _check_enough(n: int, precision: str) -> None:
+    """Refuse, or warn of, too few embeddings to compute bounds from."""
+    if n == 1:
+        raise ValueError(
+            f"bounds for {precision} cannot come from a single embedding: give ranges, or "
+            "calibration_embeddings from a representative set"
+        )
+    if n < FEW_VECTORS:
+        warn(
+            f"bounds for {precision} come from {n} embeddings; ranges or calibration_embeddings "
+            f"from a representative set, {FEW_VECTORS} or more, give better ones"
+        )
+
+
+def _parse_ranges(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
     array = np.asarray(ranges)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"ranges must be real numbers or a calibrator; got {array.dtype}")
@@ -229,38 +247,35 @@ def _as_bounds(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
     return bounds
 
 
-def _quantized(
-    rows: NDArray[Any], precision: str, bounds: NDArray[np.float32], name: str
+def _quantize_rows(
+    rows: NDArray[Any], precision: QuantizedPrecision, bounds: NDArray[np.float32], name: str
 ) -> NDArray[Any]:
     n, dim = rows.shape
     if precision in ("binary", "ubinary"):
-        thresholds = bits.kernel_thresholds(0.0, dim, rows.dtype)
-        packed, finite = native.pack(rows, thresholds, resolve_isa(None), 0)
-        if not finite:
-            arguments.refuse_non_finite(rows, name)
-        return packed if precision == "ubinary" else _minus_128(packed)
-    kept = np.dtype(np.float16 if precision == "float16" else np.float32)
-    if precision in _WITH_RANGES:
-        columns, dtype = PRECISIONS[precision].n_columns(dim), PRECISIONS[precision].dtype
-    else:
-        columns, dtype = dim, kept
-    quantized = np.empty((n, columns), dtype)
+        thresholds = kernel_thresholds(0.0, dim, rows.dtype)
+        codes = pack_rows(rows, thresholds, name, resolve_isa(None), 0)
+        return codes if precision == "ubinary" else _minus_128(codes)
+    codec = INTEGER_CODECS.get(precision)
+    columns = dim if codec is None else codec.n_columns(dim)
+    quantized = np.empty((n, columns), np.dtype(precision) if codec is None else codec.dtype)
     for begin, end in row_blocks(n, dim):
         block = rows[begin:end]
-        narrowed = _within(block, kept, name, begin)
-        if precision in ("float32", "float16"):
+        narrowed = arguments.narrow(
+            block, np.float16 if precision == "float16" else np.float32, name, begin
+        )
+        if codec is None:
             quantized[begin:end] = narrowed
         elif precision == "uint8":
-            quantized[begin:end] = _truncated(block, bounds)
+            quantized[begin:end] = _truncate(block, bounds)
         elif precision == "int8":
-            quantized[begin:end] = _minus_128(_truncated(block, bounds))
+            quantized[begin:end] = _minus_128(_truncate(block, bounds))
         else:
-            quantized[begin:end] = PRECISIONS[precision].encode(block, bounds)
+            quantized[begin:end] = codec.encode(block, bounds)
     return quantized
 
 
-def _truncated(block: NDArray[Any], bounds: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the steps of 1/255 of the range that a value is above the lower bound, rounded down.
+def _truncate(block: NDArray[Any], bounds: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return how many steps of 1/255 of the range a value is above the lower bound, rounded down.
 
     The order of operations and their types are those of sentence-transformers.
     """
@@ -268,28 +283,13 @@ def _truncated(block: NDArray[Any], bounds: NDArray[np.float32]) -> NDArray[np.u
     with np.errstate(over="ignore", invalid="ignore"):
         steps = (upper - lower) / 255
         steps[steps == 0] = 1
-        codes = np.floor((block - lower) / steps)
-    np.clip(codes, 0, 255, out=codes)
-    codes[np.isnan(codes)] = 0
-    truncated: NDArray[np.uint8] = codes.astype(np.uint8)
+        n_steps = np.floor((block - lower) / steps)
+    np.clip(n_steps, 0, 255, out=n_steps)
+    n_steps[np.isnan(n_steps)] = 0
+    truncated: NDArray[np.uint8] = n_steps.astype(np.uint8)
     return truncated
 
 
-def _minus_128(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
-    offset: NDArray[np.int8] = (codes ^ np.uint8(0x80)).view(np.int8)
+def _minus_128(values: NDArray[np.uint8]) -> NDArray[np.int8]:
+    offset: NDArray[np.int8] = (values ^ np.uint8(0x80)).view(np.int8)
     return offset
-
-
-def _within(block: NDArray[Any], kept: np.dtype[Any], name: str, first_row: int) -> NDArray[Any]:
-    """Return a block in the type `kept`, if its values are in that type's range."""
-    with np.errstate(over="ignore"):
-        narrowed = block.astype(kept, copy=False)
-    finite = np.isfinite(narrowed)
-    if not finite.all():
-        arguments.refuse_non_finite(block, name, first_row)
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(
-            f"{name} must be within {kept}'s range; row {first_row + row}, dimension {column} "
-            f"is {block[row, column]}"
-        )
-    return narrowed

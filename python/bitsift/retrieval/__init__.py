@@ -2,7 +2,7 @@
 """Search of encoded rows: candidates, rescoring, and advice on how to encode."""
 
 from bitsift.retrieval.advice import Advice, Trial, advise
-from bitsift.retrieval.ladder import SearchOptions as SearchOptions
+from bitsift.retrieval.ladder import LadderOptions as LadderOptions
 
-# SearchOptions is for the command line.
+# LadderOptions is for the command line.
 __all__ = ["Advice", "Trial", "advise"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which threshold suits the data, and whether a rotation or a correction helps: measured."""
+"""Advice: which threshold, rotation and correction suit the data, measured on a sample."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly
+from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import THRESHOLDS, Metric, Threshold
+from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
-from bitsift.encoding.binarizer import Binarizer, random_flips
-from bitsift.encoding.correction import n_factors, write_factors
-from bitsift.encoding.thresholds import centre_of, unit_rows
-from bitsift.retrieval.ladder import BEFORE_CORRECTION, Rung
-from bitsift.retrieval.pipeline import find_rows
-from bitsift.retrieval.rows import Plan, Queries, Rows
+from bitsift.encoding.binarizer import Binarizer
+from bitsift.encoding.encoder import Encoder, Queries
+from bitsift.encoding.rotation import random_flips
+from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
+from bitsift.retrieval.pipeline import Documents, find_rows
 
 __all__ = ["Advice", "Trial", "advise", "advise_on"]
 
@@ -29,11 +29,12 @@ _MOST_ROWS = 20_000
 _MOST_QUERIES = 256
 _LEAST_ROWS = 20
 _K = 10
-_OVERSAMPLING = 4.0
-# What must be gained over the sign at zero before anything else is advised, and in how many
-# standard errors of the difference.
+# Another option than the sign at zero is advised only if it gains this much, and this many standard
+# errors of the difference.
 _LEAST_GAIN = 0.005
 _STANDARD_ERRORS = 3.0
+# The columns of what is measured.
+_MEASURES = {"hamming": 0, "rescored": 1, "asymmetric": 2, "corrected": 3}
 
 
 @public
@@ -44,17 +45,17 @@ class Trial:
     Attributes
     ----------
     threshold : {"zero", "half-mean", "mean", "median"}
-        Where signs change.
+        The threshold of the bits.
     rotate : bool
         Whether vectors are rotated.
     hamming : float
-        By the Hamming distance alone.
+        Found by Hamming distance alone.
     rescored : float
-        By the best 40 by Hamming distance, rescored from the originals.
+        Found by rescoring, from the originals, the best 40 by Hamming distance.
     asymmetric : float
-        By float queries against bits.
+        Found by asymmetric scoring.
     corrected : float
-        The same with ``correction=True``.
+        Found by asymmetric scoring with ``correction=True``.
     """
 
     threshold: Threshold
@@ -75,13 +76,13 @@ class Advice:
     metric : str
         The metric.
     n_rows, n_queries : int
-        How many vectors were searched, and for how many others.
+        How many vectors were searched, and for how many queries.
     trials : tuple of Trial
         What was measured; the first is the sign at zero.
     best : Trial
-        The one that is recommended.
+        The recommended one.
     what_for : str
-        The column in which it is the best.
+        The measure by which it was chosen: ``"hamming"``, ``"rescored"`` or ``"corrected"``.
     """
 
     metric: str
@@ -93,7 +94,7 @@ class Advice:
 
     @property
     def recommendation(self) -> dict[str, Any]:
-        """Arguments of :class:`Index`: ``Index(dim, **advice.recommendation)``."""
+        """Keyword arguments of :class:`Index`: ``Index(dim, **advice.recommendation)``."""
         chosen: dict[str, Any] = {
             "metric": self.metric,
             "threshold": 0.0 if self.best.threshold == "zero" else self.best.threshold,
@@ -137,18 +138,18 @@ def advise(
     Parameters
     ----------
     sample : array_like, shape (n, dim)
-        Documents: float16, float32 or float64, finite; 20 or more, better some thousands. At most
-        20,000 are looked at, evenly spaced.
+        Documents: float16, float32 or float64, finite. At least 20, better some thousands. Of more
+        than 20,000, as many are used, evenly spaced.
     metric : {"cosine", "dot", "l2"}
-        What makes neighbours.
-    queries : array_like, shape (m, dim), optional
-        Queries such as will be asked, of which 256, evenly spaced, are used if there are more. By
-        default some of the sample's vectors ask, and are left out of what is searched; where
-        queries are unlike documents, true ones are the better judges.
+        The metric of the search that bits have to imitate.
+    queries : array_like, shape (m, dim) or (dim,), optional
+        Real queries; of more than 256, as many are used, evenly spaced. By default, some vectors of
+        the sample serve as queries and are not searched. Real queries give better advice where
+        queries differ from documents.
     bits_alone : bool
-        False recommends for an index that rescores from originals: what finds most among 4
-        candidates for each result. True recommends for one without originals: what finds most by
-        corrected asymmetric scoring.
+        False recommends for an index with originals: what finds most among 4 candidates for each
+        result. True recommends for an index without originals: what finds most by corrected
+        asymmetric scoring.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     threads : int
@@ -157,7 +158,7 @@ def advise(
     Returns
     -------
     Advice
-        The measurements, and ``recommendation``: arguments of :class:`Index`.
+        The measurements, and ``recommendation``: keyword arguments of :class:`Index`.
 
     Raises
     ------
@@ -168,41 +169,37 @@ def advise(
 
     Notes
     -----
-    The sign at zero is kept unless something else gains more than .005 and three standard errors of
-    the difference: what is measured on a sample is not known better than that. Costs two
-    products of queries and sample, and eight small searches in four ways. Same input, same result.
+    The sign at zero is kept unless another option gains more than .005 and more than three standard
+    errors of the difference, because a sample does not measure finer. Costs two products of queries
+    and sample, and eight small searches in each of four ways. The same input gives the same result.
+    Safe to call from many threads.
     """
-    rows = arguments.as_values(sample, "sample")
-    arguments.refuse_bool(rows, "sample")
-    if rows.ndim != 2:
-        raise ValueError(f"sample must have shape (n, dim); got shape {rows.shape}")
-    arguments.choice(metric, "metric", ("cosine", "dot", "l2"))
-    asked = None
+    rows = arguments.parse_matrix(sample, "sample")
+    arguments.choice(metric, "metric", METRICS)
+    some_queries = None
     if queries is not None:
-        asked = arguments.as_rows(arguments.as_values(queries, "queries"))
-        arguments.refuse_bool(asked, "queries")
-        if asked.shape[1] != rows.shape[1]:
+        given = arguments.parse_values(queries, "queries", floats=True).rows
+        if given.shape[1] != rows.shape[1]:
             raise ValueError(
-                f"queries must have as many values as sample: got {asked.shape[1]}; sample has "
-                f"{rows.shape[1]}"
+                f"queries must have {rows.shape[1]} values a row, like sample; got {given.shape[1]}"
             )
-        if len(asked) == 0:
-            raise ValueError(f"queries must have at least one row; got shape {asked.shape}")
-        asked = evenly(arguments.as_finite_float32(asked, "queries"), _MOST_QUERIES)
+        if len(given) == 0:
+            raise ValueError(f"queries must have at least one row; got shape {given.shape}")
+        some_queries = evenly(arguments.narrow(given, np.float32, "queries"), _MOST_QUERIES)
     return advise_on(
-        arguments.as_finite_float32(rows, "sample"),
+        arguments.narrow(rows, np.float32, "sample"),
         metric,
         resolve_isa(isa),
         what_for="corrected" if bits_alone else "rescored",
         rotate=False,
-        queries=asked,
+        queries=some_queries,
         threads=arguments.check_threads(threads),
     )
 
 
 def advise_on(
     rows: NDArray[np.float32],
-    metric: str,
+    metric: Metric,
     isa: str,
     *,
     what_for: str,
@@ -210,33 +207,35 @@ def advise_on(
     queries: NDArray[np.float32] | None = None,
     threads: int = 0,
 ) -> Advice:
-    """Do the work of :func:`advise`; `rotate` leaves no choice but to rotate."""
+    """Return what :func:`advise` returns, for checked arguments.
+
+    `what_for` is the measure to maximise; `rotate` tries only options with a rotation.
+    """
     if len(rows) < _LEAST_ROWS:
         raise ValueError(
-            f"too few vectors to choose a threshold by: got {len(rows)}, wanted {_LEAST_ROWS}"
+            f"too few vectors to choose a threshold: must be {_LEAST_ROWS} or more; got {len(rows)}"
         )
     if queries is None:
         n_queries = min(_MOST_QUERIES, len(rows) // 4)
         is_query = np.zeros(len(rows), np.bool_)
-        is_query[np.linspace(0, len(rows) - 1, n_queries).astype(np.int64)] = True
+        is_query[evenly_spaced(len(rows), n_queries)] = True
         rows, queries = rows[~is_query], rows[is_query]
-    rows = evenly(rows, _MOST_ROWS)
+    rows = np.ascontiguousarray(evenly(rows, _MOST_ROWS))
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
     else:
-        rows, queries = _of_size_one(rows, queries)
+        rows, queries = _scaled(rows, queries)
     trials = _Trials(rows, queries, metric, isa, threads)
     shares = [trials.of(*option) for option in _options(rotate)]
     means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
-    column = list(Trial.__dataclass_fields__).index(what_for) - 2
-    best = _best([found[:, column] for _, found in shares])
+    best = _best([found[:, _MEASURES[what_for]] for _, found in shares])
     return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)
 
 
-def _of_size_one(
+def _scaled(
     rows: NDArray[np.float32], queries: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return both times a power of two: no order changes, and nothing overflows that is tried."""
+    """Return both times one power of two: the order of scores stays, and no trial overflows."""
     exponent = np.frexp(max(np.abs(rows).max(), np.abs(queries).max()))[1]
     return np.ldexp(rows, -exponent), np.ldexp(queries, -exponent)
 
@@ -248,7 +247,7 @@ def _options(rotate: bool) -> Iterator[tuple[Threshold, bool]]:
 
 
 def _best(shares: list[NDArray[np.float64]]) -> int:
-    """Return the number of the option with the largest mean, the first unless that is certain."""
+    """Return the number of the option with the largest mean: 0 unless the gain is certain."""
     best, most = 0, 0.0
     for i, found in enumerate(shares[1:], 1):
         gains = found - shares[0]
@@ -265,15 +264,15 @@ class _Trials:
         self,
         rows: NDArray[np.float32],
         queries: NDArray[np.float32],
-        metric: str,
+        metric: Metric,
         isa: str,
         threads: int,
     ) -> None:
         self._rows, self._queries = rows, queries
         self._metric, self._isa, self._threads = metric, isa, threads
         self._k = min(_K, len(rows))
-        everything = np.broadcast_to(np.arange(len(rows)), (len(queries), len(rows)))
-        self._true = self._rescore(np.ascontiguousarray(everything), self._k)
+        all_rows = np.broadcast_to(np.arange(len(rows)), (len(queries), len(rows)))
+        self._true = self._rescore(np.ascontiguousarray(all_rows), self._k)
 
     def _rescore(self, candidates: NDArray[np.int64], k: int) -> NDArray[np.int64]:
         return native.rescore(
@@ -290,43 +289,37 @@ class _Trials:
     def of(
         self, threshold: Threshold, rotate: bool
     ) -> tuple[tuple[Threshold, bool], NDArray[np.float64]]:
-        """Return the option, and what each query finds by each way of scoring."""
-        rows, dim = self._rows, self._rows.shape[1]
-        centre = centre_of(rows, threshold)
-        binarizer = Binarizer(dim, centre, self._isa, flips=random_flips(dim) if rotate else None)
-        packed = binarizer.pack(rows, "sample", 0, self._threads)
-        codes = packed.codes
-        n_columns = n_factors(self._metric, binarizer.is_centred)
-        factors = np.empty((len(rows), n_columns), np.uint16)
-        write_factors(binarizer, self._metric, packed, factors, 0, n_columns)
-        asked = binarizer.pack(self._queries, "queries", 0, self._threads)
-        queries = Queries(asked.codes, asked)
-        wide = self._search(binarizer, codes, None, queries, [Rung("hamming", _OVERSAMPLING)])
-        ways = (
-            wide[:, : self._k],
-            self._rescore(wide, self._k),
-            self._search(binarizer, codes, None, queries, [Rung("asymmetric", 1.0)]),
-            self._search(
-                binarizer,
-                codes,
-                factors,
+        """Return the option, and the share that each query finds by each measure."""
+        dim = self._rows.shape[1]
+        binarizer = Binarizer(
+            dim,
+            compute_threshold(self._rows, threshold),
+            self._isa,
+            flips=random_flips(dim) if rotate else None,
+        )
+        encoder = Encoder(binarizer, (), self._metric, corrected=True)
+        columns = encoder.empty_columns(len(self._rows))
+        encoder.encode_into(columns, self._rows, self._threads)
+        corrected = Documents(encoder, columns)
+        uncorrected = Documents(encoder, columns._replace(factors=None))
+        block = binarizer.encode(self._queries, "queries", 0, self._threads)
+        queries = Queries(block.codes, block)
+        candidates = self._find(uncorrected, queries, [Rung("hamming", DEFAULT_OVERSAMPLING)])
+        found = {
+            "hamming": candidates[:, : self._k],
+            "rescored": self._rescore(candidates, self._k),
+            "asymmetric": self._find(uncorrected, queries, [Rung("asymmetric", 1.0)]),
+            "corrected": self._find(
+                corrected,
                 queries,
                 [Rung("asymmetric", BEFORE_CORRECTION), Rung("asymmetric", 1.0)],
             ),
-        )
-        return (threshold, rotate), np.stack([self._shares(found) for found in ways], axis=1)
+        }
+        shares = [self._shares(found[measure]) for measure in _MEASURES]
+        return (threshold, rotate), np.stack(shares, axis=1)
 
-    def _search(
-        self,
-        binarizer: Binarizer,
-        codes: NDArray[np.uint8],
-        factors: NDArray[np.uint16] | None,
-        queries: Queries,
-        rungs: list[Rung],
-    ) -> NDArray[np.int64]:
-        rows = Rows(binarizer, codes, (), (), factors, None, None)
-        plan = Plan(self._k, rungs, self._metric, self._isa, self._threads)  # type: ignore[arg-type]
-        return find_rows(rows, queries, plan)[1]
+    def _find(self, documents: Documents, queries: Queries, rungs: list[Rung]) -> NDArray[np.int64]:
+        return find_rows(documents, queries, Plan(self._k, rungs, self._threads))[1]
 
     def _shares(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         hits = (found[:, :, np.newaxis] == self._true[:, np.newaxis, :]).any(axis=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rungs of a search: what scans, what rescores, and how many candidates each passes on."""
+"""Ladders: which rung scans, which rescore, and how many candidates each passes on."""
 
 from __future__ import annotations
 
@@ -11,40 +11,47 @@ from typing import NamedTuple
 import numpy as np
 
 from bitsift.core import arguments
-from bitsift.core.options import SCORINGS, Ladder, Scoring
+from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
 
-__all__ = ["BEFORE_CORRECTION", "Rung", "SearchOptions"]
+__all__ = ["BEFORE_CORRECTION", "LadderOptions", "Plan", "Rung"]
 
-_OVERSAMPLING = 4.0  # the default
-_BITS = "the queries are bits"
-# The scan for a correction knows nothing of it, and so has to look further.
+# The scan before a correction uses uncorrected scores, so it passes on more candidates.
 BEFORE_CORRECTION = 8.0
+_BITS = "the queries are bits"
 
 
 class Rung(NamedTuple):
-    """One step.
+    """One step of a search.
 
     Attributes
     ----------
     name : str
         ``"hamming"``, ``"asymmetric"`` or a store.
     oversampling : float
-        Candidates for each result that it passes on; the last rung's is 1.
+        Candidates for each result that it passes on; 1 for the last rung.
     """
 
     name: str
     oversampling: float
 
     def n_out(self, k: int, n_rows: int) -> int:
-        """Return how many candidates it passes on for `k` results out of `n_rows`."""
+        """Return how many candidates it passes on for `k` results among `n_rows` documents."""
         if self.oversampling == 1 or k == 0:
             return k
         wanted = k * self.oversampling
         return n_rows if wanted >= n_rows else math.ceil(wanted)
 
 
-class SearchOptions(NamedTuple):
-    """What a caller says of the rungs of a search."""
+class Plan(NamedTuple):
+    """How to search, every choice made: results for each query, rungs and threads."""
+
+    k: int
+    rungs: list[Rung]
+    threads: int
+
+
+class LadderOptions(NamedTuple):
+    """What a caller says of the rungs of a search; see `Index.search`."""
 
     oversampling: float
     rescore: bool | None
@@ -52,17 +59,23 @@ class SearchOptions(NamedTuple):
     ladder: Ladder | None
 
     def rungs(self, stores: Sequence[str], *, are_bits: bool, corrected: bool) -> list[Rung]:
-        """Return the rungs, or raise what does not fit.
+        """Return the rungs, or raise if they do not fit the index or the queries.
 
-        `stores` are those of the index; `are_bits` says that there are no float queries.
+        `stores` are those of the index, and `corrected` says whether it has a correction.
+        `are_bits` says that the queries have no float values.
         """
         rescore, ladder = self.rescore, self.ladder
         if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
             raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
         if ladder is not None:
-            if self[:3] != (_OVERSAMPLING, None, "hamming"):
+            # An explicit default, such as 4.0, cannot be told from an omitted argument.
+            if (self.oversampling, rescore, self.scoring) != (
+                DEFAULT_OVERSAMPLING,
+                None,
+                "hamming",
+            ):
                 raise ValueError(
-                    "ladder says it all: rescore, scoring and oversampling cannot be given with it"
+                    "ladder must come without rescore, scoring and oversampling, which it replaces"
                 )
             rungs = parse_ladder(ladder, stores)
         else:
@@ -80,7 +93,7 @@ class SearchOptions(NamedTuple):
 def default_ladder(
     scoring: str, store: str | None, oversampling: float, *, corrected: bool
 ) -> list[Rung]:
-    """Return the rungs of a scan and, if there is one to rescore from, a store."""
+    """Return the rungs of a scan and, if a store is given, of rescoring from it."""
     rungs = []
     passed_on = 1.0 if store is None else oversampling
     if scoring == "asymmetric" and corrected:
@@ -92,7 +105,7 @@ def default_ladder(
 
 
 def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
-    """Return the rungs that a caller asked for, checked."""
+    """Return the rungs of a caller's ladder, checked."""
     if isinstance(ladder, str) or not isinstance(ladder, Sequence) or not ladder:
         raise TypeError(
             'ladder must be a list such as [("hamming", 40), ("asymmetric", 4), "float32"]; '

@@ -1,139 +1,197 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a search of an index: candidates by their codes, then their order."""
+"""One search: the rungs of a ladder, one after the other."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.encoding.correction import query_numbers
-from bitsift.encoding.rounded_queries import AsymmetricQueries
-from bitsift.retrieval.rows import Plan, Queries, Rows
+from bitsift.core.arguments import Codes, Values
+from bitsift.encoding.correction import query_constants
+from bitsift.encoding.encoder import Columns, Encoder, Queries
+from bitsift.encoding.rounded_queries import RoundedQueries
+from bitsift.retrieval.ladder import LadderOptions, Plan
 
-__all__ = ["find_rows"]
+__all__ = ["Documents", "find_rows", "search"]
 
-_MOST_ASYMMETRIC_VALUES = 1 << 24  # of queries that are rounded at once
+_MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
 _NO_DISTANCE = np.iinfo(np.int32).max
 
 
-def find_rows(rows: Rows, queries: Queries, plan: Plan) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return scores and row numbers, both of shape (n_queries, k)."""
-    if not any(rung.name == "asymmetric" for rung in plan.rungs):
-        return _climb(rows, queries, None, plan)
-    # Rounded queries take many times the memory of codes.
-    n_queries, dim = len(queries.codes), rows.binarizer.dim
-    step = max(1, _MOST_ASYMMETRIC_VALUES // dim)
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """All that a search reads: never changed, so that a search sees one state of an index.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        What made the columns.
+    columns : Columns
+        The encoded vectors.
+    ids : ndarray of int64, shape (n,), or None
+        The id of each row; None if it is the row's number.
+    tie_ids : ndarray of int64, shape (n,), or None
+        What orders rows of equal scores; None if the row's number does.
+    """
+
+    encoder: Encoder
+    columns: Columns
+    ids: NDArray[np.int64] | None = None
+    tie_ids: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.columns.codes)
+
+    @property
+    def are_corrected(self) -> bool:
+        """Whether asymmetric scores of them are estimates of the metric."""
+        return self.columns.factors is not None
+
+    def ids_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ids of rows; -1 stays -1."""
+        if self.ids is None or len(self.ids) == 0:
+            return rows
+        return np.where(rows >= 0, self.ids[rows], -1)
+
+
+def search(
+    documents: Documents, parsed: Codes | Values, k: int, options: LadderOptions, threads: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the scores and ids of the best documents, both of shape (n_queries, k).
+
+    Where there are fewer documents than `k`: the worst score, and id -1.
+    """
+    encoder = documents.encoder
+    queries = encoder.encode_queries(parsed, threads)
+    rungs = options.rungs(
+        encoder.store_names, are_bits=queries.are_bits, corrected=documents.are_corrected
+    )
+    scores, rows = find_rows(documents, queries, Plan(k, rungs, threads))
+    return scores, documents.ids_of(rows)
+
+
+def find_rows(
+    documents: Documents, queries: Queries, plan: Plan
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return what `search` returns, but rows instead of ids."""
+    if "asymmetric" not in [rung.name for rung in plan.rungs]:
+        return _climb(documents, queries, None, plan)
+    # Rounded queries take many times the memory of codes, so few are rounded at once.
+    n_queries = len(queries.codes)
+    step = max(1, _MOST_ROUNDED_VALUES // documents.encoder.dim)
     found = []
     for begin in range(0, max(n_queries, 1), step):
         part = queries.part(slice(begin, begin + step))
-        found.append(_climb(rows, part, _Asymmetric(rows, part, plan), plan))
+        found.append(_climb(documents, part, _Asymmetric(documents, part, plan.threads), plan))
     return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
 
 
 class _Asymmetric:
     """Asymmetric scoring of some queries."""
 
-    def __init__(self, rows: Rows, queries: Queries, plan: Plan) -> None:
-        assert queries.packed is not None
-        binarizer = rows.binarizer
-        # Signs are those of values minus threshold. A cosine or a distance is between what is left
-        # of both; a product with the threshold is the same for all documents.
-        if plan.metric == "dot" and rows.factors is None:
-            relative = binarizer.rotated(queries.packed, plan.threads)
+    def __init__(self, documents: Documents, queries: Queries, threads: int) -> None:
+        assert queries.block is not None
+        encoder = documents.encoder
+        binarizer = encoder.binarizer
+        # The bits are signs of centred vectors. A cosine or a distance compares centred queries
+        # with them; the product of a query and the threshold is the same for all documents.
+        if encoder.metric == "dot" and not documents.are_corrected:
+            rows = binarizer.rotated_rows(queries.block, threads)
         else:
-            relative = binarizer.relative(queries.packed)
-        centre = None
-        if rows.factors is not None and binarizer.is_centred:
-            centre = binarizer.relative_centre()
-        self._queries = AsymmetricQueries.of(relative, centre, plan.threads)
-        self._rows = rows
-        self._plan = plan
+            rows = binarizer.centred_rows(queries.block)
+        threshold = None
+        if documents.are_corrected and binarizer.is_centred:
+            threshold = binarizer.rotated_threshold()
+        self._documents = documents
+        self._threads = threads
+        self._queries = RoundedQueries.of(rows, threshold, threads)
         self._estimate = None
-        if rows.factors is not None:
-            numbers = query_numbers(self._queries, plan.metric, centred=centre is not None)
-            self._estimate = plan.metric, rows.factors, numbers
+        if documents.columns.factors is not None:
+            constants = query_constants(
+                self._queries, encoder.metric, centred=threshold is not None
+            )
+            self._estimate = encoder.metric, documents.columns.factors, constants
 
     def scan(self, k: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return weighted distances and rows of the nearest."""
-        rows, plan = self._rows, self._plan
+        """Return the weighted distances and rows of the `k` nearest documents."""
         return native.search(
-            rows.codes,
+            self._documents.columns.codes,
             self._queries.codes,
             self._queries.magnitudes,
             k=k,
-            ids=rows.tie_ids,
-            isa=plan.isa,
-            threads=plan.threads,
+            ids=self._documents.tie_ids,
+            isa=self._documents.encoder.isa,
+            threads=self._threads,
         )
 
     def rescore(
         self, candidates: NDArray[np.int64], k: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return scores and rows of the best candidates, corrected if the index is."""
-        rows, plan = self._rows, self._plan
-        scores, found = native.rescore_codes(
-            rows.codes,
+        """Return the scores and rows of the best candidates: estimates if there are factors."""
+        scores, rows = native.rescore_codes(
+            self._documents.columns.codes,
             self._queries.codes,
             self._queries.magnitudes,
             candidates,
             estimate=self._estimate,
             k=k,
-            ids=rows.tie_ids,
-            isa=plan.isa,
-            threads=plan.threads,
+            ids=self._documents.tie_ids,
+            isa=self._documents.encoder.isa,
+            threads=self._threads,
         )
         if self._estimate is not None:
-            return scores, found
-        is_none = found < 0
+            return scores, rows
+        is_none = rows < 0
         distances = np.where(is_none, 0, scores).astype(np.int32)
-        distances[is_none] = _NO_DISTANCE  # no float32
-        return self.scores(distances), found
+        distances[is_none] = _NO_DISTANCE  # float32 cannot hold it
+        return self.scores(distances), rows
 
     def scores(self, distances: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return what weighted distances are in the metric."""
-        return self._queries.scores(distances, self._plan.metric)
+        """Return the metric that weighted distances stand for."""
+        return self._queries.scores(distances, self._documents.encoder.metric)
 
 
 def _climb(
-    rows: Rows, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
+    documents: Documents, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    n_rows = len(rows.codes)
+    encoder, columns = documents.encoder, documents.columns
+    isa, n_rows = encoder.isa, len(columns.codes)
     first, *others = plan.rungs
     k = first.n_out(plan.k, n_rows)
     scores: NDArray[Any]
     if asymmetric is not None and first.name == "asymmetric":
-        scores, found = asymmetric.scan(k)
+        scores, rows = asymmetric.scan(k)
         if not others:
             scores = asymmetric.scores(scores)
     else:
-        scores, found = native.search(
-            rows.codes,
+        scores, rows = native.search(
+            columns.codes,
             queries.codes,
             None,
             k=k,
-            ids=rows.tie_ids,
-            isa=plan.isa,
+            ids=documents.tie_ids,
+            isa=isa,
             threads=plan.threads,
         )
     for rung in others:
         k = rung.n_out(plan.k, n_rows)
         if asymmetric is not None and rung.name == "asymmetric":
-            scores, found = asymmetric.rescore(found, k)
+            scores, rows = asymmetric.rescore(rows, k)
             continue
-        names = [kept.name for kept in rows.formats]
-        store = names.index(rung.name)
-        assert queries.packed is not None
-        scores, found = rows.formats[store].rescore(
-            rows.originals[store],
-            queries.packed.values,
-            found,
+        assert queries.block is not None
+        number = encoder.store_names.index(rung.name)
+        scores, rows = encoder.stores[number].rescore(
+            columns.originals[number],
+            queries.block.values,
+            rows,
             k,
-            plan.metric,
-            rows.tie_ids,
-            plan.isa,
+            encoder.metric,
+            documents.tie_ids,
+            isa,
             plan.threads,
         )
-    return scores, found
+    return scores, rows

@@ -25,23 +25,23 @@ class Contents:
     metric : str
         ``"cosine"``, ``"dot"`` or ``"l2"``.
     threshold : float, (dim,) float32 array, or None
-        None if it is to be found by the rule.
+        None if it still has to be computed by the rule.
     codes : (n, ceil(dim / 8)) uint8 array
         Packed bits, pad bits zero.
     ids : (n,) int64 array or None
-        Unique and not negative; None stands for 0 to n-1.
+        Unique and not negative; None means 0 to n-1.
     originals : dict of str to array
         By store. Floats have shape (n, dim) and are finite.
     ids_ascending : bool
         Whether the ids are strictly ascending; with ``ids=None`` they are.
     rule : {"half-mean", "mean", "median", "auto"} or None
-        How the threshold was found, or is to be.
+        How the threshold was computed, or is to be.
     rotate : bool
-        Whether vectors are rotated, or are to be.
+        Whether vectors are rotated.
     flips : (n_flips, dim) float32 array of +1 and -1, or None
         The rotation.
     normalized : bool
-        Whether vectors are brought to length 1 before the threshold is subtracted.
+        Whether vectors are scaled to length 1 before the threshold is subtracted.
     factors : (n, 1 or 2) uint16 array, or None
         The correction.
     calibrators : dict of str to Calibrator

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder as the index needs it: files by bare name, never through a link, made durable.
+"""A folder on disk: files by bare name, never through a link, made durable.
 
-Where the system has it, everything goes through one descriptor of the folder, so that no later
-lookup of its path can lead elsewhere.
+Where the system allows it, every operation uses one descriptor of the folder, so that its path is
+looked up only once and cannot lead elsewhere later.
 """
 
 # pathlib knows no descriptors of folders, and makes "." of "".
@@ -20,13 +20,15 @@ from types import TracebackType
 
 from bitsift.core.errors import CorruptIndexError
 
+__all__ = ["Folder", "as_path", "is_folder", "make", "unmake", "why", "write_all"]
+
 try:
     import fcntl
-except ImportError:  # a platform without flock: writers must not meet
+except ImportError:  # without flock, two writers at once are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.listdir in os.supports_fd
-# O_NONBLOCK: opening a FIFO that took a file's place must not wait for its writer.
+# O_NONBLOCK: opening a FIFO in the place of a file must not wait for its writer.
 _READ = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
@@ -42,7 +44,7 @@ _CREATE = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_NOFOLLOW", 0)
 )
-# What network and user-space file systems answer for locks and for fsync of a folder.
+# Network and user-space file systems answer locks and the fsync of a folder with these.
 _NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -76,11 +78,11 @@ class Folder:
             os.close(self._fd)
 
     def path_of(self, name: str) -> str:
-        """Give the path of a file in the folder, as errors show it."""
+        """Return the path of a file in the folder, for errors."""
         return os.path.join(self.path, name)
 
     def names(self) -> list[str]:
-        """List the folder."""
+        """Return the names in the folder, sorted."""
         return sorted(os.listdir(self.path if self._fd is None else self._fd))
 
     def open(self, name: str) -> io.FileIO:
@@ -96,8 +98,8 @@ class Folder:
         )
         try:
             file = io.FileIO(os.open(self._at(name), _READ, dir_fd=self._fd), "rb")
-        except OSError as exc:
-            if exc.errno == errno.ELOOP:  # it became a link since the look above
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # it became a link after the check above
                 self._must_be_regular(name, stat.S_IFLNK)
             raise
         try:
@@ -120,30 +122,30 @@ class Folder:
         os.unlink(self._at(name), dir_fd=self._fd)
 
     def sync(self) -> None:
-        """Make the folder's list of names durable, where the system can."""
+        """Make the names in the folder durable, if the system can."""
         if self._fd is None:
             return
         try:
             os.fsync(self._fd)
-        except OSError as exc:
-            if exc.errno not in _NOT_SUPPORTED:
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
                 raise
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other writers out; a file system that has no locks is left without."""
+        """Keep other writers out, if the file system has locks."""
         if fcntl is None or self._fd is None:
             yield
             return
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except OSError as exc:
-            if exc.errno not in _NOT_SUPPORTED:
+        except OSError as error:
+            if error.errno not in _NOT_SUPPORTED:
                 raise
         try:
             yield
         finally:
-            # Closing is not enough: a process forked meanwhile has a copy of the descriptor.
+            # Closing is not enough: a process forked meanwhile holds a copy of the descriptor.
             with contextlib.suppress(OSError):
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
@@ -156,8 +158,18 @@ class Folder:
             raise CorruptIndexError(self.path_of(name), f"it is {kind}, expected a regular file")
 
 
+def as_path(path: str | os.PathLike[str]) -> str:
+    """Return a caller's path as a string."""
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise TypeError(f"path must be a str or an os.PathLike[str]; got {type(text).__name__}")
+    if "\0" in text:
+        raise ValueError(f"path must have no null character; got {text!r}")
+    return text
+
+
 def is_folder(path: str) -> bool:
-    """Say whether a path, its links followed, is a folder; `OSError` if there is nothing."""
+    """Say whether a path, its links followed, is a folder; `OSError` if nothing is there."""
     return stat.S_ISDIR(os.stat(path).st_mode)
 
 
@@ -167,10 +179,10 @@ def make(path: str) -> list[str]:
     Returns
     -------
     list of str
-        What was created, outermost first.
+        The folders that were created, outermost first.
     """
     missing = []
-    probe = path  # not made absolute: ".." after a link leads elsewhere than its text says
+    probe = path  # not made absolute: ".." after a link leads elsewhere than the text says
     while not os.path.lexists(probe):
         missing.append(probe)
         probe = os.path.dirname(probe) or os.curdir
@@ -191,12 +203,18 @@ def make(path: str) -> list[str]:
 
 
 def unmake(made: list[str]) -> None:
-    """Remove the folders that `make` created, as far as they are empty."""
+    """Remove those folders that `make` created and that are empty."""
     for folder in reversed(made):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
 
 
+def write_all(fd: int, data: memoryview) -> None:
+    """Write all of `data`, in as many calls as the system needs."""
+    while len(data):
+        data = data[os.write(fd, data) :]
+
+
 def why(error: OSError) -> str:
-    """Give the system's reason, without the path that the message has already."""
+    """Return the system's reason, without the path, which the message names already."""
     return error.strerror or str(error)

@@ -1,39 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of an index folder: what it says, how it becomes bytes, and when bytes are refused.
+"""The manifest of an index folder: its fields, and the names and shapes of the files.
 
-Nothing here touches a file; ``FORMAT.md`` is the description for other implementations.
+Nothing here touches a file. ``FORMAT.md`` describes the format for other implementations.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+from bitsift.core.options import FLOAT_STORES
 from bitsift.encoding.correction import n_factors
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.encoding.rotation import n_flips
+from bitsift.quantization.integers import INTEGER_CODECS
+
+__all__ = [
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "ID_KINDS",
+    "MANIFEST_NAME",
+    "MAX_MANIFEST_BYTES",
+    "OWN_FILE",
+    "FileEntry",
+    "Manifest",
+    "array_name",
+    "is_array_name",
+    "new_token",
+    "temporary_name",
+]
 
 FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
-# How the ``.npy`` header of each store spells its type.
-STORE_DTYPES = {
+# The type of each store, as a ``.npy`` header spells it.
+_STORE_DTYPES = {
     "float32": "<f4",
     "float16": "<f2",
-    **{p.name: p.dtype.str for p in PRECISIONS.values()},
+    **{p.name: p.dtype.str for p in INTEGER_CODECS.values()},
 }
 ID_KINDS = ("automatic", "ascending", "arbitrary")
-PARTS = (
+_PARTS = (
     "codes", "ids", "originals", "threshold", "rotation", "correction",
-    *(f"originals_{store}" for store in STORE_DTYPES),
-    *(f"calibration_{store}" for store in PRECISIONS),
+    *(f"originals_{store}" for store in _STORE_DTYPES),
+    *(f"calibration_{store}" for store in INTEGER_CODECS),
 )  # fmt: skip
-_STORES_V1 = ((), ("float32",), ("float16",))
+_STORES_V1 = ((), *((store,) for store in FLOAT_STORES))
 
-# Everything that a save creates under a name of its own, and so all that a later save may remove.
-OWN_FILE = re.compile(rf"(?:{'|'.join(PARTS)})-[0-9a-f]{{32}}\.npy|manifest-[0-9a-f]{{32}}\.tmp")
+_TOKEN = "[0-9a-f]{32}"
+# All files that a save creates under names of its own, and so all that a later save may remove.
+OWN_FILE = re.compile(rf"(?:{'|'.join(_PARTS)})-{_TOKEN}\.npy|manifest-{_TOKEN}\.tmp")
+
+
+def new_token() -> str:
+    """Return what makes the file names of one save unique."""
+    return secrets.token_hex(16)
+
+
+def array_name(part: str, token: str) -> str:
+    """Return the name of the file of a part."""
+    return f"{part}-{token}.npy"
+
+
+def is_array_name(name: str, part: str) -> bool:
+    """Say whether a file name is one of that part."""
+    return re.fullmatch(rf"{part}-{_TOKEN}\.npy", name) is not None
+
+
+def temporary_name(token: str) -> str:
+    """Return the name of a manifest until it replaces the one before."""
+    return f"manifest-{token}.tmp"
 
 
 @dataclass(frozen=True)
@@ -67,25 +106,26 @@ class Manifest:
     Attributes
     ----------
     dim, metric, count
-        As in the index.
+        Those of the index; `count` is the number of its vectors.
     stores : tuple of str
         The stores of original vectors, in the index's order.
     threshold : float or None
-        None: one threshold per dimension, in the file ``files["threshold"]``, or not fitted yet.
+        None if the file ``files["threshold"]`` has one for each dimension, or if it is not fitted.
     ids : str
         ``"automatic"`` (0..count-1, no file), ``"ascending"`` or ``"arbitrary"``.
     files : dict of str to FileEntry
-        By part, one of `PARTS`. An only store of floats is ``"originals"``, as in version 1.
+        By part, one of `_PARTS`. The part of an only store, of floats, is ``"originals"``, as in
+        version 1.
     rule : str or None
-        How the threshold was found, or is to be: one of `RULES`.
+        How the threshold was computed, or is to be: one of `RULES`.
     rotate : bool
-        Whether a rotation is wanted; if fitted, it is in the file ``files["rotation"]``.
+        Whether vectors are rotated. If fitted, the rotation is in the file ``files["rotation"]``.
     fitted : bool
-        Whether the rule has been followed; True without a rule.
+        Whether the threshold is known; True without a rule.
     normalized : bool
-        Whether vectors are brought to length 1 before the threshold is subtracted.
+        Whether vectors are scaled to length 1 before the threshold is subtracted.
     correction : bool
-        Whether there are factors of each vector, in the file ``files["correction"]``.
+        Whether each vector has factors, in the file ``files["correction"]``.
     calibrations : dict of str to dict
         For each store of integers, what `Calibrator.state` gives first; n is 0 if not fitted.
     """
@@ -106,7 +146,7 @@ class Manifest:
 
     @property
     def version(self) -> int:
-        """The lowest version of the format that can say all this."""
+        """The lowest version of the format that has fields for all this."""
         beyond = self.rule or self.rotate or self.normalized or self.correction
         return 2 if beyond or self.stores not in _STORES_V1 else 1
 
@@ -115,20 +155,21 @@ class Manifest:
         return "originals" if self.version == 1 else f"originals_{store}"
 
     def layout(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Give the dtype and shape of each part that such an index has a file for."""
+        """Return the dtype and shape of each part of such an index."""
         parts: dict[str, tuple[str, tuple[int, ...]]] = {
             "codes": ("|u1", (self.count, (self.dim + 7) // 8))
         }
         if self.ids != "automatic":
             parts["ids"] = ("<i8", (self.count,))
         for store in self.stores:
-            columns = PRECISIONS[store].n_columns(self.dim) if store in PRECISIONS else self.dim
-            parts[self.part_of(store)] = (STORE_DTYPES[store], (self.count, columns))
+            columns = (
+                INTEGER_CODECS[store].n_columns(self.dim) if store in INTEGER_CODECS else self.dim
+            )
+            parts[self.part_of(store)] = (_STORE_DTYPES[store], (self.count, columns))
         if self.threshold is None and self.fitted:
             parts["threshold"] = ("<f4", (self.dim,))
         if self.rotate and self.fitted:
-            n_flips = 3 if self.dim & (self.dim - 1) == 0 else 6
-            parts["rotation"] = ("|u1", (n_flips, (self.dim + 7) // 8))
+            parts["rotation"] = ("|u1", (n_flips(self.dim), (self.dim + 7) // 8))
         if self.correction:
             centred = self.fitted and self.threshold != 0
             parts["correction"] = ("<u2", (self.count, n_factors(self.metric, centred)))

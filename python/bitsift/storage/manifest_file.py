@@ -1,43 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest as a file in a folder: its bytes, and the path of the folder."""
+"""The manifest as a file in a folder."""
 
 from __future__ import annotations
 
 import os
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
-from bitsift.storage.folder import Folder, why
+from bitsift.storage.folder import Folder, why, write_all
 from bitsift.storage.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 
-__all__ = ["as_path", "manifest_bytes"]
+__all__ = ["read_manifest", "write_manifest"]
 
 
-def as_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as a string, or raise."""
-    text = os.fspath(path)
-    if not isinstance(text, str):
-        raise TypeError(f"path: got {type(text).__name__}, expected str or os.PathLike[str]")
-    if "\0" in text:
-        raise ValueError(f"path: got {text!r}, expected no null character")
-    return text
-
-
-def manifest_bytes(folder: Folder) -> bytes:
-    """Read the manifest of a folder, at most `MAX_MANIFEST_BYTES` of it."""
+def read_manifest(folder: Folder) -> bytes:
+    """Return the bytes of a folder's manifest, at most `MAX_MANIFEST_BYTES`."""
     path = folder.path_of(MANIFEST_NAME)
     try:
         with folder.open(MANIFEST_NAME) as file:
             data = b""
             while len(data) <= MAX_MANIFEST_BYTES and (chunk := file.read(1 << 16)):
                 data += chunk
-    except FileNotFoundError as exc:
+    except FileNotFoundError as error:
         raise NotAnIndexError(
             folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
-        ) from exc
+        ) from error
     except IndexFileError:
         raise
-    except OSError as exc:
-        raise IndexFileError(path, f"cannot be read: {why(exc)}") from exc
+    except OSError as error:
+        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     if len(data) > MAX_MANIFEST_BYTES:
         raise CorruptIndexError(path, f"it has more than {MAX_MANIFEST_BYTES} bytes")
     return data
+
+
+def write_manifest(folder: Folder, name: str, data: bytes) -> None:
+    """Create a file of that name with the bytes of a manifest, and make it durable."""
+    fd = folder.create(name)
+    try:
+        write_all(fd, memoryview(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a manifest: how it is written as JSON, and when bytes are refused."""
+"""The manifest as JSON: encoded, and decoded with every field checked."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import re
 from dataclasses import replace
 from typing import Any, NoReturn
 
-from bitsift.core.arguments import MAX_DIM
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
 from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
-from bitsift.quantization.calibration import LARGEST_FLOAT32
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import (
     FORMAT_NAME,
     FORMAT_VERSION,
     ID_KINDS,
     FileEntry,
     Manifest,
+    is_array_name,
 )
 
 __all__ = ["decode", "encode", "is_ours"]
@@ -37,7 +37,7 @@ _FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Turn a manifest into the bytes of ``manifest.json``, its checksum included."""
+    """Return the bytes of ``manifest.json``, with its checksum."""
     fields: dict[str, Any] = {
         "format": FORMAT_NAME,
         "version": manifest.version,
@@ -72,13 +72,13 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(data: bytes, path: str) -> Manifest:
-    """Turn the bytes of a ``manifest.json`` into a manifest, or refuse them.
+    """Return the manifest that the bytes of a ``manifest.json`` encode, or refuse them.
 
     Parameters
     ----------
     data : bytes
     path : str
-        Where they come from, for the errors.
+        The file that they come from, for errors.
 
     Returns
     -------
@@ -87,11 +87,11 @@ def decode(data: bytes, path: str) -> Manifest:
     Raises
     ------
     NotAnIndexError
-        The bytes are JSON, but of another program.
+        The bytes are the JSON of something else.
     UnsupportedVersionError
         The manifest is of a newer format version.
     CorruptIndexError
-        The bytes are no JSON, or a field is not as the format has it.
+        The bytes are not JSON, or a field breaks a rule of the format.
     """
     try:
         return _Decoder(path).manifest(_parse(data, path))
@@ -100,7 +100,7 @@ def decode(data: bytes, path: str) -> Manifest:
 
 
 def is_ours(data: bytes, path: str) -> bool:
-    """Say whether the bytes are a bitsift manifest of any version, its fields right or wrong."""
+    """Say whether the bytes are a bitsift manifest, of any version, valid or not."""
     try:
         fields = _parse(data, path)
     except (CorruptIndexError, RecursionError):
@@ -123,8 +123,8 @@ def _parse(data: bytes, path: str) -> Any:
             parse_float=_number,
             parse_constant=_constant,
         )
-    except ValueError as exc:  # with it UnicodeDecodeError and JSONDecodeError
-        raise CorruptIndexError(path, f"it is not the JSON of a manifest: {exc}") from exc
+    except ValueError as error:  # with it UnicodeDecodeError and JSONDecodeError
+        raise CorruptIndexError(path, f"it is not the JSON of a manifest: {error}") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    # Longer ones mean nothing in a manifest, and converting a very long one takes quadratic time.
+    # No field takes a longer one, and converting a very long one takes quadratic time.
     if len(text.lstrip("-")) > _MAX_DIGITS:
         raise ValueError(f"an integer has {len(text)} digits")
     return int(text)
@@ -158,7 +158,7 @@ def _quote(value: object) -> str:
 
 
 class _Decoder:
-    """Checks fields one by one; every complaint names the manifest's path and the field."""
+    """Checks fields one by one; every error names the path of the manifest and the field."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -223,7 +223,7 @@ class _Decoder:
         if not flags["fitted"] and (rule is None or bare.threshold is not None or bare.count):
             self._refuse("fitted", False, "true, as there are vectors, a threshold or no rule")
         calibrations = fields["calibrations"]
-        self._keys("calibrations", calibrations, {s for s in bare.stores if s in PRECISIONS})
+        self._keys("calibrations", calibrations, {s for s in bare.stores if s in INTEGER_CODECS})
         for store, state in calibrations.items():
             where = f"calibrations.{store}"
             self._keys(where, state, _CALIBRATION_KEYS)
@@ -252,7 +252,7 @@ class _Decoder:
     def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
         self._keys(f"files.{part}", fields, _FILE_KEYS)
         name, n_bytes, sha256 = fields["name"], fields["bytes"], fields["sha256"]
-        if not isinstance(name, str) or not re.fullmatch(rf"{part}-[0-9a-f]{{32}}\.npy", name):
+        if not isinstance(name, str) or not is_array_name(name, part):
             self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
         if fields["dtype"] != dtype:
             self._refuse(f"files.{part}.dtype", fields["dtype"], repr(dtype))

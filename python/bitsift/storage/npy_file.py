@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One ``.npy`` file of an index: written and read in chunks, hashed on the way, never evaluated.
+"""One ``.npy`` file of an index: written, read and hashed in chunks, never evaluated.
 
-The header is matched against a pattern and compared with the manifest as text, so that no
-untrusted literal is parsed, no dtype is built from it and nothing is allocated on its word.
+The header is matched against a pattern and compared with the manifest as text. So no literal of an
+untrusted file is parsed, no dtype is made from it, and it does not decide how much is allocated.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError
-from bitsift.storage.folder import Folder, why
+from bitsift.storage.folder import Folder, why, write_all
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 
-_CHUNK_BYTES = 8 << 20  # large enough that Python's share vanishes, small enough to stay bounded
+__all__ = ["ArrayFile", "row_chunks", "write_array"]
+
+_CHUNK_BYTES = 8 << 20  # so large that the time of Python code vanishes
 _ALIGN = 64
 _MAX_HEADER_BYTES = 4096
 _MAGIC = b"\x93NUMPY"
@@ -76,11 +78,11 @@ class ArrayFile:
             raise
 
     def close(self) -> None:
-        """Close the file; an array from `map` stays valid."""
+        """Close the file; arrays from `map` stay valid."""
         self._file.close()
 
     def map(self) -> NDArray[Any]:
-        """Map the file's data, read-only and without reading them."""
+        """Map the data, read-only, without reading them."""
         if 0 in self.entry.shape:
             empty: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
             empty.flags.writeable = False
@@ -93,20 +95,20 @@ class ArrayFile:
                 offset=len(self._header),
                 shape=self.entry.shape,
             )
-        except OSError as exc:
-            raise IndexFileError(self.path, f"cannot be mapped: {why(exc)}") from exc
-        except (ValueError, OverflowError) as exc:  # cut meanwhile; too large for the platform
-            raise IndexFileError(self.path, f"cannot be mapped: {exc}") from exc
+        except OSError as error:
+            raise IndexFileError(self.path, f"cannot be mapped: {why(error)}") from error
+        except (ValueError, OverflowError) as error:  # cut meanwhile; too large for the platform
+            raise IndexFileError(self.path, f"cannot be mapped: {error}") from error
 
     def load(self, check: RowCheck) -> NDArray[Any]:
-        """Read the data into memory; verify the file's digest and every row on the way."""
+        """Read the data into memory; verify the digest of the file and every row."""
         try:
             rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
-        except MemoryError as exc:
+        except MemoryError as error:
             raise IndexFileError(
                 self.path,
                 f"its {self.entry.n_bytes} bytes do not fit into memory; mmap=True maps them",
-            ) from exc
+            ) from error
         self._scan(check, rows, lambda _: None)
         return rows
 
@@ -122,7 +124,7 @@ class ArrayFile:
         self._scan(check, None, advance)
 
     def chunks(self) -> Iterator[NDArray[Any]]:
-        """Read the data once more from their start; each chunk is valid until the next."""
+        """Read the data again from their start; each chunk is valid until the next one."""
         self._file.seek(len(self._header))
         buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
         for first in range(0, self.entry.shape[0], len(buffer)):
@@ -146,7 +148,7 @@ class ArrayFile:
             digest.update(data)
             problem = problem or check(rows, first)
             advance(len(data))
-        # A wrong digest comes first: it says that the file was damaged, not that it was made so.
+        # A wrong digest is reported first: the file was damaged, not written wrongly.
         if digest.hexdigest() != self.entry.sha256:
             raise self._corrupt(
                 f"its contents are damaged: sha256 {digest.hexdigest()}, "
@@ -197,8 +199,8 @@ class ArrayFile:
         while len(buffer):
             try:
                 n_bytes = self._file.readinto(buffer)
-            except OSError as exc:
-                raise IndexFileError(self.path, f"cannot be read: {why(exc)}") from exc
+            except OSError as error:
+                raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
             if not n_bytes:
                 raise self._corrupt(f"it ends {len(buffer)} bytes before its contents do")
             buffer = buffer[n_bytes:]
@@ -220,7 +222,7 @@ def write_array(
     array : ndarray
         Any strides; copied a chunk at a time at most.
     dtype : str
-        What is stored.
+        The type to store, as the ``.npy`` header spells it.
     check : RowCheck
         The rows must pass it.
 
@@ -233,7 +235,7 @@ def write_array(
     ValueError
         A row does not pass.
     OSError
-        The file cannot be written; what there is of it stays.
+        The file cannot be written; what has been written stays.
     """
     head = io.BytesIO()
     shape = tuple(int(extent) for extent in array.shape)
@@ -254,14 +256,8 @@ def write_array(
     return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
 
 
-def write_all(fd: int, data: memoryview) -> None:
-    """Write all of ``data``, however many calls the system makes of it."""
-    while len(data):
-        data = data[os.write(fd, data) :]
-
-
 def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Cut an array into views of a bounded number of rows."""
+    """Yield views of an array of at most `_CHUNK_BYTES` each."""
     step = _rows_per_chunk(array.shape[1:], array.itemsize)
     for first in range(0, len(array), step):
         yield array[first : first + step]

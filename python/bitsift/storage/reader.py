@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An index as a folder of ``.npy`` files and one manifest that is replaced atomically.
+"""Read an index from a folder, or verify it.
 
-The format, and what writers and readers owe each other, is in ``FORMAT.md``.
+``FORMAT.md`` describes the format, and the duties of writers and readers.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from bitsift.core.errors import (
     NotAnIndexError,
 )
 from bitsift.core.public import public
-from bitsift.quantization.calibration import Calibrator, MinMaxCalibrator, RollingCalibrator
+from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
-from bitsift.storage.folder import Folder, why
+from bitsift.storage.folder import Folder, as_path, why
 from bitsift.storage.manifest import MANIFEST_NAME, Manifest
-from bitsift.storage.manifest_file import as_path, manifest_bytes
+from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile, row_chunks
 from bitsift.storage.row_checks import find_duplicate, row_check
 
 __all__ = ["read", "verify"]
 
-# A try fails only if a whole save, its fsyncs included, fits between reading the manifest and
-# opening the files that it names.
+# An attempt fails only if another process completes a whole save, with its fsyncs, between the
+# reading of the manifest and the opening of the files that it names.
 _READ_TRIES = 100
-# Parts that grow with the index; the others are small, and always read and checked.
+# Parts that grow with the index. The others are small: they are always read and checked.
 _MAPPED = ("codes", "ids", "originals", "correction")
 
 
@@ -50,8 +50,8 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
         The folder.
     mmap : bool
         False: read everything into memory and verify every checksum and every row. True: map the
-        files, read-only; structure and sizes are verified, and the thresholds, but not the
-        contents of the other files (see `verify`). Opens in milliseconds whatever the size.
+        files that grow with the index, read-only; of these, verify structure and size alone (see
+        `verify` for their contents). Opens in milliseconds whatever the size.
 
     Returns
     -------
@@ -72,10 +72,10 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
 
     Notes
     -----
-    Safe on folders from anywhere: nothing is unpickled or evaluated, no link is followed out of
-    the folder, and nothing is allocated that the files do not fill. May run while another process
-    saves to the folder: the result is one of its states, never a mixture. Mapped files must not
-    be truncated while they are in use, which `write` never does.
+    Safe on folders from strangers: nothing is unpickled or evaluated, no link is followed out of
+    the folder, and no more is allocated than the files fill. May run while another process saves
+    to the folder: the result is one of its states, never a mixture. While mapped files are in use,
+    they must not be truncated; `write` never does so.
     """
     with _opened(as_path(path)) as (manifest, files):
         arrays: dict[str, NDArray[Any]] = {}
@@ -114,13 +114,13 @@ def _calibrator(
     manifest: Manifest, files: dict[str, ArrayFile], arrays: dict[str, NDArray[Any]], store: str
 ) -> Calibrator:
     state = manifest.calibrations[store]
-    if state["n"] == 0:
-        return _unfitted(state)
     part = f"calibration_{store}"
+    if part not in arrays:
+        return restore_state(state, None)
     try:
-        return Calibrator.from_state(state, arrays[part])
-    except ValueError as exc:
-        raise CorruptIndexError(files[part].path, f"{part}: {exc}") from exc
+        return restore_state(state, arrays[part])
+    except ValueError as error:
+        raise CorruptIndexError(files[part].path, f"{part}: {error}") from error
 
 
 @public
@@ -129,26 +129,27 @@ def verify(
 ) -> None:
     """Check every byte of a saved index against its checksums, and every row, in bounded memory.
 
-    What :meth:`Index.load` checks without ``mmap``, and leaves out with it. Returns None if all is
-    well.
+    These are the checks that :meth:`Index.load` makes without ``mmap`` and leaves out with it.
+    Returns None if all is well.
 
     Parameters
     ----------
     path : str or path-like
         The folder.
     progress : callable, optional
-        Called as ``progress(bytes_done, bytes_in_all)``, first with 0 and last with all.
+        Called as ``progress(bytes_done, bytes_in_all)``: first with 0 done, at last with all.
 
     Raises
     ------
     IndexFileError
         One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
-        :class:`UnsupportedVersionError`, :class:`CorruptIndexError`; names the file and what is
+        :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what is
         wrong with it.
 
     Notes
     -----
-    Costs one pass over the files, and over ids that are not ascending one more for each 16 M.
+    Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
+    Safe to call from many threads.
     """
     with _opened(as_path(path)) as (manifest, files):
         total = sum(file.entry.n_bytes for file in files.values())
@@ -163,7 +164,7 @@ def verify(
         advance(0)
         arrays: dict[str, NDArray[Any]] = {}
         for part, file in files.items():
-            if part.startswith("calibration_"):  # small, and judged as a whole
+            if part.startswith("calibration_"):  # small, and checked as a whole below
                 arrays[part] = file.load(row_check(part, manifest))
                 advance(file.entry.n_bytes)
                 continue
@@ -174,23 +175,20 @@ def verify(
             _calibrator(manifest, files, arrays, store)
 
 
-# ---- reading
-
-
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile]]]:
-    """Open the files of one state of the index, with sizes and headers verified."""
+    """Open the files of one state of an index; their sizes and headers are verified."""
     try:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
         folder = Folder(path)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        raise IndexNotFoundError(path, "there is nothing here") from exc
-    except OSError as exc:
-        raise IndexFileError(path, f"cannot be read: {why(exc)}") from exc
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IndexNotFoundError(path, "there is nothing here") from error
+    except OSError as error:
+        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     with contextlib.ExitStack() as stack:
         stack.enter_context(folder)
-        data = manifest_bytes(folder)
+        data = read_manifest(folder)
         for _ in range(_READ_TRIES):
             manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
             files: dict[str, ArrayFile] = {}
@@ -199,14 +197,14 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile]]]:
                     for part in manifest.files:
                         files[part] = _array_file(folder, manifest, part)
                         attempt.callback(files[part].close)
-                except FileNotFoundError as exc:
-                    before, data = data, manifest_bytes(folder)
+                except FileNotFoundError as error:
+                    before, data = data, read_manifest(folder)
                     if data == before:
                         missing = folder.path_of(manifest.files[part].name)
                         raise CorruptIndexError(
                             missing, f"the file is missing, though {MANIFEST_NAME} names it"
-                        ) from exc
-                    continue  # a save removed it: read the new manifest's files
+                        ) from error
+                    continue  # a save removed it: open the files of the new manifest
                 stack.push(attempt.pop_all())
             yield manifest, files
             return
@@ -219,15 +217,11 @@ def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:
         return ArrayFile(folder, entry)
     except (FileNotFoundError, IndexFileError):
         raise
-    except OSError as exc:
-        raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(exc)}") from exc
+    except OSError as error:
+        raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(error)}") from error
 
 
 def _refuse_duplicates(file: ArrayFile, chunks: Callable[[], Iterable[NDArray[Any]]]) -> None:
     twice = find_duplicate(chunks, file.entry.shape[0])
     if twice is not None:
         raise CorruptIndexError(file.path, f"ids: {twice} is there twice")
-
-
-def _unfitted(state: dict[str, Any]) -> Calibrator:
-    return RollingCalibrator(state["n_std"]) if state["kind"] == "rolling" else MinMaxCalibrator()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must hold of the rows of each part; the writer and the reader ask the same functions."""
+"""What must hold of the rows of each part, for writer and reader alike."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.quantization.integers import PRECISIONS
+from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import Manifest
 
-# Takes some rows and the number of the first of them; says what is wrong with one of them, or None.
-# The rows of a part come in order, each once.
+__all__ = ["RowCheck", "find_duplicate", "row_check"]
+
+# Takes some rows and the number of the first; returns what is wrong with one of them, or None. Each
+# row of a part is checked once, in order.
 RowCheck = Callable[[NDArray[Any], int], "str | None"]
 
 _IDS_AT_A_TIME = 1 << 24
 
 
 def row_check(part: str, manifest: Manifest) -> RowCheck:
-    """Give the check for the rows of a part; a new one for each pass over them.
+    """Return the check for the rows of a part; a new one for each pass over them.
 
-    Ids that are not ascending need `find_duplicate` as well.
+    Ids that do not ascend need `find_duplicate` as well.
     """
-    if part == "codes":
-        return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1)
+    if part in ("codes", "rotation"):
+        return partial(_check_pad_bits, part, (1 << (-manifest.dim % 8)) - 1)
     if part == "ids":
         return _IdCheck(ascending=manifest.ids == "ascending")
     if part == "correction":
         return _check_factors
-    if part == "rotation":
-        return partial(_check_codes, (1 << (-manifest.dim % 8)) - 1, part="rotation")
     store = part.removeprefix("originals_")
-    if store in PRECISIONS:
+    if store in INTEGER_CODECS:
         return partial(_check_integers, part, store, manifest.dim)
     return partial(_check_finite, part)
 
 
-def _check_codes(pad_mask: int, rows: NDArray[Any], first: int, part: str = "codes") -> str | None:
+def _check_pad_bits(part: str, pad_mask: int, rows: NDArray[Any], first: int) -> str | None:
     if pad_mask == 0:
         return None
     wrong = rows[:, -1] & np.uint8(pad_mask) != 0
@@ -58,12 +58,12 @@ def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
 
 
 def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
-    wrong = PRECISIONS[store].check_stored(rows, dim, first)
+    wrong = INTEGER_CODECS[store].check_stored(rows, dim, first)
     return None if wrong is None else f"{part}: {wrong}"
 
 
 def _check_factors(rows: NDArray[Any], first: int) -> str | None:
-    # Upper halves of float32: these bits are all set in an infinity and in what is no number.
+    # Factors are the upper halves of float32. Only in infinities and NaN are these bits all set.
     wrong = (rows & np.uint16(0x7F80) == 0x7F80).any(axis=1)
     if not wrong.any():
         return None
@@ -71,7 +71,7 @@ def _check_factors(rows: NDArray[Any], first: int) -> str | None:
 
 
 class _IdCheck:
-    """Not negative and, if they are said to be, strictly ascending; across chunks too."""
+    """Ids must not be negative and, if the manifest says so, must ascend; also across chunks."""
 
     def __init__(self, *, ascending: bool) -> None:
         self._ascending = ascending
@@ -94,10 +94,10 @@ class _IdCheck:
 
 
 def find_duplicate(chunks: Callable[[], Iterable[NDArray[Any]]], n_ids: int) -> int | None:
-    """Find an id that is there twice, holding about `_IDS_AT_A_TIME` of them in memory.
+    """Return an id that is there twice, or None; holds about `_IDS_AT_A_TIME` ids in memory.
 
-    Equal ids have equal hashes, so each pass looks at the ids of one range of hashes. The hash is
-    multiplicative with a random multiplier: no choice of ids is uneven for all multipliers.
+    Equal ids have equal hashes, so each pass collects the ids of one range of hashes. The hash
+    multiplies by a random number: no choice of ids is uneven for all multipliers.
     """
     n_groups = -(-n_ids // _IDS_AT_A_TIME)
     multiplier = np.uint64(secrets.randbits(64) | 1)
@@ -109,7 +109,7 @@ def find_duplicate(chunks: Callable[[], Iterable[NDArray[Any]]], n_ids: int) -> 
             mine = ids[(hashes * np.uint64(n_groups)) >> np.uint64(32) == group]
             held.append(mine)
             n_held += len(mine)
-            if n_held > limit:  # many copies of few ids, or a very unlikely multiplier
+            if n_held > limit:  # few ids that repeat often, or a very unlikely multiplier
                 if (twice := _twice(held)) is not None:
                     return twice
                 limit *= 2

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write an index to a folder, all of it or nothing."""
+"""Write an index to a folder: all of it or nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
-import secrets
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.arguments import MAX_DIM
+from bitsift.core import arguments
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
@@ -23,14 +22,21 @@ from bitsift.core.errors import (
     UnsupportedVersionError,
 )
 from bitsift.core.options import METRICS, STORES
-from bitsift.quantization.calibration import Calibrator, RollingCalibrator
+from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
-from bitsift.storage.folder import Folder, why
-from bitsift.storage.manifest import MANIFEST_NAME, OWN_FILE, Manifest
-from bitsift.storage.manifest_file import as_path, manifest_bytes
-from bitsift.storage.npy_file import row_chunks, write_all, write_array
+from bitsift.storage.folder import Folder, as_path, why
+from bitsift.storage.manifest import (
+    MANIFEST_NAME,
+    OWN_FILE,
+    Manifest,
+    array_name,
+    new_token,
+    temporary_name,
+)
+from bitsift.storage.manifest_file import read_manifest, write_manifest
+from bitsift.storage.npy_file import row_chunks, write_array
 from bitsift.storage.row_checks import find_duplicate, row_check
 
 __all__ = ["write"]
@@ -42,23 +48,23 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     Parameters
     ----------
     path : str or path-like
-        The folder. Created, with its parents, if it is missing. It must be empty or hold an index,
-        also the one that ``contents`` is mapped from.
+        The folder; created, with its parents, if it is missing. It must be empty or hold an index,
+        which may be the one that `contents` is mapped from.
     contents : Contents
-        Any strides; no array is copied whole.
+        Arrays may have any strides; none is copied whole.
 
     Raises
     ------
     IndexWriteError
-        The path holds something else, or the system refuses; the old index is unchanged, and
-        nothing new is left behind.
+        The path holds something else, or the system refuses. The old index is unchanged, and no
+        new file is left behind.
     ValueError, TypeError
-        The contents contradict each other; nothing was changed.
+        The contents contradict each other. Nothing was changed.
 
     Notes
     -----
-    Writers to one folder wait for each other where the platform has ``flock``. Readers never
-    wait. Needs room for the old index and the new one.
+    Writers to one folder wait for each other where the platform has ``flock``. Readers never wait.
+    The disk must have room for the old index and the new one.
     """
     folder_path = as_path(path)
     manifest, arrays = _parts(contents)
@@ -74,31 +80,27 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
             raise
     except IndexFileError:
         raise
-    except OSError as exc:
-        raise IndexWriteError(folder_path, f"cannot be written: {why(exc)}") from exc
+    except OSError as error:
+        raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
 
 
 def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
-    """Name the arrays that go into files, with a manifest that lacks the files yet."""
-    dim, threshold = contents.dim, contents.threshold
-    if type(dim) is not int or not 1 <= dim <= MAX_DIM:
-        raise ValueError(f"dim: got {dim!r}, expected an int from 1 to {MAX_DIM}")
-    if contents.metric not in METRICS:
-        raise ValueError(f"metric: got {contents.metric!r}, expected one of {METRICS}")
+    """Return a manifest without its files, and the array of each part."""
+    dim, threshold = arguments.check_dim(contents.dim), contents.threshold
+    arguments.choice(contents.metric, "metric", METRICS)
     for store in contents.originals:
-        if store not in STORES:
-            raise ValueError(f"store: got {store!r}, expected one of {[*STORES]}")
+        arguments.choice(store, "store", STORES)
     number = None
     if threshold is not None and not isinstance(threshold, np.ndarray):
         number = float(threshold)
         if not math.isfinite(number):
-            raise ValueError(f"threshold: got {number}, expected a finite number")
+            raise ValueError(f"threshold must be finite; got {number}")
 
     if contents.ids is None:
         ids = "automatic"
     else:
         ids = "ascending" if contents.ids_ascending else "arbitrary"
-    states = {store: _state(found) for store, found in contents.calibrators.items()}
+    states = {store: save_state(found) for store, found in contents.calibrators.items()}
     manifest = Manifest(
         dim,
         contents.metric,
@@ -127,37 +129,29 @@ def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     return manifest, _conforming(arrays, manifest)
 
 
-def _state(calibrator: Calibrator) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
-    if calibrator.n > 0:
-        return calibrator.state()
-    if isinstance(calibrator, RollingCalibrator):
-        return {"kind": "rolling", "n_std": calibrator.n_std, "n": 0}, None
-    return {"kind": "min_max", "n_std": None, "n": 0}, None
-
-
 def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray[Any]]:
     expected = manifest.layout()
     for part, array in arrays.items():
         if part not in expected:
             if array is not None:
-                raise ValueError(f"{part}: got an array, expected None")
+                raise ValueError(f"{part} must be None; got an array")
             continue
         dtype, shape = expected[part]
         wanted = f"an array of dtype {np.dtype(dtype).name} and shape {shape}"
         if not isinstance(array, np.ndarray):
-            raise TypeError(f"{part}: got {type(array).__name__}, expected {wanted}")
+            raise TypeError(f"{part} must be {wanted}; got {type(array).__name__}")
         if array.dtype != np.dtype(dtype).newbyteorder("=") or array.shape != shape:
             raise ValueError(
-                f"{part}: got dtype {array.dtype.name} and shape {array.shape}, expected {wanted}"
+                f"{part} must be {wanted}; got dtype {array.dtype.name} and shape {array.shape}"
             )
     return {part: arrays[part] for part in expected}
 
 
 def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
     old = _replaceable(folder)
-    token = secrets.token_hex(16)
-    temporary = f"manifest-{token}.tmp"
-    names = {part: f"{part}-{token}.npy" for part in arrays}
+    token = new_token()
+    temporary = temporary_name(token)
+    names = {part: array_name(part, token) for part in arrays}
     data = None
     try:
         files = {}
@@ -166,11 +160,11 @@ def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -
             if part == "ids" and manifest.ids == "arbitrary":
                 twice = find_duplicate(partial(row_chunks, array), len(array))
                 if twice is not None:
-                    raise ValueError(f"ids: {twice} is there twice")
+                    raise ValueError(f"ids must be unique; got {twice} more than once")
             dtype = manifest.layout()[part][0]
             files[part] = write_array(folder, names[part], array, dtype, check)
         data = manifest_json.encode(replace(manifest, files=files))
-        _write_manifest(folder, temporary, data)
+        write_manifest(folder, temporary, data)
         folder.sync()  # the names of the data must be durable before a manifest names them
         folder.replace(temporary, MANIFEST_NAME)
         folder.sync()
@@ -180,8 +174,8 @@ def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -
                 with contextlib.suppress(OSError):
                     folder.remove(name)
         raise
-    # The new index stands; what cannot be removed now, as files that are mapped on Windows, is
-    # left to the next save.
+    # The new index is in place. Old files that cannot be removed now, such as mapped ones on
+    # Windows, are left to the next save.
     with contextlib.suppress(OSError):
         for name in folder.names():
             if OWN_FILE.fullmatch(name) and name not in names.values():
@@ -190,11 +184,11 @@ def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -
 
 
 def _replaceable(folder: Folder) -> bytes | None:
-    """Return the bytes of the manifest to replace, None if the folder is as good as empty."""
+    """Return the bytes of the manifest to replace, or None if there is none."""
     try:
-        old = manifest_bytes(folder)
+        old = read_manifest(folder)
     except NotAnIndexError:
-        # Files of ours without a manifest are what a first save left that crashed.
+        # A first save that crashed leaves files of ours without a manifest.
         foreign = [name for name in folder.names() if not OWN_FILE.fullmatch(name)]
         if foreign:
             raise IndexWriteError(
@@ -203,8 +197,8 @@ def _replaceable(folder: Folder) -> bytes | None:
                 "an index or nothing",
             ) from None
         return None
-    except IndexFileError as exc:
-        raise IndexWriteError(exc.path, exc.reason) from exc
+    except IndexFileError as error:
+        raise IndexWriteError(error.path, error.reason) from error
     if not manifest_json.is_ours(old, folder.path):
         raise IndexWriteError(
             folder.path,
@@ -213,18 +207,18 @@ def _replaceable(folder: Folder) -> bytes | None:
         )
     try:
         manifest_json.decode(old, folder.path_of(MANIFEST_NAME))
-    except UnsupportedVersionError as exc:
-        raise IndexWriteError(exc.path, f"{exc.reason}; remove the folder first") from exc
+    except UnsupportedVersionError as error:
+        raise IndexWriteError(error.path, f"{error.reason}; remove the folder first") from error
     except CorruptIndexError:
         pass  # a damaged index may be replaced
     return old
 
 
 def _restored(folder: Folder, old: bytes | None, new: bytes) -> bool:
-    """Put the old manifest back if the new one took its place; say whether the old one stands.
+    """Put the old manifest back if the new one replaced it; say whether the old one is in place.
 
-    What is on disk decides, not how far the save seemed to be: an interrupt may arrive between
-    the replacement and the next statement.
+    What is on disk decides, not which statement the save had reached: an interrupt may arrive
+    between the replacement and the next statement.
     """
     try:
         if _current(folder) != new:
@@ -232,8 +226,8 @@ def _restored(folder: Folder, old: bytes | None, new: bytes) -> bool:
         if old is None:
             folder.remove(MANIFEST_NAME)
         else:
-            temporary = f"manifest-{secrets.token_hex(16)}.tmp"
-            _write_manifest(folder, temporary, old)
+            temporary = temporary_name(new_token())
+            write_manifest(folder, temporary, old)
             folder.replace(temporary, MANIFEST_NAME)
         folder.sync()
     except (OSError, IndexFileError):
@@ -243,15 +237,6 @@ def _restored(folder: Folder, old: bytes | None, new: bytes) -> bool:
 
 def _current(folder: Folder) -> bytes | None:
     try:
-        return manifest_bytes(folder)
+        return read_manifest(folder)
     except NotAnIndexError:
         return None
-
-
-def _write_manifest(folder: Folder, name: str, data: bytes) -> None:
-    fd = folder.create(name)
-    try:
-        write_all(fd, memoryview(data))
-        os.fsync(fd)
-    finally:
-        os.close(fd)

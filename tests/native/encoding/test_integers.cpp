@@ -157,6 +157,24 @@ TEST_CASE("ternary integers: below, within, above") {
   CHECK(int{bytes[1]} == 2 * 81 + 2 * 27 + 0 + 3 + 1);
 }
 
+TEST_CASE("doubles are not rounded to float first") {
+  const float lower = -8;  // a step is 1
+  const float upper = 8;
+  const auto encoded = [&](IntegerType type, double value) {
+    std::uint8_t bytes[1];
+    encode_integers(type, {&value, 1, 1, 8}, &lower, &upper, 1, bytes);
+    std::int8_t found[10];
+    unpack_integers(type, bytes, 1, found);
+    return int{found[0]};
+  };
+  // Rounded to float, each of these would be the halfway point, or the bound.
+  CHECK(encoded(IntegerType::kInt4, 2.5) == 2);
+  CHECK(encoded(IntegerType::kInt4, 2.5 + 1e-12) == 3);
+  CHECK(encoded(IntegerType::kTernary, 8) == 0);
+  CHECK(encoded(IntegerType::kTernary, 8 + 1e-12) == 1);
+  CHECK(encoded(IntegerType::kTernary, -8 - 1e-12) == -1);
+}
+
 TEST_CASE("values at, within and beyond bounds of any width") {
   constexpr float kLargest = std::numeric_limits<float>::max();
   constexpr float kSmallest = std::numeric_limits<float>::denorm_min();

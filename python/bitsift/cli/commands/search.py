@@ -28,7 +28,7 @@ from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import save_arrays
 from bitsift.cli.parameters import IndexFolder, Json, Threads
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
-from bitsift.retrieval import SearchOptions
+from bitsift.retrieval import LadderOptions
 
 __all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "search"]
 
@@ -208,7 +208,7 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
     return SearchReport(scores, ids, score, len(index))
 
 
-def _search_options(arguments: SearchArguments) -> SearchOptions:
+def _search_options(arguments: SearchArguments) -> LadderOptions:
     """Return the options of the library's search; a ladder excludes the others."""
     if arguments.ladder is not None:
         others = {
@@ -223,7 +223,7 @@ def _search_options(arguments: SearchArguments) -> SearchOptions:
                     f"replaces; got {name}"
                 )
     oversampling = arguments.oversampling
-    return SearchOptions(
+    return LadderOptions(
         oversampling=DEFAULT_OVERSAMPLING if oversampling is None else oversampling,
         rescore=arguments.rescore,
         scoring=arguments.scoring or "hamming",
@@ -254,7 +254,7 @@ def _parse_number(text: str, rung: str, number: str) -> float:
 
 
 def _score_name(
-    index: bitsift.Index, options: SearchOptions, text: str | None, *, are_bits: bool
+    index: bitsift.Index, options: LadderOptions, text: str | None, *, are_bits: bool
 ) -> str:
     """Return the name of the scores; asymmetric scores estimate the metric."""
     store = index.store

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of arguments and of values: each once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["FEW_VECTORS", "LARGEST_FLOAT32", "MAX_DIM", "MAX_K", "MAX_THREADS"]
+
+MAX_DIM = 65_536
+MAX_K = 2**31 - 1
+MAX_THREADS = 1024
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+# Thresholds and bounds computed from fewer vectors than this depend on which vectors these are.
+FEW_VECTORS = 100
