@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.storage import npy_file, reader, writer
+from helpers.laws import few_or_many, try_law
 from helpers.storage_folders import (
     EVERY_OR_SEVENTH,
     FILES,
@@ -227,34 +228,37 @@ def test_disk_that_fails(damaged: Path, use: str, monkeypatch: pytest.MonkeyPatc
     assert caught.value.path == str(file_of(damaged, "codes"))
 
 
-@settings(deadline=None, max_examples=300)
-@given(data=st.data())
+@few_or_many(100, 300)
 def test_random_damage_never_gives_another_answer(
-    whole_folders: dict[int, Path], data: st.DataObject
+    whole_folders: dict[int, Path], n_examples: int
 ) -> None:
     index = whole_folders[1]
     expected = reader.read(index)
-    folder = copy(index, index.parent / "flipped")
-    for _ in range(data.draw(st.integers(1, 4))):
-        path = file_of(index, data.draw(st.sampled_from(ALL_FILES)))
-        position = data.draw(st.integers(0, path.stat().st_size - 1))
-        flip(folder / path.name, position, data.draw(st.integers(1, 255)))
-    outcomes = []
-    for use in (reader.read, reader.verify):
+
+    def law(data: st.DataObject) -> None:
+        folder = copy(index, index.parent / "flipped")
+        for _ in range(data.draw(st.integers(1, 4))):
+            path = file_of(index, data.draw(st.sampled_from(ALL_FILES)))
+            position = data.draw(st.integers(0, path.stat().st_size - 1))
+            flip(folder / path.name, position, data.draw(st.integers(1, 255)))
+        outcomes = []
+        for use in (reader.read, reader.verify):
+            try:
+                found = use(folder)
+            except IndexFileError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append("whole")
+                assert found is None or is_same(found, expected)
+        assert outcomes[0] == outcomes[1]
         try:
-            found = use(folder)
-        except IndexFileError as error:
-            outcomes.append(str(error))
+            mapped = reader.read(folder, mmap=True)
+        except IndexFileError:
+            assert outcomes[0] != "whole"
         else:
-            outcomes.append("whole")
-            assert found is None or is_same(found, expected)
-    assert outcomes[0] == outcomes[1]
-    try:
-        mapped = reader.read(folder, mmap=True)
-    except IndexFileError:
-        assert outcomes[0] != "whole"
-    else:
-        assert mapped.codes.shape == expected.codes.shape
+            assert mapped.codes.shape == expected.codes.shape
+
+    try_law(law, n_examples, data=st.data())
 
 
 @settings(deadline=None, max_examples=150)
