@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotation: equal to the oracle, the same in every process, and what it is for."""
+"""Rotation equals the oracle, is the same in every process, and helps loud dimensions."""
 
 import hashlib
 import subprocess
@@ -17,7 +17,7 @@ METRICS = ["cosine", "dot", "l2"]
 
 
 def shifted(rng, n, dim):
-    """Vectors that are far from centred, in every dimension otherwise."""
+    """Vectors far from centred, by another amount in each dimension."""
     return rng.standard_normal((n, dim), dtype=np.float32) + np.linspace(-1, 2, dim, dtype="f4")
 
 
@@ -59,7 +59,7 @@ def test_products_and_norms_are_kept(rng, dim):
 
 
 @pytest.mark.parametrize("dim", [8, 13, 100])
-def test_no_dimension_stays_as_it_is(dim):
+def test_every_dimension_is_spread(dim):
     binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
     rows = binarizer.centred_rows(binarizer.encode(np.eye(dim, dtype="f4"), "vectors", 0, 1))
     assert np.abs(rows).max() < 0.95
@@ -100,7 +100,7 @@ def test_the_same_in_every_index_and_process(rng):
 
 def test_loud_dimensions(rng):
     vectors = rng.standard_normal((3_000, 64), dtype=np.float32)
-    vectors[:, :4] *= 8  # their sizes decide, and their signs say little of these
+    vectors[:, :4] *= 8  # their sizes decide the neighbours, but a bit holds only the sign
     queries = vectors[:100] + np.float32(0.3) * rng.standard_normal((100, 64), dtype=np.float32)
 
     def recall(rotate):

@@ -36,7 +36,7 @@ def test_the_index_follows(isa, rng, make, metric, way, n):
     np.testing.assert_array_equal(index.codes, same.codes)
 
 
-def test_what_for(rng):
+def test_advice_is_for_the_ranking_of_the_index(rng):
     sample = centred(rng, 300)
     for options, what_for in [
         ({"store": "int8"}, "rescored"),
@@ -51,7 +51,7 @@ def test_what_for(rng):
         )
 
 
-def test_a_rotation_that_is_asked_for_stays(rng):
+def test_a_chosen_rotation_stays(rng):
     index = bitsift.Index(64, threshold="auto", rotate=True).fit(centred(rng, 300))
     assert index.rotate
     assert {trial.rotate for trial in index.advice.trials} == {True}
@@ -65,7 +65,7 @@ def test_later_vectors_do_not_change_it(rng):
     assert index.advice is before[1]
 
 
-def test_loaded_indexes_know_what_was_chosen_but_not_why(tmp_path, rng):
+def test_loaded_indexes_have_the_choice_without_the_advice(tmp_path, rng):
     index = bitsift.Index(64, metric="l2", threshold="auto", store=None)
     sample = loud(rng)
     index.add(sample)
@@ -80,7 +80,7 @@ def test_loaded_indexes_know_what_was_chosen_but_not_why(tmp_path, rng):
     np.testing.assert_array_equal(loaded.codes, index.codes)
 
 
-def test_too_few_to_choose_by(rng):
+def test_too_few_vectors(rng):
     index = bitsift.Index(64, threshold="auto")
     message = "too few vectors to choose a threshold: must be 20 or more; got 19"
     with pytest.raises(ValueError, match=message):  # and no warning besides

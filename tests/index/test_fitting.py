@@ -22,7 +22,7 @@ EVERYTHING = {
 
 
 def shifted(rng, n, dim):
-    """Vectors that are far from centred, in every dimension otherwise."""
+    """Vectors far from centred, by another amount in each dimension."""
     return rng.standard_normal((n, dim), dtype=np.float32) + np.linspace(-1, 2, dim, dtype="f4")
 
 
@@ -110,7 +110,7 @@ def test_any_float_type(rng, dtype):
     np.testing.assert_array_equal(a.codes, b.codes)
 
 
-def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
+def test_at_most_a_number_of_rows_is_fitted_to(rng, monkeypatch):
     monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 150)
     vectors = shifted(rng, 1000, 20)
     index = bitsift.Index(20, metric="l2", threshold="mean")
@@ -121,7 +121,7 @@ def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("rotate", [False, True])
-def test_lengths_mean_nothing_to_the_cosine(rng, rule, rotate):
+def test_lengths_do_not_change_the_cosine(rng, rule, rotate):
     # Multiples of 1/64, so that a small integer times these is exact.
     vectors = np.round(shifted(rng, 200, 30) * 64) / np.float32(64)
     factors = rng.integers(1, 1000, (200, 1)).astype(np.float32)
@@ -140,7 +140,7 @@ def test_lengths_mean_nothing_to_the_cosine(rng, rule, rotate):
     np.testing.assert_array_equal(found.scores, 0)
 
 
-def test_zero_vectors_have_no_length(rng):
+def test_zero_vectors(rng):
     vectors = shifted(rng, 200, 30)
     vectors[[0, 7]] = 0
     index = bitsift.Index(30, threshold="mean")
@@ -214,7 +214,7 @@ class TestFailedFirstAdd:
         vectors[-1, 3] = value
         self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
 
-    def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
+    def test_not_finite_in_a_row_that_is_not_fitted_to(self, rng, monkeypatch):
         monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, 500, 10)
         vectors[498, 3] = np.nan
@@ -327,10 +327,10 @@ class TestPoorBits:
             index.add(vectors)
         assert len(caught) == 1
         assert caught[0].filename == __file__
-        assert len(index) == 1_000  # it is done all the same
-        index.add(vectors)  # it was said
+        assert len(index) == 1_000  # the vectors are added
+        index.add(vectors)  # no second warning
 
-    def test_what_it_recommends_is_silent(self, rng):
+    def test_no_warning_with_what_it_recommends(self, rng):
         vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
         best = bitsift.advise(vectors, metric="l2").recommendation
         assert best["threshold"] != 0
@@ -342,7 +342,7 @@ class TestPoorBits:
         bitsift.Index(100).add(vectors)
 
     def test_uneven_bits(self, rng):
-        # None is constant, and half of what they could say is lost.
+        # No dimension is constant, but the bits carry half the information that they could.
         vectors = rng.standard_normal((2_000, 64), dtype=np.float32) + np.float32(1)
         with pytest.warns(BitsiftWarning, match="0% of the dimensions .* in 84%"):
             bitsift.Index(64).add(vectors)
@@ -352,13 +352,13 @@ class TestPoorBits:
     def test_centred_data(self, rng, metric, dim):
         bitsift.Index(dim, metric=metric).add(rng.standard_normal((1_000, dim), dtype=np.float32))
 
-    def test_few_vectors_say_nothing(self, rng):
+    def test_few_vectors_are_not_judged(self, rng):
         vectors = np.abs(rng.standard_normal((256, 64), dtype=np.float32))
         bitsift.Index(64).add(vectors[:255])
         with pytest.warns(BitsiftWarning, match="say little"):
             bitsift.Index(64).add(vectors)
 
-    def test_as_good_as_they_get(self):
+    def test_no_warning_where_no_option_is_better(self):
         # One vector many times: nothing finds more.
         bitsift.Index(8).add(np.ones((300, 8)))
 

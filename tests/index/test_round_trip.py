@@ -56,7 +56,7 @@ def every_index(test: Any) -> Any:
 def test_round_trip(
     tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool
 ) -> None:
-    """With one kind of ids for each index, in turn."""
+    """Each index has one of the kinds of ids, in turn."""
     turn = EVERY_STORE.index(store) + THRESHOLDS.index(threshold) + correction
     check_round_trip(tmp_path, store, threshold, rotate, correction, IDS[turn % 3])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oracle: NumPy only, obviously right, never fast."""
+"""The truth in NumPy alone: packing, searching, scoring, rotating, correcting; plain, not fast."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def search(codes, queries, k, ids=None):
 
 
 def weighted_hamming(queries, magnitudes, codes):
-    """The sum of a query's magnitudes over the bits that differ; one magnitude a bit."""
+    """The sum of a query's magnitudes, one a bit, over the bits that differ."""
     differing = np.unpackbits(queries[:, np.newaxis, :] ^ codes[np.newaxis, :, :], axis=-1)
     return (differing * magnitudes[:, np.newaxis, :].astype(np.int64)).sum(axis=-1)
 
@@ -169,7 +169,7 @@ def from_bfloat16(numbers):
 
 
 def correction(metric, relative, centre):
-    """Factors, shape (n, 1 or 2), of float32 rows relative to a centre, None if to nothing."""
+    """Factors, shape (n, 1 or 2), of float32 rows relative to a centre; without one it is None."""
     rows = relative.astype(np.float64)
     square, absolute = sums(rows * rows), sums(np.abs(rows))
     above = np.sqrt(square) if metric == "cosine" and centre is None else square
@@ -182,7 +182,7 @@ def correction(metric, relative, centre):
 
 
 def estimates(metric, query, bits, factors, centre):
-    """What corrected scores are: of a query relative to the centre, and documents of these bits."""
+    """Corrected scores of a query, relative to the centre, and documents of these bits."""
     query = query.astype(np.float64)
     integers, scale = round_query(query)
     numbers = from_bfloat16(factors)

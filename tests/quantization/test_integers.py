@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values as small integers, their bytes, and what they stand for."""
+"""Values to small integers, their bytes, and back to values."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -200,7 +200,7 @@ def test_values_are_the_oracles(name, rng, dim, small_blocks):
     np.testing.assert_allclose(base + step * codes, expected, rtol=1e-14, atol=1e-14)
 
 
-def test_blocks_do_not_show(name, rng, monkeypatch):
+def test_the_size_of_a_block_changes_nothing(name, rng, monkeypatch):
     values = rng.normal(0, 1, (40, 11)).astype(np.float32)
     ranges = default_calibrator(name).fit(values).ranges
     stored = INTEGER_CODECS[name].encode(values, ranges)

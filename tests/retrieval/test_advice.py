@@ -55,7 +55,7 @@ def test_loud_dimensions_need_a_rotation(rng, bits_alone):
 
 
 def test_what_is_measured(isa, rng):
-    """Each column is what an index of these options finds of the true neighbours."""
+    """Each column is the share of the true neighbours that an index with these options finds."""
     sample, queries = shifted(rng, 300, 24) - np.float32(3), shifted(rng, 40, 24) - np.float32(3)
     for metric in METRICS:
         advice = bitsift.advise(sample, metric=metric, queries=queries, isa=isa)
@@ -91,8 +91,7 @@ def test_what_is_measured(isa, rng):
                 share(corrected.search(queries, 10, rescore=False, scoring="asymmetric")),
             ]
             found = [trial.hamming, trial.rescored, trial.asymmetric, trial.corrected]
-            # Vectors of length 1 are not what an index holds: last digits may decide a tie, of
-            # which Hamming distances have many but exact ones.
+            # Advice scales vectors to length 1, an index does not: last digits may decide a tie.
             np.testing.assert_allclose(found, expected, atol=0.0051)
 
 
@@ -165,7 +164,7 @@ class TestSampling:
             advice = bitsift.advise(centred(rng, n, 16))
             assert (advice.n_rows, advice.n_queries) == (n - n_queries, n_queries)
 
-    def test_at_most_so_many(self, rng, monkeypatch):
+    def test_at_most_a_number_of_rows_and_queries(self, rng, monkeypatch):
         monkeypatch.setattr("bitsift.retrieval.advice._MOST_ROWS", 200)
         monkeypatch.setattr("bitsift.retrieval.advice._MOST_QUERIES", 30)
         sample, queries = centred(rng, 1_000, 16), centred(rng, 90, 16)
@@ -222,7 +221,7 @@ class TestNothingIsAdvisedThatIsWorse:
                     assert best > zero + 0.005
 
     def test_chance_is_not_followed(self, rng):
-        # With few queries, of seven others some are better by chance.
+        # With few queries, some of the seven other options are better by chance.
         better = 0
         for _ in range(30):
             advice = bitsift.advise(centred(rng, 60, 16))
@@ -230,7 +229,7 @@ class TestNothingIsAdvisedThatIsWorse:
             assert advice.best is advice.trials[0]
         assert better > 10
 
-    def test_rotation_that_is_asked_for(self, rng):
+    def test_only_rotations_where_rotation_is_chosen(self, rng):
         advice = advise_on(shifted(rng, 300), "l2", "scalar", what_for="rescored", rotate=True)
         assert [(t.threshold, t.rotate) for t in advice.trials] == OPTIONS[4:]
 

@@ -79,7 +79,7 @@ def test_deleted(damaged: Path, part: str) -> None:
         ("device", "a device"),
     ],
 )
-def test_no_regular_file(damaged: Path, part: str, kind: str, message: str, use: str) -> None:
+def test_not_a_regular_file(damaged: Path, part: str, kind: str, message: str, use: str) -> None:
     path = file_of(damaged, part)
     path.rename(damaged.parent / "moved")
     if kind == "link":
@@ -101,10 +101,10 @@ def test_no_regular_file(damaged: Path, part: str, kind: str, message: str, use:
 
 @pytest.mark.parametrize("part", ["manifest", "codes"])
 @pytest.mark.parametrize("kind", ["link", "fifo"])
-def test_file_that_changes_after_the_look(
+def test_file_that_changes_after_the_check(
     damaged: Path, part: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was opened is looked at again: the first look may be of another file."""
+    """The open file is checked again: its name may have pointed to another file before."""
     path = file_of(damaged, part)
     path.rename(damaged.parent / "moved")
     path.symlink_to(damaged.parent / "moved") if kind == "link" else os.mkfifo(path)
@@ -146,7 +146,7 @@ def test_swapped_files_of_version_2(damaged: Path, pair: tuple[str, str]) -> Non
 
 @pytest.mark.parametrize("use", ["read", "verify"])
 def test_swapped_with_the_same_size(tmp_path: Path, use: str) -> None:
-    """The files of two indexes that differ in nothing but what they hold."""
+    """Files of two indexes that differ in their vectors alone."""
     writer.write(tmp_path / "a", sample(seed=1))
     writer.write(tmp_path / "b", sample(seed=2))
     shutil.copy(file_of(tmp_path / "b", "codes"), file_of(tmp_path / "a", "codes"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests that are no JSON, not ours, or not what their checksum says."""
+"""Manifests that are not JSON, of another program, or changed after their checksum was made."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from helpers.storage_samples import (
         b'{"format": "bitsift-index", "files": {"a": 1, "a": 2}}',
     ],
 )
-def test_no_json(damaged: Path, data: bytes) -> None:
+def test_not_json(damaged: Path, data: bytes) -> None:
     file_of(damaged, "manifest").write_bytes(data)
     refused(damaged, "it is not the JSON of a manifest")
 
@@ -60,7 +60,7 @@ def test_deep_nesting(damaged: Path, start: bytes, depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [100, 400, 600, 800, 900, 950, 980])
 def test_nesting_that_parses(damaged: Path, depth: int) -> None:
-    """JSON that is read at some depth of the stack must not fail at a greater one."""
+    """Nested JSON gives the same result at any depth of the call stack."""
     nested = b"[" * depth + b"]" * depth
     file_of(damaged, "manifest").write_bytes(nested)
     for use in USES.values():
@@ -130,7 +130,7 @@ def test_flipped_bits(whole: Path, step: int) -> None:
                 found = manifest_json.decode(bytes(data), str(path))
             except IndexFileError as error:
                 blamed.add(error.path)
-            else:  # white space alone
+            else:  # only white space has changed
                 assert found == expected
             data[position] ^= 1 << bit
     assert blamed == {str(path)}
@@ -186,7 +186,7 @@ def copied_once(index: Path, name: str) -> Path:
 
 @few_or_many(100, 300)
 def test_any_json_in_any_field(whole_folders: dict[int, Path], n_examples: int) -> None:
-    """With a checksum that agrees: a typed error, or contents of that description."""
+    """With a checksum that agrees: a typed error, or contents that agree with the manifest."""
     index = whole_folders[1]
 
     def law(data: st.DataObject, value: Any) -> None:
