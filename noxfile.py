@@ -115,8 +115,8 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
-    for room, floor in (("storage", 98), ("index", 98)):
-        included = f"--include=python/bitsift/{room}/*"
+    for folder, floor in (("storage", 98), ("index", 98)):
+        included = f"--include=python/bitsift/{folder}/*"
         session.run("coverage", "report", included, f"--fail-under={floor}")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the rooms of the package by floor, from its imports: ``python tests/tools/draw_layers.py``.
+"""Draw the folders of the package by floor: ``python tests/tools/draw_layers.py``.
 
-A room is a folder of ``python/bitsift``; one more is the face, ``bitsift`` itself, with the modules
-that lie beside it. A room stands one floor above the highest room that it imports. The imports are
+The face, ``bitsift`` itself, counts as a folder with the modules that lie beside it; ``__main__``
+belongs to ``cli``. A folder stands one floor above the highest folder that it imports. Imports are
 read from the source and nothing is imported, so NumPy and the compiled module are not needed.
 """
 
@@ -66,22 +66,22 @@ def module_imports(package: Path = PACKAGE) -> Graph:
     return graph
 
 
-def room_imports(modules: Graph) -> Graph:
-    """Which rooms each room imports."""
-    folders = {parts[1] for parts in (name.split(".") for name in modules) if len(parts) > 2}
+def folder_imports(modules: Graph) -> Graph:
+    """Which folders each folder imports."""
+    known = {parts[1] for parts in (name.split(".") for name in modules) if len(parts) > 2}
 
-    def room(module: str) -> str:
+    def folder(module: str) -> str:
         face, *inner = module.split(".")
         if inner == ["__main__"]:
             return "cli"
-        return inner[0] if inner and inner[0] in folders else face
+        return inner[0] if inner and inner[0] in known else face
 
-    rooms: Graph = {}
+    folders: Graph = {}
     for module, imported in modules.items():
-        rooms.setdefault(room(module), set()).update(map(room, imported))
-    for name, below in rooms.items():
+        folders.setdefault(folder(module), set()).update(map(folder, imported))
+    for name, below in folders.items():
         below.discard(name)
-    return rooms
+    return folders
 
 
 def loop(graph: Graph) -> list[str]:
@@ -112,11 +112,11 @@ def longest_chain(graph: Graph, top: str) -> list[str]:
 
 def draw(modules: Graph) -> str:
     """The picture that the script prints."""
-    floor = floors(room_imports(modules))
+    floor = floors(folder_imports(modules))
     lines = []
     for level in range(max(floor.values()), 0, -1):
-        rooms = sorted(room for room, its in floor.items() if its == level)
-        lines.append(f"{level}  {'   '.join(rooms)}")
+        folders = sorted(folder for folder, its in floor.items() if its == level)
+        lines.append(f"{level}  {'   '.join(folders)}")
     chain = longest_chain(modules, "bitsift.index.index")
     lines += ["", f"{max(floor.values())} floors"]
     lines += ["", f"longest chain of imports up to {chain[0]}: {len(chain)} modules"]
@@ -127,7 +127,7 @@ def draw(modules: Graph) -> str:
 def main() -> int:
     """Print the picture, or the loop that makes it impossible."""
     modules = module_imports()
-    graphs: Mapping[str, Graph] = {"modules": modules, "rooms": room_imports(modules)}
+    graphs: Mapping[str, Graph] = {"modules": modules, "folders": folder_imports(modules)}
     for kind, graph in graphs.items():
         if names := loop(graph):
             print(f"{kind} import each other in a loop: {' -> '.join(names)}", file=sys.stderr)
