@@ -110,8 +110,8 @@ def test_any_float_type(rng, dtype):
     np.testing.assert_array_equal(a.codes, b.codes)
 
 
-def test_at_most_a_number_of_rows_is_fitted_to(rng, monkeypatch):
-    monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 150)
+def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
+    monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 150)
     vectors = shifted(rng, 1000, 20)
     index = bitsift.Index(20, metric="l2", threshold="mean")
     index.add(vectors)
@@ -209,13 +209,13 @@ class TestFailedFirstAdd:
     @pytest.mark.parametrize("n", [150, 5000])
     def test_not_finite_in_the_last_row(self, rng, value, n, monkeypatch):
         monkeypatch.setattr("bitsift.encoding.encoder._CHUNK_BYTES", 1000)
-        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
+        monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, n, 10)
         vectors[-1, 3] = value
         self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
 
-    def test_not_finite_in_a_row_that_is_not_fitted_to(self, rng, monkeypatch):
-        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
+    def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
+        monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, 500, 10)
         vectors[498, 3] = np.nan
         self.check(rng, ValueError, "must be finite; row 498, dimension 3 is nan", vectors)

@@ -55,7 +55,7 @@ def packed(name, codes):
 
 def test_table():
     assert list(INTEGER_CODECS) == NAMES
-    told = [(p.name, p.dtype, p.levels) for p in INTEGER_CODECS.values()]
+    told = [(p.name, p.dtype, p.n_steps) for p in INTEGER_CODECS.values()]
     assert told == [
         ("int8", np.int8, 256),
         ("uint8", np.uint8, 256),
@@ -78,7 +78,7 @@ def test_columns(name, columns):
 
 
 class TestKnownAnswers:
-    # Steps of 1, of 1/4 and of 16 with 256 levels; of 16, of 4 and of 256 with 16 levels.
+    # Steps of 1, of 1/4 and of 16 with 256 steps; of 16, of 4 and of 256 with 16 steps.
     ranges = np.array([[-128, 0, -1024], [128, 64, 3072]], np.float32)
     values = np.array([[0, 32, 1024], [-128, 0, -1024], [127, 63.75, 3056], [1e9, 1e9, -1e9]])
 
