@@ -110,7 +110,7 @@ def test_any_float_type(rng, dtype):
     np.testing.assert_array_equal(a.codes, b.codes)
 
 
-def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
+def test_at_most_a_number_of_rows_is_fitted_to(rng, monkeypatch):
     monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 150)
     vectors = shifted(rng, 1000, 20)
     index = bitsift.Index(20, metric="l2", threshold="mean")
@@ -214,7 +214,7 @@ class TestFailedFirstAdd:
         vectors[-1, 3] = value
         self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
 
-    def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
+    def test_not_finite_in_a_row_that_is_not_fitted_to(self, rng, monkeypatch):
         monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, 500, 10)
         vectors[498, 3] = np.nan
