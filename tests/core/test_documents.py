@@ -24,8 +24,11 @@ PAGES = [
 ]
 # Their shell blocks build and test the whole repository.
 NOT_RUN = {"CONTRIBUTING.md", "bench/README.md"}
-# An evaluation takes seconds.
-SLOW = {"docs/how-to/memory-and-price.md"}
+# Pages that evaluate, advise or run several commands.
+SLOW = {
+    f"docs/how-to/{name}.md"
+    for name in ("choosing-a-threshold", "files", "memory-and-price", "rescoring-and-ladders")
+}
 # What a page's blocks may take for granted.
 PREPARED = {"FORMAT.md": "my-index"}
 
