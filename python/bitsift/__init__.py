@@ -10,8 +10,7 @@
 array([0, 1])
 """
 
-import bitsift._old_modules  # noqa: F401 (for its effect: pickles of version 0.1.0 open)
-from bitsift import codes, core, evaluation, index, quantization, retrieval, storage
+from bitsift import _old_modules  # noqa: F401 (for its effect: pickles of version 0.1.0 open)
 from bitsift.codes import *
 from bitsift.core import *
 from bitsift.evaluation import *
@@ -20,11 +19,13 @@ from bitsift.quantization import *
 from bitsift.retrieval import *
 from bitsift.storage import *
 
-__all__: list[str] = []
-__all__ += core.__all__
-__all__ += codes.__all__
-__all__ += quantization.__all__
-__all__ += retrieval.__all__
-__all__ += storage.__all__
-__all__ += index.__all__
-__all__ += evaluation.__all__
+# The sum of the faces, spelt out: type checkers do not add up.
+__all__ = [
+    "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
+    "Evaluation", "Index", "IndexFileError", "IndexNotFoundError", "IndexWriteError",
+    "MinMaxCalibrator", "NotAnIndexError", "RollingCalibrator", "SearchResult", "Trial",
+    "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "advise",
+    "available_isas", "codes_from_int8", "codes_from_response", "evaluate", "from_codes",
+    "hamming", "knn_graph", "pack", "quantize_embeddings", "search", "to_codes", "unpack",
+    "verify",
+]  # fmt: skip

@@ -8,6 +8,7 @@ here each old name leads to what it held.
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -42,6 +43,7 @@ _MODULES: dict[str, tuple[Any, tuple[str, ...]]] = {
 def _register() -> None:
     for name, (face, members) in _MODULES.items():
         module = ModuleType(f"bitsift.{name}", "What pickles of version 0.1.0 name.")
+        module.__spec__ = ModuleSpec(module.__name__, None)
         for member in members:
             setattr(module, member, getattr(face, member))
         sys.modules[module.__name__] = module

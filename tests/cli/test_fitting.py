@@ -127,7 +127,9 @@ def test_build_marks_what_auto_chose(
     rotate = "yes" if advice.best.rotate else "no"
     assert marked[0][:2] == [advice.best.threshold, rotate]
     assert marked[0][3] == f"{advice.best.rescored:.3f}"
-    assert f"* chosen by the column {'rescored x4' if kept else 'hamming'!r}" in shown.stdout
+    column = "rescored x4" if kept else "hamming"
+    assert f"* chosen: {advice.best.threshold}, " in shown.stdout
+    assert f"by the column {column!r};" in shown.stdout
 
 
 def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) -> None:

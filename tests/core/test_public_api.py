@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import bitsift
+from bitsift import codes, core, evaluation, index, quantization, retrieval, storage
 
 PUBLIC = {
     "advise",
@@ -91,6 +92,8 @@ def members(thing):
 
 def test_public_names():
     assert set(bitsift.__all__) == PUBLIC
+    faces = (codes, core, evaluation, index, quantization, retrieval, storage)
+    assert sorted(bitsift.__all__) == sorted(name for face in faces for name in face.__all__)
     assert all(hasattr(bitsift, name) for name in PUBLIC)
     assert members(bitsift.Index) == INDEX_MEMBERS
     assert members(bitsift.Calibrator) == CALIBRATOR_MEMBERS

@@ -236,7 +236,7 @@ class Calibrator(ABC):
             The calibrator is not fitted.
         """
         _, summary = self._fitted()
-        return self._fields(), summary.copy()
+        return self._state_fields(), summary.copy()
 
     @staticmethod
     def from_state(fields: Mapping[str, Any], array: NDArray[Any]) -> Calibrator:
@@ -278,7 +278,7 @@ class Calibrator(ABC):
         """Standard deviations between the mean and each bound; None if the kind has none."""
         return None
 
-    def _fields(self) -> dict[str, str | int | float | None]:
+    def _state_fields(self) -> dict[str, str | int | float | None]:
         return {"kind": self._kind, "n_std": self._n_std, "n": self.n}
 
     def _fitted(self) -> Summary:
@@ -345,7 +345,7 @@ def save_state(
     calibrator: Calibrator,
 ) -> tuple[dict[str, str | int | float | None], NDArray[np.float64] | None]:
     """Return `Calibrator.state()`; of an unfitted one, its fields with n = 0, and None."""
-    return calibrator.state() if calibrator.n > 0 else (calibrator._fields(), None)
+    return calibrator.state() if calibrator.n > 0 else (calibrator._state_fields(), None)
 
 
 def restore_state(fields: Mapping[str, Any], array: NDArray[Any] | None) -> Calibrator:

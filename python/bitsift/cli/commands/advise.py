@@ -226,10 +226,11 @@ def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommen
             style="bold" if is_best else None,
         )
     print_block(console, shown)
+    best = advice.best
     print_line(
         console,
-        f"* {verb} by the column {_COLUMNS[advice.what_for]!r}: zero without rotation, unless "
-        "another finds significantly more",
+        f"* {verb}: {best.threshold}, {'rotated' if best.rotate else 'not rotated'}, by the column "
+        f"{_COLUMNS[advice.what_for]!r}; another than zero only if it finds significantly more",
     )
 
 
