@@ -20,8 +20,8 @@ from .settings import Settings, has_ceilings
 
 # More than any cache holds.
 _MEMORY_BYTES = 512 * 1024 * 1024
-_ROOF_SECONDS = 0.02
-# The core's name of a kernel, and ours of its roof.
+_KERNEL_SECONDS = 0.02
+# The core's name of a kernel, and ours of its ceiling.
 _KERNELS = {"batch": "popcount", "product": "product"}
 
 
@@ -46,9 +46,9 @@ def reading(array: NDArray[Any], isa: str, threads: int) -> list[Ceiling]:
     return [Ceiling("read", lambda: native.read_all(flat, isa, threads), flat.size, "B/s")]
 
 
-def roofs(isa: str, threads: int) -> list[Ceiling]:
+def of_kernels(isa: str, threads: int) -> list[Ceiling]:
     """Run the instructions that bound a batch: popcounts or look-ups, and sums of products."""
-    return [_roof(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
+    return [_of_kernel(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
 
 
 def of_machine(settings: Settings) -> list[MeasuredCeiling]:
@@ -60,7 +60,7 @@ def of_machine(settings: Settings) -> list[MeasuredCeiling]:
     for threads in sorted({1, settings.threads}):
         found += [(c, settings.isa, threads) for c in reading(memory, settings.isa, threads)]
         for level in reversed(bitsift.available_isas()):
-            found += [(c, level, threads) for c in roofs(level, threads)]
+            found += [(c, level, threads) for c in of_kernels(level, threads)]
     calls = [ceiling.call for ceiling, _, _ in found]
     times = take_turns(calls, pace(0, *calls, least_rounds=settings.least_rounds))
     return [
@@ -69,12 +69,12 @@ def of_machine(settings: Settings) -> list[MeasuredCeiling]:
     ]
 
 
-def _roof(kernel: str, isa: str, threads: int) -> Ceiling:
+def _of_kernel(kernel: str, isa: str, threads: int) -> Ceiling:
     n = _iterations(kernel, isa)
-    pairs = native.run_roof(kernel, n, isa, threads)
+    pairs = native.run_ceiling(kernel, n, isa, threads)
     return Ceiling(
         _KERNELS[kernel],
-        lambda: native.run_roof(kernel, n, isa, threads),
+        lambda: native.run_ceiling(kernel, n, isa, threads),
         pairs,
         "bit pairs/s",
     )
@@ -85,8 +85,8 @@ def _iterations(kernel: str, isa: str) -> int:
     n = 1000
     while True:
         begin = time.perf_counter()
-        native.run_roof(kernel, n, isa, 1)
+        native.run_ceiling(kernel, n, isa, 1)
         seconds = time.perf_counter() - begin
-        if seconds > _ROOF_SECONDS / 4:
-            return max(1, round(n * _ROOF_SECONDS / seconds))
+        if seconds > _KERNEL_SECONDS / 4:
+            return max(1, round(n * _KERNEL_SECONDS / seconds))
         n *= 4

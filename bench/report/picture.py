@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report as a picture: bars against the roof, queries a second by batch, time by rows."""
+"""The report as a picture: bars against the ceiling, queries a second by batch, time by rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLOURS = {
     "numpy": "#999999",
     "sentence-transformers": "#D55E00",
 }
-_ROOF_GROUPS = ("one-query", "batch", "levels", "packing")
+_CEILING_GROUPS = ("one-query", "batch", "levels", "packing")
 
 
 def save_picture(run: Run, path: Path) -> bool:
@@ -32,10 +32,10 @@ def save_picture(run: Run, path: Path) -> bool:
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
     with plt.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
-        figure, (roof, queries, rows) = plt.subplots(
+        figure, (shares, queries, rows) = plt.subplots(
             1, 3, figsize=(18, 6), layout="constrained", width_ratios=(1.3, 1, 1)
         )
-        _draw_roof(roof, run)
+        _draw_shares(shares, run)
         _draw_batches(queries, _results(run, "batches"))
         _draw_sizes(rows, _results(run, "sizes"))
         figure.savefig(path, dpi=120)
@@ -47,18 +47,18 @@ def _results(run: Run, *groups: str) -> list[Result]:
     return [result for g in run.groups if g.group.name in groups for result in g.results]
 
 
-def _draw_roof(axes: Any, run: Run) -> None:
+def _draw_shares(axes: Any, run: Run) -> None:
     """Draw one bar a contestant: its share of the highest ceiling of the row."""
     from matplotlib.patches import Patch  # noqa: PLC0415 (optional)
 
     axes.set_title("Share of what the machine can do at most")
-    results = [result for result in _results(run, *_ROOF_GROUPS) if result.ceilings]
+    results = [result for result in _results(run, *_CEILING_GROUPS) if result.ceilings]
     if not results:
         _say_nothing(axes)
         return
     ticks, labels, y = [], [], 0.0
     for result in results:
-        ceiling = result.roof
+        ceiling = result.highest_ceiling
         names = ["bitsift", *result.peers]
         for i, name in enumerate(names):
             share = result.share(ceiling, None if name == "bitsift" else name)
@@ -66,7 +66,7 @@ def _draw_roof(axes: Any, run: Run) -> None:
             axes.barh(y - i, share, height=0.9, color=colour)
             axes.text(share, y - i, f" {share:.0%}", va="center", fontsize=7)
         ticks.append(y - (len(names) - 1) / 2)
-        labels.append(f"{result.question.text}\n{result.question.level}, roof: {ceiling}")
+        labels.append(f"{result.question.text}\n{result.question.level}, ceiling: {ceiling}")
         y -= len(names) + 1
     axes.axvline(1, color="black", linestyle="--", linewidth=1)
     axes.set_yticks(ticks, labels, fontsize=7)

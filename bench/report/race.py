@@ -96,7 +96,7 @@ class Result:
         return statistics.median(self.shares(ceiling, peer))
 
     @property
-    def roof(self) -> str:
+    def highest_ceiling(self) -> str:
         """Name the highest of the ceilings."""
         return min(self.ceilings, key=self.share)
 

@@ -43,7 +43,7 @@ def versions() -> dict[str, str]:
 
 
 def speed_up(run: Run) -> float:
-    """Give the popcount roof of all threads over that of one."""
+    """Give the popcount ceiling of all threads over that of one."""
     best = [c for c in run.ceilings if c.name == "popcount" and c.level == run.settings.isa]
     return best[-1].rate / best[0].rate
 
