@@ -109,15 +109,15 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Measure the branches that the Python tests take, with floors for storage and index."""
+    """Measure the branches that the Python tests take, with a minimum for storage and index."""
     install(session, "test", tools=("coverage",))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine")
     session.run("coverage", "report")
-    for room, floor in (("storage", 98), ("index", 98)):
-        included = f"--include=python/bitsift/{room}/*"
-        session.run("coverage", "report", included, f"--fail-under={floor}")
+    for folder, minimum in (("storage", 98), ("index", 98)):
+        included = f"--include=python/bitsift/{folder}/*"
+        session.run("coverage", "report", included, f"--fail-under={minimum}")
 
 
 @nox.session(venv_backend="none")

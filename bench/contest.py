@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One question to bitsift and its peers: the same results, then the times."""
+"""`Contest`, the fixture of ``pytest bench``: check that results are the same, then time them."""
 
 from __future__ import annotations
 

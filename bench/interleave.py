@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions timed in turn, so that a machine that slows down slows them all."""
+"""The clock of all benches: functions timed in turn, so that a slow machine slows them all."""
 
 from __future__ import annotations
 

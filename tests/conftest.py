@@ -28,13 +28,13 @@ AMX_FLAGS = AVX512_FLAGS | {"amx_tile", "amx_int8"}
 
 
 def tiles_granted() -> bool:
-    """Whether the operating system lets this process use AMX: it has to be asked."""
+    """Ask the operating system for AMX and say whether this process may use it."""
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18
     return ctypes.CDLL(None).syscall(arch_prctl, request_permission, tile_data) == 0
 
 
 def expected_isas() -> list[str]:
-    """What this machine must offer, found by another way than the library's own."""
+    """Levels that the library must offer here, found without the library."""
     if platform.machine() in ("aarch64", "arm64"):
         return ["scalar", "neon"]
     if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -53,7 +53,7 @@ def expected_isas() -> list[str]:
 
 @pytest.fixture(params=expected_isas())
 def isa(request) -> str:
-    """Each instruction set that this machine has; one that the library lacks fails there."""
+    """Each level that this machine has; a test fails at one that the library lacks."""
     return request.param
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import and search on a processor that has nothing beyond the floor (run under emulation)."""
+"""Import and search on a processor with the x86-64 baseline alone (run under emulation)."""
 
 import tempfile
 from pathlib import Path

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A roofline report: every search beside its peers and beside what the machine could do at most."""
+"""``python -m bench.report``: every search beside its peers and the ceilings of the machine."""

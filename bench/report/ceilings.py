@@ -20,7 +20,7 @@ from .settings import Settings, has_ceilings
 
 # More than any cache holds.
 _MEMORY_BYTES = 512 * 1024 * 1024
-_KERNEL_SECONDS = 0.02
+_CEILING_SECONDS = 0.02
 # The core's name of a kernel, and ours of its ceiling.
 _KERNELS = {"batch": "popcount", "product": "product"}
 
@@ -46,9 +46,9 @@ def reading(array: NDArray[Any], isa: str, threads: int) -> list[Ceiling]:
     return [Ceiling("read", lambda: native.read_all(flat, isa, threads), flat.size, "B/s")]
 
 
-def of_kernels(isa: str, threads: int) -> list[Ceiling]:
+def kernel_ceilings(isa: str, threads: int) -> list[Ceiling]:
     """Run the instructions that bound a batch: popcounts or look-ups, and sums of products."""
-    return [_of_kernel(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
+    return [_kernel_ceiling(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
 
 
 def of_machine(settings: Settings) -> list[MeasuredCeiling]:
@@ -60,7 +60,7 @@ def of_machine(settings: Settings) -> list[MeasuredCeiling]:
     for threads in sorted({1, settings.threads}):
         found += [(c, settings.isa, threads) for c in reading(memory, settings.isa, threads)]
         for level in reversed(bitsift.available_isas()):
-            found += [(c, level, threads) for c in of_kernels(level, threads)]
+            found += [(c, level, threads) for c in kernel_ceilings(level, threads)]
     calls = [ceiling.call for ceiling, _, _ in found]
     times = take_turns(calls, pace(0, *calls, least_rounds=settings.least_rounds))
     return [
@@ -69,7 +69,7 @@ def of_machine(settings: Settings) -> list[MeasuredCeiling]:
     ]
 
 
-def _of_kernel(kernel: str, isa: str, threads: int) -> Ceiling:
+def _kernel_ceiling(kernel: str, isa: str, threads: int) -> Ceiling:
     n = _iterations(kernel, isa)
     pairs = native.run_ceiling(kernel, n, isa, threads)
     return Ceiling(
@@ -87,6 +87,6 @@ def _iterations(kernel: str, isa: str) -> int:
         begin = time.perf_counter()
         native.run_ceiling(kernel, n, isa, 1)
         seconds = time.perf_counter() - begin
-        if seconds > _KERNEL_SECONDS / 4:
-            return max(1, round(n * _KERNEL_SECONDS / seconds))
+        if seconds > _CEILING_SECONDS / 4:
+            return max(1, round(n * _CEILING_SECONDS / seconds))
         n *= 4

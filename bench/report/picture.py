@@ -32,10 +32,10 @@ def save_picture(run: Run, path: Path) -> bool:
     import matplotlib.pyplot as plt  # noqa: PLC0415
 
     with plt.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
-        figure, (shares, queries, rows) = plt.subplots(
+        figure, (ceilings, queries, rows) = plt.subplots(
             1, 3, figsize=(18, 6), layout="constrained", width_ratios=(1.3, 1, 1)
         )
-        _draw_shares(shares, run)
+        _draw_ceilings(ceilings, run)
         _draw_batches(queries, _results(run, "batches"))
         _draw_sizes(rows, _results(run, "sizes"))
         figure.savefig(path, dpi=120)
@@ -47,7 +47,7 @@ def _results(run: Run, *groups: str) -> list[Result]:
     return [result for g in run.groups if g.group.name in groups for result in g.results]
 
 
-def _draw_shares(axes: Any, run: Run) -> None:
+def _draw_ceilings(axes: Any, run: Run) -> None:
     """Draw one bar a contestant: its share of the highest ceiling of the row."""
     from matplotlib.patches import Patch  # noqa: PLC0415 (optional)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contestants and ceilings timed in turn, and what the rounds say."""
+"""`Question` and `Result`: bitsift, peers and ceilings, checked and then timed in turn."""
 
 from __future__ import annotations
 

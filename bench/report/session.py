@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of the report: what was measured so far, and how much time there is."""
+"""`Run`, one run of the report: what was measured so far and how much time is left; `Group`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@
 array([0, 1])
 """
 
-import bitsift._old_modules  # noqa: F401 (for its effect: pickles of release 0.1.0 open)
+import bitsift._old_modules  # noqa: F401 (for its effect: pickles of version 0.1.0 open)
 from bitsift import codes, core, evaluation, index, quantization, retrieval, storage
 from bitsift.codes import *
 from bitsift.core import *

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Module names that pickles made by release 0.1.0 carry.
+"""Module names that pickles made by version 0.1.0 carry.
 
-A pickle names each class and function by its module. 0.1.0 named modules that have moved since;
+A pickle names each class and function by its module. In 0.1.0 all modules lay beside each other;
 here each old name leads to what it held.
 """
 
@@ -41,7 +41,7 @@ _MODULES: dict[str, tuple[Any, tuple[str, ...]]] = {
 
 def _register() -> None:
     for name, (face, members) in _MODULES.items():
-        module = ModuleType(f"bitsift.{name}", "What pickles of release 0.1.0 name.")
+        module = ModuleType(f"bitsift.{name}", "What pickles of version 0.1.0 name.")
         for member in members:
             setattr(module, member, getattr(face, member))
         sys.modules[module.__name__] = module

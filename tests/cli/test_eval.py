@@ -155,7 +155,10 @@ def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
     assert "![" not in page.read_text()
 
 
-@pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [("e.svg", b"<?xml"), pytest.param("e.PDF", b"%PDF", marks=pytest.mark.slow)],
+)
 def test_other_pictures(folder: Path, name: str, begin: bytes) -> None:
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "--picture", folder / name).exit_code == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codes to and from each named convention; nothing is taken for another in silence."""
+"""Codes to and from each named convention; embeddings of another convention are refused."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -49,7 +49,7 @@ def write(bits, convention):
 
 
 class TestKnownAnswers:
-    """What the vendors document, or what their code answers, written down by hand."""
+    """Known answers: from the documents of the vendors, or from their code."""
 
     @pytest.mark.parametrize(
         ("convention", "values"),
@@ -239,7 +239,7 @@ class TestWhatIsTaken:
         assert bitsift.to_codes(signs, "signs", dim=5).tolist() == [[0b10011000], [0b00001000]]
 
     @pytest.mark.parametrize("convention", CONVENTIONS)
-    def test_any_stride_and_nothing_of_the_callers_changes(self, rng, convention):
+    def test_any_stride_is_taken_and_arguments_stay_as_they_were(self, rng, convention):
         codes = rng.integers(0, 256, (6, 8), dtype=np.uint8)
         whole = bitsift.from_codes(codes, convention)
         before = whole.copy()
@@ -260,7 +260,7 @@ class TestWhatIsTaken:
         written[:] = 0
         np.testing.assert_array_equal(codes, kept)
 
-    def test_the_longest(self):
+    def test_largest_dim(self):
         codes = np.full(8192, 0b01010101, np.uint8)
         for convention in CONVENTIONS:
             embeddings = bitsift.from_codes(codes, convention)

@@ -11,7 +11,7 @@ import pytest
 import bitsift
 from oracle import reference
 
-# 512 rows make a block: none, one, its edges, several.
+# A block has 512 rows: no block, one, its edges, several.
 SIZES = [0, 1, 2, 3, 17, 255, 257, 511, 512, 513, 1100]
 
 
@@ -61,23 +61,23 @@ def test_views_of_any_stride(rng):
         assert_equals_oracle(bitsift.knn_graph(view, 4), expected)
 
 
-def test_progress_is_told_in_this_thread_and_grows(rng):
+def test_progress_is_reported_in_this_thread_and_grows(rng):
     codes = rng.integers(0, 256, (10_000, 96), dtype=np.uint8)
-    told = []
+    reported = []
     threads = set()
 
     def progress(done):
-        told.append(done)
+        reported.append(done)
         threads.add(threading.get_ident())
 
     bitsift.knn_graph(codes, 5, isa="scalar", progress=progress)
-    assert told
+    assert reported
     assert threads == {threading.get_ident()}
-    assert (np.diff(told) >= 0).all()
-    assert 0 < told[0] <= told[-1] <= 1
+    assert (np.diff(reported) >= 0).all()
+    assert 0 < reported[0] <= reported[-1] <= 1
 
 
-def test_what_progress_raises_ends_the_work(rng):
+def test_an_error_of_the_progress_function_ends_the_work(rng):
     codes = rng.integers(0, 256, (20_000, 96), dtype=np.uint8)
 
     class Enough(Exception):
@@ -89,7 +89,7 @@ def test_what_progress_raises_ends_the_work(rng):
     for threads in (1, 3):
         with pytest.raises(Enough):
             bitsift.knn_graph(codes, 5, isa="scalar", threads=threads, progress=stop)
-    # And nothing is left behind that would disturb the next one.
+    # The next call is not disturbed.
     few = codes[:300]
     assert_equals_oracle(bitsift.knn_graph(few, 5), reference.knn_graph(few, 5))
 

@@ -86,7 +86,7 @@ def test_ties_go_to_the_smaller_id(isa, rng, n_queries, order):
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 def test_any_order_of_arrival(isa, order):
-    # Documents that come nearest last admit every one of them.
+    # Codes in order of falling distance: each one enters the top k.
     n = 2_000
     codes = bitsift.pack(np.arange(n)[:, np.newaxis] > np.arange(n)[np.newaxis])
     codes = codes if order == "ascending" else codes[::-1]
@@ -146,7 +146,7 @@ def test_single_query_gives_single_result(rng):
 
 @pytest.mark.parametrize("n_queries", [1, 2, 5, 300])
 @pytest.mark.parametrize("n", [100, 60_000])
-def test_threads_do_not_show(isa, rng, n, n_queries):
+def test_the_number_of_threads_changes_nothing(isa, rng, n, n_queries):
     codes = rng.integers(0, 4, (n, 24), dtype=np.uint8)  # few distances: many ties
     queries = rng.integers(0, 4, (n_queries, 24), dtype=np.uint8)
     for k in (1, 10, 200):
@@ -162,7 +162,7 @@ def test_threads_do_not_show(isa, rng, n, n_queries):
     )
 
 
-def test_hamming_threads_do_not_show(rng):
+def test_the_number_of_threads_changes_no_distance(rng):
     a, b = random_codes(rng, 300, 10), random_codes(rng, 3_000, 10)
     one = bitsift.hamming(a, b, threads=1)
     for threads in (2, 7):

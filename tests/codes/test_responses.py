@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON of embeddings APIs to codes, in each layout; whatever else comes is refused clearly."""
+"""Responses of embeddings APIs to codes, in each layout; any other response is refused."""
 
 import base64
 import itertools
@@ -141,7 +141,7 @@ class TestLayouts:
         response = data(UBINARY) | {"error": None, "detail": "a remark", "message": "another"}
         assert bitsift.codes_from_response(response, "ubinary").tolist() == CODES
 
-    def test_what_was_handed_over_stays(self):
+    def test_the_response_is_not_changed(self):
         response = data(UBINARY, order=[1, 0])
         before = json.dumps(response)
         bitsift.codes_from_response(response, "ubinary")[:] = 0
@@ -191,7 +191,7 @@ BAD_TYPES = [
 
 
 @pytest.mark.parametrize(("response", "name", "message"), BAD_TYPES)
-def test_another_type_than_named(response, name, message):
+def test_values_of_another_type_than_the_named_one(response, name, message):
     with refuses(ValueError, message):
         bitsift.codes_from_response(response, name)
 

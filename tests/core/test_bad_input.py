@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every wrong argument: a clear exception with what came and what was wanted, nothing changed."""
+"""Every wrong argument raises an error that says what came and what is wanted; nothing changes."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which instruction sets there are, and how one is chosen."""
+"""Levels of this machine, and how one is chosen."""
 
 import os
 import subprocess

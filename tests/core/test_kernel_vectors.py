@@ -13,14 +13,14 @@ CASES = vectors.read(vectors.PATH.read_bytes())
 
 
 def same(got, wanted):
-    """Equal bits: a negative zero is not a zero."""
+    """Compare bits: a negative zero does not equal zero."""
     assert got.shape == wanted.shape
     assert got.dtype == wanted.dtype
     assert got.tobytes() == wanted.tobytes()
 
 
 def displaced(array, n_bytes):
-    """A copy that starts `n_bytes` behind a 64-byte boundary."""
+    """Copy to an address `n_bytes` behind a 64-byte boundary."""
     memory = np.zeros(array.nbytes + 128, np.uint8)
     start = -memory.ctypes.data % 64 + n_bytes
     copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)

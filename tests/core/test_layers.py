@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who imports whom in the package: the rooms, their floors and the longest chain of imports.
+"""Who imports whom in the package: the folders, their layers and the longest chain of imports.
 
-The contract stands in pyproject.toml. Here it is read from the source alone, so that it holds
+The contract is in pyproject.toml. Here it is read from the source alone, so that it holds
 wherever the tests run; ``lint-imports`` checks it once more in CI.
 """
 
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 PACKAGE = REPOSITORY / "python" / "bitsift"
 
 MODULES = draw_layers.module_imports(PACKAGE)
-ROOMS = draw_layers.room_imports(MODULES)
+FOLDERS = draw_layers.folder_imports(MODULES)
 
 
 def contracts() -> dict[str, dict]:
@@ -29,18 +29,18 @@ def contracts() -> dict[str, dict]:
 
 
 def layers() -> list[set[str]]:
-    """The rooms of each layer, from the highest to the lowest."""
+    """The folders of each layer of the contract, from the highest to the lowest."""
     rows = contracts()["layers"]["layers"]
-    return [{room.strip() for room in row.split("|")} for row in rows]
+    return [{folder.strip() for folder in row.split("|")} for row in rows]
 
 
-def test_no_module_and_no_room_imports_itself_through_others():
+def test_no_module_and_no_folder_imports_itself_through_others():
     assert draw_layers.loop(MODULES) == []
-    assert draw_layers.loop(ROOMS) == []
+    assert draw_layers.loop(FOLDERS) == []
 
 
-def test_the_house_has_at_most_8_floors():
-    assert max(draw_layers.floors(ROOMS).values()) <= 8
+def test_the_package_has_at_most_8_layers():
+    assert max(draw_layers.layers(FOLDERS).values()) <= 8
 
 
 def test_no_chain_of_imports_up_to_the_index_is_longer_than_11_modules():
@@ -48,16 +48,16 @@ def test_no_chain_of_imports_up_to_the_index_is_longer_than_11_modules():
     assert len(chain) <= 11, chain
 
 
-def test_the_contract_names_every_room_once():
-    named = [room for row in layers() for room in sorted(row)]
-    assert sorted(named) == sorted(set(ROOMS) - {"bitsift"})
+def test_the_contract_names_every_folder_once():
+    named = [folder for row in layers() for folder in sorted(row)]
+    assert sorted(named) == sorted(set(FOLDERS) - {"bitsift"})
 
 
-@pytest.mark.parametrize("room", sorted(set(ROOMS) - {"bitsift"}))
-def test_each_room_imports_only_rooms_of_lower_layers(room):
-    level = next(level for level, row in enumerate(layers()) if room in row)
-    below = set().union(*layers()[level + 1 :])
-    assert ROOMS[room] - {"bitsift"} <= below
+@pytest.mark.parametrize("folder", sorted(set(FOLDERS) - {"bitsift"}))
+def test_each_folder_imports_only_folders_of_lower_layers(folder):
+    number = next(number for number, row in enumerate(layers()) if folder in row)
+    below = set().union(*layers()[number + 1 :])
+    assert FOLDERS[folder] - {"bitsift"} <= below
 
 
 def test_only_the_command_line_imports_the_face_of_the_package():
@@ -79,26 +79,26 @@ def test_every_face_has_fewer_than_40_lines():
         assert n_lines < 40, f"{path} has {n_lines} lines"
 
 
-def test_the_script_prints_floors_and_chain(capsys):
+def test_the_script_prints_layers_and_chain(capsys):
     assert draw_layers.main() == 0
     printed = capsys.readouterr().out
-    assert f"{max(draw_layers.floors(ROOMS).values())} floors" in printed
+    assert f"{max(draw_layers.layers(FOLDERS).values())} layers" in printed
     chain = draw_layers.longest_chain(MODULES, "bitsift.index.index")
     assert f"{len(chain)} modules\n  bitsift.index.index\n" in printed
 
 
 @pytest.fixture
 def package(tmp_path):
-    """A package of four modules in two rooms, each import written in another way."""
-    folder = tmp_path / "house"
+    """A package of four modules in two folders, each import written in another way."""
+    folder = tmp_path / "sample"
     files = {
-        "__init__.py": "from house.roof import *",
-        "roof/__init__.py": "from .tiles import Tile",
-        "roof/tiles.py": "import typing\n\ndef late():\n    from house.cellar import stones",
-        "cellar/__init__.py": "",
-        "cellar/stones.py": "if typing.TYPE_CHECKING:\n    import house.roof\n"
-        "else:\n    import house.cellar.compiled",
-        "cellar/compiled.pyi": "",
+        "__init__.py": "from sample.upper import *",
+        "upper/__init__.py": "from .first import First",
+        "upper/first.py": "import typing\n\ndef late():\n    from sample.lower import second",
+        "lower/__init__.py": "",
+        "lower/second.py": "if typing.TYPE_CHECKING:\n    import sample.upper\n"
+        "else:\n    import sample.lower.compiled",
+        "lower/compiled.pyi": "",
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,31 +108,31 @@ def package(tmp_path):
 
 def test_imports_are_found_however_they_are_written(package):
     assert draw_layers.module_imports(package) == {
-        "house": {"house.roof"},
-        "house.roof": {"house.roof.tiles"},
-        "house.roof.tiles": {"house.cellar.stones"},
-        "house.cellar": set(),
-        "house.cellar.stones": {"house.cellar.compiled"},
-        "house.cellar.compiled": set(),
+        "sample": {"sample.upper"},
+        "sample.upper": {"sample.upper.first"},
+        "sample.upper.first": {"sample.lower.second"},
+        "sample.lower": set(),
+        "sample.lower.second": {"sample.lower.compiled"},
+        "sample.lower.compiled": set(),
     }
 
 
-def test_floors_and_chains_of_a_small_package(package):
+def test_layers_and_chains_of_a_small_package(package):
     modules = draw_layers.module_imports(package)
-    rooms = draw_layers.room_imports(modules)
-    assert rooms == {"house": {"roof"}, "roof": {"cellar"}, "cellar": set()}
-    assert draw_layers.floors(rooms) == {"cellar": 1, "roof": 2, "house": 3}
-    assert draw_layers.longest_chain(modules, "house.roof") == [
-        "house.roof",
-        "house.roof.tiles",
-        "house.cellar.stones",
-        "house.cellar.compiled",
+    folders = draw_layers.folder_imports(modules)
+    assert folders == {"sample": {"upper"}, "upper": {"lower"}, "lower": set()}
+    assert draw_layers.layers(folders) == {"lower": 1, "upper": 2, "sample": 3}
+    assert draw_layers.longest_chain(modules, "sample.upper") == [
+        "sample.upper",
+        "sample.upper.first",
+        "sample.lower.second",
+        "sample.lower.compiled",
     ]
 
 
 def test_a_loop_is_found_though_the_import_waits_in_a_function(package):
-    (package / "cellar" / "stones.py").write_text("def late():\n    from house.roof import tiles")
+    (package / "lower" / "second.py").write_text("def late():\n    from sample.upper import first")
     assert draw_layers.loop(draw_layers.module_imports(package)) in (
-        ["house.roof.tiles", "house.cellar.stones", "house.roof.tiles"],
-        ["house.cellar.stones", "house.roof.tiles", "house.cellar.stones"],
+        ["sample.upper.first", "sample.lower.second", "sample.upper.first"],
+        ["sample.lower.second", "sample.upper.first", "sample.lower.second"],
     )

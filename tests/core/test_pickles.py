@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pickles that release 0.1.0 made open, though the modules that they name have moved."""
+"""Pickles that version 0.1.0 made open, though the modules that they name have moved."""
 
 import importlib
 import pickle

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corrected asymmetric scores: what is kept for them, what they are, and that they are unbiased."""
+"""Correction: factors that are stored, corrected scores, and that these are unbiased."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from oracle import reference
 
 METRICS = ["cosine", "dot", "l2"]
 ESTIMATE = [("asymmetric", 1e9), "asymmetric"]  # of all vectors
-# Thresholds as they are given to an index, and whether it can correct by them.
+# Metrics and thresholds of indexes that can correct.
 CENTRES = [
     (metric, t)
     for metric in METRICS
@@ -30,7 +30,7 @@ def factors_of(index):
 
 
 def oracle(index, vectors, queries):
-    """Factors, and the relative queries and the centre, of an index without its help."""
+    """Compute the factors, the prepared queries and the centre of an index without it."""
     metric, dim = index.metric, index.dim
     threshold = index.threshold
     is_centred = isinstance(threshold, np.ndarray) or threshold != 0
@@ -73,7 +73,7 @@ def test_factors_and_estimates(isa, rng, metric, threshold, rotate, dim):
         by_id = dict(zip(ids, exact, strict=True))
         expected = np.array([by_id[i] for i in query_ids])
         size = np.abs(exact).max()
-        # What is left of a difference of squares is not known to more than their own rounding.
+        # A difference of squares is as exact as the rounding of the squares.
         atol = 1e-6 * size if metric != "l2" else 1e-5 * np.linalg.norm(query) + 1e-6 * size
         np.testing.assert_allclose(query_scores, expected, rtol=1e-5, atol=atol)
         steps = np.diff(query_scores)
@@ -126,8 +126,8 @@ def test_zero_vectors_have_no_factor(rng):
 @pytest.mark.parametrize("threshold", [0.0, "mean"])
 @pytest.mark.parametrize("rotate", [False, True])
 def test_unbiased(rng, metric, threshold, rotate):
-    # Errors of a pair are of about sqrt((pi / 2 - 1) / dim) of its norms; the mean of many is small
-    # against this, but not against a bias, which a factor of 1 % would make.
+    # The error of one score is about sqrt((pi / 2 - 1) / dim) times the norms. The mean of many
+    # errors is much smaller, so that it shows a bias: a factor that is wrong by 1 % makes one.
     n, dim = 4_000, 256
     vectors = rng.standard_normal((n, dim)) * rng.uniform(0.5, 2, (n, 1))
     vectors = (vectors + 0.5 * (threshold == "mean")).astype(np.float32)
@@ -143,13 +143,13 @@ def test_unbiased(rng, metric, threshold, rotate):
         true /= np.linalg.norm(q, axis=1)[:, np.newaxis] * np.linalg.norm(v, axis=1)
     found = np.empty_like(true)
     np.put_along_axis(found, ids, scores, axis=1)
-    if metric == "l2":  # it is the squares that are
+    if metric == "l2":  # squared distances are unbiased
         true = np.square(q).sum(axis=1)[:, np.newaxis] + np.square(v).sum(axis=1) - 2 * true
         found = found**2
     errors = found - true
     assert np.std(errors) > 0.01 * np.std(true)  # it is an estimate
     assert abs(errors.mean()) < 0.01 * np.std(true)
-    # Those of a query and its own vector, which are far from 0, tell a wrong factor.
+    # The score of a query and its own vector is far from 0, so that a wrong factor shows.
     own = np.arange(200)
     own_errors = errors[own, own]
     bound = 4 * np.std(own_errors) / np.sqrt(200) + 0.005 * np.abs(true[own, own]).mean()
@@ -157,8 +157,8 @@ def test_unbiased(rng, metric, threshold, rotate):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_more_is_found_in_shifted_data(rng, metric):
-    # Lengths differ as well: uncorrected scores know nothing of them.
+def test_correction_raises_recall_on_shifted_data(rng, metric):
+    # Lengths differ, which uncorrected scores ignore.
     n, dim = 3_000, 64
     vectors = rng.standard_normal((n, dim)) * rng.uniform(0.3, 3, (n, 1)) + 1
     vectors = vectors.astype(np.float32)
@@ -179,7 +179,9 @@ def test_more_is_found_in_shifted_data(rng, metric):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("threshold", [0.0, "mean"])
 @pytest.mark.parametrize("rotate", [False, True])
-def test_all_candidates_without_correction_are_the_scan(isa, rng, metric, threshold, rotate):
+def test_ranking_all_candidates_without_correction_equals_the_scan(
+    isa, rng, metric, threshold, rotate
+):
     vectors = rng.standard_normal((700, 77), dtype=np.float32)
     vectors = np.concatenate((vectors, vectors[:50]))  # ties
     index = bitsift.Index(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way to keep original vectors, against one that decodes them and scores in float64."""
+"""Every store of originals, against decoding them and scoring in float64."""
 
 import sys
 
@@ -26,7 +26,7 @@ def normal(rng, n, dim):
 
 
 def exact(store, vectors, ranges):
-    """What is kept of vectors, in float64."""
+    """Decode what the store keeps, to float64."""
     if store in INTEGERS:
         base, step = INTEGER_CODECS[store].affine(ranges)
         return base + step * integers.quantize_array(store, vectors, ranges)
@@ -197,7 +197,7 @@ def test_documents_may_be_mapped_or_of_any_layout(rng, tmp_path, store):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-def test_mapped_originals_stay_on_disk_until_they_are_asked(tmp_path, rng):
+def test_mapped_originals_stay_on_disk_until_they_are_needed(tmp_path, rng):
     vectors = normal(rng, 20_000, 64)
     index = bitsift.Index(64, store=["int8", "int4", "float32"])
     index.add(vectors)
@@ -281,7 +281,7 @@ class TestCalibrator:
         assert calibrator.state()[0] == before[0]
         np.testing.assert_array_equal(calibrator.state()[1], before[1])
 
-    def test_the_caller_may_go_on_with_it(self, rng):
+    def test_the_index_keeps_a_copy(self, rng):
         vectors = normal(rng, 150, 12)
         calibrator = MinMaxCalibrator().fit(vectors)
         index = bitsift.Index(12, store="int8", calibrator=calibrator)

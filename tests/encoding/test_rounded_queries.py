@@ -108,7 +108,7 @@ def test_the_same_bytes_on_every_level_and_number_of_threads(rng):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_data_that_is_not_centred(rng, metric):
-    # A large common part: of the cosine and the distance, it is the query's as well.
+    # The vectors have a large part in common, and so has the query for cosine and l2.
     common = 5 * rng.standard_normal(64, dtype=np.float32)
     vectors = common + rng.standard_normal((3_000, 64), dtype=np.float32)
     queries = vectors[:100] + np.float32(0.5) * rng.standard_normal((100, 64), dtype=np.float32)

@@ -84,7 +84,7 @@ def test_auto_on_data_far_from_centred(metric):
 
 
 @pytest.mark.parametrize("name", ["arxiv", *JUDGED])
-def test_auto_is_never_worse_than_the_sign_at_zero(name):
+def test_auto_is_never_worse_than_threshold_0(name):
     documents, queries = real_arrays(name, "docs", "queries")
     at_zero = bitsift.Index(documents.shape[1])
     at_zero.add(documents)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the pickles of release 0.1.0 in ``pickles-0.1.0``, once and for all.
+"""Make the pickles of version 0.1.0 in ``pickles-0.1.0``, once and for all.
 
 Run with bitsift 0.1.0 and NumPy 1.24, whose pickles every later NumPy reads. Pickles that are there
 stay as they are: later releases must open them.

@@ -33,7 +33,7 @@ WRITER_FILES = {str(path) for path in Path(storage.__file__).parent.glob("*.py")
 
 
 class SaveCutter:
-    """The other end of the process."""
+    """Starts the process and sends it requests."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -63,7 +63,7 @@ class SaveCutter:
 
 def main() -> None:
     """Serve the requests on standard input."""
-    # What a process wrote outlives the process without it.
+    # Written data outlive the process, if not the machine.
     os.fsync = lambda fd: None
     for line in sys.stdin:
         n, path, contents, status = json.loads(line)
@@ -92,7 +92,7 @@ def save(n: int, path: str, contents: Contents, status: int) -> int:
 
 
 def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> None:
-    """Act; before the n-th line that the writer runs, something happens."""
+    """Act, and call `happens` before the n-th line of the writer."""
     count = 0
 
     def local(frame: FrameType, event: str, arg: Any) -> Any:

@@ -208,7 +208,9 @@ def forge(
 def copy(folder: Path, target: Path) -> Path:
     """Copy an index folder over whatever is at the target."""
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder, target)
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
     return target
 
 

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds that are learnt from vectors, and rotations."""
+"""Thresholds that are fitted to vectors, and the warning of bits that say little."""
 
-import hashlib
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -11,8 +8,6 @@ import pytest
 
 import bitsift
 from bitsift import BitsiftWarning
-from bitsift.encoding.binarizer import Binarizer
-from bitsift.encoding.rotation import random_flips
 from bitsift.index import fitting
 from oracle import reference
 
@@ -27,7 +22,7 @@ EVERYTHING = {
 
 
 def shifted(rng, n, dim):
-    """Vectors that are far from centred, in every dimension otherwise."""
+    """Vectors far from centred, by another amount in each dimension."""
     return rng.standard_normal((n, dim), dtype=np.float32) + np.linspace(-1, 2, dim, dtype="f4")
 
 
@@ -115,8 +110,8 @@ def test_any_float_type(rng, dtype):
     np.testing.assert_array_equal(a.codes, b.codes)
 
 
-def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
-    monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 150)
+def test_at_most_a_number_of_rows_is_fitted_to(rng, monkeypatch):
+    monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 150)
     vectors = shifted(rng, 1000, 20)
     index = bitsift.Index(20, metric="l2", threshold="mean")
     index.add(vectors)
@@ -126,7 +121,7 @@ def test_at_most_so_many_rows_are_looked_at(rng, monkeypatch):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("rotate", [False, True])
-def test_lengths_mean_nothing_to_the_cosine(rng, rule, rotate):
+def test_lengths_do_not_change_the_cosine(rng, rule, rotate):
     # Multiples of 1/64, so that a small integer times these is exact.
     vectors = np.round(shifted(rng, 200, 30) * 64) / np.float32(64)
     factors = rng.integers(1, 1000, (200, 1)).astype(np.float32)
@@ -145,7 +140,7 @@ def test_lengths_mean_nothing_to_the_cosine(rng, rule, rotate):
     np.testing.assert_array_equal(found.scores, 0)
 
 
-def test_zero_vectors_have_no_length(rng):
+def test_zero_vectors(rng):
     vectors = shifted(rng, 200, 30)
     vectors[[0, 7]] = 0
     index = bitsift.Index(30, threshold="mean")
@@ -214,13 +209,13 @@ class TestFailedFirstAdd:
     @pytest.mark.parametrize("n", [150, 5000])
     def test_not_finite_in_the_last_row(self, rng, value, n, monkeypatch):
         monkeypatch.setattr("bitsift.encoding.encoder._CHUNK_BYTES", 1000)
-        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
+        monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, n, 10)
         vectors[-1, 3] = value
         self.check(rng, ValueError, f"must be finite; row {n - 1}, dimension 3 is {value}", vectors)
 
-    def test_not_finite_in_a_row_that_is_not_looked_at(self, rng, monkeypatch):
-        monkeypatch.setattr(fitting, "_MOST_ROWS_FITTED", 120)
+    def test_not_finite_in_a_row_that_is_not_fitted_to(self, rng, monkeypatch):
+        monkeypatch.setattr(fitting, "MOST_ROWS_FITTED", 120)
         vectors = shifted(rng, 500, 10)
         vectors[498, 3] = np.nan
         self.check(rng, ValueError, "must be finite; row 498, dimension 3 is nan", vectors)
@@ -317,107 +312,6 @@ def test_bits_before_the_threshold_is_fitted(rng, rule, bits, what):
         np.testing.assert_array_equal(index.codes, bits)
 
 
-class TestRotation:
-    @pytest.mark.parametrize("dim", [1, 2, 3, 5, 8, 13, 64, 100, 384, 1000])
-    def test_rows_equal_the_oracle(self, isa, rng, dim):
-        vectors = shifted(rng, 40, dim)
-        centre = rng.standard_normal(dim, dtype=np.float32)
-        binarizer = Binarizer(dim, centre, isa, flips=random_flips(dim))
-        block = binarizer.encode(vectors, "vectors", 0, 2)
-        expected = reference.prepared(vectors, centre, rotate=True)
-        np.testing.assert_array_equal(binarizer.centred_rows(block), expected)
-        np.testing.assert_array_equal(block.codes, reference.pack(expected))
-        expected = reference.prepared(vectors, 0, rotate=True)
-        np.testing.assert_array_equal(binarizer.rotated_rows(block, 1), expected)
-        expected = reference.prepared(centre[np.newaxis], 0, rotate=True)[0]
-        np.testing.assert_array_equal(binarizer.rotated_threshold(), expected)
-
-    def test_stages_make_a_hadamard_matrix(self):
-        matrix = np.eye(16, dtype=np.float32)
-        for stage in reference.hadamard_stages(16):
-            matrix = matrix @ stage
-        i, j = np.indices((16, 16))
-        parities = [
-            [(a & b).bit_count() % 2 for a, b in zip(*row, strict=True)]
-            for row in zip(i.tolist(), j.tolist(), strict=True)
-        ]
-        np.testing.assert_array_equal(matrix, np.where(parities, -1, 1))
-
-    @pytest.mark.parametrize("dim", [1, 2, 13, 100, 128])
-    def test_products_and_norms_are_kept(self, rng, dim):
-        vectors = shifted(rng, 60, dim)
-        binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
-        rows = binarizer.centred_rows(binarizer.encode(vectors, "vectors", 0, 1))
-        exact = vectors.astype(np.float64)
-        scale = np.square(exact).sum(axis=1).max()
-        np.testing.assert_allclose(rows @ rows.T, exact @ exact.T, atol=1e-5 * scale)
-
-    @pytest.mark.parametrize("dim", [8, 13, 100])
-    def test_no_dimension_stays_as_it_is(self, dim):
-        binarizer = Binarizer(dim, 0.0, "scalar", flips=random_flips(dim))
-        rows = binarizer.centred_rows(binarizer.encode(np.eye(dim, dtype="f4"), "vectors", 0, 1))
-        assert np.abs(rows).max() < 0.95
-
-    @pytest.mark.parametrize("dim", [1, 13, 64, 384])
-    @pytest.mark.parametrize("threshold", [0.0, 0.3, "array"])
-    @pytest.mark.parametrize("metric", METRICS)
-    def test_codes(self, isa, rng, dim, threshold, metric):
-        vectors = shifted(rng, 100, dim)
-        if threshold == "array":
-            threshold = rng.standard_normal(dim, dtype=np.float32)
-        index = bitsift.Index(dim, metric=metric, threshold=threshold, rotate=True, isa=isa)
-        index.add(vectors)
-        expected = reference.prepared(vectors, threshold, rotate=True)
-        np.testing.assert_array_equal(index.codes, reference.pack(expected))
-
-    def test_the_same_in_every_index_and_process(self, rng):
-        vectors = np.arange(5 * 77, dtype=np.float32).reshape(5, 77) % 13 - 6
-        digests = set()
-        for metric in METRICS:
-            index = bitsift.Index(77, metric=metric, store=None, rotate=True)
-            index.add(vectors)
-            digests.add(hashlib.sha256(index.codes.tobytes()).hexdigest())
-        program = (
-            "import bitsift, hashlib, numpy as np\n"
-            "vectors = np.arange(5 * 77, dtype=np.float32).reshape(5, 77) % 13 - 6\n"
-            "np.random.seed(1)\n"
-            "index = bitsift.Index(77, rotate=True)\n"
-            "index.add(vectors)\n"
-            "print(hashlib.sha256(index.codes.tobytes()).hexdigest())"
-        )
-        command = [sys.executable, "-c", program]
-        digests.add(
-            subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-        )
-        assert len(digests) == 1
-
-    def test_loud_dimensions(self, rng):
-        vectors = rng.standard_normal((3_000, 64), dtype=np.float32)
-        vectors[:, :4] *= 8  # their sizes decide, and their signs say little of these
-        queries = vectors[:100] + np.float32(0.3) * rng.standard_normal((100, 64), dtype=np.float32)
-
-        def recall(rotate):
-            index = bitsift.Index(64, metric="l2", rotate=rotate)
-            index.add(vectors)
-            exact = index.search(queries, 10, oversampling=1000).ids
-            found = index.search(queries, 10).ids
-            return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, exact, strict=True)])
-
-        assert recall(rotate=True) > recall(rotate=False) + 0.1
-
-    def test_values_too_large_to_be_rotated(self):
-        index = bitsift.Index(8, rotate=True)
-        vectors = np.ones((3, 8), np.float32)
-        vectors[1] = np.finfo(np.float32).max
-        message = "vectors must be smaller, to be rotated within float32; row 1, dimension"
-        with pytest.raises(ValueError, match=message):
-            index.add(vectors)
-        assert len(index) == 0
-        index.add(vectors[[0, 2]])
-        with pytest.raises(ValueError, match="queries must be smaller, to be rotated"):
-            index.search(vectors, 1)
-
-
 class TestPoorBits:
     def test_shifted_data(self, rng):
         vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
@@ -433,10 +327,10 @@ class TestPoorBits:
             index.add(vectors)
         assert len(caught) == 1
         assert caught[0].filename == __file__
-        assert len(index) == 1_000  # it is done all the same
-        index.add(vectors)  # it was said
+        assert len(index) == 1_000  # the vectors are added
+        index.add(vectors)  # no second warning
 
-    def test_what_it_recommends_is_silent(self, rng):
+    def test_no_warning_with_what_it_recommends(self, rng):
         vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
         best = bitsift.advise(vectors, metric="l2").recommendation
         assert best["threshold"] != 0
@@ -448,7 +342,7 @@ class TestPoorBits:
         bitsift.Index(100).add(vectors)
 
     def test_uneven_bits(self, rng):
-        # None is constant, and half of what they could say is lost.
+        # No dimension is constant, but the bits carry half the information that they could.
         vectors = rng.standard_normal((2_000, 64), dtype=np.float32) + np.float32(1)
         with pytest.warns(BitsiftWarning, match="0% of the dimensions .* in 84%"):
             bitsift.Index(64).add(vectors)
@@ -458,13 +352,13 @@ class TestPoorBits:
     def test_centred_data(self, rng, metric, dim):
         bitsift.Index(dim, metric=metric).add(rng.standard_normal((1_000, dim), dtype=np.float32))
 
-    def test_few_vectors_say_nothing(self, rng):
+    def test_few_vectors_are_not_judged(self, rng):
         vectors = np.abs(rng.standard_normal((256, 64), dtype=np.float32))
         bitsift.Index(64).add(vectors[:255])
         with pytest.warns(BitsiftWarning, match="say little"):
             bitsift.Index(64).add(vectors)
 
-    def test_as_good_as_they_get(self):
+    def test_no_warning_where_no_option_is_better(self):
         # One vector many times: nothing finds more.
         bitsift.Index(8).add(np.ones((300, 8)))
 

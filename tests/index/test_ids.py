@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids: automatic, ascending or any, unique always."""
+"""Ids: automatic, ascending or arbitrary, and always unique."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def zeros(n):
     return np.zeros((n, 8), np.float32)
 
 
-def test_automatic_ids_count_on():
+def test_automatic_ids_go_on_from_the_largest():
     index = bitsift.Index(8)
     assert index.add(zeros(3)).tolist() == [0, 1, 2]
     assert index.add(zeros(2)).tolist() == [3, 4]

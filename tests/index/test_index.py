@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index: what goes in, what is found, what it says of itself."""
+"""The index: adding, searching, and its properties."""
 
 import itertools
 import sys
@@ -144,7 +144,7 @@ def test_single_vector(rng):
 
 
 def test_candidates_are_k_times_oversampling_rounded_up(rng):
-    # The best by float is the last by Hamming: it is found once the candidates reach it.
+    # The best by float is the last by Hamming: it is found once it is among the candidates.
     n = 40
     vectors = np.full((n, 64), 1e-3, np.float32)
     for i in range(n):

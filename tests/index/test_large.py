@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Amounts beyond 2**31. Memory that is never written is one page of zeros, so this is cheap."""
+"""More than 2**31 rows or bytes. Zeros that are never written share a page of memory."""
 
 import numpy as np
 import pytest

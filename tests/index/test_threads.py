@@ -30,8 +30,8 @@ def test_concurrent_callers_get_their_own_results(codes):
         np.testing.assert_array_equal(a.scores, b.scores)
 
 
-def test_callers_that_meet_get_their_own_results(rng):
-    # Large enough to go together: the same codes, various queries and numbers of results.
+def test_callers_of_one_shared_scan_get_their_own_results(rng):
+    # Large enough to share a scan: the same codes, other queries and numbers of results.
     codes = rng.integers(0, 256, (50_000, 96), dtype=np.uint8)
     vectors = rng.standard_normal((40, 768), dtype=np.float32)
     index = bitsift.Index(768, store=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The oracle: NumPy only, obviously right, never fast."""
+"""The truth in NumPy alone: packing, searching, scoring, rotating, correcting; plain, not fast."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def search(codes, queries, k, ids=None):
 
 
 def weighted_hamming(queries, magnitudes, codes):
-    """The sum of a query's magnitudes over the bits that differ; one magnitude a bit."""
+    """The sum of a query's magnitudes, one a bit, over the bits that differ."""
     differing = np.unpackbits(queries[:, np.newaxis, :] ^ codes[np.newaxis, :, :], axis=-1)
     return (differing * magnitudes[:, np.newaxis, :].astype(np.int64)).sum(axis=-1)
 
@@ -98,8 +98,7 @@ def random_flips(dim):
 def hadamard_stages(n):
     """Matrices whose product is the Hadamard matrix of n, a power of two.
 
-    Each has two numbers a row, so that a product with it in float32 is one addition, whoever does
-    it.
+    Each column has two numbers, 1 or -1, so that a product with it is one addition of float32.
     """
     pairs, half = np.float32([[1, 1], [1, -1]]), 1
     stages = []
@@ -108,6 +107,20 @@ def hadamard_stages(n):
         stages.append(np.kron(np.kron(ones[0], pairs), ones[1]))
         half *= 2
     return stages
+
+
+@cache
+def hadamard_additions(n):
+    """The two rows of each column of each stage, and the numbers that stand there.
+
+    Products of whole matrices would take many times as long.
+    """
+    additions = []
+    for stage in hadamard_stages(n):
+        first, second = np.nonzero(stage.T)[1].reshape(n, 2).T
+        columns = np.arange(n)
+        additions.append((first, second, stage[first, columns], stage[second, columns]))
+    return additions
 
 
 def rotated(vectors, flips):
@@ -119,8 +132,8 @@ def rotated(vectors, flips):
         begin = dim - block if i % 2 == 1 and block < dim else 0
         rows *= signs
         part = rows[:, begin : begin + block]
-        for stage in hadamard_stages(block):
-            part[:] = part @ stage
+        for first, second, signs_of_first, signs_of_second in hadamard_additions(block):
+            part[:] = part[:, first] * signs_of_first + part[:, second] * signs_of_second
         part *= np.float32(1 / np.sqrt(block))
     return rows
 
@@ -156,7 +169,7 @@ def from_bfloat16(numbers):
 
 
 def correction(metric, relative, centre):
-    """Factors, shape (n, 1 or 2), of float32 rows relative to a centre, None if to nothing."""
+    """Factors, shape (n, 1 or 2), of float32 rows relative to a centre; without one it is None."""
     rows = relative.astype(np.float64)
     square, absolute = sums(rows * rows), sums(np.abs(rows))
     above = np.sqrt(square) if metric == "cosine" and centre is None else square
@@ -169,7 +182,7 @@ def correction(metric, relative, centre):
 
 
 def estimates(metric, query, bits, factors, centre):
-    """What corrected scores are: of a query relative to the centre, and documents of these bits."""
+    """Corrected scores of a query, relative to the centre, and documents of these bits."""
     query = query.astype(np.float64)
     integers, scale = round_query(query)
     numbers = from_bfloat16(factors)

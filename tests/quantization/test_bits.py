@@ -108,7 +108,7 @@ def test_law_unpack_inverts_pack(n, dim, seed):
     np.testing.assert_array_equal(bitsift.unpack(bitsift.pack(bits.astype(bool)), dim), bits)
 
 
-def test_threads_do_not_show(rng):
+def test_the_number_of_threads_changes_nothing(rng):
     x = rng.standard_normal((9_000, 300), dtype=np.float32)
     one = bitsift.pack(x, threads=1)
     for threads in (2, 7):

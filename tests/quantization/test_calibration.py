@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of each dimension: right to rounding, however the rows come, and never without a range."""
+"""Bounds of each dimension are right to rounding, in any batches, and never span nothing."""
 
 import json
 import math
@@ -122,7 +122,7 @@ def test_values_as_large_as_float32_has(make):
 
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
-def test_law_partition_does_not_show(data):
+def test_law_any_batches_give_the_same_bounds(data):
     n = data.draw(st.integers(1, 12))
     rows = data.draw(hnp.arrays(np.float32, (n, 2), elements=FLOAT32))
     cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=5)))

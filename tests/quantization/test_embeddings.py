@@ -45,7 +45,7 @@ def truncated(embeddings, ranges):
 
 
 def expected(embeddings, precision, ranges):
-    """What comes out of finite embeddings, shape (n, dim), with bounds as they are to be used."""
+    """Quantize finite embeddings, shape (n, dim), with these bounds."""
     if precision in ("float32", "float16"):
         return embeddings.astype(precision)
     if precision == "uint8":

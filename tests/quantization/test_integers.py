@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values as small integers, their bytes, and what they stand for."""
+"""Values to small integers, their bytes, and back to values."""
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
@@ -12,6 +12,7 @@ from bitsift.core import blocks
 from bitsift.quantization.bounds import as_ranges
 from bitsift.quantization.calibrators import default_calibrator
 from bitsift.quantization.integers import INTEGER_CODECS
+from helpers.laws import few_or_many, try_law
 from oracle import integers as reference
 
 NAMES = ["int8", "uint8", "int4", "ternary"]
@@ -54,7 +55,7 @@ def packed(name, codes):
 
 def test_table():
     assert list(INTEGER_CODECS) == NAMES
-    told = [(p.name, p.dtype, p.levels) for p in INTEGER_CODECS.values()]
+    told = [(p.name, p.dtype, p.n_steps) for p in INTEGER_CODECS.values()]
     assert told == [
         ("int8", np.int8, 256),
         ("uint8", np.uint8, 256),
@@ -77,7 +78,7 @@ def test_columns(name, columns):
 
 
 class TestKnownAnswers:
-    # Steps of 1, of 1/4 and of 16 with 256 levels; of 16, of 4 and of 256 with 16 levels.
+    # Steps of 1, of 1/4 and of 16 with 256 steps; of 16, of 4 and of 256 with 16 steps.
     ranges = np.array([[-128, 0, -1024], [128, 64, 3072]], np.float32)
     values = np.array([[0, 32, 1024], [-128, 0, -1024], [127, 63.75, 3056], [1e9, 1e9, -1e9]])
 
@@ -199,7 +200,7 @@ def test_values_are_the_oracles(name, rng, dim, small_blocks):
     np.testing.assert_allclose(base + step * codes, expected, rtol=1e-14, atol=1e-14)
 
 
-def test_blocks_do_not_show(name, rng, monkeypatch):
+def test_the_size_of_a_block_changes_nothing(name, rng, monkeypatch):
     values = rng.normal(0, 1, (40, 11)).astype(np.float32)
     ranges = default_calibrator(name).fit(values).ranges
     stored = INTEGER_CODECS[name].encode(values, ranges)
@@ -227,30 +228,32 @@ FLOAT32 = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@settings(deadline=None, max_examples=150)
-@given(data=st.data())
-def test_law_the_compiled_encoder_is_the_formula(name, dtype, data):
-    largest = 2.0**15 if dtype == np.float16 else 2.0**100
-    elements = st.floats(-largest, largest, width=32)
-    ranges = as_ranges(
-        np.sort(data.draw(hnp.arrays(np.float32, (2, 3), elements=elements)), axis=0)
-    )
-    lower, upper = ranges.astype(np.float64)
-    # Halfway between two integers, and the nearest values of this type on both sides of that.
-    halves = data.draw(hnp.arrays(np.int64, (2, 3), elements=st.integers(-5, 521)))
-    with np.errstate(over="ignore"):  # float16; infinities are left out below
-        middle = (lower + halves * (upper - lower) / 512).astype(dtype)
-        above, below = (np.nextafter(middle, dtype(sign * np.inf)) for sign in (1, -1))
-        bounds = ranges.astype(dtype)
-    width = 8 * np.dtype(dtype).itemsize
-    elements = st.floats(-largest, largest, width=width)
-    others = data.draw(hnp.arrays(dtype, (2, 3), elements=elements))
-    values = np.concatenate((middle, above, below, others, bounds))
-    values = np.where(np.isfinite(values.astype(np.float32)), values, dtype(0))
-    expected = reference.quantize_array(name, values, ranges)
-    np.testing.assert_array_equal(quantized(name, values, ranges), expected)
-    stored = INTEGER_CODECS[name].encode(values, ranges)
-    assert stored.tolist() == [reference.pack_row(name, row) for row in expected]
+@few_or_many(30, 150)
+def test_law_the_compiled_encoder_is_the_formula(name, dtype, n_examples):
+    def law(data) -> None:
+        largest = 2.0**15 if dtype == np.float16 else 2.0**100
+        elements = st.floats(-largest, largest, width=32)
+        ranges = as_ranges(
+            np.sort(data.draw(hnp.arrays(np.float32, (2, 3), elements=elements)), axis=0)
+        )
+        lower, upper = ranges.astype(np.float64)
+        # Halfway between two integers, and the nearest values of this type on both sides of that.
+        halves = data.draw(hnp.arrays(np.int64, (2, 3), elements=st.integers(-5, 521)))
+        with np.errstate(over="ignore"):  # float16; infinities are left out below
+            middle = (lower + halves * (upper - lower) / 512).astype(dtype)
+            above, below = (np.nextafter(middle, dtype(sign * np.inf)) for sign in (1, -1))
+            bounds = ranges.astype(dtype)
+        width = 8 * np.dtype(dtype).itemsize
+        elements = st.floats(-largest, largest, width=width)
+        others = data.draw(hnp.arrays(dtype, (2, 3), elements=elements))
+        values = np.concatenate((middle, above, below, others, bounds))
+        values = np.where(np.isfinite(values.astype(np.float32)), values, dtype(0))
+        expected = reference.quantize_array(name, values, ranges)
+        np.testing.assert_array_equal(quantized(name, values, ranges), expected)
+        stored = INTEGER_CODECS[name].encode(values, ranges)
+        assert stored.tolist() == [reference.pack_row(name, row) for row in expected]
+
+    try_law(law, n_examples, data=st.data())
 
 
 @pytest.mark.parametrize("name", LINEAR)
@@ -275,18 +278,21 @@ def test_law_the_nearest_code_within_the_bounds(name, data):
     assert (error <= np.where(reachable, step / 2, step) * (1 + 1e-9) + rounding).all()
 
 
-@settings(deadline=None, max_examples=100)
-@given(value=FLOAT32, others=hnp.arrays(np.float32, (5, 2), elements=FLOAT32))
+@few_or_many(30, 100)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("make", [MinMaxCalibrator, lambda: RollingCalibrator(3.0)])
-def test_law_a_constant_has_the_middle_code(name, make, value, others):
-    rows = np.column_stack((np.full(5, value, np.float32), others))
-    ranges = make().fit(rows).ranges
-    codes = quantized(name, rows, ranges)
-    assert (codes[:, 0] == 0).all()
-    decoded = INTEGER_CODECS[name].decode(packed(name, codes), ranges, 3)[0, 0]
-    half = (float(ranges[1, 0]) - float(ranges[0, 0])) / 2
-    assert abs(float(decoded) - value) <= 2.0**-23 * (half + abs(value))
+def test_law_a_constant_has_the_middle_code(name, make, n_examples):
+    def law(value, others) -> None:
+        rows = np.column_stack((np.full(5, value, np.float32), others))
+        ranges = make().fit(rows).ranges
+        codes = quantized(name, rows, ranges)
+        assert (codes[:, 0] == 0).all()
+        decoded = INTEGER_CODECS[name].decode(packed(name, codes), ranges, 3)[0, 0]
+        half = (float(ranges[1, 0]) - float(ranges[0, 0])) / 2
+        assert abs(float(decoded) - value) <= 2.0**-23 * (half + abs(value))
+
+    others = hnp.arrays(np.float32, (5, 2), elements=FLOAT32)
+    try_law(law, n_examples, value=FLOAT32, others=others)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.3, 1e-40, 1e30])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Advice on made data, where what helps is known, and indexes that follow it."""
+"""Advice on made vectors, for which it is known what helps."""
 
 import dataclasses
 import re
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import bitsift
-from bitsift.retrieval.advice import Advice, Trial, advise_on
+from bitsift.retrieval.advice import Trial, advise_on
+from helpers.made_vectors import centred, loud, shifted
 from oracle import reference
 
 METRICS = ["cosine", "dot", "l2"]
@@ -17,22 +18,6 @@ OPTIONS = [
     for rotate in (False, True)
     for threshold in ("zero", "half-mean", "mean", "median")
 ]
-
-
-def centred(rng, n=2_000, dim=64):
-    return rng.standard_normal((n, dim), dtype=np.float32)
-
-
-def shifted(rng, n=2_000, dim=64):
-    """Far from centred: at zero, nearly all signs are the same."""
-    return centred(rng, n, dim) + np.float32(4)
-
-
-def loud(rng, n=2_000, dim=64):
-    """Centred, with a few dimensions that decide."""
-    vectors = centred(rng, n, dim)
-    vectors[:, :4] *= 10
-    return vectors
 
 
 def columns(advice):
@@ -70,7 +55,7 @@ def test_loud_dimensions_need_a_rotation(rng, bits_alone):
 
 
 def test_what_is_measured(isa, rng):
-    """Each column is what an index of these options finds of the true neighbours."""
+    """Each column is the share of the true neighbours that an index with these options finds."""
     sample, queries = shifted(rng, 300, 24) - np.float32(3), shifted(rng, 40, 24) - np.float32(3)
     for metric in METRICS:
         advice = bitsift.advise(sample, metric=metric, queries=queries, isa=isa)
@@ -106,8 +91,7 @@ def test_what_is_measured(isa, rng):
                 share(corrected.search(queries, 10, rescore=False, scoring="asymmetric")),
             ]
             found = [trial.hamming, trial.rescored, trial.asymmetric, trial.corrected]
-            # Vectors of length 1 are not what an index holds: last digits may decide a tie, of
-            # which Hamming distances have many but exact ones.
+            # Advice scales vectors to length 1, an index does not: last digits may decide a tie.
             np.testing.assert_allclose(found, expected, atol=0.0051)
 
 
@@ -180,7 +164,7 @@ class TestSampling:
             advice = bitsift.advise(centred(rng, n, 16))
             assert (advice.n_rows, advice.n_queries) == (n - n_queries, n_queries)
 
-    def test_at_most_so_many(self, rng, monkeypatch):
+    def test_at_most_a_number_of_rows_and_queries(self, rng, monkeypatch):
         monkeypatch.setattr("bitsift.retrieval.advice._MOST_ROWS", 200)
         monkeypatch.setattr("bitsift.retrieval.advice._MOST_QUERIES", 30)
         sample, queries = centred(rng, 1_000, 16), centred(rng, 90, 16)
@@ -237,7 +221,7 @@ class TestNothingIsAdvisedThatIsWorse:
                     assert best > zero + 0.005
 
     def test_chance_is_not_followed(self, rng):
-        # With few queries, of seven others some are better by chance.
+        # With few queries, some of the seven other options are better by chance.
         better = 0
         for _ in range(30):
             advice = bitsift.advise(centred(rng, 60, 16))
@@ -245,7 +229,7 @@ class TestNothingIsAdvisedThatIsWorse:
             assert advice.best is advice.trials[0]
         assert better > 10
 
-    def test_rotation_that_is_asked_for(self, rng):
+    def test_only_rotations_where_rotation_is_chosen(self, rng):
         advice = advise_on(shifted(rng, 300), "l2", "scalar", what_for="rescored", rotate=True)
         assert [(t.threshold, t.rotate) for t in advice.trials] == OPTIONS[4:]
 
@@ -277,79 +261,6 @@ class TestNothingIsAdvisedThatIsWorse:
 def test_bad_input(arguments, error, message):
     with pytest.raises(error, match=message):
         bitsift.advise(**{"sample": np.ones((30, 8)), **arguments})
-
-
-class TestAuto:
-    @pytest.mark.parametrize("make", [centred, shifted, loud])
-    @pytest.mark.parametrize("metric", METRICS)
-    @pytest.mark.parametrize("way", ["fit", "add"])
-    @pytest.mark.parametrize("n", [300, pytest.param(1_000, marks=pytest.mark.slow)])
-    def test_the_index_follows(self, isa, rng, make, metric, way, n):
-        sample = make(rng, n)
-        index = bitsift.Index(64, metric=metric, threshold="auto", isa=isa)
-        assert index.threshold == "auto"
-        assert index.advice is None
-        getattr(index, way)(sample)
-        assert isinstance(index.advice, Advice)
-        assert index.advice == bitsift.advise(sample, metric=metric)
-        best = index.advice.best
-        assert index.rotate == best.rotate
-        if way == "fit":
-            index.add(sample)
-        rule = 0.0 if best.threshold == "zero" else best.threshold
-        same = bitsift.Index(64, metric=metric, threshold=rule, rotate=best.rotate, isa=isa)
-        same.fit(sample)
-        for begin in range(0, n, 200):
-            same.add(sample[begin : begin + 200])
-        np.testing.assert_array_equal(index.threshold, same.threshold)
-        np.testing.assert_array_equal(index.codes, same.codes)
-
-    def test_what_for(self, rng):
-        sample = centred(rng, 300)
-        for options, what_for in [
-            ({"store": "int8"}, "rescored"),
-            ({"store": ["int8", "float32"], "correction": True}, "rescored"),
-            ({"store": None, "correction": True}, "corrected"),
-            ({"store": None}, "hamming"),
-        ]:
-            index = bitsift.Index(64, threshold="auto", **options).fit(sample)
-            assert index.advice.what_for == what_for
-            assert str(index.advice).endswith(str(index.advice.recommendation["rotate"])) or (
-                what_for == "corrected"
-            )
-
-    def test_a_rotation_that_is_asked_for_stays(self, rng):
-        index = bitsift.Index(64, threshold="auto", rotate=True).fit(centred(rng, 300))
-        assert index.rotate
-        assert {trial.rotate for trial in index.advice.trials} == {True}
-
-    def test_later_vectors_do_not_change_it(self, rng):
-        index = bitsift.Index(64, metric="l2", threshold="auto").fit(shifted(rng))
-        before = index.threshold, index.advice
-        index.add(centred(rng))
-        np.testing.assert_array_equal(index.threshold, before[0])
-        assert index.advice is before[1]
-
-    def test_loaded_indexes_know_what_was_chosen_but_not_why(self, tmp_path, rng):
-        index = bitsift.Index(64, metric="l2", threshold="auto", store=None)
-        sample = loud(rng)
-        index.add(sample)
-        assert index.rotate
-        index.save(tmp_path / "index")
-        loaded = bitsift.Index.load(tmp_path / "index")
-        assert loaded.advice is None
-        assert loaded.rotate
-        np.testing.assert_array_equal(loaded.threshold, index.threshold)
-        index.add(sample)
-        loaded.add(sample)
-        np.testing.assert_array_equal(loaded.codes, index.codes)
-
-    def test_too_few_to_choose_by(self, rng):
-        index = bitsift.Index(64, threshold="auto")
-        message = "too few vectors to choose a threshold: must be 20 or more; got 19"
-        with pytest.raises(ValueError, match=message):  # and no warning besides
-            index.add(centred(rng, 19))
-        assert (len(index), index.threshold, index.advice) == (0, "auto", None)
 
 
 def test_measurements_are_plain_numbers(rng):

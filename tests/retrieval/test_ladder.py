@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ladders: each chain of rungs against the same steps in NumPy, and what cannot be climbed."""
+"""Ladders: every chain of rungs against the same steps in NumPy, and ladders that are refused."""
 
 import itertools
 import math
@@ -309,7 +309,7 @@ def test_bad_ladders(rng, ladder, error, message):
     "options",
     [{"oversampling": 3}, {"rescore": True}, {"rescore": False}, {"scoring": "asymmetric"}],
 )
-def test_a_ladder_says_it_all(rng, options):
+def test_a_ladder_excludes_the_other_options(rng, options):
     index = bitsift.Index(DIM)
     with pytest.raises(ValueError, match="ladder must come without rescore, scoring and"):
         index.search(np.ones(DIM), 3, ladder=["hamming"], **options)
@@ -324,7 +324,7 @@ def test_without_stores(rng):
         index.search(np.ones(DIM), 3, ladder=[("hamming", 2), "float32"])
 
 
-def test_bits_climb_no_further_than_the_scan(rng):
+def test_queries_of_bits_end_with_the_scan(rng):
     index = bitsift.Index(DIM, store=["int8", "float32"])
     vectors = some_vectors(rng, 150)
     index.add(vectors)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rescoring: the metric in float, and the total order."""
+"""Rescoring: the metric in float, and the order of equal scores."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_scores_equal_numpy_float32(rng, metric):
         expected = vectors @ query
         if metric == "cosine":
             expected /= np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
-    # Where terms cancel float32 itself is no nearer than this to the truth.
+    # Where terms cancel, float32 is no more exact than this.
     scale = np.abs(vectors[ids] * query).sum(axis=1) if metric == "dot" else 1
     np.testing.assert_allclose(scores, expected[ids], rtol=1e-5, atol=1e-7 * np.max(scale))
 

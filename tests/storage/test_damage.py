@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.storage import npy_file, reader, writer
+from helpers.laws import few_or_many, try_law
 from helpers.storage_folders import (
     EVERY_OR_SEVENTH,
     FILES,
@@ -78,7 +79,7 @@ def test_deleted(damaged: Path, part: str) -> None:
         ("device", "a device"),
     ],
 )
-def test_no_regular_file(damaged: Path, part: str, kind: str, message: str, use: str) -> None:
+def test_not_a_regular_file(damaged: Path, part: str, kind: str, message: str, use: str) -> None:
     path = file_of(damaged, part)
     path.rename(damaged.parent / "moved")
     if kind == "link":
@@ -100,10 +101,10 @@ def test_no_regular_file(damaged: Path, part: str, kind: str, message: str, use:
 
 @pytest.mark.parametrize("part", ["manifest", "codes"])
 @pytest.mark.parametrize("kind", ["link", "fifo"])
-def test_file_that_changes_after_the_look(
+def test_file_that_changes_after_the_check(
     damaged: Path, part: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was opened is looked at again: the first look may be of another file."""
+    """The open file is checked again: its name may have pointed to another file before."""
     path = file_of(damaged, part)
     path.rename(damaged.parent / "moved")
     path.symlink_to(damaged.parent / "moved") if kind == "link" else os.mkfifo(path)
@@ -145,7 +146,7 @@ def test_swapped_files_of_version_2(damaged: Path, pair: tuple[str, str]) -> Non
 
 @pytest.mark.parametrize("use", ["read", "verify"])
 def test_swapped_with_the_same_size(tmp_path: Path, use: str) -> None:
-    """The files of two indexes that differ in nothing but what they hold."""
+    """Files of two indexes that differ in their vectors alone."""
     writer.write(tmp_path / "a", sample(seed=1))
     writer.write(tmp_path / "b", sample(seed=2))
     shutil.copy(file_of(tmp_path / "b", "codes"), file_of(tmp_path / "a", "codes"))
@@ -227,34 +228,37 @@ def test_disk_that_fails(damaged: Path, use: str, monkeypatch: pytest.MonkeyPatc
     assert caught.value.path == str(file_of(damaged, "codes"))
 
 
-@settings(deadline=None, max_examples=300)
-@given(data=st.data())
+@few_or_many(100, 300)
 def test_random_damage_never_gives_another_answer(
-    whole_folders: dict[int, Path], data: st.DataObject
+    whole_folders: dict[int, Path], n_examples: int
 ) -> None:
     index = whole_folders[1]
     expected = reader.read(index)
-    folder = copy(index, index.parent / "flipped")
-    for _ in range(data.draw(st.integers(1, 4))):
-        path = file_of(index, data.draw(st.sampled_from(ALL_FILES)))
-        position = data.draw(st.integers(0, path.stat().st_size - 1))
-        flip(folder / path.name, position, data.draw(st.integers(1, 255)))
-    outcomes = []
-    for use in (reader.read, reader.verify):
+
+    def law(data: st.DataObject) -> None:
+        folder = copy(index, index.parent / "flipped")
+        for _ in range(data.draw(st.integers(1, 4))):
+            path = file_of(index, data.draw(st.sampled_from(ALL_FILES)))
+            position = data.draw(st.integers(0, path.stat().st_size - 1))
+            flip(folder / path.name, position, data.draw(st.integers(1, 255)))
+        outcomes = []
+        for use in (reader.read, reader.verify):
+            try:
+                found = use(folder)
+            except IndexFileError as error:
+                outcomes.append(str(error))
+            else:
+                outcomes.append("whole")
+                assert found is None or is_same(found, expected)
+        assert outcomes[0] == outcomes[1]
         try:
-            found = use(folder)
-        except IndexFileError as error:
-            outcomes.append(str(error))
+            mapped = reader.read(folder, mmap=True)
+        except IndexFileError:
+            assert outcomes[0] != "whole"
         else:
-            outcomes.append("whole")
-            assert found is None or is_same(found, expected)
-    assert outcomes[0] == outcomes[1]
-    try:
-        mapped = reader.read(folder, mmap=True)
-    except IndexFileError:
-        assert outcomes[0] != "whole"
-    else:
-        assert mapped.codes.shape == expected.codes.shape
+            assert mapped.codes.shape == expected.codes.shape
+
+    try_law(law, n_examples, data=st.data())
 
 
 @settings(deadline=None, max_examples=150)

@@ -103,7 +103,7 @@ def test_golden_data_without_a_reader_of_ours(version: int, name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS_V1)
 def test_fields_are_those_of_the_format(name: str, tmp_path: Path) -> None:
-    """The writer and the tests' own writer, which follows FORMAT.md, say the same."""
+    """The writer and the tests' own one, which follows FORMAT.md, write the same fields."""
 
     def fields_of(folder: Path) -> dict[str, Any]:
         fields: dict[str, Any] = json.loads((folder / "manifest.json").read_bytes())

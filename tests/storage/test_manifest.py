@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests that are no JSON, not ours, or not what their checksum says."""
+"""Manifests that are not JSON, of another program, or changed after their checksum was made."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
 from bitsift.storage import manifest_json, reader
+from helpers.laws import few_or_many, try_law
 from helpers.storage_folders import EVERY_OR_SEVENTH, USES, refused
 from helpers.storage_samples import (
     PARTS_V1,
@@ -45,7 +45,7 @@ from helpers.storage_samples import (
         b'{"format": "bitsift-index", "files": {"a": 1, "a": 2}}',
     ],
 )
-def test_no_json(damaged: Path, data: bytes) -> None:
+def test_not_json(damaged: Path, data: bytes) -> None:
     file_of(damaged, "manifest").write_bytes(data)
     refused(damaged, "it is not the JSON of a manifest")
 
@@ -60,7 +60,7 @@ def test_deep_nesting(damaged: Path, start: bytes, depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [100, 400, 600, 800, 900, 950, 980])
 def test_nesting_that_parses(damaged: Path, depth: int) -> None:
-    """JSON that is read at some depth of the stack must not fail at a greater one."""
+    """Nested JSON gives the same result at any depth of the call stack."""
     nested = b"[" * depth + b"]" * depth
     file_of(damaged, "manifest").write_bytes(nested)
     for use in USES.values():
@@ -130,7 +130,7 @@ def test_flipped_bits(whole: Path, step: int) -> None:
                 found = manifest_json.decode(bytes(data), str(path))
             except IndexFileError as error:
                 blamed.add(error.path)
-            else:  # white space alone
+            else:  # only white space has changed
                 assert found == expected
             data[position] ^= 1 << bit
     assert blamed == {str(path)}
@@ -184,44 +184,49 @@ def copied_once(index: Path, name: str) -> Path:
     return folder if folder.exists() else copy(index, folder)
 
 
-@settings(deadline=None, max_examples=300)
-@given(data=st.data(), value=JSON)
-def test_any_json_in_any_field(
-    whole_folders: dict[int, Path], data: st.DataObject, value: Any
-) -> None:
-    """With a checksum that agrees: a typed error, or contents of that description."""
+@few_or_many(100, 300)
+def test_any_json_in_any_field(whole_folders: dict[int, Path], n_examples: int) -> None:
+    """With a checksum that agrees: a typed error, or contents that agree with the manifest."""
     index = whole_folders[1]
-    folder = copied_once(index, "fuzzed")
-    fields = manifest_of(index)
-    at = fields
-    path = []
-    while True:
-        key = data.draw(st.sampled_from(sorted(at)))
-        path.append(key)
-        if not isinstance(at[key], dict) or data.draw(st.booleans()):
-            break
-        at = at[key]
-    at[key] = value
-    put_manifest(folder, fields)
-    blamed = str(folder)
-    for use in USES.values():
-        try:
-            found = use(folder)
-        except IndexFileError as error:
-            blamed = error.path
-        else:
-            # Nothing but the metric may change without contradicting the files.
-            assert path == ["metric"] or manifest_of(folder) == manifest_of(index)
-            assert found is None or found.metric == fields["metric"]
-    assert blamed.startswith(str(folder))
+
+    def law(data: st.DataObject, value: Any) -> None:
+        folder = copied_once(index, "fuzzed")
+        fields = manifest_of(index)
+        at = fields
+        path = []
+        while True:
+            key = data.draw(st.sampled_from(sorted(at)))
+            path.append(key)
+            if not isinstance(at[key], dict) or data.draw(st.booleans()):
+                break
+            at = at[key]
+        at[key] = value
+        put_manifest(folder, fields)
+        blamed = str(folder)
+        for use in USES.values():
+            try:
+                found = use(folder)
+            except IndexFileError as error:
+                blamed = error.path
+            else:
+                # Nothing but the metric may change without contradicting the files.
+                assert path == ["metric"] or manifest_of(folder) == manifest_of(index)
+                assert found is None or found.metric == fields["metric"]
+        assert blamed.startswith(str(folder))
+
+    try_law(law, n_examples, data=st.data(), value=JSON)
 
 
-@settings(deadline=None, max_examples=300)
-@given(junk=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes(whole_folders: dict[int, Path], junk: bytes) -> None:
+@few_or_many(100, 300)
+def test_any_bytes(whole_folders: dict[int, Path], n_examples: int) -> None:
     index = whole_folders[1]
-    folder = copied_once(index, "junk")
-    (folder / "manifest.json").write_bytes(junk)
-    for use in USES.values():
-        with pytest.raises((CorruptIndexError, NotAnIndexError)):
-            use(folder)
+
+    def law(junk: bytes) -> None:
+        folder = copied_once(index, "junk")
+        (folder / "manifest.json").write_bytes(junk)
+        for use in USES.values():
+            with pytest.raises((CorruptIndexError, NotAnIndexError)):
+                use(folder)
+
+    some_json = JSON.map(lambda value: json.dumps(value).encode())
+    try_law(law, n_examples, junk=st.binary(max_size=200) | some_json)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manifests with a checksum that agrees, and one field that cannot be."""
+"""Manifests whose checksum agrees and in which one field is wrong."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_wrong_entries_of_version_2(whole: Path, tmp_path: Path, part: str) -> N
 
 
 def test_path_outside_the_folder_is_not_opened(damaged: Path) -> None:
-    """Even where the file is there and is right in everything else."""
+    """Although the file is there and right."""
     name = manifest_of(damaged)["files"]["codes"]["name"]
     (damaged / name).rename(damaged.parent / name)
     for outside in (f"../{name}", str(damaged.parent / name)):
@@ -155,7 +155,7 @@ def test_one_file_for_two_parts(damaged: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [[True, 1], [1, True]])
-def test_true_is_no_number(tmp_path: Path, shape: list[Any]) -> None:
+def test_true_is_not_a_number(tmp_path: Path, shape: list[Any]) -> None:
     writer.write(tmp_path, sample(1, 8, store=None, ids="automatic", threshold="number"))
     change_manifest(tmp_path, lambda fields: fields["files"]["codes"].update(shape=shape))
     refused(tmp_path, r"files\.codes\.shape: found")
@@ -220,7 +220,9 @@ def test_calibrations_of_no_store(damaged: Path) -> None:
     "change",
     [{"count": 1}, {"threshold": 0.5}, {"threshold": 0}, {"rule": None}],
 )
-def test_not_fitted_but(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_not_fitted_though_there_are_vectors_or_a_threshold(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
     bitsift.Index(13, threshold="mean", rotate=True).save(tmp_path)
     assert manifest_of(tmp_path)["fitted"] is False
     change_manifest(tmp_path, lambda fields: fields.update(change))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data files with headers that are wrong, though size and digest agree with the manifest."""
+"""Data files with wrong headers, whose size and digest agree with the manifest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def replaced_header(data: bytes, old: bytes, new: bytes) -> bytes:
         (b"{", b"-" * 30, r"\.npy header is no plain array's"),
     ],
 )
-def test_headers(damaged: Path, old: bytes, new: bytes, message: str, use: str) -> None:
+def test_changed_text_of_the_header(
+    damaged: Path, old: bytes, new: bytes, message: str, use: str
+) -> None:
     path = file_of(damaged, "codes")
     put_file(damaged, "codes", replaced_header(path.read_bytes(), old, new))
     refused(damaged, message, path, [use])
@@ -73,7 +75,9 @@ def test_headers(damaged: Path, old: bytes, new: bytes, message: str, use: str) 
         (8, b"\xb6\x00", "it ends 50 bytes before its contents do"),
     ],
 )
-def test_starts(damaged: Path, start: int, data: bytes, message: str, use: str) -> None:
+def test_changed_first_bytes(
+    damaged: Path, start: int, data: bytes, message: str, use: str
+) -> None:
     path = file_of(damaged, "codes")
     whole = path.read_bytes()
     put_file(damaged, "codes", whole[:start] + data + whole[start + len(data) :])
@@ -82,7 +86,7 @@ def test_starts(damaged: Path, start: int, data: bytes, message: str, use: str) 
 
 @pytest.mark.parametrize("use", USES)
 def test_header_that_ends_elsewhere(damaged: Path, use: str) -> None:
-    """A longer header that takes the data for its padding."""
+    """A longer header whose padding covers some of the data."""
     path = file_of(damaged, "originals")
     data = path.read_bytes()
     longer = data[:8] + (128 + 64 - 10).to_bytes(2, "little") + data[10:128]
@@ -91,7 +95,7 @@ def test_header_that_ends_elsewhere(damaged: Path, use: str) -> None:
 
 
 @pytest.mark.parametrize("use", USES)
-def test_spaces_without_end(damaged: Path, use: str) -> None:
+def test_header_of_spaces_without_an_end(damaged: Path, use: str) -> None:
     path = file_of(damaged, "codes")
     text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (7, 2)"
     header = b"\x93NUMPY\x01\x00" + (4096 - 10).to_bytes(2, "little") + text.ljust(4096 - 10)

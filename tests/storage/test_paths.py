@@ -51,7 +51,7 @@ def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(reader.read("other/index"), contents)
 
 
-def test_the_way_to_a_folder_through_a_link(tmp_path: Path, monkeypatch: Any) -> None:
+def test_path_through_a_link_and_its_parent(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "outer" / "inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "outer" / "inner")
     monkeypatch.chdir(tmp_path)
@@ -91,7 +91,7 @@ def test_name_too_long_for_the_system(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("use", [reader.read, reader.verify])
-def test_paths_that_are_none(use: Any) -> None:
+def test_paths_of_a_wrong_type(use: Any) -> None:
     with pytest.raises(TypeError, match="got bytes"):
         use(b"index")
     with pytest.raises(TypeError):

@@ -234,7 +234,7 @@ def test_errors_of_the_progress_function_are_its_own(tmp_path: Path) -> None:
         reader.verify(tmp_path, progress=progress)
 
 
-def test_memory_that_does_not_suffice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write(tmp_path, sample(1, 8))
 
     def refuse(*args: Any) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saves that the system refuses in part: a whole index stays, durable in order, and no rubbish."""
+"""Saves in which system calls fail: a whole index stays, no file is left over."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSABLE = ("open", "write", "fsync", "replace", "mkdir", "listdir", "unlink", 
 
 
 class Refusals:
-    """Lets the n-th of the system's calls fail, or all from the n-th on."""
+    """Lets the n-th system call fail, or all from the n-th on."""
 
     def __init__(self, patch: pytest.MonkeyPatch, calls: tuple[str, ...]) -> None:
         self.count = 0
@@ -163,7 +163,7 @@ def test_lock_that_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_order_of_what_is_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file before its name, every name before the manifest that uses it."""
+    """A file before its name, and its name before the manifest that lists it."""
     events: list[str] = []
     real_open, real_fsync, real_replace, real_unlink = os.open, os.fsync, os.replace, os.unlink
     opened: dict[int, str] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Format versions: which one a save writes, and that no key strays from one into the other."""
+"""Format versions: which one a save writes, and that each refuses the keys of the other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS_V2 = KEYS_V1 | {"rule", "rotate", "fitted", "normalized", "correction", "ca
 @pytest.mark.parametrize("store", [None, "float32", "float16", ["float32"]])
 @pytest.mark.parametrize("threshold", [0.0, 0.5, "array"])
 @pytest.mark.parametrize("ids", [None, [5, 3, 4]])
-def test_version_1_where_it_can_say_all(
+def test_version_1_is_written_where_it_suffices(
     tmp_path: Path, store: Any, threshold: Any, ids: Any
 ) -> None:
     if threshold == "array":
@@ -61,7 +61,7 @@ def test_version_1_where_it_can_say_all(
         {"correction": True},
     ],
 )
-def test_version_2_where_it_is_needed(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_version_2_is_written_where_it_is_needed(tmp_path: Path, options: dict[str, Any]) -> None:
     index = bitsift.Index(13, **options)
     for n in (0, 120):
         index.add(some_vectors(n))
@@ -72,8 +72,8 @@ def test_version_2_where_it_is_needed(tmp_path: Path, options: dict[str, Any]) -
         assert isinstance(fields["store"], list)
 
 
-def test_folders_of_version_1_stay_what_they_are(tmp_path: Path) -> None:
-    """What an earlier release wrote is written again, byte for byte, but for random names."""
+def test_folders_of_version_1_are_written_again_as_version_1(tmp_path: Path) -> None:
+    """A folder of an earlier release, loaded and saved, is the same but for random names."""
     for name in ("codes-only", "float32", "float16", "empty"):
         golden = GOLDEN / name
         bitsift.Index.load(golden).save(tmp_path / name)
@@ -91,7 +91,7 @@ def test_folders_of_version_1_stay_what_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("store", [None, "float32", "float16"])
-def test_version_2_of_what_version_1_can_say(tmp_path: Path, store: str | None) -> None:
+def test_version_2_is_refused_where_version_1_suffices(tmp_path: Path, store: str | None) -> None:
     writer.write(tmp_path, sample(store=store))
 
     def change(fields: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ def test_newer_version(damaged: Path, newer: int, rest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 0, -1, True, False, 1.0, "1", "2", [1], {}])
-def test_no_version(damaged: Path, wrong: object) -> None:
+def test_wrong_version(damaged: Path, wrong: object) -> None:
     change_manifest(damaged, lambda fields: fields.update(version=wrong))
     refused(damaged, "version: found .*, expected an integer from 1")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data files that are whole, with rows that no index has."""
+"""Data files that agree with the manifest and hold rows that no index has."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ WRONG_CONTENTS = {
 @pytest.mark.parametrize("use", ["read", "verify"])
 @pytest.mark.parametrize("store", ["float32", "float16"])
 @pytest.mark.parametrize("wrong", WRONG_CONTENTS)
-def test_contents(
+def test_wrong_rows_of_version_1(
     tmp_path: Path,
     wrong: str,
     store: str,
@@ -192,13 +192,15 @@ WRONG_ROWS: list[tuple[str, Any, Any, str]] = [
 
 @version_2
 @pytest.mark.parametrize(("part", "place", "value", "message"), WRONG_ROWS)
-def test_wrong_rows(damaged: Path, part: str, place: Any, value: Any, message: str) -> None:
+def test_wrong_rows_of_version_2(
+    damaged: Path, part: str, place: Any, value: Any, message: str
+) -> None:
     path = put(damaged, part, setting(place, value))
     refused(damaged, message, path, USES if part in READ_BY_MAP else ("read", "verify"))
 
 
 @version_2
-def test_damaged_rows_of_a_mapped_index_give_answers_all_the_same(damaged: Path) -> None:
+def test_a_mapped_index_with_wrong_rows_still_answers(damaged: Path) -> None:
     for part, place, value, _ in WRONG_ROWS:
         if part in READ_BY_MAP or part == "ids":
             continue

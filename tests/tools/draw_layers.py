@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw the rooms of the package by floor, from its imports: ``python tests/tools/draw_layers.py``.
+"""Draw the package by layer, from its imports: ``python tests/tools/draw_layers.py``.
 
-A room is a folder of ``python/bitsift``; one more is the face, ``bitsift`` itself, with the modules
-that lie beside it. A room stands one floor above the highest room that it imports. The imports are
-read from the source and nothing is imported, so NumPy and the compiled module are not needed.
+The folders are those of ``python/bitsift``; one more is the face, ``bitsift`` itself, with the
+modules that lie beside it. A folder is one layer above the highest folder that it imports. The
+imports are read from the source and nothing is imported, so NumPy and the compiled module are not
+needed.
 """
 
 from __future__ import annotations
@@ -66,22 +67,22 @@ def module_imports(package: Path = PACKAGE) -> Graph:
     return graph
 
 
-def room_imports(modules: Graph) -> Graph:
-    """Which rooms each room imports."""
-    folders = {parts[1] for parts in (name.split(".") for name in modules) if len(parts) > 2}
+def folder_imports(modules: Graph) -> Graph:
+    """Which folders each folder imports."""
+    names = {parts[1] for parts in (name.split(".") for name in modules) if len(parts) > 2}
 
-    def room(module: str) -> str:
+    def folder_of(module: str) -> str:
         face, *inner = module.split(".")
         if inner == ["__main__"]:
             return "cli"
-        return inner[0] if inner and inner[0] in folders else face
+        return inner[0] if inner and inner[0] in names else face
 
-    rooms: Graph = {}
+    folders: Graph = {}
     for module, imported in modules.items():
-        rooms.setdefault(room(module), set()).update(map(room, imported))
-    for name, below in rooms.items():
+        folders.setdefault(folder_of(module), set()).update(map(folder_of, imported))
+    for name, below in folders.items():
         below.discard(name)
-    return rooms
+    return folders
 
 
 def loop(graph: Graph) -> list[str]:
@@ -93,8 +94,8 @@ def loop(graph: Graph) -> list[str]:
     return []
 
 
-def floors(graph: Graph) -> dict[str, int]:
-    """The floor of each name: 1 imports nothing, others stand one above the highest they import."""
+def layers(graph: Graph) -> dict[str, int]:
+    """The layer of each name: 1 imports nothing, others are one above the highest they import."""
     found: dict[str, int] = {}
     for name in graphlib.TopologicalSorter(graph).static_order():
         found[name] = 1 + max((found[below] for below in graph[name]), default=0)
@@ -103,22 +104,22 @@ def floors(graph: Graph) -> dict[str, int]:
 
 def longest_chain(graph: Graph, top: str) -> list[str]:
     """The longest way down from ``top``: each name imports the next."""
-    floor = floors(graph)
+    layer = layers(graph)
     chain = [top]
     while graph[chain[-1]]:
-        chain.append(max(sorted(graph[chain[-1]]), key=floor.__getitem__))
+        chain.append(max(sorted(graph[chain[-1]]), key=layer.__getitem__))
     return chain
 
 
 def draw(modules: Graph) -> str:
     """The picture that the script prints."""
-    floor = floors(room_imports(modules))
+    layer = layers(folder_imports(modules))
     lines = []
-    for level in range(max(floor.values()), 0, -1):
-        rooms = sorted(room for room, its in floor.items() if its == level)
-        lines.append(f"{level}  {'   '.join(rooms)}")
+    for number in range(max(layer.values()), 0, -1):
+        folders = sorted(folder for folder, its in layer.items() if its == number)
+        lines.append(f"{number}  {'   '.join(folders)}")
     chain = longest_chain(modules, "bitsift.index.index")
-    lines += ["", f"{max(floor.values())} floors"]
+    lines += ["", f"{max(layer.values())} layers"]
     lines += ["", f"longest chain of imports up to {chain[0]}: {len(chain)} modules"]
     lines += [f"  {name}" for name in chain]
     return "\n".join(lines)
@@ -127,7 +128,7 @@ def draw(modules: Graph) -> str:
 def main() -> int:
     """Print the picture, or the loop that makes it impossible."""
     modules = module_imports()
-    graphs: Mapping[str, Graph] = {"modules": modules, "rooms": room_imports(modules)}
+    graphs: Mapping[str, Graph] = {"modules": modules, "folders": folder_imports(modules)}
     for kind, graph in graphs.items():
         if names := loop(graph):
             print(f"{kind} import each other in a loop: {' -> '.join(names)}", file=sys.stderr)

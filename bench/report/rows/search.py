@@ -7,7 +7,7 @@ from ...data import K, random_query_codes
 from ...peers.libraries import faiss
 from .. import faiss_levels, search_peers
 from ..both_indexes import BothIndexes
-from ..ceilings import of_kernels, reading
+from ..ceilings import kernel_ceilings, reading
 from ..session import Run
 from ..settings import other_levels
 
@@ -43,7 +43,7 @@ def batch(run: Run) -> None:
             *search_peers.by_usearch(both.codes, queries, K, settings.threads, most=_FEW_QUERIES),
             *search_peers.by_sentence_transformers(both.flat, queries, K, settings.threads),
         ]
-        ceilings = of_kernels(settings.isa, settings.threads)
+        ceilings = kernel_ceilings(settings.isa, settings.threads)
         question = both.question(
             queries, threads=settings.threads, others=others, ceilings=ceilings
         )
@@ -59,9 +59,8 @@ def levels(run: Run) -> None:
     for level in chosen:
         n = settings.n_rows // 10 if level == "scalar" else settings.n_rows
         both = BothIndexes(n, isa=settings.isa)
-        # Compilers turn the scalar kernel into vector code, but not the loop that measures its
-        # ceiling: that bounds nothing.
-        ceilings = [] if level == "scalar" else of_kernels(level, settings.threads)
+        # Compilers vectorize the scalar kernel, but not its ceiling: that bounds nothing.
+        ceilings = [] if level == "scalar" else kernel_ceilings(level, settings.threads)
         question = both.question(queries, threads=settings.threads, ceilings=ceilings, isa=level)
         (result,) = run.race([question], 1 / len(chosen))
         if faiss is not None:

@@ -11,7 +11,6 @@ import typer
 from bitsift.core.options import Metric
 
 __all__ = [
-    "SAMPLE",
     "Append",
     "FloatVectors",
     "IndexFolder",
@@ -20,8 +19,6 @@ __all__ = [
     "SearchMetric",
     "Threads",
 ]
-
-SAMPLE = 65_536  # Rows: the library computes a threshold from at most as many.
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 FloatVectors = Annotated[

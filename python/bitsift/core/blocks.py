@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Row numbers: of blocks that are read one at a time, and of evenly spaced rows."""
+"""Which rows to read: blocks that fit a cache, one after the other, or an evenly spaced sample."""
 
 from __future__ import annotations
 

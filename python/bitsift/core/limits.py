@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["FEW_VECTORS", "LARGEST_FLOAT32", "MAX_DIM", "MAX_K", "MAX_THREADS"]
+__all__ = ["FEW_VECTORS", "LARGEST_FLOAT32", "MAX_DIM", "MAX_K", "MAX_THREADS", "MOST_ROWS_FITTED"]
 
 MAX_DIM = 65_536
 MAX_K = 2**31 - 1
@@ -15,3 +15,5 @@ LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 # Thresholds and bounds computed from fewer vectors than this depend on which vectors these are.
 FEW_VECTORS = 100
+# A threshold is computed from at most this many vectors, evenly spaced, to bound the time it takes.
+MOST_ROWS_FITTED = 65_536

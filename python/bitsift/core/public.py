@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mark the public classes and functions."""
+"""The decorator of public classes and functions, which then say ``bitsift`` as their module."""
 
 from __future__ import annotations
 

@@ -25,18 +25,18 @@ class EncodedBlock(NamedTuple):
         The vectors.
     codes : ndarray of uint8, shape (n, ceil(dim / 8))
         Their packed codes.
-    prepared : ndarray of float32 or bool, shape (n, dim)
-        What the kernel compared: centred and rotated vectors if the binarizer prepares them, else
+    compared : ndarray of float32 or bool, shape (n, dim)
+        What the kernel compared: centred vectors where the binarizer rotates or normalizes, else
         `values`.
     """
 
     values: NDArray[Any]
     codes: NDArray[np.uint8]
-    prepared: NDArray[Any]
+    compared: NDArray[Any]
 
     def part(self, part: slice) -> EncodedBlock:
         """Return some of the rows."""
-        return EncodedBlock(self.values[part], self.codes[part], self.prepared[part])
+        return EncodedBlock(self.values[part], self.codes[part], self.compared[part])
 
 
 class Binarizer:
@@ -73,14 +73,14 @@ class Binarizer:
         self.isa = isa
         self.flips = np.empty((0, dim), np.float32) if flips is None else flips
         self.normalized = normalized
-        self._prepares = self.is_rotated or normalized
+        self._centres = self.is_rotated or normalized
         self._zeros = np.zeros(dim, np.float32)
         self._threshold_row = np.ascontiguousarray(
             np.broadcast_to(self.threshold, (dim,)), dtype=np.float32
         )
-        # The kernel compares a vector's own values with the threshold, but prepared ones with 0.
-        compared = self._zeros if self._prepares else self.threshold
-        self._kernel_thresholds = kernel_thresholds(compared, dim, np.dtype(np.float32))
+        # The kernel compares a vector's own values with the threshold, but centred ones with 0.
+        against = self._zeros if self._centres else self.threshold
+        self._kernel_thresholds = kernel_thresholds(against, dim, np.dtype(np.float32))
 
     @property
     def n_bytes(self) -> int:
@@ -123,21 +123,21 @@ class Binarizer:
         if rows.dtype != np.float32:
             with np.errstate(over="ignore"):
                 values = rows.astype(np.float32)
-        prepared = values
-        if self._prepares:
-            prepared = self._prepare(values, self._threshold_row, threads)
-        codes, finite = native.pack(prepared, self._kernel_thresholds, self.isa, threads)
-        if not finite:  # in the caller's rows, in float32, or only after preparation
+        compared = values
+        if self._centres:
+            compared = self._centre_and_rotate(values, self._threshold_row, threads)
+        codes, finite = native.pack(compared, self._kernel_thresholds, self.isa, threads)
+        if not finite:  # in the caller's rows, in float32, or only once centred and rotated
             arguments.narrow(rows, np.float32, name, first_row)
             wanted = "smaller, to be rotated within float32"
-            arguments.refuse_where(~np.isfinite(prepared), rows, name, wanted, first_row)
-        return EncodedBlock(values, codes, prepared)
+            arguments.refuse_where(~np.isfinite(compared), rows, name, wanted, first_row)
+        return EncodedBlock(values, codes, compared)
 
     def centred_rows(self, block: EncodedBlock) -> NDArray[np.float64]:
         """Return the rows whose signs are the bits: the threshold subtracted, then rotated."""
-        if self._prepares:
-            prepared: NDArray[np.float64] = block.prepared.astype(np.float64)
-            return prepared
+        if self._centres:
+            compared: NDArray[np.float64] = block.compared.astype(np.float64)
+            return compared
         difference: NDArray[np.float64] = np.subtract(
             block.values, self.threshold, dtype=np.float64
         )
@@ -146,8 +146,8 @@ class Binarizer:
     def rotated_rows(self, block: EncodedBlock, threads: int) -> NDArray[np.float64]:
         """Return the rows rotated, without the threshold subtracted."""
         values = block.values
-        if self._prepares:
-            values = self._prepare(values, self._zeros, threads)
+        if self._centres:
+            values = self._centre_and_rotate(values, self._zeros, threads)
         return values.astype(np.float64)
 
     def rotated_threshold(self) -> NDArray[np.float32]:
@@ -159,7 +159,7 @@ class Binarizer:
         )[0][0]
         return rotated
 
-    def _prepare(
+    def _centre_and_rotate(
         self, values: NDArray[np.float32], threshold: NDArray[np.float32], threads: int
     ) -> NDArray[np.float32]:
         """Return rows centred and rotated; they may not be finite."""

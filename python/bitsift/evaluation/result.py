@@ -68,7 +68,7 @@ class EvaluationRow:
         return self.overlap if self.ndcg is None else self.ndcg
 
 
-Row = EvaluationRow  # The name that pickles of release 0.1.0 carry.
+Row = EvaluationRow  # The name that pickles of version 0.1.0 carry.
 
 
 @public

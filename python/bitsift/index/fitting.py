@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bitsift.core import arguments
 from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
-from bitsift.core.limits import FEW_VECTORS
-from bitsift.core.options import Rule, Threshold
+from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
+from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Threshold
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
@@ -22,7 +22,6 @@ from bitsift.retrieval.advice import Advice, advise_on
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
 
-_MOST_ROWS_FITTED = 1 << 16
 _MOST_ROWS_CHECKED = 2048
 _LEAST_ROWS_CHECKED = 256
 # A bit is nearly constant if it is the same in this share of the vectors.
@@ -89,7 +88,7 @@ class Fitting(NamedTuple):
 
         For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
         """
-        rows = _some_rows(sample, _MOST_ROWS_FITTED)
+        rows = _some_rows(sample, MOST_ROWS_FITTED)
         dim, isa, rotate = encoder.dim, encoder.isa, self.rotate
         advice = None
         threshold: Threshold
@@ -150,6 +149,7 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
         f"{more_frequent.mean():.0%}. On a sample, {now.rescored:.2f} of the true neighbours are "
-        f"among 4 candidates for each result; with {options} it is {best.rescored:.2f}. "
+        f"among {DEFAULT_OVERSAMPLING:g} candidates for each result; with {options} it is "
+        f"{best.rescored:.2f}. "
         "bitsift.advise compares the options"
     )

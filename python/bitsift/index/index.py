@@ -57,12 +57,12 @@ class Index:
         ``ladder`` may use any.
     threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
         A bit is set where the value, as float32, is greater than the threshold, rounded to float32.
-        A name has the index compute the threshold from the sample given to :meth:`fit`, or else
-        from the first vectors added. ``"mean"`` and ``"median"`` are those of each dimension; with
-        the cosine, vectors are scaled to length 1 before they are averaged, and always before they
-        become bits. ``"half-mean"``, half way from 0 to the mean, finds most on many text
-        embeddings. ``"auto"`` measures all of these, 0, and rotations, as :func:`advise` does, and
-        uses the best.
+        A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`,
+        or else from the first vectors added. ``"mean"`` and ``"median"`` are those of each
+        dimension, ``"half-mean"`` is half way from 0 to the mean. With a rule and the cosine,
+        vectors are scaled to length 1, both for the threshold and for the bits. ``"auto"`` measures
+        all of these, 0, and rotations, as :func:`advise` does, with documents of the sample as
+        queries, and uses the one that finds most; real queries may differ.
     rotate : bool
         Whether vectors are rotated before they become bits. The rotation is random, but the same in
         every index. It spreads the information of few dimensions over all. A bit is then set where
@@ -124,7 +124,7 @@ class Index:
             dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
         self._table = Table(encoder, fitting, encoder.empty_columns())
-        self._store_is_name = isinstance(store, str)  # a tuple of one name is none
+        self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
     # ---- What it holds -----------------------------------------------------------------------
 
@@ -373,8 +373,8 @@ class Index:
         """Find the best `k` vectors for each query.
 
         Scans the codes of all vectors, exactly. With rescoring, the scan finds the best
-        ``ceil(k * oversampling)`` candidates, and the metric between the query and the originals
-        decides among them.
+        ``ceil(k * oversampling)`` candidates, by default 4 for each result. The metric between the
+        query and the originals decides among them.
 
         Parameters
         ----------
@@ -384,7 +384,7 @@ class Index:
         k : int
             Results for each query. Where there are fewer vectors, ids are -1 and scores the worst.
         oversampling : float
-            Candidates for each result that are rescored; at least 1.
+            Candidates for each result that are rescored; at least 1, by default 4.
         rescore : bool, optional
             Whether to rescore. By default yes, if there are originals and the queries are not bits.
         scoring : {"hamming", "asymmetric"}
@@ -457,7 +457,9 @@ class Index:
         Raises
         ------
         IndexWriteError
-            The path cannot be written, or holds something else. What was there is unchanged.
+            The path cannot be written, or holds something else. What was there is unchanged; but if
+            the disk fails once the new index is in place, and the old one cannot be put back, the
+            new one stays, which is complete.
 
         Notes
         -----
@@ -512,7 +514,7 @@ class Index:
     def _from_state(cls, state: dict[str, Any]) -> Index:
         return cls._of(Contents(**state), None)
 
-    # Pickles of release 0.1.0 name this method.
+    # Pickles of version 0.1.0 name this method.
     @classmethod
     def _of(cls, contents: Contents, isa: str | None) -> Index:
         index = cls.__new__(cls)

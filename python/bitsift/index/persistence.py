@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A table as the contents of a folder, and back."""
+"""Convert a table to `Contents`, which storage writes, and back; so storage knows no index."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lower and upper bounds of each dimension, as integer stores need them."""
+"""Bounds rounded to float32 with lower < upper, for calibrators and for callers' own bounds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibration: find the bounds of each dimension, from a sample or a stream of vectors.
+"""The base class of calibrators, which find the bounds of each dimension, and their saved state.
 
-This is the base class; the kinds of calibrators are in ``calibrators.py``.
+The calibrators themselves are in ``calibrators.py``.
 """
 
 from __future__ import annotations

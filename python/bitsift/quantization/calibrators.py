@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of calibrators, and which one suits a store."""
+"""The two calibrators, by minimum and maximum and by deviations, and which one suits a store.
+
+What they share is in ``calibration.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from bitsift.quantization.calibration import Calibrator, Summary
 
 __all__ = ["DEFAULT_N_STD", "MinMaxCalibrator", "RollingCalibrator", "default_calibrator"]
 
-# Standard deviations on either side of the mean that lost least on text embeddings. With few levels
+# Standard deviations on either side of the mean that lost least on text embeddings. With few steps
 # it pays to clip outliers; other integer stores use minimum and maximum.
 DEFAULT_N_STD = {"int4": 3.0, "ternary": 0.7}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds as callers give them, and as the compiled kernels compare values with them."""
+"""Thresholds of `pack` and `Binarizer`: checked, and rounded to what kernels compare with."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class IntegerCodec(ABC):
         ``"int8"``, ``"uint8"``, ``"int4"`` or ``"ternary"``.
     dtype : numpy.dtype
         dtype of the stored rows: int8 or uint8.
-    levels : int
+    n_steps : int
         Number of different integers.
 
     Notes
@@ -43,7 +43,7 @@ class IntegerCodec(ABC):
 
     name: str
     dtype: np.dtype[Any]
-    levels: int
+    n_steps: int
 
     @abstractmethod
     def n_columns(self, dim: int) -> int:
@@ -91,17 +91,17 @@ class IntegerCodec(ABC):
 
 
 class _Linear(IntegerCodec):
-    """Divide the range into `levels` equal steps; 0 is the middle; take the nearest integer.
+    """Divide the range into `n_steps` equal steps; 0 is the middle; take the nearest integer.
 
-    ``c = clip(rint(levels * (v - lower) / (upper - lower) - half), -half, half - 1)`` with
-    ``half = levels / 2`` stands for ``lower + (c + half) * (upper - lower) / levels``.
+    ``c = clip(rint(n_steps * (v - lower) / (upper - lower) - half), -half, half - 1)`` with
+    ``half = n_steps / 2`` stands for ``lower + (c + half) * (upper - lower) / n_steps``.
     """
 
     def affine(
         self, ranges: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         lower, upper = ranges.astype(np.float64)
-        return (lower + upper) / 2, (upper - lower) / self.levels
+        return (lower + upper) / 2, (upper - lower) / self.n_steps
 
 
 class _Int8(_Linear):

@@ -29,7 +29,7 @@ _MOST_ROWS = 20_000
 _MOST_QUERIES = 256
 _LEAST_ROWS = 20
 _K = 10
-# Another option than the sign at zero is advised only if it gains this much, and this many standard
+# Another option than threshold 0 is advised only if it gains this much, and this many standard
 # errors of the difference.
 _LEAST_GAIN = 0.005
 _STANDARD_ERRORS = 3.0
@@ -78,7 +78,7 @@ class Advice:
     n_rows, n_queries : int
         How many vectors were searched, and for how many queries.
     trials : tuple of Trial
-        What was measured; the first is the sign at zero.
+        What was measured; the first is threshold 0 without rotation.
     best : Trial
         The recommended one.
     what_for : str
@@ -105,18 +105,19 @@ class Advice:
         return chosen
 
     def __str__(self) -> str:
+        rescored = f"rescored x{DEFAULT_OVERSAMPLING:g}"
         lines = [
             f"Share of float search's top {_K} ({self.metric}), {self.n_queries} queries among "
             f"{self.n_rows} vectors:",
             "",
-            "  threshold  rotate  hamming  rescored x4  asymmetric  corrected",
+            f"  threshold  rotate  hamming  {rescored}  asymmetric  corrected",
         ]
         for trial in self.trials:
             mark = "*" if trial is self.best else " "
             lines.append(
                 f"{mark} {trial.threshold:9}  {'yes' if trial.rotate else 'no':6}"
-                f"  {trial.hamming:7.3f}  {trial.rescored:11.3f}  {trial.asymmetric:10.3f}"
-                f"  {trial.corrected:9.3f}"
+                f"  {trial.hamming:7.3f}  {trial.rescored:{len(rescored)}.3f}"
+                f"  {trial.asymmetric:10.3f}  {trial.corrected:9.3f}"
             )
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.recommendation.items())
         lines += ["", f"* recommended, by the column {self.what_for!r}: {chosen}"]
@@ -169,7 +170,7 @@ def advise(
 
     Notes
     -----
-    The sign at zero is kept unless another option gains more than .005 and more than three standard
+    Threshold 0 is kept unless another option gains more than .005 and more than three standard
     errors of the difference, because a sample does not measure finer. Costs two products of queries
     and sample, and eight small searches in each of four ways. The same input gives the same result.
     Safe to call from many threads.

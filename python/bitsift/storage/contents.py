@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that an index folder holds."""
+"""What storage takes and gives: plain arrays and values, without an index."""
 
 from __future__ import annotations
 

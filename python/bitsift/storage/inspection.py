@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about a folder that the command line needs beside an open index."""
+"""What the command line asks about a folder beside opening it: is there an index, what manifest."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     ------
     IndexWriteError
         The path holds something else, or the system refuses. The old index is unchanged, and no
-        new file is left behind.
+        new file is left behind; but if the last `fsync` fails, and the old manifest cannot be put
+        back, the new index stays, and files of both.
     ValueError, TypeError
         The contents contradict each other. Nothing was changed.
 

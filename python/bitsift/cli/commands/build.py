@@ -34,7 +34,8 @@ from bitsift.cli.files.arrays import (
     open_rows,
     sample_rows,
 )
-from bitsift.cli.parameters import SAMPLE, Json
+from bitsift.cli.parameters import Json
+from bitsift.core.limits import MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, Store
 from bitsift.storage import is_vacant
 
@@ -92,7 +93,7 @@ def build(
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
             "are computed from.",
         ),
-    ] = SAMPLE,
+    ] = MOST_ROWS_FITTED,
     ids: Annotated[
         Path | None,
         typer.Option(
