@@ -71,10 +71,10 @@ def of_machine(settings: Settings) -> list[MeasuredCeiling]:
 
 def _kernel_ceiling(kernel: str, isa: str, threads: int) -> Ceiling:
     n = _iterations(kernel, isa)
-    pairs = native.run_roof(kernel, n, isa, threads)
+    pairs = native.run_ceiling(kernel, n, isa, threads)
     return Ceiling(
         _KERNELS[kernel],
-        lambda: native.run_roof(kernel, n, isa, threads),
+        lambda: native.run_ceiling(kernel, n, isa, threads),
         pairs,
         "bit pairs/s",
     )
@@ -85,7 +85,7 @@ def _iterations(kernel: str, isa: str) -> int:
     n = 1000
     while True:
         begin = time.perf_counter()
-        native.run_roof(kernel, n, isa, 1)
+        native.run_ceiling(kernel, n, isa, 1)
         seconds = time.perf_counter() - begin
         if seconds > _CEILING_SECONDS / 4:
             return max(1, round(n * _CEILING_SECONDS / seconds))

@@ -60,7 +60,7 @@ def other_levels(isa: str) -> list[str]:
 
 
 def has_ceilings() -> bool:
-    return hasattr(native, "read_all") and hasattr(native, "run_roof")
+    return hasattr(native, "read_all") and hasattr(native, "run_ceiling")
 
 
 def has_asymmetric() -> bool:

@@ -32,8 +32,8 @@ std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa
 
 // Runs the instructions that bound a kernel, about `n` times for each thread. Returns the number of
 // pairs of bits that they compare.
-double run_roof(const std::string& kernel, std::size_t n, const std::string& isa,
-                std::size_t threads) {
+double run_ceiling(const std::string& kernel, std::size_t n, const std::string& isa,
+                   std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   require(kernel == "batch" || kernel == "product", "the kernel must be batch or product");
   const BatchKernel& chosen = kernel == "batch" ? kernels.batch : kernels.product;
@@ -43,7 +43,7 @@ double run_roof(const std::string& kernel, std::size_t n, const std::string& isa
     constexpr std::size_t kPieces = 16;
     const std::size_t n_threads = threads_of(threads);
     for_each_piece(n_threads * kPieces, 1, n_threads, [&](std::size_t, std::size_t) {
-      n_pairs.fetch_add(chosen.roof(1 + n / kPieces), std::memory_order_relaxed);
+      n_pairs.fetch_add(chosen.ceiling(1 + n / kPieces), std::memory_order_relaxed);
     });
   });
   return static_cast<double>(n_pairs);
@@ -64,7 +64,8 @@ void register_diagnostics(py::module_& m) {
   m.def("known_isas", &all_isas);
   m.def("available_threads", &available_threads);
   m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
-  m.def("run_roof", &run_roof, py::arg("kernel"), py::arg("n"), py::arg("isa"), py::arg("threads"));
+  m.def("run_ceiling", &run_ceiling, py::arg("kernel"), py::arg("n"), py::arg("isa"),
+        py::arg("threads"));
 }
 
 }  // namespace bitsift

@@ -65,15 +65,15 @@ py::array_t<std::uint8_t> encode_vectors(const py::array_t<Value>& values,
   return encoded;
 }
 
-py::tuple rotate_vectors(const py::array_t<float>& values, const Vector<float>& centre,
+py::tuple rotate_vectors(const py::array_t<float>& values, const Vector<float>& threshold,
                          const Vector<float>& flips, bool normalize, std::size_t threads) {
   const auto matrix = matrix_of<float>(values);
   const CentredRotation rotation = {
-      .normalize = normalize, .centre = centre.data(), .flips = matrix_of<float>(flips)};
-  require(static_cast<std::size_t>(centre.size()) == matrix.n_columns &&
+      .normalize = normalize, .threshold = threshold.data(), .flips = matrix_of<float>(flips)};
+  require(static_cast<std::size_t>(threshold.size()) == matrix.n_columns &&
               rotation.flips.n_columns == matrix.n_columns &&
               rotation.flips.n_rows % flips_per_round(matrix.n_columns) == 0,
-          "centre and flips must be as long as the vectors");
+          "threshold and flips must be as long as the vectors");
   auto rotated = empty<float>(matrix.n_rows, matrix.n_columns);
   float* out = rotated.mutable_data();
   bool finite = false;
@@ -82,13 +82,13 @@ py::tuple rotate_vectors(const py::array_t<float>& values, const Vector<float>& 
 }
 
 py::tuple factors_of_vectors(const py::array_t<float>& vectors,
-                             const std::optional<Vector<float>>& centre,
+                             const std::optional<Vector<float>>& threshold,
                              const std::string& metric_name, std::size_t threads) {
   const auto matrix = matrix_of<float>(vectors);
-  require(!centre || static_cast<std::size_t>(centre->size()) == matrix.n_columns,
-          "the centre must be as long as the vectors");
+  require(!threshold || static_cast<std::size_t>(threshold->size()) == matrix.n_columns,
+          "the threshold must be as long as the vectors");
   const Correction correction = {.metric = metric_named(metric_name),
-                                 .centre = centre ? centre->data() : nullptr};
+                                 .threshold = threshold ? threshold->data() : nullptr};
   auto factors = empty<std::uint16_t>(matrix.n_rows, correction.n_columns());
   std::uint16_t* out = factors.mutable_data();
   bool finite = false;
@@ -97,11 +97,11 @@ py::tuple factors_of_vectors(const py::array_t<float>& vectors,
 }
 
 // Codes, magnitudes and, a row each, scales, norms, sums and products.
-py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>& centre,
+py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>& threshold,
                           std::size_t threads) {
   const auto matrix = matrix_of<double>(values);
-  require(static_cast<std::size_t>(centre.size()) == matrix.n_columns,
-          "the centre must be as long as the queries");
+  require(static_cast<std::size_t>(threshold.size()) == matrix.n_columns,
+          "the threshold must be as long as the queries");
   const std::size_t n = matrix.n_rows;
   const std::size_t n_bytes = (matrix.n_columns + 7) / 8;
   auto codes = empty<std::uint8_t>(n, n_bytes);
@@ -114,8 +114,8 @@ py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>
                               .norms = first + n,
                               .sums = first + 2 * n,
                               .products = first + 3 * n};
-  const float* centre_values = centre.data();
-  without_gil([&] { round_queries(matrix, centre_values, threads_of(threads), out); });
+  const float* threshold_values = threshold.data();
+  without_gil([&] { round_queries(matrix, threshold_values, threads_of(threads), out); });
   return py::make_tuple(codes, magnitudes, numbers);
 }
 
@@ -130,12 +130,12 @@ void register_encoding(py::module_& m) {
         py::arg("ranges").noconvert(), py::arg("integer_type"), py::arg("threads"));
   m.def("flips_per_round", &flips_per_round, py::arg("n_dims"));
   m.def("centre_and_rotate", &rotate_vectors, py::arg("values").noconvert(),
-        py::arg("centre").noconvert(), py::arg("flips").noconvert(), py::kw_only(),
+        py::arg("threshold").noconvert(), py::arg("flips").noconvert(), py::kw_only(),
         py::arg("normalize"), py::arg("threads"));
   m.def("round_queries", &rounded_queries, py::arg("values").noconvert(),
-        py::arg("centre").noconvert(), py::arg("threads"));
+        py::arg("threshold").noconvert(), py::arg("threads"));
   m.def("correction_factors", &factors_of_vectors, py::arg("vectors").noconvert(),
-        py::arg("centre").noconvert(), py::arg("metric"), py::arg("threads"));
+        py::arg("threshold").noconvert(), py::arg("metric"), py::arg("threads"));
 }
 
 }  // namespace bitsift

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The functions of the Python module: each file of bindings/ adds its own.
 #pragma once
 
 #include <pybind11/pybind11.h>

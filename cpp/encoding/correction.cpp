@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kCorrectionPieceValues = 1 << 16;
 constexpr std::uint16_t kInfinity = 0x7F80;
 
-// Rounds to float32 and then to bfloat16, ties to even. Numbers that are too large and NaN become
+// Rounds to float32 and then to bfloat16, ties to even. Values that are too large, and NaN, become
 // infinity.
 std::uint16_t to_bfloat16(double x) {
   const auto rounded = static_cast<float>(x);
@@ -26,16 +26,16 @@ std::uint16_t to_bfloat16(double x) {
 struct Sums {
   double absolute = 0;
   double square = 0;
-  double product = 0;  // with the centre
+  double product = 0;  // with the threshold
 };
 
-Sums sums_of(const float* y, const float* centre, std::size_t n) {
+Sums sums_of(const float* y, const float* threshold, std::size_t n) {
   Sums sums;
   for (std::size_t i = 0; i < n; ++i) {
     const auto value = static_cast<double>(y[i]);
     sums.absolute += std::abs(value);
     sums.square += value * value;
-    if (centre != nullptr) sums.product += value * static_cast<double>(centre[i]);
+    if (threshold != nullptr) sums.product += value * static_cast<double>(threshold[i]);
   }
   return sums;
 }
@@ -46,25 +46,25 @@ bool correction_factors(const Correction& correction, Matrix<float> vectors, std
                         std::uint16_t* out) {
   const std::size_t n = vectors.n_columns;
   const std::size_t n_columns = correction.n_columns();
-  const float* centre = correction.centre;
-  const double centre_square = centre == nullptr ? 0 : sums_of(centre, nullptr, n).square;
+  const float* threshold = correction.threshold;
+  const double threshold_square = threshold == nullptr ? 0 : sums_of(threshold, nullptr, n).square;
   std::atomic<bool> finite{true};
   for_each_piece(
       vectors.n_rows, 1 + kCorrectionPieceValues / n, n_threads,
       [&](std::size_t begin, std::size_t end) {
         for (std::size_t row = begin; row < end; ++row) {
-          const Sums sums = sums_of(vectors.row(row), centre, n);
+          const Sums sums = sums_of(vectors.row(row), threshold, n);
           const double length = std::sqrt(sums.square);
-          const bool relative = correction.metric == Metric::kCosine && centre == nullptr;
+          const bool relative = correction.metric == Metric::kCosine && threshold == nullptr;
           const double above = relative ? length : sums.square;
-          std::uint16_t* numbers = out + row * n_columns;
-          numbers[0] = to_bfloat16(sums.absolute == 0 ? 0 : above / sums.absolute);
+          std::uint16_t* factors = out + row * n_columns;
+          factors[0] = to_bfloat16(sums.absolute == 0 ? 0 : above / sums.absolute);
           if (n_columns > 1) {
-            numbers[1] = to_bfloat16(
-                correction.metric == Metric::kL2 ? length : sums.product + centre_square);
+            factors[1] = to_bfloat16(
+                correction.metric == Metric::kL2 ? length : sums.product + threshold_square);
           }
           for (std::size_t i = 0; i < n_columns; ++i) {
-            if ((numbers[i] & kInfinity) == kInfinity) {
+            if ((factors[i] & kInfinity) == kInfinity) {
               finite.store(false, std::memory_order_relaxed);
             }
           }

@@ -80,7 +80,7 @@ bool centre_and_rotate_row(const CentredRotation& rotation, const float* x, std:
   double length = rotation.normalize ? norm(x, n) : 1;
   if (length == 0) length = 1;
   for (std::size_t i = 0; i < n; ++i) {
-    y[i] = static_cast<float>(static_cast<double>(x[i]) / length) - rotation.centre[i];
+    y[i] = static_cast<float>(static_cast<double>(x[i]) / length) - rotation.threshold[i];
   }
   rotate(rotation.flips, y, n);
   bool finite = true;

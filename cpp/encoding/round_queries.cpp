@@ -17,7 +17,7 @@ constexpr std::size_t kRoundQueriesPieceValues = 1 << 14;
 constexpr double kLargestMagnitude = (1 << kMagnitudeBits) - 1;
 
 // Writes row `row` of `out`. `room` is scratch memory for n values.
-void round_one(const double* q, const float* centre, std::size_t n, std::size_t row,
+void round_one(const double* q, const float* threshold, std::size_t n, std::size_t row,
                std::vector<double>& room, const RoundedQueries& out) {
   const std::size_t n_bytes = (n + 7) / 8;
   std::uint8_t* code = out.codes + row * n_bytes;
@@ -43,7 +43,7 @@ void round_one(const double* q, const float* centre, std::size_t n, std::size_t 
   for (std::size_t i = 0; i < n; ++i) {
     sum += magnitudes[i];
     square += shares[i] * shares[i];
-    product += q[i] * static_cast<double>(centre[i]);
+    product += q[i] * static_cast<double>(threshold[i]);
   }
   out.scales[row] = largest / kLargestMagnitude;
   out.norms[row] = largest * std::sqrt(square);
@@ -53,14 +53,14 @@ void round_one(const double* q, const float* centre, std::size_t n, std::size_t 
 
 }  // namespace
 
-void round_queries(Matrix<double> values, const float* centre, std::size_t n_threads,
+void round_queries(Matrix<double> values, const float* threshold, std::size_t n_threads,
                    const RoundedQueries& out) {
   const std::size_t n = values.n_columns;
   for_each_piece(values.n_rows, 1 + kRoundQueriesPieceValues / n, n_threads,
                  [&](std::size_t begin, std::size_t end) {
                    std::vector<double> room(n);
                    for (std::size_t row = begin; row < end; ++row) {
-                     round_one(values.row(row), centre, n, row, room, out);
+                     round_one(values.row(row), threshold, n, row, room, out);
                    }
                  });
 }

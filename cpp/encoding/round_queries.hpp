@@ -15,12 +15,12 @@ struct RoundedQueries {
   double* scales;
   double* norms;     // Euclidean, before rounding
   double* sums;      // of the magnitudes
-  double* products;  // with the centre, before rounding
+  double* products;  // with the threshold, before rounding
 };
 
-// `values` must be finite; `centre` has a value for each dimension. Writes the same bytes on every
-// machine.
-void round_queries(Matrix<double> values, const float* centre, std::size_t n_threads,
+// `values` must be finite; `threshold` has a value for each dimension. Writes the same bytes on
+// every machine.
+void round_queries(Matrix<double> values, const float* threshold, std::size_t n_threads,
                    const RoundedQueries& out);
 
 }  // namespace bitsift

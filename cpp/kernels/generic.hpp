@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every loop of the kernels, once. `Simd` is a policy that says what a vector is. The file of a
-// level defines the policy and makes its table by make_kernels<Simd>().
+// Makes the table of a level from the loops in loops/. They are templates of a policy `Simd`, which
+// says what a vector is. The file of a level defines its policy and calls make_kernels<Simd>().
 //
 // `Simd` lives in an unnamed namespace, so everything instantiated here has internal linkage: the
 // linker cannot replace code of one instruction set by code of another. For the same reason, no
@@ -10,11 +10,11 @@
 //   kLanes            64-bit lanes of a Vector
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
-//                     add, lane_sums, add_lanes, min_lanes, row_sums, short_row_sums,
-//                     negative_lanes, store_lanes, concealed
+//                     add, lane_sums, add_lanes, row_sums, negative_lanes, store_lanes, concealed;
+//                     short_row_sums if kLanes > 1
 //   batch             one of
 //     popcount        kTileVectors (vectors of documents that a tile is wide), transpose,
-//                     kCarrySave (whether there is a carry() in one instruction)
+//                     min_lanes, kCarrySave (whether there is a carry() in one instruction)
 //     lookup          load_halves, transpose_bytes, store_nibbles, load_table, look_up,
 //                     add_widened, broadcast16, max16, room16, is_zero
 //   Products          kQueryVectors of them for 16 queries: no_products, load_queries,

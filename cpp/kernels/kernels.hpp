@@ -85,7 +85,7 @@ struct BatchKernel {
 
   // Runs the instructions that bound scan(), n times, on registers alone. Returns the number of
   // pairs (query bit, document bit) that they compare: the kernel's work if memory cost no time.
-  std::uint64_t (*roof)(std::size_t n) noexcept;
+  std::uint64_t (*ceiling)(std::size_t n) noexcept;
 };
 
 struct Kernels {

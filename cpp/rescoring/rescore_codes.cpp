@@ -27,13 +27,13 @@ double from_bfloat16(std::uint16_t bits) {
 float estimated_badness(const Estimate& estimate, std::size_t query, std::size_t row,
                         std::int32_t distance) {
   const std::uint16_t* factors = estimate.factors.row(row);
-  const double term = estimate.factors.n_columns > 1 ? from_bfloat16(factors[1]) : 0;
+  const double second = estimate.factors.n_columns > 1 ? from_bfloat16(factors[1]) : 0;
   const double product =
       estimate.scales[query] * (estimate.sums[query] - 2.0 * distance) * from_bfloat16(factors[0]);
   const double constant = estimate.constants[query];
-  if (estimate.metric != Metric::kL2) return badness_of(-(constant + product + term));
+  if (estimate.metric != Metric::kL2) return badness_of(-(constant + product + second));
   // An estimate of a square may be negative.
-  return badness_of(std::sqrt(std::max(constant + term * term - 2 * product, 0.0)));
+  return badness_of(std::sqrt(std::max(constant + second * second - 2 * product, 0.0)));
 }
 
 // Scores the candidates of one query.

@@ -11,13 +11,13 @@ namespace bitsift {
 
 // How the weighted Hamming distance w of a query and a code estimates the metric between the query
 // and the original vector. Their product is about
-//   e = scale * (sum - 2 w) * factor
-// with the scale and sum of the query and the factor of the vector. Cosine and dot are
-// constant + e + term, l2 is sqrt(constant + term^2 - 2 e). Factors and terms are bfloat16, the
-// upper halves of float32.
+//   e = scale * (sum - 2 w) * f1
+// with the scale and sum of the query and the first factor f1 of the vector. Cosine and dot are
+// constant + e + f2, l2 is sqrt(constant + f2^2 - 2 e). The second factor f2 is 0 if a vector has
+// only one. Factors are bfloat16, the upper halves of float32.
 struct Estimate {
   Metric metric;
-  Matrix<std::uint16_t> factors;  // for each code: a factor and perhaps, in a second column, a term
+  Matrix<std::uint16_t> factors;  // one or two for each code: see Correction
   const double* scales;           // one for each query, like the next two
   const double* sums;
   const double* constants;

@@ -18,11 +18,11 @@
 namespace bitsift {
 namespace {
 
-// The bytes of codes, times queries, that are worth one more thread.
+// One more thread for each 2 MiB of (codes x queries).
 constexpr std::size_t kBytesPerThread = 1 << 21;
-// Work is split by query when each thread gets this many queries and there are no more rows per
-// result than this.
+// Where each thread gets at least this many queries, threads may share the queries, not the rows.
 constexpr std::size_t kQueriesPerThread = 32;
+// They do so if there are at most this many rows for each result.
 constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
@@ -35,10 +35,10 @@ constexpr std::size_t kLeastTimedPairs = 2048;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-// Limits that the threads of one batch share. Each thread publishes the distance of its
-// ceil(k / n_threads)-th best row; the largest of these bounds the k-th best distance overall. No
-// thread needs to report rows beyond it. Rows at that distance must be reported: their id may be
-// smaller.
+// Limits that the threads of one batch share. If each of T threads has ceil(k / T) rows within d,
+// then k rows are within d, so d bounds the k-th distance. Each thread publishes the distance of
+// its ceil(k / T)-th best row, and d is the largest of these. No thread needs to report rows beyond
+// d. Rows at d must be reported: their id may be smaller.
 class SharedLimits {
  public:
   SharedLimits(std::size_t n_threads, std::size_t n_queries, std::size_t k)

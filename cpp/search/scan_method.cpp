@@ -13,9 +13,11 @@ namespace {
 constexpr std::size_t kMostRowQueries = 16;
 // From this number of queries on, a batch is the better guess while no costs are known.
 constexpr std::size_t kLeastBatchQueries = 4;
-// A method that costs twice as much is tried half as often: trials take at most one part in
-// kTurnsPerTrial of the whole time.
+// A rival that costs r times as much as the cheapest method gets one turn in 64 r. So each rival
+// takes about 1/64 of the time.
 constexpr float kTurnsPerTrial = 64;
+// But it gets at least one turn in this many, or it would hardly be measured again. So a rival with
+// r > 128 takes more than 1/64.
 constexpr float kMostTurnsPerTrial = 8192;
 // A thread may be interrupted while it measures: the first cost is the least of this many.
 constexpr std::uint32_t kFirstTrials = 4;

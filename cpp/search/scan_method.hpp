@@ -13,6 +13,7 @@
 
 namespace bitsift {
 
+// A method is the kernel that scans.
 enum class ScanMethod : std::uint8_t {
   kRows,     // each query by itself, documents as they lie
   kBatch,    // Kernels::batch

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same codes are scanned by one caller at a time. Callers that arrive meanwhile wait; when the
-// scan ends, one of them scans for all of them. So a caller waits for at most the running scan, the
-// scan that serves it, and a short time for others to join.
+// Calls that match (Request::matches) scan one at a time. Callers that arrive meanwhile wait. When
+// the scan ends, the first of them waits a short time for others to join; then it scans for all, in
+// order of arrival, up to kMostQueriesTogether queries. While no more than that wait, a caller
+// waits for at most the running scan, the short time, and the scan that serves it. While more wait,
+// the last to arrive wait for further scans.
 #include "search/shared_scan.hpp"
 
 #include <algorithm>
@@ -23,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 // Calls with more queries are bound by arithmetic: a shared scan would gain nothing.
 constexpr std::size_t kMostQueries = 16;
+// Of all the calls that one scan serves.
 constexpr std::size_t kMostQueriesTogether = 128;
 // A shared scan copies its results: calls with more results scan alone.
 constexpr std::size_t kMostResults = 4096;

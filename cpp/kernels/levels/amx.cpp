@@ -137,7 +137,7 @@ void distances(const void* tile, std::size_t n_rows, std::size_t n_bytes, const 
       });
 }
 
-std::uint64_t roof(std::size_t n) noexcept {
+std::uint64_t ceiling(std::size_t n) noexcept {
   const Tiles tiles;
   alignas(64) static constexpr std::uint8_t kZeros[16 * 64] = {};
   _tile_loadd(4, kZeros, 64);
@@ -167,7 +167,7 @@ constinit const BatchKernel kAmxProductKernel = {
     .fill_group = fill_product_group,
     .scan = scan,
     .distances = distances,
-    .roof = roof,
+    .ceiling = ceiling,
 };
 
 }  // namespace bitsift

@@ -62,7 +62,7 @@ void fill_lookup_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size
 }
 
 template <class Simd>
-void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* const* /*ones*/,
+void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* const* /*magnitudes*/,
                        std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
   auto* tables = static_cast<std::uint8_t*>(group);
   std::uint8_t of_nibble[16][16];
@@ -192,7 +192,7 @@ void lookup_distances(const void* tile, std::size_t n_rows, std::size_t n_bytes,
 }
 
 template <class Simd>
-std::uint64_t lookup_roof(std::size_t n) noexcept {
+std::uint64_t lookup_ceiling(std::size_t n) noexcept {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kSums = 8;
   Vector sums[kSums];
@@ -223,7 +223,7 @@ constexpr BatchKernel make_lookup_kernel() {
       .fill_group = fill_lookup_group<Simd>,
       .scan = scan_lookup<Simd>,
       .distances = lookup_distances<Simd>,
-      .roof = lookup_roof<Simd>,
+      .ceiling = lookup_ceiling<Simd>,
   };
 }
 

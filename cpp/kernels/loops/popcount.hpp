@@ -4,11 +4,11 @@
 // A tile is kTileVectors * kLanes documents, word by word. Each document has a lane of its own, so
 // that no sum crosses lanes. A group is kPopcountQueries queries, word by word as well.
 //
-// Three words cost three exclusive-ors and three counts, or, with a carry-save adder, two counts:
-// of the adder's sum and of its carry. The sum is x ^ y ^ z of the differing bits x, y, z: the
-// exclusive-or of the document's parity of three words and of the query's. Both parities are
-// prepared alone, in place of the third word, so that the adder costs one instruction, its carry. 8
-// instructions instead of 9 where a carry is one instruction (kCarrySave).
+// Three words take three exclusive-ors, three counts and three additions. A carry-save adder saves
+// one count and one addition: only its sum and its carry are counted. The sum is x ^ y ^ z of the
+// differing bits x, y, z. Tile and group each store, instead of every third word, the XOR of the
+// three. The adder's sum is then one XOR, and only the carry costs an extra instruction: 8 instead
+// of 9, where a carry is one instruction (kCarrySave).
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -58,8 +58,9 @@ void fill_popcount_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::si
 }
 
 template <class Simd>
-void fill_popcount_group(const std::uint8_t* const* codes, const std::uint8_t* const* /*ones*/,
-                         std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
+void fill_popcount_group(const std::uint8_t* const* codes,
+                         const std::uint8_t* const* /*magnitudes*/, std::size_t n_queries,
+                         std::size_t n_bytes, void* group) noexcept {
   auto* words = static_cast<std::uint64_t*>(group);
   const std::size_t n_words = (n_bytes + 7) / 8;
   for (std::size_t w = 0; w < n_words; ++w) {
@@ -287,7 +288,7 @@ void popcount_distances(const void* tile, std::size_t n_rows, std::size_t n_byte
 
 // Exclusive-or, count, add: without the carry-save adder, for which the bound is 8/9 of this one.
 template <class Simd>
-std::uint64_t popcount_roof(std::size_t n) noexcept {
+std::uint64_t popcount_ceiling(std::size_t n) noexcept {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kSums = 8;
   Vector sums[kSums];
@@ -321,7 +322,7 @@ constexpr BatchKernel make_popcount_kernel() {
       .fill_group = fill_popcount_group<Simd>,
       .scan = scan_popcount<Simd>,
       .distances = popcount_distances<Simd>,
-      .roof = popcount_roof<Simd>,
+      .ceiling = popcount_ceiling<Simd>,
   };
 }
 

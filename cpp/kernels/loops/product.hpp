@@ -225,7 +225,7 @@ void product_distances(const void* tile, std::size_t n_rows, std::size_t n_bytes
 }
 
 template <class Simd>
-std::uint64_t product_roof(std::size_t n) noexcept {
+std::uint64_t product_ceiling(std::size_t n) noexcept {
   using Products = typename Simd::Products;
   constexpr std::size_t kSums = 8;
   alignas(64) static constexpr std::uint8_t kDocument[64] = {1, 0, 1, 1};
@@ -256,7 +256,7 @@ constexpr BatchKernel make_product_kernel() {
       .fill_group = fill_product_group,
       .scan = scan_product<Simd>,
       .distances = product_distances<Simd>,
-      .roof = product_roof<Simd>,
+      .ceiling = product_ceiling<Simd>,
   };
 }
 

@@ -28,7 +28,7 @@ def available_threads() -> int:
 def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int:
     """Read every byte: the fastest that a scan could be. Return the exclusive-or of the bytes."""
 
-def run_roof(kernel: str, n: int, isa: str, threads: int) -> float:
+def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
     """Run the instructions that bound a kernel ("batch" or "product"), without memory.
 
     About `n` times on each thread. Return the number of pairs (query bit, document bit) compared.
@@ -64,31 +64,31 @@ def flips_per_round(n_dims: int) -> int:
 
 def centre_and_rotate(
     values: NDArray[np.float32],
-    centre: NDArray[np.float32],
+    threshold: NDArray[np.float32],
     flips: NDArray[np.float32],
     *,
     normalize: bool,
     threads: int,
 ) -> tuple[NDArray[np.float32], bool]:
-    """Return (n, d) rows R (x / |x| - centre), and whether all of their values are finite.
+    """Return (n, d) rows R (x / |x| - threshold), and whether all of their values are finite.
 
     Without `normalize`, x is not divided. `flips` is (rounds * flips_per_round(d), d), values +1
     and -1; no rows mean no rotation.
     """
 
 def round_queries(
-    values: NDArray[np.float64], centre: NDArray[np.float32], threads: int
+    values: NDArray[np.float64], threshold: NDArray[np.float32], threads: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
     """Round (n, d) queries to scale * magnitude * sign.
 
     Return codes (n, ceil(d / 8)), magnitudes (n, 8 * ceil(d / 8)) from 0 to 127, and (4, n): each
-    query's scale, Euclidean norm, sum of magnitudes and product with the centre.
+    query's scale, Euclidean norm, sum of magnitudes and product with the threshold.
     """
 
 def correction_factors(
-    vectors: NDArray[np.float32], centre: NDArray[np.float32] | None, metric: str, threads: int
+    vectors: NDArray[np.float32], threshold: NDArray[np.float32] | None, metric: str, threads: int
 ) -> tuple[NDArray[np.uint16], bool]:
-    """Return a factor and, where the metric or a centre needs it, a term for each vector.
+    """Return the factors of each vector: two for l2 or with a threshold, else one.
 
     (n, 1) or (n, 2) bfloat16 values, as their bits. The bool is whether all of them are finite.
     """

@@ -16,6 +16,7 @@ __all__ = ["compute_factors", "n_factors", "query_constants"]
 
 def n_factors(metric: str, centred: bool) -> int:
     """Return how many factors of 16 bits each vector has."""
+    # Correction::n_columns() in cpp/encoding/correction.hpp has the same rule.
     return 2 if metric == "l2" or centred else 1
 
 

@@ -28,17 +28,18 @@ std::vector<std::uint16_t> factors_of(const Correction& correction, Matrix<float
   return result;
 }
 
-// Every metric, with a centre and without, on every number of threads, against the reference.
-void check_everywhere(Matrix<float> vectors, const std::vector<float>& centre, bool wanted_finite) {
+// Every metric, with a threshold and without, on every number of threads, against the reference.
+void check_everywhere(Matrix<float> vectors, const std::vector<float>& threshold,
+                      bool wanted_finite) {
   for (const Metric metric : kMetrics) {
     CAPTURE(static_cast<int>(metric));
-    for (const float* of_case : {static_cast<const float*>(nullptr), centre.data()}) {
+    for (const float* of_case : {static_cast<const float*>(nullptr), threshold.data()}) {
       const Correction correction = {metric, of_case};
       CHECK(correction.n_columns() == (metric == Metric::kL2 || of_case != nullptr ? 2 : 1));
       std::vector<std::uint16_t> wanted;
       for (std::size_t row = 0; row < vectors.n_rows; ++row) {
-        const auto numbers = naive_factors(correction, vectors.row(row), vectors.n_columns);
-        wanted.insert(wanted.end(), numbers.begin(), numbers.end());
+        const auto factors = naive_factors(correction, vectors.row(row), vectors.n_columns);
+        wanted.insert(wanted.end(), factors.begin(), factors.end());
       }
       for (const std::size_t n_threads : Sizes{1, 2, 7}) {
         CAPTURE(n_threads);
@@ -67,10 +68,10 @@ TEST_CASE("any number of dimensions") {
       values[4 * stride + i] = -0.0f;
       values[5 * stride + i] = i == 0 ? -3.0f : 0.0f;
     }
-    const auto centre = random.floats(n);
+    const auto threshold = random.floats(n);
     const auto row_bytes = static_cast<std::ptrdiff_t>(4 * stride);
-    check_everywhere({values.data(), 6, n, row_bytes}, centre, true);
-    check_everywhere({values.data() + 5 * stride, 6, n, -row_bytes}, centre, true);
+    check_everywhere({values.data(), 6, n, row_bytes}, threshold, true);
+    check_everywhere({values.data() + 5 * stride, 6, n, -row_bytes}, threshold, true);
   }
 }
 
@@ -78,9 +79,9 @@ TEST_CASE("rows shared out among the threads, and none") {
   Random random(2);
   for (const std::size_t n : Sizes{1, 96}) {
     const auto values = random.floats(n * (300'000 / n));
-    const auto centre = random.floats(n);
-    check_everywhere(matrix_of(values, n), centre, true);
-    check_everywhere({values.data(), 0, n, 4}, centre, true);
+    const auto threshold = random.floats(n);
+    check_everywhere(matrix_of(values, n), threshold, true);
+    check_everywhere({values.data(), 0, n, 4}, threshold, true);
   }
 }
 
@@ -108,14 +109,14 @@ TEST_CASE("the factor turns the product with the signs into the product with the
   }
 }
 
-TEST_CASE("the term of a centre is the product of vector and centre") {
-  const std::vector<float> centre = {2, -1};
-  const std::vector<float> relative = {-10, 1, 1, 1};  // vectors (-8, 0) and (3, 0)
+TEST_CASE("the second factor is the product of vector and threshold") {
+  const std::vector<float> threshold = {2, -1};
+  const std::vector<float> centred = {-10, 1, 1, 1};  // vectors (-8, 0) and (3, 0)
   bool finite = false;
   for (const Metric metric : {Metric::kCosine, Metric::kDot}) {
-    const auto numbers = factors_of({metric, centre.data()}, matrix_of(relative, 2), 1, &finite);
-    CHECK(value_of_bfloat16(numbers[1]) == -16);
-    CHECK(value_of_bfloat16(numbers[3]) == 6);
+    const auto factors = factors_of({metric, threshold.data()}, matrix_of(centred, 2), 1, &finite);
+    CHECK(value_of_bfloat16(factors[1]) == -16);
+    CHECK(value_of_bfloat16(factors[3]) == 6);
   }
 }
 
@@ -153,19 +154,19 @@ TEST_CASE("halves by hand") {
   CHECK(factor(-2) == 0x4000);
 }
 
-TEST_CASE("numbers beyond float32 are reported") {
+TEST_CASE("factors beyond float32 are reported") {
   constexpr float kLargest = std::numeric_limits<float>::max();
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const float largest = std::bit_cast<float>(0x7F7F0000u);  // as bfloat16
   const float halfway = std::bit_cast<float>(0x7F7F8000u);  // to 2^128
-  const auto check = [](Metric metric, const float* centre, std::vector<float> row,
+  const auto check = [](Metric metric, const float* threshold, std::vector<float> row,
                         bool wanted_finite) {
     const std::size_t n = row.size();
     // One row of many, and alone.
     std::vector<float> values(500 * n, 0.5f);
     std::copy(row.begin(), row.end(), values.begin() + static_cast<std::ptrdiff_t>(321 * n));
-    const Correction correction = {metric, centre};
+    const Correction correction = {metric, threshold};
     for (const std::size_t n_threads : Sizes{1, 2, 7}) {
       bool finite = !wanted_finite;
       const auto found = factors_of(correction, matrix_of(values, n), n_threads, &finite);
@@ -176,7 +177,7 @@ TEST_CASE("numbers beyond float32 are reported") {
                        found.begin() + static_cast<std::ptrdiff_t>(321 * correction.n_columns())));
       const auto is_infinite = [](std::uint16_t x) { return (x & kInfinite) == kInfinite; };
       CHECK(std::none_of(alone.begin(), alone.end(), is_infinite) == wanted_finite);
-      // No number is a NaN.
+      // No factor is a NaN.
       CHECK(std::none_of(alone.begin(), alone.end(),
                          [&](std::uint16_t x) { return is_infinite(x) && (x & 0x7F) != 0; }));
     }
@@ -190,8 +191,8 @@ TEST_CASE("numbers beyond float32 are reported") {
   check(Metric::kL2, nullptr, {largest, largest}, false);
   check(Metric::kDot, nullptr, {largest, largest}, true);
   // Only the product is, of either sign.
-  const float centre[] = {1e38f, 1e38f};
-  check(Metric::kDot, centre, {1, 1}, false);
+  const float threshold[] = {1e38f, 1e38f};
+  check(Metric::kDot, threshold, {1, 1}, false);
   const float small[] = {1, 1};
   check(Metric::kDot, small, {-1e38f, 1e38f}, true);
   check(Metric::kDot, small, {-largest, -largest}, false);

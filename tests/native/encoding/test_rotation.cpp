@@ -90,14 +90,14 @@ TEST_CASE("any number of dimensions, of any size") {
     const Matrix<float> backwards = {values.data() + 4 * stride, 5, n,
                                      -static_cast<std::ptrdiff_t>(4 * stride)};
     const std::vector<float> zeros(n);
-    const auto centre = random.floats(n);
+    const auto threshold = random.floats(n);
     for (const std::size_t n_rounds : Sizes{0, 1, 3}) {
       CAPTURE(n_rounds);
       const auto flips = some_flips(random, n, n_rounds);
       for (const bool normalize : {false, true}) {
         CAPTURE(normalize);
         check_rotated({normalize, zeros.data(), matrix_of(flips, n)}, matrix);
-        check_rotated({normalize, centre.data(), matrix_of(flips, n)}, backwards);
+        check_rotated({normalize, threshold.data(), matrix_of(flips, n)}, backwards);
       }
     }
   }
@@ -106,20 +106,20 @@ TEST_CASE("any number of dimensions, of any size") {
 TEST_CASE("rows shared out among the threads, and none") {
   Random random(2);
   const std::size_t n = 96;
-  const auto centre = random.floats(n);
+  const auto threshold = random.floats(n);
   const auto flips = some_flips(random, n, 3);
   const auto values = random.floats(1000 * n);
-  check_rotated({true, centre.data(), matrix_of(flips, n)}, matrix_of(values, n));
-  check_rotated({true, centre.data(), matrix_of(flips, n)}, {values.data(), 0, n, 4 * n});
+  check_rotated({true, threshold.data(), matrix_of(flips, n)}, matrix_of(values, n));
+  check_rotated({true, threshold.data(), matrix_of(flips, n)}, {values.data(), 0, n, 4 * n});
 }
 
 TEST_CASE("the most dimensions") {
   Random random(3);
   for (const std::size_t n : Sizes{65535, 65536}) {
-    const auto centre = random.floats(n);
+    const auto threshold = random.floats(n);
     const auto flips = some_flips(random, n, 1);
     const auto values = random.floats(n);
-    check_rotated({true, centre.data(), matrix_of(flips, n)}, matrix_of(values, n));
+    check_rotated({true, threshold.data(), matrix_of(flips, n)}, matrix_of(values, n));
   }
 }
 
@@ -240,11 +240,11 @@ TEST_CASE("values that are not finite are reported, and other rows do not change
   const std::size_t n_rows = 300;
   for (const std::size_t n : Sizes{1, 4, 7, 96}) {
     CAPTURE(n);
-    const auto centre = random.floats(n);
+    const auto threshold = random.floats(n);
     for (const std::size_t n_rounds : Sizes{0, 2}) {
       const auto flips = some_flips(random, n, n_rounds);
       for (const bool normalize : {false, true}) {
-        const CentredRotation rotation = {normalize, centre.data(), matrix_of(flips, n)};
+        const CentredRotation rotation = {normalize, threshold.data(), matrix_of(flips, n)};
         auto values = random.floats(n_rows * n);
         bool finite = false;
         const auto wanted = rotate_rows(rotation, matrix_of(values, n), 1, &finite);

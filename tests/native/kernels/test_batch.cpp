@@ -251,13 +251,13 @@ TEST_CASE("distances of all pairs") {
   });
 }
 
-TEST_CASE("roofs return the number of pairs") {
+TEST_CASE("ceilings return the number of pairs") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
-      CHECK(kernel->roof(0) == 0);
-      CHECK(kernel->roof(1) > 0);
-      CHECK(kernel->roof(7) == 7 * kernel->roof(1));
+      CHECK(kernel->ceiling(0) == 0);
+      CHECK(kernel->ceiling(1) > 0);
+      CHECK(kernel->ceiling(7) == 7 * kernel->ceiling(1));
     }
   }
 }

@@ -294,11 +294,11 @@ Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& qu
     if (estimate == nullptr) return static_cast<float>(distance);
     const std::uint16_t* factors = estimate->factors.row(row);
     const double factor = value_of_bfloat16(factors[0]);
-    const double term = estimate->factors.n_columns == 2 ? value_of_bfloat16(factors[1]) : 0;
+    const double second = estimate->factors.n_columns == 2 ? value_of_bfloat16(factors[1]) : 0;
     const double e = estimate->scales[query] * (estimate->sums[query] - 2.0 * distance) * factor;
     const double constant = estimate->constants[query];
-    if (estimate->metric != Metric::kL2) return badness_of_score(-(constant + e + term));
-    const double square = constant + term * term - 2 * e;
+    if (estimate->metric != Metric::kL2) return badness_of_score(-(constant + e + second));
+    const double square = constant + second * second - 2 * e;
     return badness_of_score(square < 0 ? 0 : std::sqrt(square));
   };
   const bool ascending = estimate == nullptr || estimate->metric == Metric::kL2;
@@ -348,7 +348,7 @@ std::vector<float> naive_centre_and_rotate(const CentredRotation& rotation, cons
     if (rotation.normalize && square > 0) {
       unit = static_cast<float>(value_of(x[i]) / std::sqrt(square));
     }
-    y.push_back(unit - rotation.centre[i]);
+    y.push_back(unit - rotation.threshold[i]);
   }
   std::size_t n_block = 1;
   while (2 * n_block <= n) n_block *= 2;
@@ -365,24 +365,24 @@ std::vector<std::uint16_t> naive_factors(const Correction& correction, const flo
   double absolute = 0;
   double square = 0;
   double product = 0;
-  double centre_square = 0;
+  double threshold_square = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const double value = value_of(y[i]);
     absolute += std::fabs(value);
     square += value * value;
-    if (correction.centre == nullptr) continue;
-    const double centre = value_of(correction.centre[i]);
-    product += value * centre;
-    centre_square += centre * centre;
+    if (correction.threshold == nullptr) continue;
+    const double threshold = value_of(correction.threshold[i]);
+    product += value * threshold;
+    threshold_square += threshold * threshold;
   }
-  const bool divide = correction.metric == Metric::kCosine && correction.centre == nullptr;
+  const bool divide = correction.metric == Metric::kCosine && correction.threshold == nullptr;
   const double factor = (divide ? std::sqrt(square) : square) / absolute;
   std::vector<std::uint16_t> result = {
       naive_bfloat16(absolute == 0 ? 0 : static_cast<float>(factor))};
   if (correction.metric == Metric::kL2) {
     result.push_back(naive_bfloat16(static_cast<float>(std::sqrt(square))));
-  } else if (correction.centre != nullptr) {
-    result.push_back(naive_bfloat16(static_cast<float>(product + centre_square)));
+  } else if (correction.threshold != nullptr) {
+    result.push_back(naive_bfloat16(static_cast<float>(product + threshold_square)));
   }
   return result;
 }

@@ -75,7 +75,7 @@ struct Numbers {
     }
   }
 
-  // With a column of terms or without.
+  // With one factor for each code or two.
   Estimate estimate(Metric metric, std::size_t n_columns) const {
     Matrix<std::uint16_t> matrix = matrix_of(factors, 2);
     matrix.n_columns = n_columns;
@@ -237,7 +237,7 @@ TEST_CASE("the largest distance is exact") {
 }
 
 TEST_CASE("estimates by hand") {
-  // Distances 3, 0 and 5; factors 1, 0.5 and -2; terms 8, -1 and 2.
+  // Distances 3, 0 and 5; first factors 1, 0.5 and -2; second factors 8, -1 and 2.
   const std::vector<std::uint8_t> codes = {0b01000000, 0b11000000, 0b11100000};
   const std::vector<std::uint8_t> query = {0b11000000};
   const std::vector<std::uint8_t> magnitudes = {3, 2, 5, 1, 0, 0, 0, 0};
