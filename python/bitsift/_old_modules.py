@@ -47,6 +47,7 @@ def _register() -> None:
         for member in members:
             setattr(module, member, getattr(face, member))
         sys.modules[module.__name__] = module
+        setattr(sys.modules["bitsift"], name, module)
     sys.modules["bitsift.scanning"].SearchResult = core.SearchResult  # type: ignore[attr-defined]
     storage.Contents = Contents  # type: ignore[attr-defined]
 

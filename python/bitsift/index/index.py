@@ -517,7 +517,11 @@ class Index:
     # Pickles of version 0.1.0 name this method.
     @classmethod
     def _of(cls, contents: Contents, isa: str | None) -> Index:
-        index = cls.__new__(cls)
+        if cls.__init__ is Index.__init__:
+            index = cls.__new__(cls)
+        else:  # a subclass may set attributes of its own
+            stores: Any = tuple(contents.originals) or None
+            index = cls(contents.dim, metric=contents.metric, store=stores, isa=isa)  # type: ignore[arg-type]
         index._table = Table(*from_contents(contents, resolve_isa(isa)))
         index._store_is_name = len(contents.originals) == 1
         return index
