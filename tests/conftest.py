@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,9 @@ import pytest
 import bitsift
 
 FSYNC = os.fsync
+# A shell's background job ignores Ctrl-C, and so would its children; some tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 AVX2_FLAGS = {"avx2", "f16c"}
 AVX512_FLAGS = AVX2_FLAGS | {
     "avx512f",
