@@ -44,7 +44,7 @@ def test_every_session_is_named():
 
 def test_ci_runs_every_session():
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    lists = re.findall(r'^\w+_sessions="(.*)"$', ci, re.M)
+    lists = re.findall(r'^\w+_lane="(.*)"$', ci, re.M)
     # The `pytest` of a new user, and the session of slow tests, run what these two do.
     others = {"tests", "docs"}
     assert sorted(" ".join(lists).split()) == sorted(sessions() - others)
