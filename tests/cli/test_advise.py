@@ -23,8 +23,17 @@ def vectors() -> NDArray[np.float32]:
     return drifting_vectors()
 
 
-@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
-@pytest.mark.parametrize("bits_alone", [False, True])
+@pytest.mark.parametrize(
+    ("metric", "bits_alone"),
+    [
+        ("cosine", False),
+        ("l2", True),
+        pytest.param("cosine", True, marks=pytest.mark.slow),
+        pytest.param("dot", False, marks=pytest.mark.slow),
+        pytest.param("dot", True, marks=pytest.mark.slow),
+        pytest.param("l2", False, marks=pytest.mark.slow),
+    ],
+)
 def test_it_says_what_the_library_says(
     tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Path, metric: Any, bits_alone: bool
 ) -> None:

@@ -165,7 +165,7 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
 # Warnings
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_a_warning_is_one_line_on_standard_error(
     tmp_path: Path, vectors_path: Path, options: list[str]
 ) -> None:

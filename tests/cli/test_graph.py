@@ -268,6 +268,7 @@ def read_terminal(leader: int, until: bytes | None = None) -> bytes:
     return shown
 
 
+@pytest.mark.slow
 def test_progress_only_on_a_terminal(tmp_path: Path, index_path: Path) -> None:
     piped = run_process("graph", index_path, "-o", tmp_path / "piped.npz")
     assert (piped.returncode, piped.stderr) == (0, "")

@@ -51,7 +51,7 @@ def test_module_and_pipe(index_path: Path, queries_path: Path) -> None:
     assert "\x1b" not in described.stdout
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
 def test_closed_pipe_is_quiet(index_path: Path, queries_path: Path, options: list[str]) -> None:
     arguments = ["search", index_path, queries_path, "--show", "20", *options]
     with subprocess.Popen(

@@ -124,7 +124,7 @@ def test_zero_vectors_have_no_factor(rng):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("threshold", [0.0, "mean"])
-@pytest.mark.parametrize("rotate", [False, True])
+@pytest.mark.parametrize("rotate", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_unbiased(rng, metric, threshold, rotate):
     # The error of one score is about sqrt((pi / 2 - 1) / dim) times the norms. The mean of many
     # errors is much smaller, so that it shows a bias: a factor that is wrong by 1 % makes one.

@@ -97,7 +97,7 @@ def test_what_is_measured(isa, rng):
 
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("n", [300, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [200, pytest.param(600, marks=pytest.mark.slow)])
 def test_the_same_on_every_level_and_number_of_threads(rng, make, metric, n):
     sample = make(rng, n, 33)
     kept = sample.copy()
