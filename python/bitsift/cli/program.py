@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -22,12 +23,28 @@ def main() -> None:
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     try:
-        _run()
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except OSError as error:  # Standard output cannot be written.
-        print(f"bitsift: error: {error}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # its reader has seen enough
+            print(f"bitsift: error: {error}", file=sys.stderr)
+        _drop_output()
         raise SystemExit(1) from None
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffer of standard output nowhere.
+
+    Python would write it at exit, fail once more, and exit with a status of its own.
+    """
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _run() -> None:
