@@ -27,7 +27,10 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  without_gil([&] { shared_scan(kernels, documents, wanted, options, distances_out, rows_out); });
+  without_gil([&] {
+    check_magnitudes(wanted, options.n_threads);
+    shared_scan(kernels, documents, wanted, options, distances_out, rows_out);
+  });
   return py::make_tuple(distances, rows);
 }
 
