@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals end long calls, and what their handlers do and raise is the call's.
+
+Each program below would run for much longer than its time limit if the signal had to wait.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+SETUP = """
+import faulthandler, os, signal, sys, threading, time
+import numpy as np
+import bitsift
+
+faulthandler.dump_traceback_later(100, exit=True)
+# Where the tests run in the background, a process is born deaf to the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+random = np.random.default_rng(0)
+
+
+def make_codes(n, n_bytes):
+    return random.integers(0, 256, (n, n_bytes), dtype=np.uint8)
+
+
+def make_vectors(n, dim):
+    # Rows of one memory: many, and no more to hold than one.
+    return np.lib.stride_tricks.as_strided(
+        random.standard_normal(dim, dtype=np.float32), (n, dim), (0, 4)
+    )
+
+
+def make_index(**options):
+    index = bitsift.Index(128, **options)
+    index.add(random.standard_normal((50_000, 128), dtype=np.float32))
+    return index
+
+
+def signal_soon():
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+codes = make_codes(100_000, 96)
+expected = bitsift.search(codes, codes[:3], 4, threads=1).ids.tolist()
+
+
+def check_that_all_works():
+    assert bitsift.search(codes, codes[:3], 4).ids.tolist() == expected
+    assert bitsift.search(codes, codes[:3], 4, threads=7).ids.tolist() == expected
+"""
+
+# Each takes minutes.
+CALLS = {
+    "search": "bitsift.search(codes, make_codes(2_000_000, 96), 10, isa='scalar')",
+    "search of many results": "bitsift.search(codes, codes, 90_000, isa='scalar')",
+    "search of long codes": (
+        "bitsift.search(make_codes(5_000, 8192), make_codes(50_000, 8192), 9, isa='scalar')"
+    ),
+    "hamming": (
+        "bitsift.hamming(make_codes(20_000, 4096), make_codes(20_000, 4096), isa='scalar')"
+    ),
+    "pack": "bitsift.pack(make_vectors(30_000_000, 1024), isa='scalar', threads=1)",
+    "knn_graph": "bitsift.knn_graph(make_codes(1_000_000, 96), 10, isa='scalar')",
+    "knn_graph with progress": (
+        "bitsift.knn_graph(make_codes(1_000_000, 96), 10, isa='scalar', progress=lambda part: None)"
+    ),
+    "quantize_embeddings": (
+        "[bitsift.quantize_embeddings(make_vectors(1_000_000, 256), 'int8') for _ in range(1_000)]"
+    ),
+    "index": "make_index(store=None).search(make_vectors(5_000_000, 128), 10, isa='scalar')",
+    "rescored": (
+        "make_index().search(make_vectors(1_000_000, 128), 100, oversampling=100, isa='scalar')"
+    ),
+    "asymmetric": (
+        "make_index(store=None)"
+        ".search(make_vectors(1_000_000, 128), 10, scoring='asymmetric', isa='scalar')"
+    ),
+    "ladder": (
+        "make_index(store='int8').search(make_vectors(1_000_000, 128), 50, oversampling=(100, 20),"
+        " scoring='asymmetric', isa='scalar')"
+    ),
+    "add": "make_index(rotate=True, store='int4').add(make_vectors(20_000_000, 128))",
+    "evaluate": (
+        "bitsift.evaluate(random.standard_normal((60_000, 128), dtype=np.float32),"
+        " random.standard_normal((20_000, 128), dtype=np.float32), isa='scalar')"
+    ),
+    "advise": (
+        "[bitsift.advise(random.standard_normal((5_000, 128), dtype=np.float32), isa='scalar')"
+        " for _ in range(1_000)]"
+    ),
+}
+
+
+def run(program):
+    """Run a program that ends long before the work in it could."""
+    ended = subprocess.run(
+        [sys.executable, "-c", SETUP + textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout.split()
+
+
+def interrupted(call, around=""):
+    return f"""
+{around}
+signal_soon()
+try:
+    {call}
+    print("not interrupted")
+except KeyboardInterrupt:
+    check_that_all_works()
+    print("interrupted")
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("name", ["search", "hamming", "ladder"])
+def test_an_interrupt_ends_a_call(name):
+    assert run(interrupted(CALLS[name])) == ["interrupted"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_an_interrupt_ends_every_call(name):
+    assert run(interrupted(CALLS[name])) == ["interrupted"]
+
+
+SEARCHING_THREADS = """
+def search_for_ever():
+    while True:
+        assert bitsift.search(codes, codes[:3], 4).ids.tolist() == expected
+
+for _ in range(4):
+    threading.Thread(target=search_for_ever, daemon=True).start()
+"""
+
+
+def test_an_interrupt_ends_searches_that_meet_those_of_other_threads():
+    # Few queries and the same codes: the interrupted call waits for others, or scans for them.
+    call = "while True: bitsift.search(codes, codes[:3], 4)"
+    assert run(interrupted(call, SEARCHING_THREADS)) == ["interrupted"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_an_interrupt_ends_every_call_beside_searching_threads(name):
+    assert run(interrupted(CALLS[name], SEARCHING_THREADS)) == ["interrupted"]
+
+
+def test_the_other_threads_go_on():
+    program = f"""
+        results = []
+        def search():
+            for i in range(40):
+                results.append(bitsift.search(codes, codes[:3], 4).ids.tolist() == expected)
+
+        threads = [threading.Thread(target=search) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        signal_soon()
+        try:
+            {CALLS["search"]}
+        except KeyboardInterrupt:
+            pass
+        for thread in threads:
+            thread.join()
+        print(len(results), all(results))
+    """
+    assert run(program) == ["160", "True"]
+
+
+def test_any_error_of_a_handler_is_the_error_of_the_call():
+    program = f"""
+        class Stop(BaseException):
+            pass
+
+        def handler(*_):
+            raise Stop("from the handler")
+
+        signal.signal(signal.SIGTERM, handler)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        try:
+            {CALLS["search"]}
+        except Stop as error:
+            print(error)
+        check_that_all_works()
+    """
+    assert run(program) == ["from", "the", "handler"]
+
+
+def test_a_handler_searches_the_same_codes_and_the_call_goes_on():
+    # As few queries as a shared scan takes: the handler must not wait for its own thread's scan.
+    program = """
+        large = make_codes(2_000_000, 96)
+        wanted = bitsift.search(large, codes[:16], 3, threads=1)
+        found = []
+
+        def handler(*_):
+            found.append(bitsift.search(codes, codes[:3], 4).ids.tolist() == expected)
+            few = bitsift.search(large, codes[:2], 3)
+            found.append((few.ids == wanted.ids[:2]).all())
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.2)
+        for _ in range(5):
+            result = bitsift.search(large, codes[:16], 3, isa="scalar")
+            assert (result.ids == wanted.ids).all()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(len(found) > 0, all(found))
+    """
+    assert run(program) == ["True", "True"]
+
+
+def test_a_handler_waits_for_threads_that_search_the_same_codes():
+    program = """
+        large = make_codes(2_000_000, 96)
+        wanted = bitsift.search(large, codes[:2], 3, threads=1).ids.tolist()
+        stopping = threading.Event()
+        wrong = []
+
+        def work():
+            while not stopping.is_set():
+                if bitsift.search(large, codes[:2], 3, isa="scalar").ids.tolist() != wanted:
+                    wrong.append(1)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+
+        def handler(*_):
+            stopping.set()
+            for thread in threads:
+                thread.join()
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        while not stopping.is_set():
+            assert bitsift.search(large, codes[:2], 3, isa="scalar").ids.tolist() == wanted
+        print(len(wrong))
+    """
+    assert run(program) == ["0"]
+
+
+def test_a_signal_in_another_thread_of_python_ends_nothing():
+    # Python runs handlers in the main thread only, which waits for the other one here.
+    program = """
+        done = []
+        def search():
+            done.append(bitsift.search(codes, codes[:3000], 4, isa="scalar").ids[:3].tolist())
+
+        thread = threading.Thread(target=search)
+        signal_soon()
+        try:
+            thread.start()
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            while not done:
+                time.sleep(0.01)
+        print(done == [expected])
+    """
+    assert run(program) == ["True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_child_forked_by_a_handler_amid_a_search_searches():
+    program = """
+        children = []
+
+        def handler(*_):
+            child = os.fork()
+            if child == 0:
+                check_that_all_works()
+                os._exit(7)
+            children.append(child)
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        while not children:
+            bitsift.search(codes, codes[:3000], 4, isa="scalar")
+        print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+        check_that_all_works()
+    """
+    assert run(program) == ["7"]
