@@ -144,7 +144,10 @@ def sanitize(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def thread_sanitize(session: nox.Session) -> None:
     """Run the C++ tests of threads under ThreadSanitizer; kernels know no threads."""
-    names = ("base_thread_pool", "search_shared_scan", "search_self_join")
+    names = (
+        *("base_interruption", "base_thread_pool", "search_failed_allocation"),
+        *("search_interrupted_scan", "search_self_join", "search_shared_scan"),
+    )
     native_tests(session, "thread-sanitized", *names)
 
 

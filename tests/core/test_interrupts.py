@@ -55,7 +55,7 @@ def check_that_all_works():
 # Each takes minutes.
 CALLS = {
     "search": "bitsift.search(codes, make_codes(2_000_000, 96), 10, isa='scalar')",
-    "search of many results": "bitsift.search(codes, codes, 90_000, isa='scalar')",
+    "search of many results": "bitsift.search(codes, codes[:1_000], 90_000, isa='scalar')",
     "search of long codes": (
         "bitsift.search(make_codes(5_000, 8192), make_codes(50_000, 8192), 9, isa='scalar')"
     ),

@@ -72,7 +72,7 @@ TEST_CASE("a poll sees progress; its exception reaches the caller, with any numb
     explicit Call(const JoinProgress& p) : progress(p) {}
     void poll() override {
       seen.push_back(progress.part());
-      if (seen.size() == 3) throw std::runtime_error("enough");
+      if (seen.back() > 0) throw std::runtime_error("enough");
     }
     const JoinProgress& progress;
     std::vector<double> seen;
@@ -89,9 +89,8 @@ TEST_CASE("a poll sees progress; its exception reaches the caller, with any numb
     CHECK_THROWS_AS(
         self_join(kScalarKernels, codes, 1, n_threads, distances.data(), rows.data(), &progress),
         std::runtime_error);
-    CHECK(call.seen.size() == 3);
     CHECK(std::is_sorted(call.seen.begin(), call.seen.end()));
-    CHECK(0 < call.seen.front());
+    CHECK(0 < call.seen.back());
     CHECK(call.seen.back() < 1);
   }
 }
