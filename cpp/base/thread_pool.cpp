@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/float_environment.hpp"
 #include "base/process_wide.hpp"
 
 namespace bitsift {
@@ -59,6 +60,7 @@ class ThreadPool {
   }
 
   [[noreturn]] void work() {
+    const DefaultFloats floats;  // a thread starts in the environment of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
       wake_.wait(lock, [this] { return !jobs_.empty(); });
