@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
 
 __all__ = [
@@ -196,6 +197,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     check_n_values(array.shape[-1], name)
 
 
+@in_default_floats
 def narrow(
     values: NDArray[Any],
     dtype: type[np.floating[Any]],
@@ -209,8 +211,7 @@ def narrow(
     `first_row` is the number of the first row in the caller's array; `purpose` says what the type
     is for.
     """
-    with np.errstate(over="ignore"):
-        narrowed: NDArray[Any] = values.astype(dtype, copy=False)
+    narrowed: NDArray[Any] = values.astype(dtype, copy=False)
     finite = np.isfinite(narrowed)
     if not finite.all():
         refuse_non_finite(values, name, first_row)
@@ -270,7 +271,7 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a plain array; got a masked one, whose mask would be lost")
     try:
-        array = np.asarray(x)
+        array = np.asarray(x) if isinstance(x, np.ndarray) else _converted(x)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array: {error}") from None
     if array.dtype.hasobject:
@@ -282,6 +283,12 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     if array.shape[-1] == 0:
         raise ValueError(f"{name} must have at least one value a row; got shape {array.shape}")
     return array
+
+
+@in_default_floats
+def _converted(x: ArrayLike) -> NDArray[Any]:
+    """Return a list of numbers, or another kind of array, as an array."""
+    return np.asarray(x)
 
 
 def _is_packed(array: NDArray[Any], name: str) -> bool:

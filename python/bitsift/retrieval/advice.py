@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.blocks import evenly, evenly_spaced
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
@@ -104,6 +105,7 @@ class Advice:
             chosen["correction"] = True
         return chosen
 
+    @in_default_floats
     def __str__(self) -> str:
         rescored = f"rescored x{DEFAULT_OVERSAMPLING:g}"
         lines = [
@@ -125,6 +127,7 @@ class Advice:
 
 
 @public
+@in_default_floats
 def advise(
     sample: ArrayLike,
     *,
