@@ -20,8 +20,8 @@ from bitsift.core.floats import DefaultFloats, in_default_floats
 from helpers.float_calls import CALLS, digest, run
 from helpers.float_environments import ENVIRONMENTS, control, environment
 
-# Public functions and members that neither compute with floats nor convert them. A search of float32
-# queries enters `DefaultFloats` only where it converts: its calls below run in every environment.
+# Public functions and members that neither compute with floats nor convert them. A search enters
+# `DefaultFloats` only where it converts queries: its calls run in every environment.
 WITHOUT_FLOATS = {
     "available_isas",
     "codes_from_int8",
@@ -124,7 +124,9 @@ def test_the_caller_gets_back_control_and_flags():
             found = native.set_default_floats()
             native.restore_floats(found)
             with DefaultFloats():
-                assert np.geterr() == dict.fromkeys(("divide", "over", "under", "invalid"), "ignore")
+                assert np.geterr() == dict.fromkeys(
+                    ("divide", "over", "under", "invalid"), "ignore"
+                )
                 np.float64(1) / np.float64(3)  # raises the flag of an inexact result
             again = native.set_default_floats()
             native.restore_floats(again)

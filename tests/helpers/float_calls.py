@@ -208,7 +208,9 @@ def _(bitsift: Any) -> Any:
         for values in SMALL_64_32_16 if precision == "float16" else INPUTS.values():
             found.append(bitsift.quantize_embeddings(values, precision))
             found += bitsift.quantize_embeddings([values, values[:9]], precision)
-            found += [bitsift.quantize_embeddings(values, precision, r) for r in (BOUNDS, calibrator)]
+            found += [
+                bitsift.quantize_embeddings(values, precision, r) for r in (BOUNDS, calibrator)
+            ]
     return found
 
 

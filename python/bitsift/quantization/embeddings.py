@@ -139,7 +139,8 @@ def quantize_embeddings(
         if not embeddings:
             return []
         if hasattr(embeddings[0], "ndim"):
-            embeddings = [np.asarray(one) for one in embeddings]
+            names = (f"embeddings[{i}]" for i in range(len(embeddings)))
+            embeddings = list(map(arguments.plain_array, embeddings, names))
             if embeddings[0].ndim == 2:
                 matrices = _parse_matrices(embeddings, precision)
                 return _quantize(matrices, precision, ranges, calibration_embeddings)
@@ -229,7 +230,7 @@ def _check_enough(n: int, precision: str) -> None:
 
 
 def _parse_ranges(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
-    array = np.asarray(ranges)
+    array = arguments.plain_array(ranges, "ranges")
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"ranges must be real numbers or a calibrator; got {array.dtype}")
     if array.shape != (2, dim):
