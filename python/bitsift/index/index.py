@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
@@ -108,6 +109,7 @@ class Index:
     7
     """
 
+    @in_default_floats
     def __init__(
         self,
         dim: SupportsIndex,
@@ -229,6 +231,7 @@ class Index:
             f"n={len(self)}, nbytes={self.nbytes})"
         )
 
+    @in_default_floats
     def get(self, ids: ArrayLike) -> NDArray[Any]:
         """Return the vectors with these ids.
 
@@ -265,6 +268,7 @@ class Index:
 
     # ---- Adding ------------------------------------------------------------------------------
 
+    @in_default_floats
     def fit(self, sample: ArrayLike) -> Index:
         """Compute the threshold and the bounds of integer stores from a sample.
 
@@ -297,6 +301,7 @@ class Index:
         self._table.fit(arguments.parse_values(sample, "sample", floats=True))
         return self
 
+    @in_default_floats
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
         """Add vectors.
 

@@ -90,7 +90,7 @@ class Table:
             if n:
                 raise ValueError(f"fit comes before the first add; the index holds {n} vectors")
             try:
-                self._fit(rows)
+                self._fit(rows, "sample")
                 self._publish()
             except BaseException:
                 self._roll_back()
@@ -163,8 +163,8 @@ class Table:
         self._lock = threading.Lock()
         self._roll_back()
 
-    def _fit(self, sample: NDArray[Any]) -> None:
-        self._encoder, self._fitting = self._fitting.fit(self._encoder, sample)
+    def _fit(self, sample: NDArray[Any], name: str) -> None:
+        self._encoder, self._fitting = self._fitting.fit(self._encoder, sample, name)
         if self._factors is not None:
             self._factors = GrowableArray(np.empty((0, self._encoder.n_factors), np.uint16))
 
@@ -173,7 +173,7 @@ class Table:
         rows = parsed.rows
         is_first = len(self._codes) == 0
         if self._fitting.is_needed(self._encoder):
-            self._fit(rows)
+            self._fit(rows, "vectors")
         n = len(rows)
         columns = Columns(
             self._codes.next_rows(n),

@@ -21,6 +21,7 @@ from bitsift.core.errors import (
     NotAnIndexError,
     UnsupportedVersionError,
 )
+from bitsift.core.floats import in_default_floats
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
@@ -42,6 +43,7 @@ from bitsift.storage.row_checks import find_duplicate, row_check
 __all__ = ["write"]
 
 
+@in_default_floats
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
     """Save an index; a crash at any point leaves the old index at the path, or the new one.
 
