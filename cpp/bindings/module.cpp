@@ -8,6 +8,7 @@ PYBIND11_MODULE(native, m, pybind11::mod_gil_not_used()) {
   m.attr("__version__") = BITSIFT_VERSION;
   bitsift::register_diagnostics(m);
   bitsift::register_encoding(m);
+  bitsift::register_files(m);
   bitsift::register_rescoring(m);
   bitsift::register_search(m);
 }

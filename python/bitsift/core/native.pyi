@@ -34,6 +34,16 @@ def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
     About `n` times on each thread. Return the number of pairs (query bit, document bit) compared.
     """
 
+# --- Files ---
+
+def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
+    """Map the first `n_bytes` > 0 bytes of an open file as a read-only array, (n_bytes,).
+
+    The array keeps no descriptor; the file is unmapped when the last view of it is gone. `OSError`
+    if the system refuses. Whoever reads bytes behind the end of the file is ended by the system, so
+    the caller compares its size first.
+    """
+
 # --- Encoding ---
 
 def pack(
