@@ -14,6 +14,7 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.isa import resolve_isa
+from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
 from bitsift.encoding.binarizer import Binarizer
@@ -25,7 +26,6 @@ from bitsift.retrieval.pipeline import Documents, find_rows
 
 __all__ = ["Advice", "Trial", "advise", "advise_on"]
 
-_MOST_ROWS = 20_000
 _MOST_QUERIES = 256
 _LEAST_ROWS = 20
 _K = 10
@@ -221,7 +221,7 @@ def advise_on(
         is_query = np.zeros(len(rows), np.bool_)
         is_query[evenly_spaced(len(rows), n_queries)] = True
         rows, queries = rows[~is_query], rows[is_query]
-    rows = np.ascontiguousarray(evenly(rows, _MOST_ROWS))
+    rows = np.ascontiguousarray(evenly(rows, MOST_ROWS_ADVISED))
     if metric == "cosine":
         rows, queries = unit_rows(rows), unit_rows(queries)
     else:

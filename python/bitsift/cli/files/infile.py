@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from bitsift.cli.failure import InputError
 
-__all__ = ["open_regular", "read_text"]
+__all__ = ["open_regular", "read_bytes", "read_text"]
 
 # A FIFO that takes the file's place after it was looked at is not waited for.
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -46,14 +46,19 @@ def open_regular(path: Path, kind: str) -> BinaryIO:
     return file
 
 
-def read_text(path: Path, kind: str) -> str:
-    """Read a text file in UTF-8 of at most 64 MiB, as :func:`open_regular` opens it."""
+def read_bytes(path: Path, kind: str) -> bytes:
+    """Read a file of at most 64 MiB, as :func:`open_regular` opens it."""
     with open_regular(path, kind) as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise InputError(f"{path}: the input must have at most {_MOST_BYTES} bytes; got more")
+    return data
+
+
+def read_text(path: Path, kind: str) -> str:
+    """Read a text file in UTF-8, as :func:`read_bytes` does."""
     try:
-        return data.decode("utf-8")
+        return read_bytes(path, kind).decode("utf-8")
     except ValueError as error:
         raise InputError(f"{path}: the input must be text in UTF-8: {error}") from error
 

@@ -43,10 +43,10 @@ def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()
         for source in inputs:
             if source is not None and _is_same(path, source):
                 raise InputError(f"{path}: the output must not replace the input {source}")
-        if not force:
-            raise InputError(f"{path}: already exists; --force replaces it")
     if has_manifest(path.parent):
         raise InputError(f"{path}: the output must lie outside the index {path.parent}")
+    if not force and os.path.lexists(path):
+        raise InputError(f"{path}: already exists; --force replaces it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
 
