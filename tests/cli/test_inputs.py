@@ -121,9 +121,7 @@ def test_no_array_is_read_from_a_pipe_or_device(
 
 
 @not_files
-def test_no_text_is_read_from_a_pipe_or_device(
-    folder: Path, make: Callable[[Path], None]
-) -> None:
+def test_no_text_is_read_from_a_pipe_or_device(folder: Path, make: Callable[[Path], None]) -> None:
     make(folder / "X")
     check_failure(["compare", "X"], "InputError", ["must be a .json file; got a pipe or a device"])
 

@@ -65,7 +65,7 @@ def n_bytes(path: Path) -> int:
     return sum(entry.stat().st_size for entry in path.iterdir())
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda value: str(value))
+@pytest.mark.parametrize("stage", STAGES, ids=str)
 def test_killed_saves_do_not_add_up(tmp_path: Path, stage: tuple[str, int]) -> None:
     writer.write(tmp_path, OLD)
     sizes = []

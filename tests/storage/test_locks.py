@@ -310,7 +310,7 @@ def test_every_release_takes_the_note_for_a_file_of_its_own() -> None:
 
 def test_no_descriptor_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def descriptors() -> set[str]:
-        return set(os.listdir("/proc/self/fd"))
+        return {path.name for path in Path("/proc/self/fd").iterdir()}
 
     if not Path("/proc/self/fd").exists():
         pytest.skip("/proc is Linux's")

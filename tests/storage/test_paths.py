@@ -222,10 +222,7 @@ def unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess
 def test_working_directory_that_cannot_be_searched(tmp_path: Path, path: str) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
     script = (
-        "os.chdir(sys.argv[1])\n"
-        "if os.geteuid() != 0: os.chmod('.', 0)\n"
-        "drop()\n"
-        "save(sys.argv[2])\n"
+        "os.chdir(sys.argv[1])\nif os.geteuid() != 0: os.chmod('.', 0)\ndrop()\nsave(sys.argv[2])\n"
     )
     try:
         result = unprivileged(script, tmp_path / "private", path)
@@ -271,7 +268,8 @@ def test_paths_through_a_loop_or_a_file(
 @pytest.mark.parametrize(
     ("path", "made"),
     [
-        ("a/", "a"), ("a//b///", "a/b"), ("./a/./b", "a/b"), ("a/../b", "b"), ("a/b/../../c/d", "c/d"),
+        ("a/", "a"), ("a//b///", "a/b"), ("./a/./b", "a/b"), ("a/../b", "b"),
+        ("a/b/../../c/d", "c/d"),
         ("deep/" * 300, "deep/" * 300), (("n" * 255 + "/") * 15, ("n" * 255 + "/") * 15),
     ],
 )  # fmt: skip
@@ -303,7 +301,7 @@ def test_parent_that_vanishes_again_and_again(
     def mkdir(path: Any, *args: Any) -> None:
         real(path, *args)
         if Path(path).name == "a":
-            os.rmdir(path)
+            Path(path).rmdir()
 
     monkeypatch.setattr(os, "mkdir", mkdir)
     with pytest.raises(IndexWriteError, match="No such file or directory"):

@@ -22,7 +22,6 @@ from bitsift.storage.folder import Folder
 from helpers.cut_short import NEW, OLD, SMALL
 from helpers.storage_samples import (
     assert_same,
-    is_same,
     named_by_manifest,
     names_of,
 )

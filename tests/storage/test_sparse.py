@@ -54,7 +54,7 @@ def test_sparse_file_is_neither_loaded_nor_verified(tmp_path: Path, count: int) 
     path = file_of(tmp_path / "index", "codes")
     for use in (reader.read, reader.verify):
         tracemalloc.start()
-        with pytest.raises(CorruptIndexError, match="sparse.*cp -r --sparse=never") as caught:
+        with pytest.raises(CorruptIndexError, match=r"sparse.*cp -r --sparse=never") as caught:
             use(tmp_path / "index")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -112,7 +112,11 @@ class Extents:
     """A file as SEEK_DATA and SEEK_HOLE describe it, of a file system that stores few blocks."""
 
     def __init__(
-        self, patch: pytest.MonkeyPatch, extents: list[tuple[int, int]], n_bytes: int, error: int = 0
+        self,
+        patch: pytest.MonkeyPatch,
+        extents: list[tuple[int, int]],
+        n_bytes: int,
+        error: int = 0,
     ) -> None:
         self.extents, self.n_bytes, self.error = extents, n_bytes, error
         self.n_seeks = 0

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line asks about a folder before it writes to it; no file is opened."""
 
-from __future__ import annotations
-
-# As in folder.py: pathlib makes "." of "".
+# pathlib makes "." of "".
 # ruff: noqa: PTH118
+
+from __future__ import annotations
 
 import os
 

@@ -19,7 +19,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from bitsift.core.errors import IndexFileError, IndexLockedError
 from bitsift.storage.folder import NOT_SUPPORTED, Folder, write_all
@@ -29,7 +29,7 @@ __all__ = ["check_timeout", "locked", "noted"]
 
 try:
     import fcntl
-except ImportError:  # without flock, two writers at once are not kept apart
+except ImportError:  # nor are there descriptors of folders, so that nothing is locked
     fcntl = None  # type: ignore[assignment]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
@@ -39,8 +39,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # Forks wait while a lock's descriptor is being opened and entered here, so that none is missed.
 _guard = threading.RLock()
 _open: dict[int, Folder] = {}  # by the descriptor of the lock
-# The folders that a thread saves to: (device, inode, thread). Only the thread itself adds or removes
-# its own, so no lock is needed.
+# The folders that a thread saves to: (device, inode, thread). Only the thread itself adds and
+# removes its own, so no lock is needed.
 _saving: set[tuple[int, int, int]] = set()
 
 
@@ -94,7 +94,7 @@ def locked(folder: Folder, timeout: float | None) -> Iterator[bool]:
 @contextlib.contextmanager
 def noted(folder: Folder) -> Iterator[None]:
     """Leave a note that says who saves, for the messages of others; no save fails for it."""
-    since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     note = {"pid": os.getpid(), "host": platform.node(), "since": since}
     try:
         with contextlib.suppress(OSError):
@@ -114,9 +114,6 @@ def noted(folder: Folder) -> Iterator[None]:
 @contextlib.contextmanager
 def _lock_of(folder: Folder) -> Iterator[int | None]:
     """Open a descriptor to lock, which a forked child closes at once."""
-    if fcntl is None:
-        yield None
-        return
     with _guard:
         fd = folder.open_again()
         if fd is not None:
@@ -167,9 +164,9 @@ def _holder(folder: Folder) -> str:
         with folder.open(LOCK_NOTE) as file:
             note = json.loads(file.read(_MAX_NOTE_BYTES))
         pid, host, since = note["pid"], note["host"], note["since"]
-        if type(pid) is int and pid > 0 and len(host) < 256 and _TIME.fullmatch(since):
-            if host != platform.node() or _is_alive(pid):
-                return f"process {pid} on {host!a} (since {since})"
+        is_note = type(pid) is int and pid > 0 and len(host) < 256 and _TIME.fullmatch(since)
+        if is_note and (host != platform.node() or _is_alive(pid)):
+            return f"process {pid} on {host!a} (since {since})"
     except (OSError, IndexFileError, ValueError, TypeError, KeyError, RecursionError):
         pass  # without a note, or with a damaged one
     return "another process"

@@ -247,7 +247,7 @@ class _Save:
         try:
             folder.sync()
         except OSError as error:
-            # After a power cut the old manifest may be back, so its files are left to the next save.
+            # A power cut may bring back the old manifest: its files are left to the next save.
             self.troubles.append(
                 f"the system could not make it durable ({why(error)}): a power cut may bring back "
                 "the old one"
@@ -280,7 +280,7 @@ def _remove_leftovers(folder: Folder, kept: set[str]) -> None:
     left = [name for name in folder.names() if _is_leftover(name, kept)]
     if not left:
         return
-    # The manifest that does not name them must be durable first: its writer may not have seen to it.
+    # The manifest that does not name them must be durable first; its writer may have failed to.
     folder.sync()
     for name in left:
         with contextlib.suppress(OSError):
