@@ -451,27 +451,38 @@ class Index:
 
     # ---- Files -------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, timeout: float | None = 60.0) -> None:
         """Write the index to a folder of ``.npy`` files and a manifest.
 
         Parameters
         ----------
         path : path-like
             A folder: new, empty, or an index, which is replaced. Parent folders are created.
+        timeout : float, optional
+            Seconds to wait while another process or thread saves to the folder; None waits without
+            limit.
 
         Raises
         ------
+        IndexLockedError
+            Another save to the folder did not end in time; the error names its process. Or this
+            thread is saving to it already, and is interrupted by the signal handler that calls.
         IndexWriteError
-            The path cannot be written, or holds something else. What was there is unchanged; but if
-            the disk fails once the new index is in place, and the old one cannot be put back, the
-            new one stays, which is complete.
+            The path cannot be written, or holds something else. What was there is unchanged.
+
+        Warns
+        -----
+        BitsiftWarning
+            The new index is in place, but something failed after that: the system could not make
+            it durable, so that a power cut may bring back the old one, or could not remove the old
+            one's files.
 
         Notes
         -----
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, to_contents(*self._table.snapshot))
+        writer.write(path, to_contents(*self._table.snapshot), timeout=timeout)
 
     @classmethod
     def load(
