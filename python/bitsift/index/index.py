@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.interruptible import counted
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
@@ -26,6 +27,7 @@ from bitsift.core.options import (
 )
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
+from bitsift.encoding.encoder import Encoder
 from bitsift.index.construction import make_encoder
 from bitsift.index.ids import MAX_ID, as_ids
 from bitsift.index.persistence import from_contents, to_contents
@@ -33,7 +35,7 @@ from bitsift.index.table import Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.ladder import LadderOptions
-from bitsift.retrieval.pipeline import search
+from bitsift.retrieval.pipeline import Documents, search
 from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
 
@@ -141,9 +143,7 @@ class Index:
     @property
     def store(self) -> Store | tuple[Store, ...] | None:
         """How the original vectors are kept: the name of a store, several names, or None."""
-        names: Any = self._table.snapshot.documents.encoder.store_names
-        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
-        return store or None
+        return self._store_of(self._table.snapshot.documents.encoder)
 
     @property
     def threshold(self) -> float | NDArray[np.float32] | Rule:
@@ -152,7 +152,7 @@ class Index:
         The name of the rule if the threshold still has to be computed. A threshold computed for
         the cosine is for vectors scaled to length 1.
         """
-        documents, fitting = self._table.snapshot
+        documents, fitting, _, _ = self._table.snapshot
         if fitting.is_pending and fitting.rule is not None:
             return fitting.rule
         return documents.encoder.binarizer.threshold
@@ -160,7 +160,7 @@ class Index:
     @property
     def rotate(self) -> bool:
         """Whether vectors are rotated before they become bits."""
-        documents, fitting = self._table.snapshot
+        documents, fitting, _, _ = self._table.snapshot
         return fitting.rotate or documents.encoder.binarizer.is_rotated
 
     @property
@@ -198,17 +198,14 @@ class Index:
         documents = self._table.snapshot.documents
         ids = documents.ids
         if ids is None:
-            ids = np.arange(len(documents), dtype=np.int64)
+            ids = counted(0, len(documents))
             ids.flags.writeable = False
         return ids
 
     @property
     def nbytes(self) -> int:
         """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
-        documents = self._table.snapshot.documents
-        codes, originals, factors = documents.columns
-        arrays = (codes, *originals, factors, documents.ids)
-        return sum(array.nbytes for array in arrays if array is not None)
+        return _nbytes(self._table.snapshot.documents)
 
     def __len__(self) -> int:
         return len(self._table.snapshot.documents)
@@ -220,14 +217,22 @@ class Index:
             return False
         if not 0 <= wanted <= MAX_ID:
             return False
-        rows, _ = self._table.find_ids(np.array([wanted], np.int64))
+        rows = self._table.snapshot.ids.rows_of(np.array([wanted], np.int64))
         return bool(rows[0] >= 0)
 
     def __repr__(self) -> str:
+        documents = self._table.snapshot.documents
+        encoder = documents.encoder
+        store = self._store_of(encoder)
         return (
-            f"Index(dim={self.dim}, metric={self.metric!r}, store={self.store!r}, "
-            f"n={len(self)}, nbytes={self.nbytes})"
+            f"Index(dim={encoder.dim}, metric={encoder.metric!r}, store={store!r}, "
+            f"n={len(documents)}, nbytes={_nbytes(documents)})"
         )
+
+    def _store_of(self, encoder: Encoder) -> Store | tuple[Store, ...] | None:
+        names: Any = encoder.store_names
+        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
+        return store or None
 
     def get(self, ids: ArrayLike) -> NDArray[Any]:
         """Return the vectors with these ids.
@@ -256,7 +261,8 @@ class Index:
         wanted = as_ids(ids)
         if wanted.ndim > 1:
             raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
-        rows, documents = self._table.find_ids(wanted.reshape(-1))
+        documents, _, id_table, _ = self._table.snapshot
+        rows = id_table.rows_of(wanted.reshape(-1))
         if len(rows) and rows.min() < 0:
             missing = wanted.reshape(-1)[rows < 0]
             raise KeyError(f"id {missing[0]} is not in the index")
@@ -466,7 +472,7 @@ class Index:
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, to_contents(*self._table.snapshot))
+        writer.write(path, to_contents(self._table.snapshot))
 
     @classmethod
     def load(
@@ -508,7 +514,7 @@ class Index:
     def __reduce__(self) -> tuple[Any, ...]:
         # Plain data, and arrays also of a mapped index. This names no class of ours but this one,
         # so that all others may move. Whoever opens the pickle chooses the instruction set.
-        return type(self)._from_state, (dict(vars(to_contents(*self._table.snapshot))),)
+        return type(self)._from_state, (dict(vars(to_contents(self._table.snapshot))),)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Index:
@@ -525,3 +531,9 @@ class Index:
         index._table = Table(*from_contents(contents, resolve_isa(isa)))
         index._store_is_name = len(contents.originals) == 1
         return index
+
+
+def _nbytes(documents: Documents) -> int:
+    codes, originals, factors = documents.columns
+    arrays = (codes, *originals, factors, documents.ids)
+    return sum(array.nbytes for array in arrays if array is not None)
