@@ -9,7 +9,7 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
-from bitsift.index.growable import GrowableArray
+from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.index.table import Snapshot
 from bitsift.storage.contents import Contents
@@ -44,8 +44,8 @@ def to_contents(snapshot: Snapshot) -> Contents:
     )
 
 
-def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
-    """Return the parts of a table; no array is copied."""
+def from_contents(contents: Contents, isa: str) -> Snapshot:
+    """Return the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
         contents.dim,
@@ -64,4 +64,4 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
-    return encoder, fitting, columns, ids
+    return Snapshot.of(encoder, fitting, GrowableColumns.of(columns), ids)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
-from bitsift.core.interruptible import copy_into
+from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
@@ -65,6 +65,34 @@ class Snapshot(NamedTuple):
         documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
         return cls(documents, fitting, ids, memory)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, originals, factors and ids."""
+        codes, originals, factors = self.documents.columns
+        arrays = (codes, *originals, factors, self.ids.stored)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def apart(self) -> Snapshot:
+        """Return the same rows for another table: the room behind them stays with this one."""
+        return self._with_arrays(self.documents.columns, self.ids.stored)
+
+    def copied(self) -> Snapshot:
+        """Return the same with arrays of its own."""
+        codes, originals, factors = self.documents.columns
+        columns = Columns(
+            copied(codes),
+            tuple(map(copied, originals)),
+            None if factors is None else copied(factors),
+        )
+        return self._with_arrays(
+            columns, None if self.ids.stored is None else copied(self.ids.stored)
+        )
+
+    def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
+        array = None if stored is None else GrowableArray(stored)
+        ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
+        return Snapshot.of(self.documents.encoder, self.fitting, GrowableColumns.of(columns), ids)
+
 
 class Table:
     """The rows of an index. One thread writes at a time; any number reads the snapshot.
@@ -78,14 +106,11 @@ class Table:
         What readers see. Read it once for each operation.
     """
 
-    def __init__(
-        self, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable | None = None
-    ) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         # A signal handler may write before `_writer` is set: its thread must not wait for itself.
         self._lock = threading.RLock()
         self._writer: int | None = None
-        memory = GrowableColumns.of(columns)
-        self.snapshot = Snapshot.of(encoder, fitting, memory, IdTable() if ids is None else ids)
+        self.snapshot = snapshot
         _living.add(self)
 
     def check(self, parsed: Codes | Values) -> None:

@@ -39,7 +39,7 @@ from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import row_chunks, write_array
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["write"]
+__all__ = ["parts_of", "write"]
 
 
 def write(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -68,7 +68,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
     The disk must have room for the old index and the new one.
     """
     folder_path = as_path(path)
-    manifest, arrays = _parts(contents)
+    manifest, arrays = parts_of(contents)
     try:
         made = folders.make(folder_path)
         try:
@@ -85,7 +85,7 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
         raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
 
 
-def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     """Return a manifest without its files, and the array of each part."""
     dim, threshold = arguments.check_dim(contents.dim), contents.threshold
     arguments.choice(contents.metric, "metric", METRICS)
