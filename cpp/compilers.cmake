@@ -61,10 +61,11 @@ endfunction()
 # After CXX is enabled: stops unless the compiler is one of the list.
 function(bitsift_require_known_compiler)
   list(FIND BITSIFT_COMPILERS "${CMAKE_CXX_COMPILER_ID}" i)
-  # Clang in the place of Visual C++ has other options and headers.
-  if(i EQUAL -1 OR CMAKE_CXX_SIMULATE_ID)
+  if(CMAKE_CXX_SIMULATE_ID)  # it has that compiler's options and headers
     bitsift_refuse_compiler(
-      "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_SIMULATE_ID} (${CMAKE_CXX_COMPILER})")
+      "${CMAKE_CXX_COMPILER_ID} for ${CMAKE_CXX_SIMULATE_ID} (${CMAKE_CXX_COMPILER})")
+  elseif(i EQUAL -1)
+    bitsift_refuse_compiler("${CMAKE_CXX_COMPILER_ID} (${CMAKE_CXX_COMPILER})")
   endif()
   math(EXPR i "${i} + 1")
   list(SUBLIST BITSIFT_COMPILERS ${i} 2 name_and_version)

@@ -16,7 +16,7 @@ import pytest
 
 import bitsift
 from bitsift.cli.console import human_bytes, human_count, human_seconds
-from helpers.cli_runner import run, run_process
+from helpers.cli_runner import COMMAND, run, run_process
 from helpers.cli_samples import N
 
 
@@ -27,6 +27,18 @@ def test_version_and_help() -> None:
         for command in ("demo", "build", "search", "graph", "info", "verify"):
             assert command in text
             assert run(command, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command", ["build", "search", "eval", "advise", "graph", "info", "verify"]
+)
+def test_help_describes_every_argument(command: str) -> None:
+    """Typer before 0.26 loses these descriptions with a click from 8.5 on."""
+    arguments = [p for p in COMMAND.commands[command].params if p.param_type_name == "argument"]
+    assert arguments
+    text = " ".join(run(command, "--help").stdout.replace("│", " ").split())
+    for argument in arguments:
+        assert " ".join(argument.help.split()[:3]) in text
 
 
 def test_entry_point(index_path: Path) -> None:

@@ -16,7 +16,8 @@ namespace {
 template <class T>
 struct Vectors {
   Vectors(Input& input, Floats kind, std::size_t n_rows, std::size_t n)
-      : values(n_rows * n), view{values.get(), n_rows, n, static_cast<std::ptrdiff_t>(n * sizeof(T))} {
+      : values(n_rows * n),
+        view{values.get(), n_rows, n, static_cast<std::ptrdiff_t>(n * sizeof(T))} {
     Random random = input.random();
     fill_values(random, kind, values.get(), n_rows * n);
   }
@@ -26,11 +27,11 @@ struct Vectors {
 
 // The largest number of rows is more than a piece, so that threads share the work.
 std::size_t some_rows(Input& input, std::size_t n) {
-  return input.below(8) == 0 ? 1 + (1 << 17) / n : input.between(1, 5);
+  return input.below(8) == 7 ? 1 + (1 << 17) / n : input.between(1, 5);
 }
 
 std::size_t some_dims(Input& input) {
-  return input.flag() ? input.between(1, 40) : input.between(1, 700);
+  return input.flag() ? input.between(1, 700) : input.between(1, 40);
 }
 
 // NaN is the lowest integer, of ternary 0.
@@ -42,8 +43,8 @@ std::int8_t wanted_integer(IntegerType type, double x, double lower, double uppe
 
 template <class T>
 void integers(Input& input) {
-  const auto type = input.one_of<IntegerType>({IntegerType::kInt8, IntegerType::kUint8,
-                                               IntegerType::kInt4, IntegerType::kTernary});
+  const auto type = input.one_of<IntegerType>(
+      {IntegerType::kInt8, IntegerType::kUint8, IntegerType::kInt4, IntegerType::kTernary});
   const std::size_t n = some_dims(input);
   const Vectors<T> vectors(input, some_floats(input), some_rows(input, n), n);
   Random random = input.random();
@@ -82,8 +83,8 @@ void integers(Input& input) {
 
 // Any bytes, those of damaged files too.
 void unpacking(Input& input) {
-  const auto type = input.one_of<IntegerType>({IntegerType::kInt8, IntegerType::kUint8,
-                                               IntegerType::kInt4, IntegerType::kTernary});
+  const auto type = input.one_of<IntegerType>(
+      {IntegerType::kInt8, IntegerType::kUint8, IntegerType::kInt4, IntegerType::kTernary});
   const std::size_t n = some_dims(input);
   const Exact<std::uint8_t> bytes(bytes_for(type, n), input.below(8));
   fill_bytes(input, bytes.get(), bytes.size());

@@ -18,7 +18,7 @@ void fill(Random& random, Floats, std::int8_t* values, std::size_t n) {
 // sum(kernels, query, vectors, n_vectors, n_ahead, n, first, second) calls one kernel.
 template <class Value, class Sum>
 void compare(Input& input, Sum sum) {
-  const std::size_t n = input.flag() ? input.between(1, 70) : input.between(1, 1100);
+  const std::size_t n = input.flag() ? input.between(1, 1100) : input.between(1, 70);
   const std::size_t n_all = input.below(12);
   const std::size_t n_ahead = input.below(n_all + 1);
   const std::size_t n_vectors = n_all - n_ahead;
@@ -64,8 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using Count = std::size_t;
   switch (input.below(6)) {
     case 0:
-      test::compare<float>(input, [](const Kernels& kernels, const double* q, auto x, Scale, Count m,
-                                     Count ahead, Count n, double* dots, double* squares) {
+      test::compare<float>(input, [](const Kernels& kernels, const double* q, auto x, Scale,
+                                     Count m, Count ahead, Count n, double* dots, double* squares) {
         kernels.dot_f32(q, x, m, ahead, n, dots, squares);
       });
       break;
@@ -78,28 +78,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2:
       test::compare<std::int8_t>(
           input, [](const Kernels& kernels, const double* q, auto x, Scale scale, Count m,
-                    Count ahead, Count n, double* dots, double* squares) {
-            kernels.dot_i8(q, x, scale, m, ahead, n, dots, squares);
-          });
+                    Count ahead, Count n, double* dots,
+                    double* squares) { kernels.dot_i8(q, x, scale, m, ahead, n, dots, squares); });
       break;
     case 3:
-      test::compare<float>(input, [](const Kernels& kernels, const double* q, auto x, Scale, Count m,
-                                     Count ahead, Count n, double* squares, double*) {
-        kernels.l2_f32(q, x, m, ahead, n, squares);
-      });
+      test::compare<float>(input, [](const Kernels& kernels, const double* q, auto x, Scale,
+                                     Count m, Count ahead, Count n, double* squares,
+                                     double*) { kernels.l2_f32(q, x, m, ahead, n, squares); });
       break;
     case 4:
       test::compare<Half>(input, [](const Kernels& kernels, const double* q, auto x, Scale, Count m,
-                                    Count ahead, Count n, double* squares, double*) {
-        kernels.l2_f16(q, x, m, ahead, n, squares);
-      });
+                                    Count ahead, Count n, double* squares,
+                                    double*) { kernels.l2_f16(q, x, m, ahead, n, squares); });
       break;
     default:
       test::compare<std::int8_t>(
           input, [](const Kernels& kernels, const double* q, auto x, Scale scale, Count m,
-                    Count ahead, Count n, double* squares, double*) {
-            kernels.l2_i8(q, x, scale, m, ahead, n, squares);
-          });
+                    Count ahead, Count n, double* squares,
+                    double*) { kernels.l2_i8(q, x, scale, m, ahead, n, squares); });
   }
   return 0;
 }

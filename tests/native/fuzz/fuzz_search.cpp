@@ -14,7 +14,7 @@ namespace {
 struct Problem {
   explicit Problem(Input& input, bool must_have_magnitudes = false)
       : n_bytes(input.between(1, 40)),
-        n_rows(input.flag() ? input.below(40) : input.below(700)),
+        n_rows(input.flag() ? input.below(700) : input.below(40)),
         n_queries(input.between(1, 40)),
         k(input.between(1, 30)),
         n_threads(input.between(1, 3)),
@@ -76,8 +76,9 @@ void searches(Input& input) {
         options.n_threads = n_threads;
         scan(kernels, problem.rows.view(), problem.queries, options, distances, rows);
       });
-  expect(found == naive_search(problem.rows.view(), problem.queries, problem.ids_or_none, problem.k),
-         "a search differs from the oracle's");
+  expect(
+      found == naive_search(problem.rows.view(), problem.queries, problem.ids_or_none, problem.k),
+      "a search differs from the oracle's");
 }
 
 // Rows to rescore, -1 for none.
@@ -95,10 +96,10 @@ void rescore_by_codes(Input& input) {
   const std::size_t n_candidates = input.between(1, 50);
   const Exact<std::int64_t> rows =
       some_candidates(input, problem.n_queries * n_candidates, problem.n_rows);
-  const CandidateRows candidates = {{rows.get(), problem.n_queries, n_candidates,
-                                     static_cast<std::ptrdiff_t>(8 * n_candidates)},
-                                    problem.ids_or_none,
-                                    problem.k};
+  const CandidateRows candidates = {
+      {rows.get(), problem.n_queries, n_candidates, static_cast<std::ptrdiff_t>(8 * n_candidates)},
+      problem.ids_or_none,
+      problem.k};
   const Metric metric = input.one_of<Metric>({Metric::kCosine, Metric::kDot, Metric::kL2});
   const std::size_t n_factors = metric == Metric::kL2 || input.flag() ? 2 : 1;
   const Exact<std::uint16_t> factors(problem.n_rows * n_factors);
@@ -106,20 +107,19 @@ void rescore_by_codes(Input& input) {
   for (std::uint16_t& factor : factors) factor = static_cast<std::uint16_t>(random.bits());
   const Exact<double> numbers(3 * problem.n_queries);
   fill_values(random, some_floats(input), numbers.get(), numbers.size());
-  const Estimate estimate = {
-      .metric = metric,
-      .factors = {factors.get(), problem.n_rows, n_factors,
-                  static_cast<std::ptrdiff_t>(2 * n_factors)},
-      .scales = numbers.get(),
-      .sums = numbers.get() + problem.n_queries,
-      .constants = numbers.get() + 2 * problem.n_queries};
+  const Estimate estimate = {.metric = metric,
+                             .factors = {factors.get(), problem.n_rows, n_factors,
+                                         static_cast<std::ptrdiff_t>(2 * n_factors)},
+                             .scales = numbers.get(),
+                             .sums = numbers.get() + problem.n_queries,
+                             .constants = numbers.get() + 2 * problem.n_queries};
   const bool estimated = input.flag();
-  compare<float>(problem.n_queries * problem.k, problem.n_threads, "rescore_codes",
-                 [&](const Kernels& kernels, std::size_t n_threads, float* scores,
-                     std::int64_t* found) {
-                   rescore_codes(kernels, problem.rows.view(), problem.queries, candidates,
-                                 estimated ? &estimate : nullptr, n_threads, scores, found);
-                 });
+  compare<float>(
+      problem.n_queries * problem.k, problem.n_threads, "rescore_codes",
+      [&](const Kernels& kernels, std::size_t n_threads, float* scores, std::int64_t* found) {
+        rescore_codes(kernels, problem.rows.view(), problem.queries, candidates,
+                      estimated ? &estimate : nullptr, n_threads, scores, found);
+      });
 }
 
 // Original vectors as floats, halves or integers.
@@ -140,11 +140,11 @@ void rescore_by(Input& input, std::size_t n, std::size_t n_rows, const char* nam
   const Matrix<float> queries = {values.get(), n_queries, n, static_cast<std::ptrdiff_t>(4 * n)};
   const Metric metric = input.one_of<Metric>({Metric::kCosine, Metric::kDot, Metric::kL2});
   const std::size_t threads = input.between(1, 3);
-  compare<float>(n_queries * k, threads, name,
-                 [&](const Kernels& kernels, std::size_t n_threads, float* scores,
-                     std::int64_t* found) {
-                   call(kernels, metric, queries, candidates, n_threads, scores, found);
-                 });
+  compare<float>(
+      n_queries * k, threads, name,
+      [&](const Kernels& kernels, std::size_t n_threads, float* scores, std::int64_t* found) {
+        call(kernels, metric, queries, candidates, n_threads, scores, found);
+      });
 }
 
 template <class Value>
@@ -165,8 +165,8 @@ void rescore_by_floats(Input& input) {
 }
 
 void rescore_by_integers(Input& input) {
-  const auto type = input.one_of<IntegerType>({IntegerType::kInt8, IntegerType::kUint8,
-                                               IntegerType::kInt4, IntegerType::kTernary});
+  const auto type = input.one_of<IntegerType>(
+      {IntegerType::kInt8, IntegerType::kUint8, IntegerType::kInt4, IntegerType::kTernary});
   const std::size_t n = input.between(1, 200);
   const std::size_t n_rows = input.between(1, 30);
   const Rows rows(input, n_rows, bytes_for(type, n));
