@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
