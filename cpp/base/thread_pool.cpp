@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/float_environment.hpp"
 #include "base/linked_list.hpp"
 #include "base/process_wide.hpp"
 
@@ -92,6 +93,7 @@ class ThreadPool {
   }
 
   [[noreturn]] void work() {
+    const DefaultFloats floats;  // a thread starts in the environment of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
       wake_.wait(lock, [this] { return !jobs_.is_empty(); });

@@ -7,6 +7,7 @@
 #include <exception>
 #include <functional>
 
+#include "base/float_environment.hpp"
 #include "base/interruption.hpp"
 
 namespace bitsift {
@@ -42,13 +43,14 @@ class ReleasedGil final : public Interruption {
   bool has_raised_ = false;
 };
 
-// Runs body() with the GIL released. Signal handlers run meanwhile, if this is their thread, and
-// what they raise ends body() soon and is raised here.
+// Runs body() with the GIL released, in the default floating-point environment. Signal handlers run
+// meanwhile, if this is their thread, and what they raise ends body() soon and is raised here.
 template <class Body>
 void without_gil(Body&& body, const ShowProgress& show_progress = nullptr) {
   ReleasedGil released(show_progress);
   std::exception_ptr error;
   try {
+    const DefaultFloats floats;
     body();
   } catch (...) {
     error = std::current_exception();
