@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from helpers.float_environments import control, environment
 from oracle import reference
 
 # A block has 512 rows: no block, one, its edges, several.
@@ -75,6 +76,17 @@ def test_progress_is_reported_in_this_thread_and_grows(rng):
     assert threads == {threading.get_ident()}
     assert (np.diff(reported) >= 0).all()
     assert 0 < reported[0] <= reported[-1] <= 1
+
+
+def test_progress_runs_in_the_floating_point_environment_of_its_caller(rng):
+    codes = rng.integers(0, 256, (20_000, 96), dtype=np.uint8)
+    seen = []
+    with environment("upward"):
+        expected = control()
+        bitsift.knn_graph(codes, 5, isa="scalar", progress=lambda done: seen.append(control()))
+        left = control()
+    assert seen
+    assert {*seen, left} == {expected} != {control()}
 
 
 def test_an_error_of_the_progress_function_ends_the_work(rng):
