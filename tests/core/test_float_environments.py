@@ -37,6 +37,8 @@ WITHOUT_FLOATS = {
     "Evaluation.summary",
     "Evaluation.to_json",  # calls to_dict
 }
+# One of each kind; the slow run has the others.
+QUICK = ("flush-to-zero", "upward", "numpy-raise", "numpy-print", "all")
 # These open and save; the guard is where all of their ways meet.
 GUARDED_BELOW = {
     "Index.load": "bitsift.storage.reader.read",
@@ -83,7 +85,13 @@ def test_every_guarded_function_has_a_call():
         assert member in called or owner in called, name
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in ENVIRONMENTS
+    ],
+)
 def test_the_same_bits_in_every_environment(name, wanted, capfd):
     wrong = []
     for call, expected in wanted.items():
@@ -102,7 +110,12 @@ def test_the_same_bits_in_every_environment(name, wanted, capfd):
 # The pool's threads begin in the environment of the thread that makes them. Before the import no
 # rounding mode is set: Python itself reads the numbers of a source file in the mode of the moment.
 @pytest.mark.parametrize(
-    ("name", "when"), [("flush-to-zero", "before"), ("numpy-raise", "before"), ("all", "after")]
+    ("name", "when"),
+    [
+        ("flush-to-zero", "before"),
+        pytest.param("numpy-raise", "before", marks=pytest.mark.slow),
+        ("all", "after"),
+    ],
 )
 def test_an_environment_that_was_there_first(name, when, wanted):
     paths = [str(Path(bitsift.__file__).parents[1]), str(Path(__file__).parents[1])]
