@@ -128,6 +128,7 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
   }
   return Rescoring(n_queries, candidates, k, ids, documents.n_rows)
       .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
+        check_magnitudes(wanted, threads_of(threads));
         rescore_codes(kernels, documents, wanted, rows_in, estimate ? &*estimate : nullptr,
                       threads_of(threads), scores, rows);
       });

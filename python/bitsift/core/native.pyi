@@ -44,6 +44,16 @@ def set_default_floats() -> int:
 def restore_floats(state: int) -> None:
     """Set an environment that `set_default_floats` returned in this thread."""
 
+# --- Files ---
+
+def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
+    """Map the first `n_bytes` > 0 bytes of an open file as a read-only array, (n_bytes,).
+
+    The array keeps no descriptor; the file is unmapped when the last view of it is gone. `OSError`
+    if the system refuses. Whoever reads bytes behind the end of the file is ended by the system, so
+    the caller compares its size first.
+    """
+
 # --- Encoding ---
 
 def pack(

@@ -15,6 +15,7 @@ from bitsift.core import arguments
 from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
+from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
 from bitsift.encoding.binarizer import Binarizer
@@ -26,7 +27,6 @@ from bitsift.retrieval.pipeline import Documents, find_rows
 
 __all__ = ["Advice", "Trial", "advise", "advise_on", "better_than"]
 
-_MOST_ROWS = 20_000
 _MOST_QUERIES = 256
 _LEAST_ROWS = 20
 _K = 10
@@ -221,7 +221,7 @@ def advise_on(
         )
     if queries is None:
         rows, queries = _held_out(rows)
-    rows = np.ascontiguousarray(evenly(rows, _MOST_ROWS))
+    rows = np.ascontiguousarray(evenly(rows, MOST_ROWS_ADVISED))
     trials = _Trials(rows, queries, metric, isa, threads)
     options = list(_options(rotate))
     shares = [trials.of(*option) for option in options]
