@@ -39,12 +39,14 @@ void ReleasedGil::take_back() noexcept {
 void ReleasedGil::poll() {
   const bool handles_signals = may_run_signal_handlers();
   if (!handles_signals && !show_progress_) return stop_polling();
+  floats_.suspend();  // Python code of the caller's runs in the caller's environment
   or_stop([&] {
     PyEval_RestoreThread(state_);
     has_raised_ =
         (handles_signals && PyErr_CheckSignals() != 0) || (show_progress_ && !show_progress_());
     state_ = PyEval_SaveThread();
   });
+  floats_.resume();
   if (has_raised_) throw Interrupted();
 }
 

@@ -19,9 +19,10 @@ using ShowProgress = std::function<bool()>;
 // The importing thread runs Python's signal handlers: to be called while the module is imported.
 void note_importing_thread();
 
-// A call that has released the GIL. Its polls take the GIL for a moment: they let Python run signal
-// handlers, and show progress. What Python raises there stays in the thread's state until the end
-// of the call, so that no Python object is touched without the GIL.
+// A call that has released the GIL, in the default floating-point environment. Its polls take the
+// GIL for a moment: they let Python run signal handlers, and show progress. What Python raises
+// there stays in the thread's state until the end of the call, so that no Python object is touched
+// without the GIL.
 //
 // While the interpreter shuts down, Python up to 3.13 ends a daemon thread that asks for the GIL by
 // unwinding its stack, and a destructor or an exception handler on the way would abort the process.
@@ -40,6 +41,7 @@ class ReleasedGil final : public Interruption {
 
   const ShowProgress& show_progress_;
   PyThreadState* state_;
+  DefaultFloats floats_;
   bool has_raised_ = false;
 };
 
@@ -50,7 +52,6 @@ void without_gil(Body&& body, const ShowProgress& show_progress = nullptr) {
   ReleasedGil released(show_progress);
   std::exception_ptr error;
   try {
-    const DefaultFloats floats;
     body();
   } catch (...) {
     error = std::current_exception();

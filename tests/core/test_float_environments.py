@@ -72,7 +72,8 @@ def test_every_public_function_is_guarded_or_has_no_floats():
     assert len(guarded) > 12
     assert not guarded & WITHOUT_FLOATS
     assert functions.keys() - guarded == WITHOUT_FLOATS | GUARDED_BELOW.keys()
-    for place in GUARDED_BELOW.values():
+    pickles = "bitsift.storage.contents_check.checked_contents"
+    for place in (*GUARDED_BELOW.values(), pickles):
         module, name = place.rsplit(".", 1)
         assert hasattr(getattr(sys.modules[module], name), "is_guarded")
 
@@ -144,6 +145,17 @@ def test_the_caller_gets_back_control_and_flags():
             again = native.set_default_floats()
             native.restore_floats(again)
         assert again == found
+
+
+def test_python_code_within_a_native_call_has_the_callers_environment():
+    codes = np.random.default_rng(0).integers(0, 256, (20_000, 16), np.uint8)
+    seen = []
+    with environment("upward"):
+        here = control()
+        bitsift.knn_graph(codes, 3, progress=lambda done: seen.append(control()), threads=1)
+        after = control()
+    assert set(seen) == {here}
+    assert after == here
 
 
 def test_an_exception_gives_back_what_was_found():
