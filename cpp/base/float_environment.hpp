@@ -69,6 +69,13 @@ class DefaultFloats {
   DefaultFloats(const DefaultFloats&) = delete;
   DefaultFloats& operator=(const DefaultFloats&) = delete;
 
+  // For code of the caller's that runs meanwhile, and may change its environment for good.
+  void suspend() noexcept { set_float_state(found_); }
+  void resume() noexcept {
+    found_ = float_state();
+    set_float_state(kDefaultFloatState);
+  }
+
  private:
   FloatState found_;
 };

@@ -33,22 +33,20 @@ void or_stop(Python&& python) noexcept {
 void note_importing_thread() { importing_thread = std::this_thread::get_id(); }
 
 void ReleasedGil::take_back() noexcept {
-  set_float_state(floats_);
   or_stop([this] { PyEval_RestoreThread(state_); });
 }
 
 void ReleasedGil::poll() {
   const bool handles_signals = may_run_signal_handlers();
   if (!handles_signals && !show_progress_) return stop_polling();
-  set_float_state(floats_);
+  floats_.suspend();  // Python code of the caller's runs in the caller's environment
   or_stop([&] {
     PyEval_RestoreThread(state_);
     has_raised_ =
         (handles_signals && PyErr_CheckSignals() != 0) || (show_progress_ && !show_progress_());
     state_ = PyEval_SaveThread();
   });
-  floats_ = float_state();
-  set_float_state(kDefaultFloatState);
+  floats_.resume();
   if (has_raised_) throw Interrupted();
 }
 

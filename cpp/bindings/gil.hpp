@@ -19,10 +19,10 @@ using ShowProgress = std::function<bool()>;
 // The importing thread runs Python's signal handlers: to be called while the module is imported.
 void note_importing_thread();
 
-// A call that has released the GIL. Its polls take the GIL for a moment: they let Python run signal
-// handlers, and show progress. What Python raises there stays in the thread's state until the end
-// of the call, so that no Python object is touched without the GIL. The core runs in the default
-// floating-point environment, Python in its own.
+// A call that has released the GIL, in the default floating-point environment. Its polls take the
+// GIL for a moment: they let Python run signal handlers, and show progress. What Python raises
+// there stays in the thread's state until the end of the call, so that no Python object is touched
+// without the GIL.
 //
 // While the interpreter shuts down, Python up to 3.13 ends a daemon thread that asks for the GIL by
 // unwinding its stack, and a destructor or an exception handler on the way would abort the process.
@@ -30,9 +30,7 @@ void note_importing_thread();
 class ReleasedGil final : public Interruption {
  public:
   explicit ReleasedGil(const ShowProgress& show_progress)
-      : show_progress_(show_progress), state_(PyEval_SaveThread()), floats_(float_state()) {
-    set_float_state(kDefaultFloatState);
-  }
+      : show_progress_(show_progress), state_(PyEval_SaveThread()) {}
 
   void take_back() noexcept;
   // Whether a poll has left an error of Python's.
@@ -43,7 +41,7 @@ class ReleasedGil final : public Interruption {
 
   const ShowProgress& show_progress_;
   PyThreadState* state_;
-  FloatState floats_;  // Python's
+  DefaultFloats floats_;
   bool has_raised_ = false;
 };
 

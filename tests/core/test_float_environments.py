@@ -37,6 +37,8 @@ WITHOUT_FLOATS = {
     "Evaluation.summary",
     "Evaluation.to_json",  # calls to_dict
 }
+# One of each kind; the slow run has the others.
+QUICK = ("flush-to-zero", "upward", "numpy-raise", "numpy-print", "all")
 # These open and save; the guard is where all of their ways meet.
 GUARDED_BELOW = {
     "Index.load": "bitsift.storage.reader.read",
@@ -70,7 +72,8 @@ def test_every_public_function_is_guarded_or_has_no_floats():
     assert len(guarded) > 12
     assert not guarded & WITHOUT_FLOATS
     assert functions.keys() - guarded == WITHOUT_FLOATS | GUARDED_BELOW.keys()
-    for place in GUARDED_BELOW.values():
+    pickles = "bitsift.storage.contents_check.checked_contents"
+    for place in (*GUARDED_BELOW.values(), pickles):
         module, name = place.rsplit(".", 1)
         assert hasattr(getattr(sys.modules[module], name), "is_guarded")
 
@@ -83,7 +86,13 @@ def test_every_guarded_function_has_a_call():
         assert member in called or owner in called, name
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in ENVIRONMENTS
+    ],
+)
 def test_the_same_bits_in_every_environment(name, wanted, capfd):
     wrong = []
     for call, expected in wanted.items():
@@ -102,7 +111,12 @@ def test_the_same_bits_in_every_environment(name, wanted, capfd):
 # The pool's threads begin in the environment of the thread that makes them. Before the import no
 # rounding mode is set: Python itself reads the numbers of a source file in the mode of the moment.
 @pytest.mark.parametrize(
-    ("name", "when"), [("flush-to-zero", "before"), ("numpy-raise", "before"), ("all", "after")]
+    ("name", "when"),
+    [
+        ("flush-to-zero", "before"),
+        pytest.param("numpy-raise", "before", marks=pytest.mark.slow),
+        ("all", "after"),
+    ],
 )
 def test_an_environment_that_was_there_first(name, when, wanted):
     paths = [str(Path(bitsift.__file__).parents[1]), str(Path(__file__).parents[1])]
@@ -131,6 +145,17 @@ def test_the_caller_gets_back_control_and_flags():
             again = native.set_default_floats()
             native.restore_floats(again)
         assert again == found
+
+
+def test_python_code_within_a_native_call_has_the_callers_environment():
+    codes = np.random.default_rng(0).integers(0, 256, (20_000, 16), np.uint8)
+    seen = []
+    with environment("upward"):
+        here = control()
+        bitsift.knn_graph(codes, 3, progress=lambda done: seen.append(control()), threads=1)
+        after = control()
+    assert set(seen) == {here}
+    assert after == here
 
 
 def test_an_exception_gives_back_what_was_found():

@@ -37,7 +37,9 @@ def check(case, isa, threads, offset):
         values, thresholds, codes, *_ = case.arrays
         if thresholds is None:
             thresholds = np.zeros((1, 1), np.float32)
-        thresholds = np.broadcast_to(thresholds, (1, values.shape[1]))[0]
+        kind = np.float64 if values.dtype == np.float64 else np.float32
+        row = np.broadcast_to(thresholds, (1, values.shape[1]))[0]
+        thresholds = np.ascontiguousarray(row, kind)
         placed = displaced(values, offset * values.itemsize)
         got, finite = native.pack(placed, thresholds, isa, threads)
         same(got, codes)

@@ -146,13 +146,19 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
     if better is None:
         return
     now, best = better
-    options = f"threshold={best.threshold!r}" if best.threshold != "zero" else ""
-    options += (", " if options and best.rotate else "") + ("rotate=True" if best.rotate else "")
+    changes = []  # what the index has to change
+    if best.threshold != "zero":
+        changes.append(f"threshold={best.threshold!r}")
+    elif encoder.binarizer.is_centred:
+        changes.append("threshold=0.0")
+    if best.rotate != encoder.binarizer.is_rotated:
+        changes.append(f"rotate={best.rotate}")
+    if not changes:  # the same option, on vectors scaled
+        return
     warn(
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
         f"{more_frequent.mean():.0%}. On a sample, {now:.2f} of the true neighbours are "
-        f"among {DEFAULT_OVERSAMPLING:g} candidates for each result; with {options} it is "
-        f"{best.rescored:.2f}. "
-        "bitsift.advise compares the options"
+        f"among {DEFAULT_OVERSAMPLING:g} candidates for each result; with {', '.join(changes)} it "
+        f"is {best.rescored:.2f}. bitsift.advise compares the options"
     )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.errors import BitsiftError, CorruptIndexError
+from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.quantization.calibration import restore_state, save_state
 from bitsift.storage import manifest_json
@@ -23,6 +24,7 @@ from bitsift.storage.writer import parts_of
 __all__ = ["checked_contents"]
 
 
+@in_default_floats
 def checked_contents(fields: dict[str, Any], source: str) -> Contents:
     """Return contents with these fields if they could be those of a folder.
 
