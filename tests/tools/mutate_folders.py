@@ -71,7 +71,14 @@ class Mutator:
             return  # this program reads and writes files without care
         try:
             self.log.append(kind.__name__ + " " + str(kind() or ""))
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except (
+            OSError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             self.log.append(f"{kind.__name__} not possible: {error!r}")
 
     def manifest_bytes(self) -> None:
