@@ -38,7 +38,7 @@ from bitsift.storage.manifest import LOCK_NOTE
 from helpers.storage_samples import everything, is_same, put_manifest, sample
 
 MEMORY = 4 << 30
-SECONDS = 60
+SECONDS = 300
 DIGITS = "0123456789abcdef" * 2
 # What may stand in any place of a manifest.
 VALUES: list[Any] = [
