@@ -10,6 +10,8 @@
 array([0, 1])
 """
 
+# First: in a subinterpreter it says no, before numpy is loaded, which one interpreter can be alone.
+import bitsift.core as _core  # noqa: F401
 from bitsift import _old_modules  # noqa: F401 (for its effect: pickles of version 0.1.0 open)
 from bitsift.codes import *
 from bitsift.core import *

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
@@ -19,7 +17,8 @@ MAX_DIM = 65_536
 MAX_K = 2**31 - 1
 MAX_THREADS = 1024
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# Written out: numpy.finfo warns where the processor takes subnormal numbers for zero.
+LARGEST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 
 # Thresholds and bounds computed from fewer vectors than this depend on which vectors these are.
 FEW_VECTORS = 100

@@ -21,6 +21,7 @@ from bitsift.core.errors import (
     IndexNotFoundError,
     NotAnIndexError,
 )
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
@@ -41,6 +42,7 @@ _READ_TRIES = 100
 _MAPPED = ("codes", "ids", "originals", "correction")
 
 
+@in_default_floats
 def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     """Open an index.
 
@@ -132,6 +134,7 @@ def _calibrator(
 
 
 @public
+@in_default_floats
 def verify(
     path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
 ) -> None:

@@ -22,6 +22,7 @@ from bitsift.core.errors import (
     UnsupportedVersionError,
     warn,
 )
+from bitsift.core.floats import in_default_floats
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
@@ -42,9 +43,10 @@ from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import row_chunks, write_array
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["write"]
+__all__ = ["parts_of", "write"]
 
 
+@in_default_floats
 def write(
     path: str | os.PathLike[str], contents: Contents, *, timeout: float | None = 60.0
 ) -> None:
@@ -84,7 +86,7 @@ def write(
     The disk must have room for the old index and the new one.
     """
     folder_path, seconds = as_path(path), check_timeout(timeout)
-    manifest, arrays = _parts(contents)
+    manifest, arrays = parts_of(contents)
     save = _Save(manifest, arrays)
     pid = os.getpid()
     try:
@@ -108,7 +110,7 @@ def write(
         warn(f"{folder_path}: the new index is in place, but {trouble}")
 
 
-def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     """Return a manifest without its files, and the array of each part."""
     dim, threshold = arguments.check_dim(contents.dim), contents.threshold
     arguments.choice(contents.metric, "metric", METRICS)
