@@ -4,6 +4,7 @@
 import base64
 import itertools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -298,6 +299,15 @@ def test_deep_objects_are_quoted_short():
         deep = deep[0]
 
 
+def test_long_rows_are_refused_before_they_are_converted():
+    row = [0] * (1 << 22)
+    tracemalloc.start()
+    with refuses(ValueError, "embedding 1 must have at most 65536 bits a row; got 4194304 bytes"):
+        bitsift.codes_from_response([[1], row], "ubinary")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
 class TestBase64:
     def test_needs_dim(self):
         with refuses(ValueError, "embedding 0 is a base64 string, .*: give dim, too"):
@@ -307,6 +317,25 @@ class TestBase64:
         response = data([as_base64([0.5] * 16, np.float32)])
         with refuses(ValueError, "must have 2 bytes for dim 16; got 64 bytes .*look like float32"):
             bitsift.codes_from_response(response, "ubinary", dim=16)
+
+    @pytest.mark.parametrize("n_characters", [1 << 24, (1 << 24) + 1])
+    def test_length_is_checked_before_decoding(self, n_characters):
+        text = "A" * n_characters
+        tracemalloc.start()
+        with refuses(ValueError, f"2 bytes for dim 16; got base64 of {n_characters} characters"):
+            bitsift.codes_from_response(data([text]), "ubinary", dim=16)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+
+    @pytest.mark.parametrize("dim", [1, 7, 8, 9, 1000, 65536])
+    def test_every_whole_length_is_decoded(self, dim):
+        n_bytes = (dim + 7) // 8
+        row = np.zeros(n_bytes, np.uint8)
+        found = bitsift.codes_from_response(data([as_base64(row, np.uint8)]), "ubinary", dim=dim)
+        np.testing.assert_array_equal(found, row[None])
+        with refuses(ValueError, f"got {4 * dim} bytes of base64; 4 bytes a dimension look like"):
+            text = as_base64(np.zeros(dim), np.float32)
+            bitsift.codes_from_response(data([text]), "ubinary", dim=dim)
 
     @pytest.mark.parametrize("text", ["TQ=", "T Q A =", "TQA", "TQ-_", "ÿÿ==", "!!!!"])
     def test_must_be_base64(self, text):

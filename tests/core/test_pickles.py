@@ -12,7 +12,8 @@ import pytest
 import bitsift
 
 PICKLES = Path(__file__).parents[1] / "golden" / "pickles-0.1.0"
-NAMES = sorted(set(bitsift.__all__) - {"__version__"})
+NEWER = {"IndexLockedError"}
+NAMES = sorted(set(bitsift.__all__) - {"__version__"} - NEWER)
 THINGS = [getattr(bitsift, name) for name in NAMES]
 
 

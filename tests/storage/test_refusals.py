@@ -345,3 +345,19 @@ def test_leftovers_alone_are_as_good_as_an_empty_folder(tmp_path: Path) -> None:
         reader.read(tmp_path)
     writer.write(tmp_path, OLD)
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_close_that_fails_takes_nothing_from_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmap: bool
+) -> None:
+    writer.write(tmp_path, OLD)
+    real = os.close
+
+    def close(fd: int) -> None:
+        real(fd)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "close", close)
+    assert_same(reader.read(tmp_path, mmap=mmap), OLD)
+    reader.verify(tmp_path)

@@ -38,7 +38,7 @@ from bitsift.storage.manifest import LOCK_NOTE
 from helpers.storage_samples import everything, is_same, put_manifest, sample
 
 MEMORY = 4 << 30
-SECONDS = 60
+SECONDS = 300
 DIGITS = "0123456789abcdef" * 2
 # What may stand in any place of a manifest.
 VALUES: list[Any] = [
@@ -71,7 +71,14 @@ class Mutator:
             return  # this program reads and writes files without care
         try:
             self.log.append(kind.__name__ + " " + str(kind() or ""))
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        except (
+            OSError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             self.log.append(f"{kind.__name__} not possible: {error!r}")
 
     def manifest_bytes(self) -> None:

@@ -81,6 +81,11 @@ class Folder:
         if self._fd is not None and self._fd != _ABANDONED:
             os.close(self._fd)
 
+    def close_quietly(self) -> None:
+        """Close the folder; for a reader, what it has read is right whatever the system says."""
+        with contextlib.suppress(OSError):
+            self.__exit__(None, None, None)
+
     def abandon(self) -> None:
         """Close the folder in a forked child; whatever still uses it fails from here on."""
         if self._fd is not None:

@@ -7,6 +7,7 @@ untrusted file is parsed, no dtype is made from it, and it does not decide how m
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
@@ -84,8 +85,9 @@ class ArrayFile:
             raise
 
     def close(self) -> None:
-        """Close the file; arrays from `map` stay valid."""
-        self._file.close()
+        """Close the file; arrays from `map` stay valid. A reader loses nothing if that fails."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def map(self) -> NDArray[Any]:
         """Map the data, read-only, without reading them and without a descriptor."""

@@ -201,7 +201,7 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
     except OSError as error:
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     with contextlib.ExitStack() as stack:
-        stack.enter_context(folder)
+        stack.callback(folder.close_quietly)
         data = read_manifest(folder)
         for _ in range(_READ_TRIES):
             manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))

@@ -38,7 +38,8 @@ def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()
     if os.path.lexists(path):
         if path.is_symlink() or not path.is_file():
             raise InputError(
-                f"{path}: the output must be a regular file; got a link, a pipe or a device"
+                f"{path}: the output must be a regular file; got a link, a pipe or a device. "
+                "--json prints to standard output"
             )
         for source in inputs:
             if source is not None and _is_same(path, source):
