@@ -8,6 +8,7 @@ done by another thread, while the main thread waits where handlers run.
 
 from __future__ import annotations
 
+import _thread
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **optio
     The function must release the GIL, and change nothing that lives on. If a signal handler raises,
     the call ends at once, and the function, in a thread of its own, works on for nobody.
     """
-    if n_values < _MANY_VALUES or threading.current_thread() is not threading.main_thread():
+    if n_values < _MANY_VALUES or threading.get_ident() != threading.main_thread().ident:
         return function(*args, **options)
     results: list[T] = []
     errors: list[BaseException] = []
@@ -51,7 +52,8 @@ def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **optio
     # The settings of NumPy's floating-point errors belong to the context.
     run = contextvars.copy_context().run
     try:
-        threading.Thread(target=run, args=(work,), name="bitsift", daemon=True).start()
+        # `threading.Thread.start` turns the exception of a handler into a KeyError of its own.
+        _thread.start_new_thread(run, (work,))
     except RuntimeError as error:
         if "new thread" not in str(error):  # a handler's own error
             raise
