@@ -11,7 +11,17 @@ import bitsift
 from bitsift.storage.contents import Contents
 from helpers import subclasses
 from helpers.storage_samples import everything, some_vectors
-from helpers.subclasses import Labelled, Locked, Made, MadeByKeyword, Mixed, Named, Opened, Slotted
+from helpers.subclasses import (
+    Labelled,
+    Locked,
+    Made,
+    MadeByKeyword,
+    Mixed,
+    Named,
+    Noted,
+    Opened,
+    Slotted,
+)
 
 
 def unpickled(protocol):
@@ -165,6 +175,14 @@ def test_subclasses_load_as_themselves(tmp_path):
         assert hasattr(index, "labels") == (cls is Labelled)
         assert not hasattr(index, "name")
         assert not hasattr(index, "path")
+
+
+def test_a_state_that_is_no_dictionary(way):
+    index = filled(Noted(12))
+    index.note = "two"
+    found = way(index)
+    assert found.note == "two"
+    assert_same_rows(found, index)
 
 
 def test_a_subclass_may_reduce_itself(way, monkeypatch):

@@ -41,6 +41,20 @@ READS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _limit():
+    """Raise where a test hangs: a thread that waits for itself would do so for ever."""
+
+    def give_up(number, frame):
+        raise TimeoutError
+
+    replaced = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 2 * LONG)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, replaced)
+
+
 def filled(ids="arbitrary", **options):
     index = bitsift.Index(12, **options)
     index.add(VECTORS, ids=IDS[ids])
