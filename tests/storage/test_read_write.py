@@ -93,8 +93,8 @@ def test_mapped_arrays_are_read_only_maps(tmp_path: Path) -> None:
     writer.write(tmp_path, sample(1, 8))
     contents = reader.read(tmp_path, mmap=True)
     for array in (contents.codes, contents.ids, contents.originals["float32"]):
-        assert isinstance(array, np.memmap)
         assert array.flags.aligned
+        assert not array.flags.owndata
         assert not array.flags.writeable
     writer.write(tmp_path, sample(0))
     assert not reader.read(tmp_path, mmap=True).codes.flags.writeable

@@ -9,7 +9,6 @@ done by another thread, while the main thread waits where handlers run.
 from __future__ import annotations
 
 import _thread
-import contextvars
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -41,19 +40,20 @@ def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **optio
     done = threading.Lock()
     done.acquire()
 
+    settings = np.errstate(**np.geterr())
+
     def work() -> None:
         try:
-            results.append(function(*args, **options))
+            with settings:
+                results.append(function(*args, **options))
         except BaseException as error:
             errors.append(error)
         finally:
             done.release()
 
-    # The settings of NumPy's floating-point errors belong to the context.
-    run = contextvars.copy_context().run
     try:
         # `threading.Thread.start` turns the exception of a handler into a KeyError of its own.
-        _thread.start_new_thread(run, (work,))
+        _thread.start_new_thread(work, ())
     except RuntimeError as error:
         if "new thread" not in str(error):  # a handler's own error
             raise

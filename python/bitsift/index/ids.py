@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.core import arguments
 from bitsift.core.interruptible import copied, copy_into, counted, interruptibly, taken
 from bitsift.index.growable import GrowableArray
 
@@ -200,7 +201,7 @@ class _SortedIds:
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     """Return a copy of ids as int64, or raise; integers beyond int64 come in other types."""
-    array = np.asarray(ids)
+    array = arguments.plain_array(ids, "ids")
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":

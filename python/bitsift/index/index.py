@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import counted
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
@@ -114,6 +115,7 @@ class Index(Remakable):
     7
     """
 
+    @in_default_floats
     def __init__(
         self,
         dim: SupportsIndex,
@@ -238,6 +240,7 @@ class Index(Remakable):
         store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
         return store or None
 
+    @in_default_floats
     def get(self, ids: ArrayLike) -> NDArray[Any]:
         """Return the vectors with these ids.
 
@@ -275,6 +278,7 @@ class Index(Remakable):
 
     # ---- Adding ------------------------------------------------------------------------------
 
+    @in_default_floats
     def fit(self, sample: ArrayLike) -> Index:
         """Compute the threshold and the bounds of integer stores from a sample.
 
@@ -307,6 +311,7 @@ class Index(Remakable):
         self._table.fit(arguments.parse_values(sample, "sample", floats=True))
         return self
 
+    @in_default_floats
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
         """Add vectors.
 
@@ -460,27 +465,38 @@ class Index(Remakable):
 
     # ---- Files -------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, timeout: float | None = 60.0) -> None:
         """Write the index to a folder of ``.npy`` files and a manifest.
 
         Parameters
         ----------
         path : path-like
             A folder: new, empty, or an index, which is replaced. Parent folders are created.
+        timeout : float, optional
+            Seconds to wait while another process or thread saves to the folder; None waits without
+            limit.
 
         Raises
         ------
+        IndexLockedError
+            Another save to the folder did not end in time; the error names its process. Or this
+            thread is saving to it already, and is interrupted by the signal handler that calls.
         IndexWriteError
-            The path cannot be written, or holds something else. What was there is unchanged; but if
-            the disk fails once the new index is in place, and the old one cannot be put back, the
-            new one stays, which is complete.
+            The path cannot be written, or holds something else. What was there is unchanged.
+
+        Warns
+        -----
+        BitsiftWarning
+            The new index is in place, but something failed after that: the system could not make
+            it durable, so that a power cut may bring back the old one, or could not remove the old
+            one's files.
 
         Notes
         -----
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, to_contents(*self._table.snapshot[:2]))
+        writer.write(path, to_contents(*self._table.snapshot[:2]), timeout=timeout)
 
     @classmethod
     def load(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bitsift.core.floats import in_default_floats
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
@@ -43,6 +44,7 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
     )
 
 
+@in_default_floats
 def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
     """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None

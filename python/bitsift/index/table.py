@@ -170,7 +170,7 @@ class Table:
             raise ValueError(
                 f"fit comes before the first add; the index holds {len(documents)} vectors"
             )
-        encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample)
+        encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
@@ -187,7 +187,7 @@ class Table:
         if n == 0:
             return new_ids
         if fitting.is_needed(encoder):
-            encoder, fitting, memory = _fitted(encoder, fitting, memory, rows)
+            encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
         memory = memory.with_room(n)
         columns = memory.next_rows(n)
         if isinstance(parsed, Codes):
@@ -207,10 +207,13 @@ class Table:
 
 
 def _fitted(
-    encoder: Encoder, fitting: Fitting, memory: GrowableColumns, sample: NDArray[Any]
+    encoder: Encoder, fitting: Fitting, memory: GrowableColumns, sample: NDArray[Any], name: str
 ) -> tuple[Encoder, Fitting, GrowableColumns]:
-    """Fit what is not fitted; return this for a table that has no rows yet."""
-    encoder, fitting = fitting.fit(encoder, sample)
+    """Fit what is not fitted; return this for a table that has no rows yet.
+
+    `name` is what errors call the sample.
+    """
+    encoder, fitting = fitting.fit(encoder, sample, name)
     factors = memory.factors
     if factors is not None:  # fitting may have changed their number a row
         factors = GrowableArray(np.empty((factors.capacity, encoder.n_factors), np.uint16), 0)
