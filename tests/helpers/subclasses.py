@@ -74,6 +74,18 @@ class Locked(bitsift.Index):
         self.lock = threading.Lock()
 
 
+class Noted(bitsift.Index):
+    """Has a state that is no dictionary."""
+
+    note = "none"
+
+    def __getstate__(self) -> str:
+        return self.note
+
+    def __setstate__(self, state: str) -> None:
+        self.note = state
+
+
 class Made(bitsift.Index):
     """Needs an argument where it is made."""
 

@@ -11,7 +11,17 @@ import bitsift
 from bitsift.storage.contents import Contents
 from helpers import subclasses
 from helpers.storage_samples import everything, some_vectors
-from helpers.subclasses import Labelled, Locked, Made, MadeByKeyword, Mixed, Named, Opened, Slotted
+from helpers.subclasses import (
+    Labelled,
+    Locked,
+    Made,
+    MadeByKeyword,
+    Mixed,
+    Named,
+    Noted,
+    Opened,
+    Slotted,
+)
 
 
 def unpickled(protocol):
@@ -165,6 +175,14 @@ def test_subclasses_load_as_themselves(tmp_path):
         assert hasattr(index, "labels") == (cls is Labelled)
         assert not hasattr(index, "name")
         assert not hasattr(index, "path")
+
+
+def test_a_state_that_is_no_dictionary(way):
+    index = filled(Noted(12))
+    index.note = "two"
+    found = way(index)
+    assert found.note == "two"
+    assert_same_rows(found, index)
 
 
 def test_a_subclass_may_reduce_itself(way, monkeypatch):
@@ -381,10 +399,11 @@ def test_versions_that_are_unknown(version):
     )
 
 
-def test_a_pickle_cut_short_or_changed_never_gives_a_broken_index():
+@pytest.mark.parametrize("n_changes", [30, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_changed_pickle_never_gives_a_broken_index(n_changes):
     data = bytearray(pickle.dumps(everything(), 4))
     rng = np.random.default_rng(5)
-    for _ in range(400):
+    for _ in range(n_changes):
         changed = data.copy()
         changed[rng.integers(len(data))] ^= 1 << rng.integers(8)
         try:

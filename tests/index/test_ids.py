@@ -155,6 +155,23 @@ TestIdTable = IdTableMachine.TestCase
 TestIdTable.settings = settings(deadline=None, max_examples=60)
 
 
+@pytest.mark.parametrize("n_late", [1, 40, 3000])
+def test_tables_that_others_extend_keep_their_answers(rng, n_late):
+    """All share the order of the ids, whichever of them was asked first."""
+    ids = rng.permutation(10_000)[: 2000 + n_late]
+    old = IdTable().extended(ids[:2000])
+    new = old.extended(ids[2000:])
+    for first, second in ((old, new), (new, old)):
+        for table in (first, second, first):
+            rows = table.rows_of(ids)
+            wanted = np.arange(len(ids))
+            np.testing.assert_array_equal(rows, np.where(wanted < table.n_rows, wanted, -1))
+            for row in (0, 1999, 2000, len(ids) - 1):
+                found = table.rows_of(ids[row : row + 1])
+                assert found.tolist() == [row if row < table.n_rows else -1]
+    np.testing.assert_array_equal(old.rows_of(np.tile(ids[:2000], 20))[-2000:], np.arange(2000))
+
+
 def test_many_late_ids_are_sorted_in(rng):
     ids = rng.permutation(20_000)
     table = IdTable()

@@ -67,7 +67,7 @@ def test_round_trip_of_every_part(tmp_path: Path, dim: int, n: int) -> None:
     bitsift.verify(tmp_path)
     for mmap in (False, True):
         found = reader.read(tmp_path, mmap=mmap)
-        assert_same(found, to_contents(index._table.snapshot))
+        assert_same(found, to_contents(*index._table.snapshot[:2]))
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.0, 0.1, -3e38, 5e-324, float(np.float32(0.1)), 3])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
 
 __all__ = [
@@ -183,7 +184,7 @@ def _codes(array: NDArray[Any], name: str) -> Codes:
 
 def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
     _check_values(array, name, floats=floats)
-    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    native = array if array.dtype.isnative else copied(array, array.dtype.newbyteorder("="))
     return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
 
 
@@ -324,7 +325,7 @@ def _is_packed(array: NDArray[Any], name: str) -> bool:
 def _rows_in_place(array: NDArray[Any]) -> NDArray[Any]:
     """Return `array` itself if the compiled core can read its rows in place, else a copy."""
     contiguous = array.shape[-1] == 1 or array.strides[-1] == array.itemsize
-    return array if contiguous and array.flags.aligned else np.array(array, order="C")
+    return array if contiguous and array.flags.aligned else copied(array)
 
 
 def as_rows(array: NDArray[Any]) -> NDArray[Any]:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.interruptible import taken
+
 __all__ = ["evenly", "evenly_spaced", "row_blocks"]
 
 _BLOCK_VALUES = 1 << 17
@@ -30,5 +32,4 @@ def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
     """Return at most `n` rows, evenly spaced."""
     if len(array) <= n:
         return array
-    rows: NDArray[Any] = array[evenly_spaced(len(array), n)]
-    return rows
+    return taken(array, evenly_spaced(len(array), n))

@@ -8,7 +8,7 @@ done by another thread, while the main thread waits where handlers run.
 
 from __future__ import annotations
 
-import contextvars
+import _thread
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -33,25 +33,27 @@ def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **optio
     The function must release the GIL, and change nothing that lives on. If a signal handler raises,
     the call ends at once, and the function, in a thread of its own, works on for nobody.
     """
-    if n_values < _MANY_VALUES or threading.current_thread() is not threading.main_thread():
+    if n_values < _MANY_VALUES or threading.get_ident() != threading.main_thread().ident:
         return function(*args, **options)
     results: list[T] = []
     errors: list[BaseException] = []
     done = threading.Lock()
     done.acquire()
 
+    settings = np.errstate(**np.geterr())
+
     def work() -> None:
         try:
-            results.append(function(*args, **options))
+            with settings:
+                results.append(function(*args, **options))
         except BaseException as error:
             errors.append(error)
         finally:
             done.release()
 
-    # The settings of NumPy's floating-point errors belong to the context.
-    run = contextvars.copy_context().run
     try:
-        threading.Thread(target=run, args=(work,), name="bitsift", daemon=True).start()
+        # `threading.Thread.start` turns the exception of a handler into a KeyError of its own.
+        _thread.start_new_thread(work, ())
     except RuntimeError as error:
         if "new thread" not in str(error):  # a handler's own error
             raise

@@ -12,6 +12,7 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import interruptibly
 from bitsift.quantization.comparison import as_thresholds, kernel_thresholds
 
 __all__ = ["Binarizer", "EncodedBlock"]
@@ -106,7 +107,7 @@ class Binarizer:
             return
         arguments.check_n_bytes(n_columns, name, self.dim)
         n_pad = 8 * self.n_bytes - self.dim
-        if n_pad and (parsed.rows[:, -1] & ((1 << n_pad) - 1)).any():
+        if n_pad and interruptibly(len(parsed.rows), _any_bit, parsed.rows, (1 << n_pad) - 1):
             raise ValueError(
                 f"the last {n_pad} bits of a row must be zero: the index has dim {self.dim}; "
                 "codes are packed most significant bit first"
@@ -166,6 +167,11 @@ class Binarizer:
         return native.centre_and_rotate(
             values, threshold, self.flips, normalize=self.normalized, threads=threads
         )[0]
+
+
+def _any_bit(codes: NDArray[np.uint8], mask: int) -> bool:
+    """Say whether the last byte of any row has one of the bits of a mask."""
+    return bool((codes[:, -1] & mask).any())
 
 
 @in_default_floats

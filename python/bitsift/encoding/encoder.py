@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.interruptible import taken
 from bitsift.core.options import Metric
 from bitsift.encoding.binarizer import Binarizer, EncodedBlock
 from bitsift.encoding.correction import compute_factors, n_factors
@@ -135,9 +136,8 @@ class Encoder:
     def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of some rows as the last store keeps them, or else their codes."""
         if not self.stores:
-            codes: NDArray[np.uint8] = np.asarray(columns.codes)[rows]
-            return codes
-        return self.stores[-1].read(np.asarray(columns.originals[-1])[rows])
+            return taken(np.asarray(columns.codes), rows)
+        return self.stores[-1].read(taken(np.asarray(columns.originals[-1]), rows))
 
     def _factors(self, block: EncodedBlock, first_row: int) -> NDArray[np.uint16]:
         vectors = np.ascontiguousarray(self.binarizer.centred_rows(block), np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
+from bitsift.core.interruptible import interruptibly
 from bitsift.core.options import Threshold
 
 __all__ = ["compute_threshold", "unit_rows"]
@@ -22,7 +23,7 @@ def compute_threshold(rows: NDArray[np.float32], name: Threshold) -> float | NDA
         return 0.0
     if name == "median":
         return _medians(rows)
-    mean: NDArray[Any] = rows.mean(axis=0, dtype=np.float64)
+    mean: NDArray[Any] = interruptibly(rows.size, rows.mean, axis=0, dtype=np.float64)
     return mean / 2 if name == "half-mean" else mean
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bitsift.core import arguments
 from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.errors import warn
+from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Threshold
 from bitsift.encoding.binarizer import Binarizer
@@ -115,7 +116,10 @@ def _some_rows(sample: NDArray[Any], n: int, name: str) -> NDArray[np.float32]:
     """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
     numbers = evenly_spaced(len(sample), n)
     some = evenly(sample, n)
-    return np.ascontiguousarray(arguments.narrow(some, np.float32, name, numbers=numbers))
+    narrowed: NDArray[np.float32] = interruptibly(
+        some.size, arguments.narrow, some, np.float32, name, numbers=numbers
+    )
+    return np.ascontiguousarray(narrowed)
 
 
 def _warn_of_few(n: int, what: str) -> None:

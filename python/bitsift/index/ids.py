@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,7 +17,11 @@ __all__ = ["MAX_ID", "IdTable", "as_ids", "is_ascending"]
 
 MAX_ID = 2**63 - 1
 
+# Looking up as many takes some 10 ms where memory is slow.
+_IDS_AT_A_TIME = 1 << 14
 _LATE_IDS_AT_A_TIME = 1 << 16
+
+_Finder = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
 class IdTable:
@@ -117,14 +124,22 @@ class IdTable:
 
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each id, -1 where there is none."""
-        return interruptibly(len(ids), self._rows_of, ids)
+        find = self._finder(len(ids))
+        if len(ids) <= _IDS_AT_A_TIME:
+            return find(ids)
+        rows = np.empty(len(ids), np.int64)
+        for begin in range(0, len(ids), _IDS_AT_A_TIME):
+            part = slice(begin, begin + _IDS_AT_A_TIME)
+            rows[part] = find(ids[part])
+        return rows
 
-    def _rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _finder(self, n_ids: int) -> _Finder:
+        """Return what finds the rows of as many ids, in one or more calls."""
         if self.stored is None:
-            return np.where((ids >= 0) & (ids < self.n_rows), ids, -1)
+            return lambda ids: np.where((ids >= 0) & (ids < self.n_rows), ids, -1)
         if self.ascending:
-            return _bisect(self.stored, None, ids)
-        return self._order.rows_of(ids, self.stored)
+            return partial(_bisect, self.stored, None)
+        return self._order.finder(self.stored, n_ids)
 
 
 class _Order:
@@ -137,27 +152,32 @@ class _Order:
     def __init__(self) -> None:
         self._sorted: _SortedIds | None = None
 
-    def rows_of(self, ids: NDArray[np.int64], stored: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of each id, -1 where there is none; there may be more rows than stored."""
+    def finder(self, stored: NDArray[np.int64], n_ids: int) -> _Finder:
+        """Return what finds the rows of as many ids, -1 where there is none.
+
+        More rows than those of `stored` may have been sorted.
+        """
         found = self._sorted
-        n_sorted = 0 if found is None else len(found.ids)
-        if found is None or len(stored) - n_sorted > 1024 + n_sorted // 8:
+        n_rows, n_sorted = len(stored), 0 if found is None else len(found.ids)
+        if found is None or n_rows - n_sorted > 1024 + n_sorted // 8:
             found = self._sorted = _SortedIds(stored)
-        rows = _bisect(found.ids, found.rows, ids)
-        n_rows, n_sorted = len(stored), len(found.ids)
+            n_sorted = n_rows
+        early = partial(_bisect, found.ids, found.rows)
         if n_rows == n_sorted:
-            return rows
-        if n_rows < n_sorted:  # a table that extends this one needed them
-            return np.where(rows < n_rows, rows, -1)
-        if 16 * len(ids) > n_rows - n_sorted:
-            late = stored[n_sorted:]
-            order = interruptibly(len(late), np.argsort, late, kind="stable")
-            later = _bisect(late[order], order + n_sorted, ids)
-        else:
-            row_of = found.late_rows(stored).get
-            numbers = [row_of(i, -1) for i in ids.tolist()]
-            later = np.array([row if row < n_rows else -1 for row in numbers], np.int64)
-        return np.maximum(rows, later)
+            return early
+        if n_rows < n_sorted:
+            return lambda ids: _below(n_rows, early(ids))
+        if 16 * n_ids > n_rows - n_sorted:
+            late = _SortedIds(stored[n_sorted:])
+            later = partial(_bisect, late.ids, late.rows + n_sorted)
+            return lambda ids: np.maximum(early(ids), later(ids))
+        row_of = found.late_rows(stored).get
+
+        def find(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+            rows = np.array([row_of(i, -1) for i in ids.tolist()], np.int64)
+            return np.maximum(early(ids), _below(n_rows, rows))
+
+        return find
 
 
 class _SortedIds:
@@ -207,6 +227,10 @@ def _first_twice(ids: NDArray[np.int64]) -> int | None:
     in_order = np.sort(ids)
     twice = in_order[1:][in_order[1:] == in_order[:-1]]
     return int(twice[0]) if len(twice) else None
+
+
+def _below(n_rows: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(rows < n_rows, rows, -1)
 
 
 def _bisect(

@@ -30,7 +30,6 @@ from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 from bitsift.encoding.encoder import Encoder
 from bitsift.index.construction import make_encoder
-from bitsift.index.growable import GrowableColumns
 from bitsift.index.ids import MAX_ID, IdTable, as_ids
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
@@ -132,8 +131,7 @@ class Index(Remakable):
         encoder, fitting = make_encoder(
             dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
-        columns = GrowableColumns.of(encoder.empty_columns())
-        self._table = Table(Snapshot.of(encoder, fitting, columns, IdTable()))
+        self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
     # ---- What it holds -----------------------------------------------------------------------
@@ -498,7 +496,7 @@ class Index(Remakable):
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, to_contents(self._table.snapshot), timeout=timeout)
+        writer.write(path, to_contents(*self._table.snapshot[:2]), timeout=timeout)
 
     @classmethod
     def load(
@@ -537,4 +535,5 @@ class Index(Remakable):
         While an index is mapped, its files must not be written or truncated in place;
         :meth:`save` never does so.
         """
-        return cls._loaded(from_contents(reader.read(path, mmap=mmap), resolve_isa(isa)), isa)
+        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
+        return cls._loaded(Snapshot.of(*parts), isa)

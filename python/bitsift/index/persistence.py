@@ -10,17 +10,16 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
-from bitsift.index.growable import GrowableArray, GrowableColumns
+from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
-from bitsift.index.table import Snapshot
+from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
 __all__ = ["from_contents", "to_contents"]
 
 
-def to_contents(snapshot: Snapshot) -> Contents:
+def to_contents(documents: Documents, fitting: Fitting) -> Contents:
     """Return what goes into a folder; no array is copied."""
-    documents, fitting = snapshot.documents, snapshot.fitting
     encoder, columns = documents.encoder, documents.columns
     binarizer = encoder.binarizer
     return Contents(
@@ -46,8 +45,8 @@ def to_contents(snapshot: Snapshot) -> Contents:
 
 
 @in_default_floats
-def from_contents(contents: Contents, isa: str) -> Snapshot:
-    """Return the state of a table; no array is copied."""
+def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
+    """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
         contents.dim,
@@ -66,4 +65,4 @@ def from_contents(contents: Contents, isa: str) -> Snapshot:
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
-    return Snapshot.of(encoder, fitting, GrowableColumns.of(columns), ids)
+    return encoder, fitting, columns, ids

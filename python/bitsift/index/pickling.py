@@ -63,7 +63,7 @@ class Kept:
             raise CorruptIndexError(_SOURCE, f"advice is of type {type(advice).__name__}")
         store_is_name = fields.pop("store_is_name", None)
         contents = checked_contents(fields, _SOURCE)
-        snapshot = from_contents(contents, resolve_isa(None))
+        snapshot = Snapshot.of(*from_contents(contents, resolve_isa(None)))
         fitting = snapshot.fitting._replace(advice=advice)
         one = len(contents.originals) == 1
         return cls(
@@ -76,7 +76,7 @@ class Kept:
             "version": _VERSION,
             "store_is_name": self.store_is_name,
             "advice": self.snapshot.fitting.advice,
-            **vars(to_contents(self.snapshot)),
+            **vars(to_contents(*self.snapshot[:2])),
         }
         return self._opener, (state,)
 

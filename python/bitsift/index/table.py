@@ -57,7 +57,12 @@ class Snapshot(NamedTuple):
     memory: GrowableColumns
 
     @classmethod
-    def of(
+    def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
+        """Return the state with these rows, which have no room behind them."""
+        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids)
+
+    @classmethod
+    def of_memory(
         cls, encoder: Encoder, fitting: Fitting, memory: GrowableColumns, ids: IdTable
     ) -> Snapshot:
         """Return the state with these rows."""
@@ -91,7 +96,7 @@ class Snapshot(NamedTuple):
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
-        return Snapshot.of(self.documents.encoder, self.fitting, GrowableColumns.of(columns), ids)
+        return Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
 
 
 class Table:
@@ -166,11 +171,11 @@ class Table:
                 f"fit comes before the first add; the index holds {len(documents)} vectors"
             )
         encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
-        self.snapshot = Snapshot.of(encoder, fitting, memory, ids)
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory = self.snapshot
-        self.snapshot = Snapshot.of(documents.encoder, fitting, memory.reserved(size), ids)
+        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory.reserved(size), ids)
 
     def _append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
@@ -192,7 +197,7 @@ class Table:
             if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of(encoder, fitting, memory.committed(n), ids)
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids)
         return new_ids
 
     def _repair_after_fork(self) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import interruptibly
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
@@ -56,7 +57,11 @@ class Documents:
         """Return the ids of rows; -1 stays -1."""
         if self.ids is None or len(self.ids) == 0:
             return rows
-        return np.where(rows >= 0, self.ids[rows], -1)
+        return interruptibly(rows.size, _ids_of, self.ids, rows)
+
+
+def _ids_of(ids: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(rows >= 0, ids[rows], -1)
 
 
 def search(
@@ -95,7 +100,11 @@ def _find_asymmetric(
     for begin in range(0, max(n_queries, 1), step):
         part = queries.part(slice(begin, begin + step))
         found.append(_climb(documents, part, _Asymmetric(documents, part, plan.threads), plan))
-    return np.concatenate([part[0] for part in found]), np.concatenate([part[1] for part in found])
+    scores, rows = (
+        interruptibly(n_queries * plan.k, np.concatenate, parts)
+        for parts in zip(*found, strict=True)
+    )
+    return scores, rows
 
 
 class _Asymmetric:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.errors import BitsiftError, CorruptIndexError
+from bitsift.core.errors import CorruptIndexError
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.quantization.calibration import restore_state, save_state
@@ -22,6 +22,9 @@ from bitsift.storage.row_checks import find_duplicate, row_check
 from bitsift.storage.writer import parts_of
 
 __all__ = ["checked_contents"]
+
+# What values of other types raise. A signal handler may raise anything, and that is not caught.
+_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @in_default_floats
@@ -53,9 +56,7 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
         _check_manifest(manifest, source)
         for part, array in arrays.items():
             _check_rows(part, array, manifest)
-    except (BitsiftError, MemoryError):
-        raise
-    except Exception as error:  # whatever a value of another type raises
+    except _ERRORS as error:
         raise CorruptIndexError(source, f"it is not an index: {error}") from error
     return contents
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.interruptible import interruptibly
 from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import Manifest
 
@@ -118,8 +119,11 @@ def find_duplicate(chunks: Callable[[], Iterable[NDArray[Any]]], n_ids: int) -> 
     return None
 
 
+def _sorted(ids: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.sort(np.concatenate(ids))
+
+
 def _twice(ids: list[NDArray[Any]]) -> int | None:
-    ordered = np.concatenate(ids)
-    ordered.sort()
+    ordered = interruptibly(sum(map(len, ids)), _sorted, ids)
     equal = ordered[1:] == ordered[:-1]
     return int(ordered[int(equal.argmax())]) if equal.any() else None
