@@ -41,6 +41,7 @@ PUBLIC = {
     "BitsiftWarning",
     "CorruptIndexError",
     "IndexFileError",
+    "IndexLockedError",
     "IndexNotFoundError",
     "IndexWriteError",
     "NotAnIndexError",

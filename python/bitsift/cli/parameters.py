@@ -13,6 +13,7 @@ from bitsift.core.options import Metric
 __all__ = [
     "Append",
     "FloatVectors",
+    "Force",
     "IndexFolder",
     "Json",
     "Markdown",
@@ -26,6 +27,7 @@ FloatVectors = Annotated[
 ]
 SearchMetric = Annotated[Metric, typer.Option(help="Metric of the search.")]
 Threads = Annotated[int, typer.Option(min=0, help="Number of threads; 0 means all cores.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Markdown = Annotated[
     Path | None, typer.Option(metavar="FILE.md", help="Write the result as a page of Markdown.")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 
 __all__ = ["codes_from_int8", "from_codes", "to_codes"]
@@ -38,6 +39,7 @@ _REVERSED = np.packbits(
 
 
 @public
+@in_default_floats
 def to_codes(
     embeddings: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[np.uint8]:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.floats import in_default_floats
+
 __all__ = ["Check", "check_all"]
 
 Verdict = Literal["held", "did not hold", "too close to tell"]
@@ -52,6 +54,7 @@ class Check:
         """Return :meth:`to_dict`; the older name."""
         return self.to_dict()
 
+    @in_default_floats
     def __str__(self) -> str:
         return (
             f"{self.statement}: {self.verdict} here, {self.first:.4f} and {self.second:.4f} "

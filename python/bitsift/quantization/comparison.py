@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.core import arguments
+
 __all__ = ["as_thresholds", "kernel_thresholds"]
 
 
 def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
     """Return a threshold as an array: of no axis, or of one number for each dimension."""
-    array = np.asarray(threshold)
+    array = arguments.plain_array(threshold, "threshold")
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"threshold must be a real number or an array of them; got {threshold!r}")
     if array.shape not in ((), (dim,)):
@@ -42,8 +44,7 @@ def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> N
     is_python_number = type(threshold) in (int, float)
     common = dtype if is_python_number else np.result_type(dtype, array.dtype)
     kernel = np.float64 if dtype == np.float64 else np.float32
-    with np.errstate(over="ignore"):
-        exact = array.astype(common).astype(np.float64)
-        nearest: NDArray[Any] = exact.astype(kernel)
-        down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
+    exact = array.astype(common).astype(np.float64)
+    nearest: NDArray[Any] = exact.astype(kernel)
+    down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
     return np.ascontiguousarray(np.broadcast_to(down, (dim,)), dtype=kernel)

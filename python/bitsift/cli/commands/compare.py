@@ -11,7 +11,8 @@ import typer
 from bitsift.cli.console import print_json, stdout_console
 from bitsift.cli.evaluation.compare import compare_files, print_comparison, save_comparison
 from bitsift.cli.failure import reporting
-from bitsift.cli.parameters import Append, Json, Markdown
+from bitsift.cli.files.outfile import check_outfile
+from bitsift.cli.parameters import Append, Force, Json, Markdown
 
 __all__ = ["compare"]
 
@@ -26,13 +27,16 @@ def compare(
     ] = "Side by side",
     markdown: Markdown = None,
     append: Append = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Compare evaluations of several collections side by side."""
     with reporting(as_json):
+        if markdown is not None:
+            check_outfile(markdown, force=force or append, inputs=files)
         comparison = compare_files(files)
         if markdown is not None:
-            save_comparison(comparison, title, markdown, append=append)
+            save_comparison(comparison, title, markdown, append=append, force=force)
         if as_json:
             print_json(comparison.to_dict())
         else:
