@@ -366,7 +366,9 @@ def main() -> None:
     """Run in bounded memory."""
     import resource  # noqa: PLC0415 (POSIX only)
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    # AddressSanitizer, if loaded, has reserved terabytes of addresses.
+    if "libclang_rt.asan" not in os.environ.get("LD_PRELOAD", ""):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.fsync = lambda fd: None  # folders need not outlive the machine
     numbers = [int(text) for text in sys.argv[1:]]
     if not 2 <= len(numbers) <= 3:

@@ -9,9 +9,9 @@ namespace {
 // Few of many or many of few: the work of an input stays below some 10 ms.
 struct Problem {
   explicit Problem(Input& input)
-      : n_bytes(input.below(32) == 31 ? some_code_bytes(input) : input.between(1, 70)),
-        n_rows(input.between(1, n_bytes > 70 || input.flag() ? 9 : kMaxTileRows)),
-        n_queries(input.between(1, n_rows > 9 || n_bytes > 70 ? 3 : 2 * kMaxGroupQueries + 3)),
+      : n_bytes(input.below(32) == 31 ? some_code_bytes(input) : input.between(1, 140)),
+        n_rows(input.between(1, n_bytes > 140 || input.flag() ? 9 : kMaxTileRows)),
+        n_queries(input.between(1, n_rows > 9 || n_bytes > 140 ? 3 : 2 * kMaxGroupQueries + 3)),
         weighted(input.flag()),
         with_row_limits(input.flag()),
         rows(input, n_rows, n_bytes) {
