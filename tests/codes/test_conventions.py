@@ -332,7 +332,7 @@ BAD = [
     (np.zeros((2, 0), np.uint8), "ubinary", {}, ValueError, "at least one value a row"),
     ([], "bits", {}, ValueError, r"at least one value a row; got shape \(0,\)"),
     ([[1, 2], [1]], "ubinary", {}, ValueError, "must be a rectangular array"),
-    (None, "ubinary", {}, TypeError, "Python objects"),
+    (None, "ubinary", {}, TypeError, "must hold numbers; got None"),
     ([2**70], "ubinary", {}, TypeError, "Python objects"),
     (np.ma.masked_array(UINT8), "ubinary", {}, TypeError, "got a masked one"),
 ]

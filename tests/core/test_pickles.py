@@ -39,7 +39,9 @@ def test_old_indexes(name):
     assert np.array_equal(index.codes, made.codes)
     assert np.array_equal(index.ids, made.ids)
     for found, expected in zip(
-        index.search(vectors()[:5], 7), made.search(vectors()[:5], 7), strict=True
+        index.search(vectors()[:5], 7, scoring="hamming"),
+        made.search(vectors()[:5], 7, scoring="hamming"),
+        strict=True,
     ):
         assert found.tobytes() == expected.tobytes()
     if name == "unfitted":

@@ -174,7 +174,7 @@ def test_save_and_load(tmp_path, rng, mmap, rule, rotate, state):
             n: repr(c) for n, c in index.calibrators.items()
         }
         np.testing.assert_array_equal(loaded.codes, index.codes)
-        for options in ({}, {"scoring": "asymmetric", "rescore": False}):
+        for options in ({"scoring": "hamming"}, {"scoring": "asymmetric", "rescore": False}):
             for a, b in zip(
                 loaded.search(vectors, 5, **options),
                 index.search(vectors, 5, **options),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.core import arguments
 from bitsift.index.growable import GrowableArray
 
 __all__ = ["IdTable"]
@@ -134,7 +135,7 @@ class IdTable:
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     """Return a copy of ids as int64, or raise; integers beyond int64 come in other types."""
-    array = np.asarray(ids)
+    array = arguments.plain_array(ids, "ids", "be integers below 2**63")
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":

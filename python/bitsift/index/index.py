@@ -16,7 +16,6 @@ from bitsift.core import arguments
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
-    DEFAULT_OVERSAMPLING,
     SCORINGS,
     Ladder,
     Metric,
@@ -333,7 +332,7 @@ class Index:
         -----
         Takes amortised constant time a vector. One thread adds at a time; others wait.
         """
-        parsed = arguments.parse(vectors, "vectors")
+        parsed = arguments.parse(vectors, "vectors", self.dim)
         self._table.check(parsed)
         # Copied here, before the table takes its lock: this may run code of the caller's.
         given_ids = None if ids is None else as_ids(ids)
@@ -364,9 +363,9 @@ class Index:
         queries: ArrayLike,
         k: SupportsIndex = DEFAULT_K,
         *,
-        oversampling: float = DEFAULT_OVERSAMPLING,
+        oversampling: float | None = None,
         rescore: bool | None = None,
-        scoring: Scoring = "hamming",
+        scoring: Scoring | None = None,
         threads: SupportsIndex = 0,
         ladder: Ladder | None = None,
     ) -> SearchResult:
@@ -436,12 +435,15 @@ class Index:
         own number.
         """
         k = arguments.check_k(k)
-        oversampling = arguments.check_oversampling(oversampling)
-        arguments.choice(scoring, "scoring", SCORINGS)
+        if oversampling is not None:
+            oversampling = arguments.check_oversampling(oversampling)
+        if scoring is not None:
+            arguments.choice(scoring, "scoring", SCORINGS)
         threads = arguments.check_threads(threads)
-        parsed = arguments.parse(queries, "queries")
+        documents = self._table.snapshot.documents
+        parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        scores, ids = search(self._table.snapshot.documents, parsed, k, options, threads)
+        scores, ids = search(documents, parsed, k, options, threads)
         return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
 
     # ---- Files -------------------------------------------------------------------------------

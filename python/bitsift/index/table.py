@@ -70,7 +70,8 @@ class Table:
         """Raise unless these vectors can be added."""
         documents, fitting = self.snapshot
         encoder = documents.encoder
-        if isinstance(parsed, Codes):
+        # uint8 numbers, one a dimension, get the message about their width.
+        if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
             _refuse_bits("packed codes (uint8)", encoder, fitting)
         encoder.binarizer.check_width(parsed, "vectors")
         if isinstance(parsed, Values) and parsed.are_bits:
@@ -172,6 +173,7 @@ class Table:
         """Write rows behind the others, to be committed; fit first what is not fitted."""
         rows = parsed.rows
         is_first = len(self._codes) == 0
+        stores_before = self._encoder.stores
         if self._fitting.is_needed(self._encoder):
             self._fit(rows)
         n = len(rows)
@@ -184,6 +186,7 @@ class Table:
             columns.codes[:] = rows
             return
         self._encoder.encode_into(columns, rows)
+        self._encoder.warn_of_losses(rows, stores_before)
         if is_first and self._fitting.rule is None and not parsed.are_bits:
             warn_of_poor_bits(rows, columns.codes, self._encoder)
 

@@ -222,11 +222,10 @@ def _search_options(arguments: SearchArguments) -> LadderOptions:
                     "--ladder must come without --oversampling, --rescore and --scoring, which it "
                     f"replaces; got {name}"
                 )
-    oversampling = arguments.oversampling
     return LadderOptions(
-        oversampling=DEFAULT_OVERSAMPLING if oversampling is None else oversampling,
+        oversampling=arguments.oversampling,
         rescore=arguments.rescore,
-        scoring=arguments.scoring or "hamming",
+        scoring=arguments.scoring,
         ladder=None if arguments.ladder is None else _parse_rungs(arguments.ladder),
     )
 
