@@ -95,7 +95,8 @@ def test_fit_once_is_enough(rng):
     first, second = shifted(rng, 300, 20), -shifted(rng, 300, 20)
     index = bitsift.Index(20, threshold="mean", store="int8").fit(first)
     before = index.threshold, index.calibrators["int8"].ranges
-    index.fit(second)
+    with pytest.warns(BitsiftWarning, match=r"fit\(sample\) does nothing"):
+        index.fit(second)
     np.testing.assert_array_equal(index.threshold, before[0])
     np.testing.assert_array_equal(index.calibrators["int8"].ranges, before[1])
 

@@ -142,8 +142,7 @@ def knn_graph(
     array([1, 0, 1])
     """
     rows = _parse_matrix(codes, "codes")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
+    arguments.check_progress(progress)
     return SearchResult(
         *native.knn_graph(
             rows,

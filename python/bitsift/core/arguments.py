@@ -31,6 +31,7 @@ __all__ = [
     "check_n_bytes",
     "check_n_values",
     "check_oversampling",
+    "check_progress",
     "check_threads",
     "choice",
     "integer",
@@ -87,6 +88,12 @@ def check_k(k: SupportsIndex) -> int:
 def check_threads(threads: SupportsIndex) -> int:
     """Return the number of threads; 0 means all."""
     return integer(threads, "threads", 0, MAX_THREADS)
+
+
+def check_progress(progress: object) -> None:
+    """Raise unless `progress` can be called, or is None."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
 
 
 def check_oversampling(oversampling: float) -> float:

@@ -32,9 +32,7 @@ def conversion_error(x: object, name: str, error: Exception) -> Exception:
     hint = ""
     if "bfloat16" in str(error).lower():
         hint = "; convert it to float32 first, in PyTorch by .float()"
-    return TypeError(
-        f"{name} must be an array that NumPy can read; got {_kind(x)}: {error}{hint}"
-    )
+    return TypeError(f"{name} must be an array that NumPy can read; got {_kind(x)}: {error}{hint}")
 
 
 def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exception:
@@ -72,17 +70,14 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
 def axes_error(x: object, array: NDArray[Any], name: str) -> Exception:
     """Return the error for an array that has neither one axis nor two."""
     if array.dtype.kind in "US" and array.ndim == 0:
-        return ValueError(
-            f"{name} must hold numbers; got {_kind(x)}{_single_remedy(x, name)}"
-        )
+        return ValueError(f"{name} must hold numbers; got {_kind(x)}{_single_remedy(x, name)}")
     remedy = ""
     if array.ndim > 2:
         remedy = f"; one row for each of the first: {name}.reshape(len({name}), -1)"
     elif array.ndim == 0:
         remedy = ", one number"
     return ValueError(
-        f"{name} must have shape (n, d) or (d,); got {array.ndim} axes, shape "
-        f"{array.shape}{remedy}"
+        f"{name} must have shape (n, d) or (d,); got {array.ndim} axes, shape {array.shape}{remedy}"
     )
 
 

@@ -9,8 +9,9 @@ from typing import SupportsIndex
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
+from bitsift.core.errors import warn
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import METRICS, RULES, STORES, Metric, Rule, Store
+from bitsift.core.options import INTEGER_STORES, METRICS, RULES, STORES, Metric, Rule, Store
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.originals import Originals
@@ -49,6 +50,11 @@ def make_encoder(
             'correction=True with metric="cosine" needs vectors of length 1 before the threshold '
             'is subtracted: threshold="mean" or "median" does so, a given threshold other than the '
             "number 0 does not"
+        )
+    if calibrator is not None and not set(names) & set(INTEGER_STORES):
+        warn(
+            f"calibrator does nothing: store={store!r} has no bounds to find; those of "
+            f"{', '.join(INTEGER_STORES)} have"
         )
     stores = tuple(
         Originals(name, dim, own_calibrator(calibrator, dim) or default_calibrator(name))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.errors import warn
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray
@@ -76,6 +77,11 @@ class Table:
         encoder.binarizer.check_width(parsed, "vectors")
         if isinstance(parsed, Values) and parsed.are_bits:
             _refuse_bits("bool", encoder, fitting)
+        if encoder.binarizer.is_rotated and (isinstance(parsed, Codes) or parsed.are_bits):
+            warn(
+                "rotate=True does nothing to bits, but rotates float queries: only the codes of an "
+                "index that rotates too fit them"
+            )
 
     def fit(self, sample: Values) -> None:
         """Fit what is not fitted to vectors of floats; the table must have no rows."""
@@ -90,6 +96,11 @@ class Table:
             n = len(self._codes)
             if n:
                 raise ValueError(f"fit comes before the first add; the index holds {n} vectors")
+            if self._fitting.is_useless(self._encoder):
+                warn(
+                    "fit(sample) does nothing: what it computes has been computed or given "
+                    "already. A new index can be fitted again"
+                )
             try:
                 self._fit(rows)
                 self._publish()

@@ -230,11 +230,7 @@ def _warn_of_losses(
     remedy = "give ranges or calibration_embeddings of vectors of all kinds that come"
     # Only a calibrator tells how many values ternary bounds leave out, which is their purpose.
     knows_share = calibrator is not None or precision != "ternary"
-    if (
-        not are_own
-        and knows_share
-        and warn_of_clipped(sample, bounds, calibrator, what, remedy)
-    ):
+    if not are_own and knows_share and warn_of_clipped(sample, bounds, calibrator, what, remedy):
         return
     warn_of_alike(sample, as_ranges(bounds), precision, what, remedy)
 
@@ -253,9 +249,9 @@ def _bounds(
     dim = next(iter(matrices.values())).shape[1]
     if precision not in INTEGER_STORES or n == 0:
         return np.empty((2, 0), np.float32), None
-    given = ranges if isinstance(ranges, Calibrator) else None
-    if given is not None:
-        ranges = given.ranges
+    given = None
+    if isinstance(ranges, Calibrator):
+        given, ranges = ranges, ranges.ranges
     if ranges is not None:
         bounds = _parse_ranges(ranges, dim)
         return (bounds if precision in ("int8", "uint8") else as_ranges(bounds)), given

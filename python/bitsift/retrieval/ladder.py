@@ -112,9 +112,7 @@ class LadderOptions(NamedTuple):
             why = f"rescore={self.rescore}"
         else:
             why = "the queries are bits" if are_bits and stores else "the index has store=None"
-        warn(
-            f"oversampling={self.oversampling:g} does nothing, because nothing is rescored: {why}"
-        )
+        warn(f"oversampling={self.oversampling:g} does nothing, because nothing is rescored: {why}")
 
 
 def default_ladder(

@@ -10,10 +10,12 @@ import typer
 
 from bitsift.cli.console import print_json, stdout_console
 from bitsift.cli.evaluation.compare import compare_files, print_comparison, save_comparison
-from bitsift.cli.failure import reporting
-from bitsift.cli.parameters import Append, Json, Markdown
+from bitsift.cli.failure import InputError, reporting
+from bitsift.cli.parameters import NO_PAGE, Append, Json, Markdown, warn_unused
 
 __all__ = ["compare"]
+
+_TITLE = "Side by side"
 
 
 def compare(
@@ -22,16 +24,24 @@ def compare(
     ],
     *,
     title: Annotated[
-        str, typer.Option(metavar="TEXT", help="Title of the section in the page.")
-    ] = "Side by side",
+        str | None,
+        typer.Option(
+            metavar="TEXT", help=f"Title of the section in the page. By default {_TITLE!r}."
+        ),
+    ] = None,
     markdown: Markdown = None,
     append: Append = False,
     as_json: Json = False,
 ) -> None:
     """Compare evaluations of several collections side by side."""
     with reporting(as_json):
+        if append and markdown is None:
+            raise InputError(NO_PAGE)
+        if title is not None and markdown is None:
+            warn_unused("--title", "there is no --markdown, whose section it names")
         comparison = compare_files(files)
         if markdown is not None:
+            title = _TITLE if title is None else title
             save_comparison(comparison, title, markdown, append=append)
         if as_json:
             print_json(comparison.to_dict())

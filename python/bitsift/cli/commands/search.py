@@ -26,13 +26,14 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import save_arrays
-from bitsift.cli.parameters import IndexFolder, Json, Threads
+from bitsift.cli.parameters import IndexFolder, Json, Threads, warn_unused
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
 from bitsift.retrieval import LadderOptions
 
 __all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "search"]
 
 _BATCH = 256
+_SHOWN = 5
 _LADDER = "hamming:40,asymmetric:10,int8:4,float32"
 
 
@@ -98,7 +99,12 @@ def search(
             help="Also write the arrays 'scores' and 'ids' to this file.",
         ),
     ] = None,
-    show: Annotated[int, typer.Option(min=0, help="Queries whose results are printed.")] = 5,
+    show: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help=f"Queries whose results are printed. By default {_SHOWN}.", metavar="N"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search an index for every query in a file."""
@@ -119,10 +125,12 @@ def search(
         if out is not None:
             save_report(report, out)
         if as_json:
+            if show is not None:
+                warn_unused("--show", "--json prints the results of all queries")
             print_json(report.to_dict())
             return
         console = stdout_console()
-        print_report(report, console, show)
+        print_report(report, console, _SHOWN if show is None else show)
         if out is not None:
             print_line(console, f"wrote scores and ids of all queries to {out}")
 
