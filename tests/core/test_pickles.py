@@ -27,8 +27,9 @@ def vectors():
 
 
 def test_old_names():
-    assert [thing.__name__ for thing in stored("names")] == NAMES
-    assert stored("names") == THINGS
+    later = {"EvaluationCheck", "EvaluationRow"}
+    assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)
+    assert stored("names") == [thing for thing in THINGS if thing.__name__ not in later]
 
 
 @pytest.mark.parametrize("name", ["bits", "floats", "everything", "unfitted"])

@@ -266,7 +266,10 @@ def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "
         f"at most {MAX_DIM} bits a row" if dim is None else f"{needed} bytes a row for dim {dim}"
     )
     if n_bytes == dim and not hint:
-        hint = f"; numbers, one a dimension, are not packed: give floats, {name}.astype('float32')"
+        hint = (
+            f"; numbers, one a dimension, are given as floats: numpy.asarray({name}, 'float32'), "
+            "minus 128 if they are bytes with that offset"
+        )
     raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
 
 

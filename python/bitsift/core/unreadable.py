@@ -63,7 +63,7 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
             where = f"row {row}" + "".join(f", column {column}" for column in rest)
             return TypeError(f"{wanted}; got Python objects: {where} is {_kind(cell)}")
     kinds = ", ".join(sorted({type(cell).__name__ for cell in cells}))
-    remedy = f": numpy.asarray({name}, dtype='float32')" if "float" in kinds else ""
+    remedy = f": numpy.asarray({name}, 'float32')" if "float" in kinds else ""
     return TypeError(f"{wanted}; got Python objects ({kinds}){remedy}")
 
 
@@ -84,19 +84,21 @@ def axes_error(x: object, array: NDArray[Any], name: str) -> Exception:
 def int8_error(array: NDArray[Any], name: str, dim: int | None) -> Exception:
     """Return the error for int8, which is packed codes or numbers; `dim` is that of an index."""
     width = array.shape[-1]
+    is_packed = dim is not None and width == (dim + 7) // 8
+    is_numbers = width == dim
+    told = f", dim={dim}" if is_packed else ""
     packed = (
         "packed codes come as int8 in two conventions that differ in one bit of every byte; "
-        f'convert them with bitsift.to_codes({name}, "binary") or '
-        f'bitsift.to_codes({name}, "vespa")'
+        f'convert them with bitsift.to_codes({name}, "binary"{told}) or '
+        f'bitsift.to_codes({name}, "vespa"{told})'
     )
-    as_floats = f"{name}.astype('float32')"
+    as_floats = f"numpy.asarray({name}, 'float32')"
     if dim is None:
         return TypeError(
             f"{name} must not be int8; got {width} values a row. As packed bits that is "
             f"{width * 8} dimensions: {packed}. As numbers, one a dimension, it is {width} "
             f"dimensions: bitsift.pack({as_floats}) makes codes of them"
         )
-    is_packed, is_numbers = width == (dim + 7) // 8, width == dim
     if is_numbers and not is_packed:
         return TypeError(
             f"{name} must not be int8; got {width} values a row for dim {dim}: numbers, one a "
@@ -117,12 +119,12 @@ def values_hint(dtype: np.dtype[Any], name: str) -> str:
     if dtype.kind in "iu" and dtype.itemsize == 1:
         return (
             "; packed codes hold bits, not values (bitsift.unpack shows them); numbers, one a "
-            f"dimension, become floats by {name}.astype('float32')"
+            f"dimension, become floats by numpy.asarray({name}, 'float32')"
         )
     if dtype.kind in "iu":
-        return "; convert integers to a float type: .astype('float32')"
+        return f"; convert integers to a float type: numpy.asarray({name}, 'float32')"
     if dtype.kind == "f":
-        return "; .astype('float64') narrows it"
+        return f"; {name}.astype('float64') narrows it"
     return _odd_hint(dtype, name)
 
 

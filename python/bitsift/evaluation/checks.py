@@ -11,7 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Check", "check_all"]
+from bitsift.core.public import public
+
+__all__ = ["EvaluationCheck", "check_all"]
 
 Verdict = Literal["held", "did not hold", "too close to tell"]
 
@@ -19,8 +21,9 @@ _STANDARD_ERRORS = 2.0
 _EQUAL_SHARE = 0.01  # Conditions are level within this share of float32's quality.
 
 
+@public
 @dataclass(frozen=True)
-class Check:
+class EvaluationCheck:
     """A statement that compares two conditions, and its verdict.
 
     Attributes
@@ -59,6 +62,8 @@ class Check:
         )
 
 
+Check = EvaluationCheck  # The name that older pickles carry.
+
 # The statement, the condition that is better, and the one that is worse.
 _BETTER = (
     ("documents only beats both sides", "int8, min/max", "int8 x int8"),
@@ -79,7 +84,9 @@ _EQUAL = (
 )
 
 
-def check_all(quality: Mapping[str, NDArray[np.float64]], float_quality: float) -> list[Check]:
+def check_all(
+    quality: Mapping[str, NDArray[np.float64]], float_quality: float
+) -> list[EvaluationCheck]:
     """Return the checks whose conditions were both measured.
 
     Parameters
@@ -106,7 +113,7 @@ def _check(
     second: NDArray[np.float64],
     are_equal: bool,
     float_quality: float,
-) -> Check:
+) -> EvaluationCheck:
     gains = first - second
     error = float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else 0.0
     gain, margin = float(gains.mean()), _STANDARD_ERRORS * error
@@ -118,4 +125,4 @@ def _check(
             verdict = "did not hold"
     elif abs(gain) > margin:
         verdict = "held" if gain > 0 else "did not hold"
-    return Check(statement, verdict, float(first.mean()), float(second.mean()), error)
+    return EvaluationCheck(statement, verdict, float(first.mean()), float(second.mean()), error)

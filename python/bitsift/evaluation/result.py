@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitsift.core.public import public
-from bitsift.evaluation.checks import Check
+from bitsift.evaluation.checks import EvaluationCheck
 
 __all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "EvaluationRow", "gigabytes"]
 
@@ -24,9 +24,10 @@ def gigabytes(bytes_per_vector: int, n_vectors: int) -> float:
     return bytes_per_vector * n_vectors / _GB
 
 
+@public
 @dataclass(frozen=True)
 class EvaluationRow:
-    """The measurements of one condition.
+    """The measurements of one condition: a row of an :class:`Evaluation`.
 
     Attributes
     ----------
@@ -91,12 +92,10 @@ class Evaluation:
         Documents that served as queries and were not searched; 0 if queries were given.
     price_per_gb : float
         US dollars per GB (2**30 bytes) of memory per month.
-    rows : tuple
-        One row for each condition, float32 first. Each has `name`, `group`, `ndcg`, `recall`,
-        `overlap`, `deep_overlap`, `bytes_per_vector`, `bytes_scanned`, `queries_per_second`,
-        `latency_s` and `code`, the Python that repeats the search.
-    checks : tuple
-        Statements that others report, checked here. Each has `statement`, `verdict` and numbers.
+    rows : tuple of EvaluationRow
+        One row for each condition, float32 first.
+    checks : tuple of EvaluationCheck
+        Statements that others report, checked here.
     recommendation : dict or None
         Arguments of :class:`Index` that ``threshold="auto"`` chose for an index with originals.
     warnings : tuple of str
@@ -115,7 +114,7 @@ class Evaluation:
     held_out: int
     price_per_gb: float
     rows: tuple[EvaluationRow, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[EvaluationCheck, ...]
     recommendation: dict[str, Any] | None
     warnings: tuple[str, ...]
     machine: dict[str, Any]

@@ -147,7 +147,7 @@ def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
     return rungs
 
 
-def _parse_rung(entry: str | tuple[str, float], *, last: bool) -> Rung:
+def _parse_rung(entry: object, *, last: bool) -> Rung:
     if isinstance(entry, str) and last:
         return Rung(entry, 1.0)
     if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not isinstance(entry[0], str):
