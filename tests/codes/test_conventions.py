@@ -314,7 +314,7 @@ BAD = [
     (UINT8.astype(float), "ubinary", {}, TypeError, 'got float64; .* "bits" .* or "signs"'),
     (UINT8 > 0, "binary", {}, TypeError, 'must be int8; got bool; .* "bits"'),
     (UINT8.astype(complex), "binary", {}, TypeError, "must be int8; got complex128$"),
-    (np.full((1, 2), "x"), "ubinary", {}, TypeError, "must be uint8; got <U1$"),
+    (np.full((1, 2), "x"), "ubinary", {}, TypeError, "must be uint8; got <U1; text"),
     (np.zeros((2, 8193), np.uint8), "ubinary", {}, ValueError, "at most 65536 bits .* got 8193"),
     (np.zeros((2, 8193), np.int8), "vespa", {}, ValueError, "at most 65536 bits a row"),
     (np.zeros((1, 65_537), np.uint8), "bits", {}, ValueError, "at most 65536 values .* got 65537"),

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.codes.numbers_or_bits import check_packed
 from bitsift.core import arguments
 from bitsift.core.public import public
+from bitsift.core.unreadable import codes_hint, shown
 
 __all__ = ["codes_from_int8", "from_codes", "to_codes"]
 
@@ -228,10 +229,15 @@ def codes_from_int8(
     """
     array = arguments.as_array(codes, "codes")
     if array.dtype != np.int8:
-        raise TypeError(f"codes must be int8; got {array.dtype}")
+        hint = codes_hint(array.dtype, "codes")
+        if array.dtype == np.uint8:
+            hint = f"; packed uint8 is {_UNSIGNED} of bitsift.to_codes"
+        raise TypeError(f"codes must be int8; got {array.dtype}{hint}")
     names: dict[object, Convention] = {"offset": "binary", "twos_complement": "vespa"}
     if not isinstance(convention, str) or convention not in names:
-        raise ValueError(f'convention must be "offset" or "twos_complement"; got {convention!r}')
+        raise ValueError(
+            f'convention must be "offset" or "twos_complement"; got {shown(convention)}'
+        )
     n_dims = None if dim is None else arguments.check_dim(dim)
     return _bytes_to_codes(array, "codes", names[convention], n_dims)
 
@@ -291,7 +297,7 @@ def _as_bytes(array: NDArray[Any], convention: str) -> NDArray[Any]:
             "u": f"; packed uint8 is {_UNSIGNED}",
             "b": f"; one value a dimension is {_UNPACKED}",
             "f": f"; one value a dimension is {_UNPACKED}",
-        }.get(array.dtype.kind, "")
+        }.get(array.dtype.kind) or codes_hint(array.dtype, "embeddings")
         raise TypeError(
             f'embeddings in convention "{convention}" must be {wanted}; got {array.dtype}{hint}'
         )

@@ -51,14 +51,14 @@ T = TypeVar("T")
 def choice(value: T, name: str, choices: tuple[T, ...]) -> T:
     """Return `value` if it is one of the strings, or None, in `choices`."""
     if not (value is None or isinstance(value, str)) or value not in choices:
-        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+        raise ValueError(f"{name} must be one of {choices}; got {unreadable.shown(value)}")
     return value
 
 
 def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
     """Return `value` as an int if it is an integer from `low` to `high`."""
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer; got {value!r}")
+        raise TypeError(f"{name} must be an integer; got {unreadable.shown(value)}")
     try:
         number = operator.index(value)
     except TypeError:
@@ -71,7 +71,7 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
 def check_bool(value: bool, name: str) -> bool:
     """Return `value` as a bool if it is one."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
+        raise TypeError(f"{name} must be True or False; got {unreadable.shown(value)}")
     return bool(value)
 
 

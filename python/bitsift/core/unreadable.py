@@ -9,14 +9,35 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterator, Mapping, Set
+import reprlib
+from collections.abc import Iterator, Mapping, MappingView, Set
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["axes_error", "codes_hint", "conversion_error", "int8_error", "objects_error"]
-__all__ += ["values_hint"]
+__all__ = [
+    "axes_error",
+    "codes_hint",
+    "conversion_error",
+    "int8_error",
+    "objects_error",
+    "shown",
+    "values_hint",
+]
+
+_quoted = reprlib.Repr()
+_quoted.maxstring = _quoted.maxother = 80
+
+
+def shown(value: object) -> str:
+    """Return a caller's value as it is written in Python, or what it is, in one short line."""
+    if isinstance(value, np.ndarray) and value.ndim > 0:
+        return f"an array of {value.dtype}, shape {value.shape}"
+    if isinstance(value, (list, tuple)) and any(isinstance(one, np.ndarray) for one in value):
+        return f"{_kind(value)} of arrays"
+    return " ".join(_quoted.repr(value).split())
 
 
 def conversion_error(x: object, name: str, error: Exception) -> Exception:
@@ -58,12 +79,15 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
                 f"numpy.stack(numpy.asarray({name}){column})"
             )
     for place, cell in enumerate(cells):
-        if not isinstance(cell, numbers.Real):
+        if not isinstance(cell, (numbers.Real, Decimal)):
             row, *rest = np.unravel_index(place, array.shape)
             where = f"row {row}" + "".join(f", column {column}" for column in rest)
             return TypeError(f"{wanted}; got Python objects: {where} is {_kind(cell)}")
     kinds = ", ".join(sorted({type(cell).__name__ for cell in cells}))
-    remedy = f": numpy.asarray({name}, 'float32')" if "float" in kinds else ""
+    remedy = f": numpy.asarray({name}, 'float32')"
+    if all(isinstance(cell, numbers.Integral) for cell in cells):
+        fit = all(-(2**63) <= int(cell) < 2**63 for cell in cells)
+        remedy = f": numpy.asarray({name}, 'int64')" if fit else " beyond 64 bits"
     return TypeError(f"{wanted}; got Python objects ({kinds}){remedy}")
 
 
@@ -165,10 +189,12 @@ def _single_remedy(x: object, name: str) -> str:
     if isinstance(x, (bytes, bytearray)):
         return f"; numpy.frombuffer({name}, 'uint8') reads packed bytes"
     if isinstance(x, Mapping):
+        if not all(_is_row(row) for row in x.values()):
+            return ""
         return f"; numpy.stack(list({name}.values()))"
-    if isinstance(x, Set):
+    if isinstance(x, Set) and not isinstance(x, MappingView):
         return ", whose order is open; a list keeps it"
-    if isinstance(x, Iterator):
+    if isinstance(x, (Iterator, MappingView)):
         return f"; numpy.stack(list({name}))"
     if hasattr(x, "toarray"):  # sparse matrices of SciPy
         return f"; {name}.toarray()"
@@ -206,5 +232,7 @@ def _kind(x: object) -> str:
     if x is None or x is Ellipsis:
         return str(x)
     name = type(x).__name__
+    if name in ("bytes", "dict_keys", "dict_values", "dict_items"):
+        return name
     article = "an" if name[0] in "aeiouAEIOU" else "a"
     return f"{article} {name}"

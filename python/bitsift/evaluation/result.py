@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bitsift.core.public import public
+from bitsift.core.unreadable import shown
 from bitsift.evaluation.checks import EvaluationCheck
 
 __all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "EvaluationRow", "gigabytes"]
@@ -130,7 +131,7 @@ class Evaluation:
             if row.name == name:
                 return row
         names = [row.name for row in self.rows]
-        raise KeyError(f"name must be that of a row; got {name!r}. The rows are {names}")
+        raise KeyError(f"name must be that of a row; got {shown(name)}. The rows are {names}")
 
     def share(self, row: EvaluationRow) -> float | None:
         """Return the quality of a row as a share of float32's quality; None if that is 0."""

@@ -505,6 +505,7 @@ class Index:
         While an index is mapped, its files must not be written or truncated in place;
         :meth:`save` never does so.
         """
+        mmap = arguments.check_bool(mmap, "mmap")
         return cls._of(reader.read(path, mmap=mmap), isa)
 
     def __reduce__(self) -> tuple[Any, ...]:

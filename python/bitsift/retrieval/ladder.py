@@ -13,6 +13,7 @@ import numpy as np
 from bitsift.core import arguments
 from bitsift.core.errors import warn
 from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
+from bitsift.core.unreadable import shown
 
 __all__ = ["BEFORE_CORRECTION", "LadderOptions", "Plan", "Rung"]
 
@@ -77,13 +78,13 @@ class LadderOptions(NamedTuple):
         """
         rescore, ladder = self.rescore, self.ladder
         if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
-            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
+            raise TypeError(f"rescore must be True, False or None; got {shown(rescore)}")
         if ladder is not None:
             for name in ("oversampling", "rescore", "scoring"):
                 if (given := getattr(self, name)) is not None:
                     raise ValueError(
                         "ladder must come without rescore, scoring and oversampling, which it "
-                        f"replaces; got {name}={given!r}"
+                        f"replaces; got {name}={shown(given)}"
                     )
             rungs = parse_ladder(ladder, stores)
         else:
@@ -96,7 +97,7 @@ class LadderOptions(NamedTuple):
             passed_on = DEFAULT_OVERSAMPLING if self.oversampling is None else self.oversampling
             rungs = default_ladder(self.scoring or "hamming", store, passed_on, corrected=corrected)
         if are_bits and any(rung.name != "hamming" for rung in rungs):
-            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={ladder!r}"
+            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={shown(ladder)}"
             raise ValueError(f"{asks} needs float queries; {_BITS}")
         if corrected and ladder is None and self.scoring is None:
             remedy = "give float queries" if are_bits else 'scoring="asymmetric" uses it'
@@ -134,7 +135,7 @@ def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
     if isinstance(ladder, str) or not isinstance(ladder, Sequence) or not ladder:
         raise TypeError(
             'ladder must be a list such as [("hamming", 40), ("asymmetric", 4), "float32"]; '
-            f"got {ladder!r}"
+            f"got {shown(ladder)}"
         )
     rungs = [_parse_rung(entry, last=i == len(ladder) - 1) for i, entry in enumerate(ladder)]
     _check_names([rung.name for rung in rungs], stores)
@@ -152,18 +153,20 @@ def _parse_rung(entry: object, *, last: bool) -> Rung:
         return Rung(entry, 1.0)
     if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not isinstance(entry[0], str):
         wanted = "a name, or (name, 1)" if last else "(name, oversampling)"
-        raise TypeError(f"this rung of ladder must be {wanted}; got {entry!r}")
+        raise TypeError(f"this rung of ladder must be {wanted}; got {shown(entry)}")
     name, oversampling = entry[0], arguments.check_oversampling(entry[1])
     if last and oversampling != 1:
         raise ValueError(
-            f"the last rung of ladder gives the results: its oversampling is 1; got {entry!r}"
+            f"the last rung of ladder gives the results: its oversampling is 1; got {shown(entry)}"
         )
     return Rung(name, oversampling)
 
 
 def _check_names(names: list[str], stores: Sequence[str]) -> None:
     if names[0] not in SCORINGS:
-        raise ValueError(f"the first rung of ladder must be one of {SCORINGS}; got {names[0]!r}")
+        raise ValueError(
+            f"the first rung of ladder must be one of {SCORINGS}; got {shown(names[0])}"
+        )
     known = ("asymmetric", *stores)
     for name in names[1:]:
         if name not in known:
