@@ -200,6 +200,8 @@ def _as_price(price_per_gb: SupportsFloat) -> float:
         raise TypeError(
             f"price_per_gb must be a number; got {type(price_per_gb).__name__}"
         ) from None
+    except OverflowError:
+        price = math.inf
     if not (math.isfinite(price) and price >= 0):
         raise ValueError(f"price_per_gb must be finite and not negative; got {price}")
     return price
