@@ -37,7 +37,8 @@ def shown(value: object) -> str:
         return f"an array of {value.dtype}, shape {value.shape}"
     if isinstance(value, (list, tuple)) and any(isinstance(one, np.ndarray) for one in value):
         return f"{_kind(value)} of arrays"
-    return " ".join(_quoted.repr(value).split())
+    text = " ".join(_quoted.repr(value).split())
+    return _kind(value) if " at 0x" in text else text
 
 
 def conversion_error(x: object, name: str, error: Exception) -> Exception:
