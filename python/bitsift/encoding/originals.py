@@ -79,7 +79,7 @@ class Originals:
                 "fit(sample) before the first add, with vectors of all kinds that will come, makes "
                 'bounds that suit them, and store="float16" has none'
             )
-            if warn_of_clipped(rows, self._ranges, self.calibrator, what, remedy):
+            if warn_of_clipped(rows, self._ranges, self.name, self.calibrator, what, remedy):
                 return
         warn_of_alike(rows, self._ranges, self.name, what, remedy)
 

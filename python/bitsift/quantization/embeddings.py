@@ -230,7 +230,11 @@ def _warn_of_losses(
     remedy = "give ranges or calibration_embeddings of vectors of all kinds that come"
     # Only a calibrator tells how many values ternary bounds leave out, which is their purpose.
     knows_share = calibrator is not None or precision != "ternary"
-    if not are_own and knows_share and warn_of_clipped(sample, bounds, calibrator, what, remedy):
+    if (
+        not are_own
+        and knows_share
+        and warn_of_clipped(sample, bounds, precision, calibrator, what, remedy)
+    ):
         return
     warn_of_alike(sample, as_ranges(bounds), precision, what, remedy)
 
