@@ -83,6 +83,12 @@ REMEDIES = {
     "column": (add, "vectors", objects(lists(FLOATS)), STACK),
     "column of tuples": (add, "vectors", objects(list(map(tuple, FLOATS))), STACK),
     "data frame": (add, "vectors", objects(lists(FLOATS), (30, 1)), f"{STACK[:-1]}[:, 0])"),
+    "data frame of texts and vectors": (
+        add,
+        "vectors",
+        np.stack((objects(["text"] * 30), objects(lists(FLOATS))), axis=1),
+        f"{STACK[:-1]}[:, 1])",
+    ),
     "query column": (
         queries_of(filled()),
         "queries",
@@ -273,6 +279,11 @@ def test_an_odd_cell_is_named():
         bitsift.Index(2).add(frame)
     with pytest.raises(TypeError, match="row 1, column 1 is a str"):
         bitsift.Index(2).add(np.where(frame == None, 0.0, frame))  # noqa: E711 (each cell)
+
+
+def test_a_missing_row_is_named():
+    with pytest.raises(TypeError, match="row 2 is None"):
+        bitsift.Index(2).add(objects([[1.0, 2.0], [1.0, 3.0], None]))
 
 
 def test_too_few_vectors_for_auto():

@@ -65,24 +65,27 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
     wanted = f"{name} must {wanted}"
     if array.ndim == 0:
         return TypeError(f"{wanted}; got {_kind(x)}{_single_remedy(x, name)}")
-    cells = list(array.flat)
-    if cells and all(_is_row(cell) for cell in cells):
-        differing = _differing_rows(cells)
-        if differing:
+    # Columns of data frames: pandas and Arrow give them as objects, one for each row.
+    columns = [array] if array.ndim == 1 else list(array.T) if array.ndim == 2 else []
+    for number, column in enumerate(columns):
+        cells = list(column)
+        if not cells or not all(_is_row(cell) for cell in cells):
+            continue
+        if differing := _differing_rows(cells):
             return ValueError(
                 f"{name} must be a rectangular array, with rows of one length; got {differing}"
             )
-        # Columns of data frames: pandas and Arrow give them as objects, one for each row.
-        column = "[:, 0]" if array.shape[1:] == (1,) else ""
-        if column or array.ndim == 1:
-            return TypeError(
-                f"{wanted}; got Python objects, each a whole row ({type(cells[0]).__name__}): "
-                f"numpy.stack(numpy.asarray({name}){column})"
-            )
+        part = "" if array.ndim == 1 else f"[:, {number}]"
+        return TypeError(
+            f"{wanted}; got Python objects, each a whole row ({type(cells[0]).__name__}): "
+            f"numpy.stack(numpy.asarray({name}){part})"
+        )
+    cells = list(array.flat)
+    are_rows = sum(map(_is_row, cells)) > len(cells) / 2
     for place, cell in enumerate(cells):
-        if not isinstance(cell, (numbers.Real, Decimal)):
+        if not (_is_row(cell) if are_rows else isinstance(cell, (numbers.Real, Decimal))):
             row, *rest = np.unravel_index(place, array.shape)
-            where = f"row {row}" + "".join(f", column {column}" for column in rest)
+            where = f"row {row}" + "".join(f", column {number}" for number in rest)
             return TypeError(f"{wanted}; got Python objects: {where} is {_kind(cell)}")
     kinds = ", ".join(sorted({type(cell).__name__ for cell in cells}))
     remedy = f": numpy.asarray({name}, 'float32')"
@@ -235,5 +238,5 @@ def _kind(x: object) -> str:
     name = type(x).__name__
     if name in ("bytes", "dict_keys", "dict_values", "dict_items"):
         return name
-    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    article = "an" if name[0] in "aeiouAEIOU" or name == "ndarray" else "a"
     return f"{article} {name}"
