@@ -151,7 +151,7 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
         ),
         (damaged, not_in_it, ["x.npy: values must be finite; row 33 holds NaN or infinity"]),
         (vectors[:1], ["--threshold", "auto"], ["x.npy: too few vectors", "got 1"]),
-        (huge, ["--threshold", "mean"], ["x.npy: sample must be", "row 599"]),
+        (huge, ["--threshold", "mean"], ["must be within float32's range", "row 599"]),
         (huge, ["--store", "int4", "--sample", 200], ["x.npy: 200 of 600 rows: ", "float32's"]),
         (np.ones((30, 4), int), ["--threshold", "auto"], ["got int64"]),
     ]

@@ -177,7 +177,7 @@ CALLS = {
     "Index rotate": ("rotate", lambda x: index(rotate=x)),
     "Index correction": ("correction", lambda x: index(correction=x)),
     "Index calibrator": ("calibrator", lambda x: index(store="int8", calibrator=x)),
-    "fit": ("sample", lambda x: index(threshold="mean").fit(x)),
+    "fit": ("sample|vectors", lambda x: index(threshold="mean").fit(x)),
     "add": ("vectors|got", lambda x: index().add(x)),
     "add int8": ("vectors|got", lambda x: index(store="int8").add(x)),
     "add bits": ("vectors", lambda x: index(store=None).add(x)),

@@ -66,15 +66,12 @@ class Fitting(NamedTuple):
         has_any = self.rule is not None or any(store.calibrator for store in encoder.stores)
         return has_any and not self.is_needed(encoder)
 
-    def fit(
-        self, encoder: Encoder, sample: NDArray[Any], name: str = "vectors"
-    ) -> tuple[Encoder, Fitting]:
+    def fit(self, encoder: Encoder, sample: NDArray[Any]) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
-        `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite. `name`
-        is what errors call it.
+        `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite.
         """
-        stores = tuple(store.fitted(sample, name) for store in encoder.stores)
+        stores = tuple(store.fitted(sample) for store in encoder.stores)
         newly_fitted = [
             store.name
             for before, store in zip(encoder.stores, stores, strict=True)
@@ -85,18 +82,18 @@ class Fitting(NamedTuple):
             if newly_fitted:
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
-        binarizer, advice = self._fit_binarizer(self.rule, encoder, sample, name)
+        binarizer, advice = self._fit_binarizer(self.rule, encoder, sample)
         _warn_of_few(len(sample), f"threshold={self.rule!r}")
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
     def _fit_binarizer(
-        self, rule: Rule, encoder: Encoder, sample: NDArray[Any], name: str
+        self, rule: Rule, encoder: Encoder, sample: NDArray[Any]
     ) -> tuple[Binarizer, Advice | None]:
         """Return a binarizer with the rule's threshold.
 
         For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
         """
-        rows = _some_rows(sample, MOST_ROWS_FITTED, name)
+        rows = _some_rows(sample, MOST_ROWS_FITTED)
         dim, isa, rotate = encoder.dim, encoder.isa, self.rotate
         advice = None
         threshold: Threshold
@@ -121,13 +118,9 @@ class Fitting(NamedTuple):
         return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized), advice
 
 
-def _some_rows(sample: NDArray[Any], n: int, name: str = "vectors") -> NDArray[np.float32]:
+def _some_rows(sample: NDArray[Any], n: int) -> NDArray[np.float32]:
     """Return at most `n` rows, evenly spaced, as finite float32."""
-    try:
-        return np.ascontiguousarray(arguments.narrow(evenly(sample, n), np.float32, name))
-    except ValueError:
-        arguments.narrow(sample, np.float32, name)  # raises with the number of the caller's row
-        raise
+    return np.ascontiguousarray(arguments.narrow(evenly(sample, n), np.float32, "vectors"))
 
 
 def _warn_of_few(n: int, what: str) -> None:

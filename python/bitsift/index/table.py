@@ -102,7 +102,7 @@ class Table:
                     "already. A new index can be fitted again"
                 )
             try:
-                self._fit(rows, "sample")
+                self._fit(rows)
                 self._publish()
             except BaseException:
                 self._roll_back()
@@ -175,8 +175,8 @@ class Table:
         self._lock = threading.Lock()
         self._roll_back()
 
-    def _fit(self, sample: NDArray[Any], name: str = "vectors") -> None:
-        self._encoder, self._fitting = self._fitting.fit(self._encoder, sample, name)
+    def _fit(self, sample: NDArray[Any]) -> None:
+        self._encoder, self._fitting = self._fitting.fit(self._encoder, sample)
         if self._factors is not None:
             self._factors = GrowableArray(np.empty((0, self._encoder.n_factors), np.uint16))
 

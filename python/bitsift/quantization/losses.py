@@ -44,7 +44,7 @@ _LEAST_VALUES = 100
 # With fewer rows, the most frequent integer of a dimension is so by chance, and a spread unknown.
 _LEAST_ROWS = 8
 _STANDARD_ERRORS = 4.0
-_SMALLEST_NORMAL = float(np.finfo(np.float16).tiny)
+_SMALLEST_NORMAL = 2.0**-14
 
 
 def sample_of(rows: NDArray[Any], most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.arguments import check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
@@ -152,7 +151,6 @@ def verify(
     Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
     Safe to call from many threads.
     """
-    check_progress(progress)
     with _opened(as_path(path)) as (manifest, files):
         total = sum(file.entry.n_bytes for file in files.values())
         done = 0

@@ -66,11 +66,7 @@ def advise(
     ] = False,
     sample: Annotated[
         int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Number of vectors, evenly spaced, to read; at most 20,000 of them are searched.",
-        ),
+        typer.Option(min=1, metavar="N", help="Number of vectors, evenly spaced, to measure with."),
     ] = MOST_ROWS_FITTED,
     threads: Threads = 0,
     as_json: Json = False,
