@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 import sysconfig
@@ -20,10 +21,13 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent
 BUILD = ROOT / "build"
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 X86_64 = platform.machine() == "x86_64"
 
 # What a wheel is made of. Compiled modules that an editable install left there are not.
-SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "cpp", "pyproject.toml", "python")
+SOURCES = (
+    *("CMakeLists.txt", "LICENSE", "README.md", "cpp", "licenses", "pyproject.toml", "python"),
+)
 NOT_SOURCES = {".so", ".pyc"}
 
 nox.needs_version = ">=2024.10.9"
@@ -63,24 +67,41 @@ def install(session: nox.Session, *extras: str, tools: tuple[str, ...] = ()) -> 
 
 def requirements(*names: str) -> list[str]:
     """Return the lines of the extra ``dev`` that name these tools."""
-    project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
-    lines = project["optional-dependencies"]["dev"]
+    lines = PYPROJECT["project"]["optional-dependencies"]["dev"]
     return [line for line in lines if Requirement(line).name in names]
 
 
-def native_tests(session: nox.Session, preset: str, *names: str) -> None:
-    """Configure, build and test the C++ core with a preset of CMakePresets.json.
+def build_requirements() -> list[str]:
+    """Return what a build of the package takes."""
+    return PYPROJECT["build-system"]["requires"]
 
-    ``names`` are those of the tests, all of them by default.
-    """
+
+def oldest_clang(session: nox.Session) -> str:
+    """Return the oldest Clang of this machine that cpp/compilers.cmake takes."""
+    table = (ROOT / "cpp" / "compilers.cmake").read_text(encoding="utf-8")
+    (oldest,) = re.findall(r'^ *Clang +"Clang" +(\d+)', table, re.M)
+    for version in range(int(oldest), int(oldest) + 20):
+        if compiler := shutil.which(f"clang++-{version}"):
+            return compiler
+    return session.error(f"no clang++-{oldest} or newer is in PATH; see CONTRIBUTING.md")
+
+
+def native_build(
+    session: nox.Session, preset: str, *names: str, options: tuple[str, ...] = (), cxx: str = ""
+) -> None:
+    """Configure and build with a preset of CMakePresets.json; ``names`` are targets, or all."""
     targets = ("--target", *names) if names else ()
+    env = {"CXX": cxx} if cxx else {}
+    session.run("cmake", "--preset", preset, *options, env=env, external=True)
+    session.run("cmake", "--build", "--preset", preset, *targets, external=True)
+
+
+def native_tests(session: nox.Session, preset: str, *names: str, cxx: str = "") -> None:
+    """Build and test the C++ core; ``names`` are those of the tests, all of them by default."""
+    native_build(session, preset, *names, cxx=cxx)
     chosen = ("--tests-regex", f"^({'|'.join(names)})$") if names else ()
-    for command in (
-        ("cmake", "--preset", preset),
-        ("cmake", "--build", "--preset", preset, *targets),
-        ("ctest", "--preset", preset, "--parallel", str(os.cpu_count()), *chosen),
-    ):
-        session.run(*command, external=True)
+    parallel = ("--parallel", str(os.cpu_count()))
+    session.run("ctest", "--preset", preset, *parallel, *chosen, external=True)
 
 
 @nox.session
@@ -149,6 +170,68 @@ def thread_sanitize(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def clang(session: nox.Session) -> None:
+    """Run the C++ tests built by the oldest Clang that is installed."""
+    native_tests(session, "clang", cxx=oldest_clang(session))
+
+
+@nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Run each fuzzer, together for two minutes; ``-- SECONDS`` for longer."""
+    native_build(session, "clang-sanitized", "fuzzers", cxx=oldest_clang(session))
+    folder = BUILD / "clang-sanitized" / "tests" / "native"
+    fuzzers = [path for path in sorted(folder.glob("fuzz_*")) if path.is_file()]
+    seconds = int(session.posargs[0]) if session.posargs else 120
+    for fuzzer in fuzzers:
+        session.run(
+            str(fuzzer),
+            *(f"-max_total_time={seconds // len(fuzzers)}", "-seed=1", "-print_final_stats=1"),
+            # All sizes from the beginning on; SIGILL belongs to the emulator of AMX.
+            *("-max_len=512", "-len_control=0", "-handle_ill=0", "-verbosity=0"),
+            f"-artifact_prefix={folder}/",
+            external=True,
+        )
+
+
+@nox.session
+def python_sanitize(session: nox.Session) -> None:
+    """Run the Python tests that reach the compiled module, which is under sanitizers.
+
+    ``-- ARGUMENTS`` take the place of the folders of tests.
+    """
+    install(session, "test")
+    session.install(*build_requirements())
+    ask = "import pybind11, sys, sysconfig; print(sys.executable, pybind11.get_cmake_dir(), "
+    ask += "sysconfig.get_path('platlib'), sysconfig.get_config_var('EXT_SUFFIX'))"
+    interpreter, pybind11, site, suffix = session.run("python", "-c", ask, silent=True).split()
+    cxx = oldest_clang(session)
+    options = (
+        "-DBITSIFT_PYTHON=ON",
+        f"-DSKBUILD_PROJECT_VERSION_FULL={PYPROJECT['project']['version']}",
+        f"-DPython_EXECUTABLE={interpreter}",
+        f"-Dpybind11_DIR={pybind11}",
+    )
+    native_build(session, "clang-sanitized", "native", options=options, cxx=cxx)
+    built = BUILD / "clang-sanitized" / f"native{suffix}"
+    shutil.copy(built, Path(site) / "bitsift" / "core")
+    # The runtime comes first; the one of C++ next, for the first looks for its exceptions.
+    runtimes = (f"libclang_rt.asan-{platform.machine()}.so", "libstdc++.so.6")
+    ask = [(cxx, f"-print-file-name={name}") for name in runtimes]
+    env = {
+        "LD_PRELOAD": " ".join(session.run(*a, silent=True, external=True).strip() for a in ask),
+        # The interpreter frees little at its end. Other people's extensions free with the wrong
+        # function, and tests ask for more memory than there is: both are none of our faults.
+        "ASAN_OPTIONS": "detect_leaks=0:alloc_dealloc_mismatch=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    }
+    folders = ("codes", "core", "encoding", "index", "quantization", "retrieval", "storage")
+    tests = session.posargs or [f"tests/{folder}" for folder in folders]
+    # A report goes to the file descriptor, and then the process ends.
+    session.run("python", "-m", "pytest", "-q", "--capture=sys", *tests, env=env)
+
+
+@nox.session(venv_backend="none")
 def aarch64(session: nox.Session) -> None:
     """Run the C++ tests for aarch64 under emulation."""
     native_tests(session, "aarch64")
@@ -199,3 +282,12 @@ def docs(session: nox.Session) -> None:
 def readme(session: nox.Session) -> None:
     """Do what README.md says in a fresh environment, from ``pip install`` on."""
     session.run("python", "tests/tools/run_readme.py", "--pip")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Check the wheel's files and licences, and what pip says where there is no compiler."""
+    wheel = built_wheel(session)
+    session.install(*build_requirements())
+    session.run("python", "tests/tools/check_wheel.py", str(wheel))
+    session.run("python", "tests/tools/check_missing_compiler.py")

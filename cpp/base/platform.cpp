@@ -4,10 +4,12 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <new>
 #include <thread>
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/syscall.h>
 #endif
 
 namespace bitsift {
@@ -23,7 +25,20 @@ std::size_t available_threads() {
   return n == 0 ? 1 : n;
 }
 
-void call_in_forked_child(void (*forget)()) { pthread_atfork(nullptr, nullptr, forget); }
+bool is_first_thread() {
+#if defined(__linux__)
+  return syscall(SYS_gettid) == getpid();
+#elif defined(__APPLE__)
+  return pthread_main_np() != 0;
+#else
+  return true;
+#endif
+}
+
+void call_in_forked_child(void (*forget)()) {
+  // It fails for want of memory only.
+  if (pthread_atfork(nullptr, nullptr, forget) != 0) throw std::bad_alloc();
+}
 
 void stop_this_thread() {
   for (;;) pause();

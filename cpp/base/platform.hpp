@@ -10,7 +10,12 @@ namespace bitsift {
 // Threads that the operating system lets this process run at once; at least 1.
 std::size_t available_threads();
 
-// Calls forget() in every child of a fork, before the child runs anything else.
+// Whether the calling thread is the one that the process, or the forked child, began with; true if
+// the operating system does not tell.
+bool is_first_thread();
+
+// Calls forget() in every child of a fork, before the child runs anything else. Throws
+// std::bad_alloc.
 void call_in_forked_child(void (*forget)());
 
 // Stops the calling thread until the process ends.

@@ -13,11 +13,13 @@ namespace bitsift {
 template <class T>
 T& process_wide() {
   static std::atomic<T*> shared{nullptr};
-  static const bool registered = [] {
+  // No initialised static: another thread may be amid its initialisation when this one forks. To
+  // register twice does no harm.
+  static std::atomic<bool> registered{false};
+  if (!registered.load(std::memory_order_acquire)) {
     call_in_forked_child([] { shared.store(nullptr, std::memory_order_relaxed); });
-    return true;
-  }();
-  static_cast<void>(registered);
+    registered.store(true, std::memory_order_release);
+  }
   T* existing = shared.load(std::memory_order_acquire);
   if (existing != nullptr) return *existing;
   auto* made = new T;

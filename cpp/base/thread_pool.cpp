@@ -2,49 +2,83 @@
 #include "base/thread_pool.hpp"
 
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
+#include "base/float_environment.hpp"
+#include "base/linked_list.hpp"
 #include "base/process_wide.hpp"
 
 namespace bitsift {
 namespace {
 
+// The first error of the threads of a job. An interruption may be the consequence of an error in
+// another thread, so any other error takes its place.
+class Failure {
+ public:
+  // Calls body() and keeps what it throws. An error ends the whole call.
+  template <class Body>
+  void keep(Body&& body) noexcept {
+    try {
+      body();
+    } catch (const Interrupted&) {
+      if (error_ == nullptr) error_ = std::current_exception();
+    } catch (...) {
+      if (!is_error_) error_ = std::current_exception();
+      is_error_ = true;
+      if (Interruption* call = Interruption::current()) call->cancel();
+    }
+  }
+  void add(const Failure& other) noexcept {
+    if (other.error_ == nullptr || is_error_ || (error_ != nullptr && !other.is_error_)) return;
+    *this = other;
+  }
+  void raise() const {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+  }
+
+ private:
+  std::exception_ptr error_;
+  bool is_error_ = false;
+};
+
+// Lies on the stack of the thread that waits for it.
 struct Job {
   const std::function<void()>& body;
-  std::size_t n_wanted;       // threads that may still join
-  std::size_t n_running = 0;  // threads of the pool inside body()
-  std::exception_ptr error;
-  std::condition_variable finished;
+  Interruption* call;
+  std::size_t n_wanted;                // threads that may still join
+  std::size_t n_running = 0;           // threads of the pool inside body()
+  Failure failure = {};                // of these threads
+  std::condition_variable ended = {};  // n_running has become 0
+  Job* previous = nullptr;
+  Job* next = nullptr;
 };
 
 class ThreadPool {
  public:
   void run(std::size_t n_helpers, const std::function<void()>& body) {
-    Job job{.body = body, .n_wanted = n_helpers, .error = nullptr, .finished = {}};
+    Job job{.body = body, .call = Interruption::current(), .n_wanted = n_helpers};
     {
       const std::lock_guard lock(mutex_);
       grow(n_helpers);
-      jobs_.push_back(&job);
+      jobs_.append(job);
     }
     for (std::size_t i = 0; i < n_helpers; ++i) wake_.notify_one();
 
-    std::exception_ptr error;
-    try {
-      body();
-    } catch (...) {
-      error = std::current_exception();
-    }
+    Failure failure;
+    failure.keep(body);
 
     std::unique_lock lock(mutex_);
-    std::erase(jobs_, &job);  // no more threads join
-    job.finished.wait(lock, [&job] { return job.n_running == 0; });
-    if (error == nullptr) error = job.error;
+    if (job.n_wanted > 0) jobs_.remove(job);  // no more threads join
+    while (!job.ended.wait_for(lock, Interruption::kBetweenPolls,
+                               [&job] { return job.n_running == 0; })) {
+      const Unlocked unlocked(lock);
+      failure.keep(check_after_wait);
+    }
     lock.unlock();
-    if (error != nullptr) std::rethrow_exception(error);
+    failure.add(job.failure);
+    failure.raise();
   }
 
  private:
@@ -53,34 +87,34 @@ class ThreadPool {
       for (; n_threads_ < n_threads; ++n_threads_) {
         std::thread([this] { work(); }).detach();
       }
-    } catch (const std::system_error&) {
-      // A limit on threads is no error: the caller does the work that no helper takes.
+    } catch (const std::exception&) {
+      // A limit on threads or memory is no error: the caller does the work that no helper takes.
     }
   }
 
   [[noreturn]] void work() {
+    const DefaultFloats floats;  // a thread starts in the environment of the one that made it
     std::unique_lock lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [this] { return !jobs_.empty(); });
-      Job& job = *jobs_.front();
-      if (--job.n_wanted == 0) jobs_.pop_front();
+      wake_.wait(lock, [this] { return !jobs_.is_empty(); });
+      Job& job = *jobs_.first();
+      if (--job.n_wanted == 0) jobs_.remove(job);
       ++job.n_running;
       lock.unlock();
-      std::exception_ptr error;
-      try {
-        job.body();
-      } catch (...) {
-        error = std::current_exception();
+      Failure failure;
+      {
+        const HelpsCall helps(job.call);
+        failure.keep(job.body);
       }
       lock.lock();
-      if (error != nullptr && job.error == nullptr) job.error = error;
-      if (--job.n_running == 0) job.finished.notify_one();
+      job.failure.add(failure);
+      if (--job.n_running == 0) job.ended.notify_one();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job*> jobs_;  // those that more threads may join
+  LinkedList<Job> jobs_;  // those that more threads may join
   std::size_t n_threads_ = 0;
 };
 

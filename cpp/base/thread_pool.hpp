@@ -10,23 +10,51 @@
 #include <cstddef>
 #include <functional>
 
+#include "base/interruption.hpp"
+
 namespace bitsift {
 
 // Calls body() on the calling thread and on up to `n_threads - 1` threads of the pool; returns when
-// all that started have returned. If one throws, the first exception is thrown here.
+// all that started have returned. If one throws, the first error is thrown here, and the call that
+// the threads work for is cancelled: see Interruption.
 void run_on_threads(std::size_t n_threads, const std::function<void()>& body);
+
+// Pieces of work, numbered from 0, which threads take one after the other, in ascending order.
+class Pieces {
+ public:
+  explicit Pieces(std::size_t n) : n_(n) {}
+
+  // Calls body(piece) until no piece is left, on each thread that takes part. Where a body throws,
+  // no thread begins another piece.
+  template <class Body>
+  void work(Body&& body) {
+    try {
+      for (std::size_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < n_;) {
+        check_interruption();
+        body(i);
+      }
+    } catch (...) {
+      next_.store(n_, std::memory_order_relaxed);
+      throw;
+    }
+  }
+
+ private:
+  std::size_t n_;
+  std::atomic<std::size_t> next_{0};
+};
 
 // Calls body(begin, end) for pieces of [0, n_items), each item once. A thread takes its pieces in
 // ascending order.
 template <class Body>
 void for_each_piece(std::size_t n_items, std::size_t piece, std::size_t n_threads, Body&& body) {
-  std::atomic<std::size_t> next{0};
   const std::size_t n_pieces = (n_items + piece - 1) / piece;
+  Pieces pieces(n_pieces);
   run_on_threads(n_threads < n_pieces ? n_threads : n_pieces, [&] {
-    for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_pieces;) {
+    pieces.work([&](std::size_t i) {
       const std::size_t begin = i * piece;
       body(begin, n_items - begin < piece ? n_items : begin + piece);
-    }
+    });
   });
 }
 

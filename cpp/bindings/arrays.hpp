@@ -53,6 +53,12 @@ inline IntegerType integers_named(const std::string& name) {
 }
 
 template <class T>
+bool is_aligned(const void* values) {
+  return reinterpret_cast<std::uintptr_t>(values) % alignof(T) == 0;
+}
+
+// An array of any dtype of T's size; the caller has seen what kind of values they are.
+template <class T>
 Matrix<T> matrix_of(const py::array& array) {
   require(array.ndim() == 2, "the array must have two axes");
   require(array.itemsize() == sizeof(T), "the array has values of another size");
@@ -60,6 +66,13 @@ Matrix<T> matrix_of(const py::array& array) {
   // The stride of an axis means nothing if no step is taken along it.
   require(array.shape(0) == 0 || array.shape(1) == 1 || array.strides(1) == sizeof(T),
           "rows must be contiguous");
+  if constexpr (alignof(T) > 1) {
+    constexpr auto kAlignment = static_cast<py::ssize_t>(alignof(T));
+    require(
+        is_aligned<T>(array.data()) && (array.shape(0) < 2 || array.strides(0) % kAlignment == 0),
+        "the array must be aligned");
+    require(array.dtype().byteorder() == '=', "the array must be in native byte order");
+  }
   return {.data = static_cast<const T*>(array.data()),
           .n_rows = static_cast<std::size_t>(array.shape(0)),
           .n_columns = static_cast<std::size_t>(array.shape(1)),
@@ -69,12 +82,19 @@ Matrix<T> matrix_of(const py::array& array) {
 template <class T>
 using Vector = py::array_t<T, py::array::c_style>;
 
+// The values of a contiguous array of any shape. pybind11 has seen to dtype and byte order.
+template <class T>
+const T* values_of(const Vector<T>& array) {
+  require(is_aligned<T>(array.data()), "the array must be aligned");
+  return array.data();
+}
+
 inline const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids,
                                   std::size_t n_rows) {
   if (!ids) return nullptr;
   require(ids->ndim() == 1 && static_cast<std::size_t>(ids->size()) == n_rows,
           "there must be one id for each row");
-  return ids->data();
+  return values_of(*ids);
 }
 
 inline std::size_t threads_of(std::size_t threads) {
@@ -87,7 +107,8 @@ py::array_t<T> empty(std::size_t n_rows, std::size_t n_columns) {
   return py::array_t<T>({static_cast<py::ssize_t>(n_rows), static_cast<py::ssize_t>(n_columns)});
 }
 
-// Codes and, if distances are weighted, the magnitude of each of their bits.
+// Codes and, if distances are weighted, the magnitude of each of their bits, which are still to be
+// checked: see check_magnitudes.
 inline Queries queries_of(const py::array_t<std::uint8_t>& codes,
                           const std::optional<Vector<std::uint8_t>>& magnitudes) {
   Queries queries = {.codes = matrix_of<std::uint8_t>(codes)};
@@ -96,10 +117,6 @@ inline Queries queries_of(const py::array_t<std::uint8_t>& codes,
     require(queries.magnitudes.n_rows == queries.codes.n_rows &&
                 queries.magnitudes.n_columns == 8 * queries.codes.n_columns,
             "there must be one magnitude for each bit of the queries");
-    const std::uint8_t* values = magnitudes->data();
-    require(std::all_of(values, values + magnitudes->size(),
-                        [](std::uint8_t m) { return m >> kMagnitudeBits == 0; }),
-            "magnitudes are 0 to 127");
   }
   return queries;
 }

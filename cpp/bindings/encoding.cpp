@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -12,12 +14,14 @@ namespace bitsift {
 namespace {
 
 template <class Value, class Threshold>
-bool pack_as(const Kernels& kernels, const py::array& values, const Vector<Threshold>& thresholds,
+bool pack_as(const Kernels& kernels, const py::array& values, const py::array& thresholds,
              std::size_t threads, std::uint8_t* codes) {
   const auto matrix = matrix_of<Value>(values);
-  require(thresholds.ndim() == 1 && static_cast<std::size_t>(thresholds.size()) == matrix.n_columns,
+  require(Vector<Threshold>::check_(thresholds), "the thresholds have values of another type");
+  const auto row = py::reinterpret_borrow<Vector<Threshold>>(thresholds);
+  require(row.ndim() == 1 && static_cast<std::size_t>(row.size()) == matrix.n_columns,
           "there must be one threshold for each column");
-  const Threshold* data = thresholds.data();
+  const Threshold* data = values_of(row);
   bool finite = false;
   without_gil([&] { finite = pack(kernels, matrix, data, threads, codes); });
   return finite;
@@ -37,11 +41,11 @@ py::tuple pack_array(const py::array& values, const py::array& thresholds, const
     const auto matrix = matrix_of<std::uint8_t>(values);
     without_gil([&] { pack(kernels, matrix, threads, out); });
   } else if (kind == 'f' && values.itemsize() == 2) {
-    finite = pack_as<Half>(kernels, values, Vector<float>(thresholds), threads, out);
+    finite = pack_as<Half, float>(kernels, values, thresholds, threads, out);
   } else if (kind == 'f' && values.itemsize() == 4) {
-    finite = pack_as<float>(kernels, values, Vector<float>(thresholds), threads, out);
+    finite = pack_as<float, float>(kernels, values, thresholds, threads, out);
   } else if (kind == 'f' && values.itemsize() == 8) {
-    finite = pack_as<double>(kernels, values, Vector<double>(thresholds), threads, out);
+    finite = pack_as<double, double>(kernels, values, thresholds, threads, out);
   } else {
     throw py::type_error("the array must be float16, float32, float64 or bool");
   }
@@ -57,11 +61,15 @@ py::array_t<std::uint8_t> encode_vectors(const py::array_t<Value>& values,
   const auto n_dims = static_cast<py::ssize_t>(matrix.n_columns);
   require(ranges.ndim() == 2 && ranges.shape(0) == 2 && ranges.shape(1) == n_dims,
           "there must be two bounds for each dimension");
+  const float* lower = values_of(ranges);
+  const float* upper = lower + n_dims;
+  for (py::ssize_t i = 0; i < n_dims; ++i) {
+    require(lower[i] < upper[i] && std::isfinite(lower[i]) && std::isfinite(upper[i]),
+            "lower bounds must be below upper ones");
+  }
   auto encoded = empty<std::uint8_t>(matrix.n_rows, bytes_for(type, matrix.n_columns));
   std::uint8_t* out = encoded.mutable_data();
-  const float* lower = ranges.data();
-  without_gil(
-      [&] { encode_integers(type, matrix, lower, lower + n_dims, threads_of(threads), out); });
+  without_gil([&] { encode_integers(type, matrix, lower, upper, threads_of(threads), out); });
   return encoded;
 }
 
@@ -69,7 +77,7 @@ py::tuple rotate_vectors(const py::array_t<float>& values, const Vector<float>& 
                          const Vector<float>& flips, bool normalize, std::size_t threads) {
   const auto matrix = matrix_of<float>(values);
   const CentredRotation rotation = {
-      .normalize = normalize, .threshold = threshold.data(), .flips = matrix_of<float>(flips)};
+      .normalize = normalize, .threshold = values_of(threshold), .flips = matrix_of<float>(flips)};
   require(static_cast<std::size_t>(threshold.size()) == matrix.n_columns &&
               rotation.flips.n_columns == matrix.n_columns &&
               rotation.flips.n_rows % flips_per_round(matrix.n_columns) == 0,
@@ -88,7 +96,7 @@ py::tuple factors_of_vectors(const py::array_t<float>& vectors,
   require(!threshold || static_cast<std::size_t>(threshold->size()) == matrix.n_columns,
           "the threshold must be as long as the vectors");
   const Correction correction = {.metric = metric_named(metric_name),
-                                 .threshold = threshold ? threshold->data() : nullptr};
+                                 .threshold = threshold ? values_of(*threshold) : nullptr};
   auto factors = empty<std::uint16_t>(matrix.n_rows, correction.n_columns());
   std::uint16_t* out = factors.mutable_data();
   bool finite = false;
@@ -114,7 +122,7 @@ py::tuple rounded_queries(const py::array_t<double>& values, const Vector<float>
                               .norms = first + n,
                               .sums = first + 2 * n,
                               .products = first + 3 * n};
-  const float* threshold_values = threshold.data();
+  const float* threshold_values = values_of(threshold);
   without_gil([&] { round_queries(matrix, threshold_values, threads_of(threads), out); });
   return py::make_tuple(codes, magnitudes, numbers);
 }

@@ -8,6 +8,8 @@ namespace bitsift {
 
 void register_diagnostics(pybind11::module_& m);
 void register_encoding(pybind11::module_& m);
+void register_files(pybind11::module_& m);
+void register_floats(pybind11::module_& m);
 void register_rescoring(pybind11::module_& m);
 void register_search(pybind11::module_& m);
 

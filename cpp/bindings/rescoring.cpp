@@ -22,7 +22,7 @@ class Rescoring {
     require(candidates.ndim() == 2 && static_cast<std::size_t>(candidates.shape(0)) == n_queries,
             "there must be one row of candidates for each query");
     candidates_ = {
-        .rows = {.data = candidates.data(),
+        .rows = {.data = values_of(candidates),
                  .n_rows = n_queries,
                  .n_columns = static_cast<std::size_t>(candidates.shape(1)),
                  .stride = candidates.shape(1) * static_cast<py::ssize_t>(sizeof(std::int64_t))},
@@ -82,7 +82,7 @@ py::tuple rescore_integers(const py::array& originals, const py::array_t<float>&
   const IntegerVectors vectors = {.rows = matrix_of<std::uint8_t>(originals),
                                   .type = integers_named(type_name),
                                   .dim = dim,
-                                  .scale = {.base = base.data(), .step = step.data()}};
+                                  .scale = {.base = values_of(base), .step = values_of(step)}};
   require(vectors.rows.n_columns == bytes_for(vectors.type, dim),
           "originals and queries must be equally long");
   require(base.ndim() == 1 && step.ndim() == 1 && static_cast<std::size_t>(base.size()) == dim &&
@@ -116,17 +116,19 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
     const auto n = static_cast<py::ssize_t>(n_queries);
     require(numbers.ndim() == 2 && numbers.shape(0) == 3 && numbers.shape(1) == n,
             "there must be three numbers for each query");
+    const double* first = values_of(numbers);
     estimate = {.metric = metric_named(metric_name),
                 .factors = matrix_of<std::uint16_t>(factors),
-                .scales = numbers.data(),
-                .sums = numbers.data() + n,
-                .constants = numbers.data() + 2 * n};
+                .scales = first,
+                .sums = first + n,
+                .constants = first + 2 * n};
     const std::size_t n_columns = estimate->factors.n_columns;
     require(estimate->factors.n_rows == documents.n_rows && (n_columns == 1 || n_columns == 2),
             "there must be one or two factors for each code");
   }
   return Rescoring(n_queries, candidates, k, ids, documents.n_rows)
       .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
+        check_magnitudes(wanted, threads_of(threads));
         rescore_codes(kernels, documents, wanted, rows_in, estimate ? &*estimate : nullptr,
                       threads_of(threads), scores, rows);
       });

@@ -27,11 +27,14 @@ py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
   auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  without_gil([&] { shared_scan(kernels, documents, wanted, options, distances_out, rows_out); });
+  without_gil([&] {
+    check_magnitudes(wanted, options.n_threads);
+    shared_scan(kernels, documents, wanted, options, distances_out, rows_out);
+  });
   return py::make_tuple(distances, rows);
 }
 
-// Calls `progress` with the part that is done, and checks for signals as often.
+// Calls `progress` now and then with the part of the work that is done.
 py::tuple knn_graph(const py::array_t<std::uint8_t>& codes, std::size_t k,
                     const py::object& progress, const std::string& isa, std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
@@ -42,14 +45,20 @@ py::tuple knn_graph(const py::array_t<std::uint8_t>& codes, std::size_t k,
   auto rows = empty<std::int64_t>(documents.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* rows_out = rows.mutable_data();
-  const Progress report = [&](double done) {
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    if (!progress.is_none()) progress(done);
-  };
-  without_gil([&] {
-    self_join(kernels, documents, k, threads_of(threads), report, distances_out, rows_out);
-  });
+  JoinProgress done;
+  ShowProgress show;
+  if (!progress.is_none()) {
+    show = [&done, function = progress.ptr()] {
+      PyObject* result = PyObject_CallFunction(function, "d", done.part());
+      Py_XDECREF(result);
+      return result != nullptr;
+    };
+  }
+  without_gil(
+      [&] {
+        self_join(kernels, documents, k, threads_of(threads), distances_out, rows_out, &done);
+      },
+      show);
   return py::make_tuple(distances, rows);
 }
 

@@ -36,7 +36,8 @@ void encode_steps(const Value* values, const double* lower, const double* range,
   constexpr double kHalf = kSteps / 2;
   for (std::size_t i = 0; i < n; ++i) {
     const double x = kSteps * (static_cast<double>(values[i]) - lower[i]) / range[i] - kHalf;
-    out[i] = static_cast<std::int8_t>(round_to_even(std::min(std::max(x, -kHalf), kHalf - 1)));
+    // In this order of the arguments of max(), NaN becomes the lowest integer.
+    out[i] = static_cast<std::int8_t>(round_to_even(std::min(std::max(-kHalf, x), kHalf - 1)));
   }
 }
 

@@ -32,8 +32,8 @@ void unpack_integers(IntegerType type, const std::uint8_t* bytes, std::size_t n,
 
 // Quantizes values by the bounds of their dimension: 256 or 16 steps from the lower to the upper
 // bound, rounded to even and clipped; ternary: -1 below the bounds, 0 within, 1 above. Upper bounds
-// must exceed lower ones. Writes rows of bytes_for(type, values.n_columns) bytes; integers that pad
-// the last byte are 0.
+// must exceed lower ones. NaN becomes the lowest integer; ternary: 0. Writes rows of
+// bytes_for(type, values.n_columns) bytes; integers that pad the last byte are 0.
 void encode_integers(IntegerType type, Matrix<float> values, const float* lower, const float* upper,
                      std::size_t n_threads, std::uint8_t* out);
 void encode_integers(IntegerType type, Matrix<double> values, const float* lower,

@@ -31,8 +31,9 @@ void round_one(const double* q, const float* threshold, std::size_t n, std::size
   const double divisor = largest == 0 ? 1 : largest;
   for (std::size_t i = 0; i < n; ++i) shares[i] = q[i] / divisor;
   for (std::size_t i = 0; i < n; ++i) {
-    magnitudes[i] = static_cast<std::uint8_t>(
-        static_cast<std::int32_t>(round_to_even(std::abs(shares[i]) * kLargestMagnitude)));
+    // In this order of the arguments of max(), NaN becomes 0.
+    const double magnitude = std::max(0.0, std::abs(shares[i]) * kLargestMagnitude);
+    magnitudes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(round_to_even(magnitude)));
   }
   for (std::size_t i = 0; i < n; ++i) {
     code[i / 8] = static_cast<std::uint8_t>(code[i / 8] | (q[i] > 0 ? 1 : 0) << (7 - i % 8));

@@ -18,8 +18,9 @@ struct RoundedQueries {
   double* products;  // with the threshold, before rounding
 };
 
-// `values` must be finite; `threshold` has a value for each dimension. Writes the same bytes on
-// every machine.
+// `threshold` has a value for each dimension. Values must be finite for the numbers to mean
+// something; the magnitude of NaN is 0, as is that of infinity. Writes the same bytes on every
+// machine.
 void round_queries(Matrix<double> values, const float* threshold, std::size_t n_threads,
                    const RoundedQueries& out);
 

@@ -7,8 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <vector>
+#include <memory>
 
+#include "base/checked_order.hpp"
 #include "base/thread_pool.hpp"
 
 namespace bitsift {
@@ -33,25 +34,34 @@ struct ByBadnessThenId {
   }
 };
 
+// Room for the scores of all candidates. The threads that score touch it first.
+inline std::unique_ptr<Scored[]> room_for_scores(std::size_t n) {
+  return std::make_unique_for_overwrite<Scored[]>(n);
+}
+
 // Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
 // than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
 // its negative.
-inline void rank(std::vector<Scored>& scored, std::size_t n_queries, std::size_t n_candidates,
+inline void rank(Scored* scored, std::size_t n_queries, std::size_t n_candidates,
                  const std::int64_t* ids, std::size_t k, bool ascending, std::size_t n_threads,
                  float* scores, std::int64_t* rows) {
   constexpr float kWorst = std::numeric_limits<float>::infinity();
   // 0 - x and not -x: no score is a negative zero.
   const auto score = [ascending](float badness) { return ascending ? badness : 0.0f - badness; };
-  const std::size_t n_at_once = 1 + (1 << 12) / (n_candidates + 1);
+  const std::size_t n_at_once = 1 + (1 << 12) / (std::max(n_candidates, k) + 1);
   for_each_piece(n_queries, n_at_once, n_threads, [&](std::size_t begin, std::size_t end) {
+    Checkpoint checkpoint(kValuesBetweenChecks);
     for (std::size_t query = begin; query < end; ++query) {
-      const auto first = scored.begin() + static_cast<std::ptrdiff_t>(query * n_candidates);
-      const auto last = std::remove_if(first, first + static_cast<std::ptrdiff_t>(n_candidates),
-                                       [](const Scored& s) { return s.row < 0; });
-      const std::size_t n = std::min(k, static_cast<std::size_t>(last - first));
-      std::partial_sort(first, first + static_cast<std::ptrdiff_t>(n), last, ByBadnessThenId{ids});
+      Scored* first = scored + query * n_candidates;
+      Scored* last =
+          std::remove_if(first, first + n_candidates, [](const Scored& s) { return s.row < 0; });
+      const auto n_left = static_cast<std::size_t>(last - first);
+      const std::size_t n = std::min(k, n_left);
+      with_checks(n_left, ByBadnessThenId{ids},
+                  [&](const auto& order) { std::partial_sort(first, first + n, last, order); });
       for (std::size_t i = 0; i < k; ++i) {
-        const Scored found = i < n ? *(first + static_cast<std::ptrdiff_t>(i)) : Scored{kWorst, -1};
+        checkpoint.did(1);
+        const Scored found = i < n ? first[i] : Scored{kWorst, -1};
         scores[query * k + i] = score(found.badness);
         rows[query * k + i] = found.row;
       }

@@ -196,17 +196,17 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
   check_candidates(candidates, originals.n_rows());
   const std::size_t n_candidates = candidates.rows.n_columns;
   const std::size_t n_pairs = queries.n_rows * n_candidates;
-  std::vector<Scored> scored(n_pairs);
+  const auto scored = room_for_scores(n_pairs);
 
   // Work is split by pairs, not by queries: one query with many candidates uses every thread. Where
   // the originals are mapped from a file, that many threads wait for the disk at once.
   const std::size_t piece = 1 + kRescorePieceBytes / originals.row_bytes();
   for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
     score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
-                queries, candidates.rows, begin, end, scored.data());
+                queries, candidates.rows, begin, end, scored.get());
   });
-  rank(scored, queries.n_rows, n_candidates, candidates.ids, candidates.k, metric == Metric::kL2,
-       n_threads, scores, rows);
+  rank(scored.get(), queries.n_rows, n_candidates, candidates.ids, candidates.k,
+       metric == Metric::kL2, n_threads, scores, rows);
 }
 
 }  // namespace

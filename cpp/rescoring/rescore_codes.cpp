@@ -17,6 +17,7 @@
 namespace bitsift {
 namespace {
 
+constexpr std::size_t kRescorePieceBytes = 1 << 20;
 constexpr std::size_t kRescorePiecePairs = 1 << 12;
 constexpr std::size_t kBlockCodes = 64;
 
@@ -105,21 +106,22 @@ void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Que
   check_candidates(candidates, codes.n_rows);
   const std::size_t n_queries = queries.codes.n_rows;
   const std::size_t n_candidates = candidates.rows.n_columns;
-  std::vector<Scored> scored(n_queries * n_candidates);
-  for_each_piece(scored.size(), kRescorePiecePairs, n_threads,
-                 [&](std::size_t begin, std::size_t end) {
-                   while (begin < end) {
-                     const std::size_t query = begin / n_candidates;
-                     const std::size_t first = begin % n_candidates;
-                     const std::size_t n = std::min(end - begin, n_candidates - first);
-                     CodeScorer(kernels, codes, queries, query, estimate)
-                         .score(candidates.rows.row(query) + first, n, scored.data() + begin);
-                     begin += n;
-                   }
-                 });
+  const std::size_t n_pairs = n_queries * n_candidates;
+  const auto scored = room_for_scores(n_pairs);
+  const std::size_t piece = std::min(kRescorePiecePairs, 1 + kRescorePieceBytes / codes.n_columns);
+  for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
+    while (begin < end) {
+      const std::size_t query = begin / n_candidates;
+      const std::size_t first = begin % n_candidates;
+      const std::size_t n = std::min(end - begin, n_candidates - first);
+      CodeScorer(kernels, codes, queries, query, estimate)
+          .score(candidates.rows.row(query) + first, n, scored.get() + begin);
+      begin += n;
+    }
+  });
   const bool ascending = estimate == nullptr || estimate->metric == Metric::kL2;
-  rank(scored, n_queries, n_candidates, candidates.ids, candidates.k, ascending, n_threads, scores,
-       rows);
+  rank(scored.get(), n_queries, n_candidates, candidates.ids, candidates.k, ascending, n_threads,
+       scores, rows);
 }
 
 }  // namespace bitsift

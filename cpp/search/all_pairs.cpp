@@ -17,15 +17,21 @@ void all_pairs(const Kernels& kernels, Matrix<std::uint8_t> a, Matrix<std::uint8
   for (std::size_t begin = 0; begin < a.n_rows; begin += kMaxBatchQueries) {
     const QueryBatch batch({.codes = a}, begin, std::min(begin + kMaxBatchQueries, a.n_rows));
     const std::size_t tiles_per_piece = 1 + kAllPairsPiecePairs / batch.size() / kernel.tile_rows;
-    for_each_piece(b.n_rows, tiles_per_piece * kernel.tile_rows, n_threads,
-                   [&](std::size_t first, std::size_t last) {
-                     Tile tile(kernel, b.n_columns);
-                     for_each_tile(kernel, first, last, [&](std::size_t row, std::size_t n_rows) {
-                       tile.fill(b, row, n_rows);
-                       kernel.distances(tile.get(), n_rows, b.n_columns, batch.groups(kernel),
-                                        batch.size(), out + begin * b.n_rows + row, b.n_rows);
-                     });
-                   });
+    for_each_piece(
+        b.n_rows, tiles_per_piece * kernel.tile_rows, n_threads,
+        [&](std::size_t first, std::size_t last) {
+          Tile tile(kernel, b.n_columns);
+          Checkpoint checkpoint(kBytesBetweenChecks);
+          for_each_tile(kernel, first, last, [&](std::size_t row, std::size_t n_rows) {
+            tile.fill(b, row, n_rows);
+            for_each_slice(kernel, batch, b.n_columns, checkpoint, [&](const GroupSlice& slice) {
+              const std::size_t n_queries =
+                  std::min(slice.n_groups * kernel.group_queries, batch.size() - slice.first_query);
+              kernel.distances(tile.get(), n_rows, b.n_columns, slice.groups, n_queries,
+                               out + (begin + slice.first_query) * b.n_rows + row, b.n_rows);
+            });
+          });
+        });
   }
 }
 

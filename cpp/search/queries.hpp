@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/matrix.hpp"
@@ -15,5 +16,8 @@ struct Queries {
 
   bool weighted() const { return magnitudes.data != nullptr; }
 };
+
+// Throws std::invalid_argument if a magnitude is above 127.
+void check_magnitudes(const Queries& queries, std::size_t n_threads);
 
 }  // namespace bitsift

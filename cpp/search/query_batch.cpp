@@ -45,24 +45,25 @@ void QueryBatch::make_planes() {
   }
 }
 
-const void* QueryBatch::groups(const BatchKernel& kernel) const {
+const std::byte* QueryBatch::groups(const BatchKernel& kernel) const {
   Groups& groups = kernel.weighted ? product_groups_ : unweighted_groups_;
-  std::call_once(groups.made, [&] { make_groups(kernel, groups); });
-  return groups.memory.get();
+  if (const std::byte* made = groups.made.load(std::memory_order_acquire)) return made;
+  const std::lock_guard lock(groups.mutex);
+  if (groups.made.load(std::memory_order_relaxed) == nullptr) make_groups(kernel, groups);
+  return groups.made.load(std::memory_order_relaxed);
 }
 
 void QueryBatch::make_groups(const BatchKernel& kernel, Groups& groups) const {
-  const std::size_t group_bytes =
-      kernel.group_header_bytes + (n_bytes_ + 7) / 8 * kernel.group_word_bytes;
-  groups.memory = KernelMemory(n_groups(kernel) * group_bytes);
+  groups.memory = KernelMemory(n_groups(kernel) * group_bytes(kernel));
   for (std::size_t g = 0; g < n_groups(kernel); ++g) {
     const std::size_t first = g * kernel.group_queries;
     const std::size_t n = std::min(kernel.group_queries, size_ - first);
     const std::uint8_t* codes[kMaxGroupQueries];
     for (std::size_t i = 0; i < n; ++i) codes[i] = row(first + i);
     kernel.fill_group(codes, weighted() ? magnitudes_.data() + first : nullptr, n, n_bytes_,
-                      groups.memory.get() + g * group_bytes);
+                      groups.memory.get() + g * group_bytes(kernel));
   }
+  groups.made.store(groups.memory.get(), std::memory_order_release);
 }
 
 }  // namespace bitsift

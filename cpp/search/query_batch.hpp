@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <vector>
 
+#include "base/interruption.hpp"
 #include "kernels/kernels.hpp"
 #include "search/kernel_memory.hpp"
 #include "search/queries.hpp"
@@ -38,12 +41,17 @@ class QueryBatch {
   std::size_t n_groups(const BatchKernel& kernel) const {
     return (size_ + kernel.group_queries - 1) / kernel.group_queries;
   }
+  std::size_t group_bytes(const BatchKernel& kernel) const {
+    return kernel.group_header_bytes + (n_bytes_ + 7) / 8 * kernel.group_word_bytes;
+  }
   // `kernel` is the `batch` or the `product` of one table.
-  const void* groups(const BatchKernel& kernel) const;
+  const std::byte* groups(const BatchKernel& kernel) const;
 
  private:
+  // No std::call_once: where an exception leaves it, some C libraries block its next caller.
   struct Groups {
-    std::once_flag made;
+    std::mutex mutex;
+    std::atomic<const std::byte*> made{nullptr};
     KernelMemory memory;
   };
 
@@ -60,5 +68,32 @@ class QueryBatch {
   mutable Groups unweighted_groups_;
   mutable Groups product_groups_;
 };
+
+// Bytes of codes, times queries, that a thread compares before it looks for an interruption: some
+// 10 ms of the slowest kernel.
+inline constexpr std::size_t kBytesBetweenChecks = std::size_t{1} << 22;
+
+// Some groups of a batch.
+struct GroupSlice {
+  const std::byte* groups;
+  std::size_t n_groups;
+  std::size_t first_query;
+};
+
+// Calls body(slice) for all groups of a batch, so few at a time that one call of a kernel for a
+// tile compares no more than about kBytesBetweenChecks.
+template <class Body>
+void for_each_slice(const BatchKernel& kernel, const QueryBatch& batch, std::size_t n_bytes,
+                    Checkpoint& checkpoint, Body&& body) {
+  const std::byte* groups = batch.groups(kernel);
+  const std::size_t n_groups = batch.n_groups(kernel);
+  const std::size_t per_group = kernel.tile_rows * kernel.group_queries * n_bytes;
+  const std::size_t at_once = std::max<std::size_t>(1, kBytesBetweenChecks / per_group);
+  for (std::size_t group = 0; group < n_groups; group += at_once) {
+    const std::size_t n = std::min(at_once, n_groups - group);
+    checkpoint.did(n * per_group);
+    body(GroupSlice{groups + group * batch.group_bytes(kernel), n, group * kernel.group_queries});
+  }
+}
 
 }  // namespace bitsift

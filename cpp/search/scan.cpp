@@ -129,15 +129,19 @@ class BatchScan {
   void scan_tiles(const BatchKernel& kernel, std::optional<Tile>& tile, std::size_t begin,
                   std::size_t end) {
     if (!tile) tile.emplace(kernel, codes_.n_columns);
-    const std::size_t n_groups = batch_.n_groups(kernel);
-    Hit* hits = room_for(n_groups * kernel.group_queries * kernel.tile_rows);
-    const void* groups = batch_.groups(kernel);
+    const std::size_t n_bytes = codes_.n_columns;
+    Hit* hits = room_for(batch_.n_groups(kernel) * kernel.group_queries * kernel.tile_rows);
     for_each_tile(kernel, begin, end, [&](std::size_t first, std::size_t n_rows) {
       tile->fill(codes_, first, n_rows);
       prefetch_rows(first + n_rows, std::min(end, first + n_rows + kernel.tile_rows));
-      const std::size_t n_hits = kernel.scan(tile->get(), n_rows, codes_.n_columns, groups,
-                                             n_groups, limits_.data(), nullptr, hits);
-      for (std::size_t i = 0; i < n_hits; ++i) offer(hits[i].query, hits[i], first);
+      for_each_slice(kernel, batch_, n_bytes, checkpoint_, [&](const GroupSlice& slice) {
+        const std::size_t n_hits =
+            kernel.scan(tile->get(), n_rows, n_bytes, slice.groups, slice.n_groups,
+                        limits_.data() + slice.first_query, nullptr, hits);
+        for (std::size_t i = 0; i < n_hits; ++i) {
+          offer(slice.first_query + hits[i].query, hits[i], first);
+        }
+      });
     });
   }
 
@@ -160,6 +164,7 @@ class BatchScan {
                                        ? scan_rows_weighted(query, first, n_rows, hits)
                                        : scan_rows_unweighted(query, first, n_rows, hits);
         for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
+        checkpoint_.did(n_rows * at_once * codes_.n_columns);
       }
     }
   }
@@ -211,6 +216,7 @@ class BatchScan {
   std::size_t n_hits_ = 0;
   std::optional<Tile> batch_tile_;
   std::optional<Tile> product_tile_;
+  Checkpoint checkpoint_{kBytesBetweenChecks};
 };
 
 class Scan {
@@ -267,32 +273,38 @@ class Scan {
     const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
     n_threads = std::min(n_threads, n_pieces);
     SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
-    std::atomic<std::size_t> next{0};
+    Pieces pieces(n_pieces);
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
     scans.reserve(n_threads);
     run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
-      for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n_pieces;) {
+      pieces.work([&](std::size_t i) {
         if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);
         scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
-      }
+      });
       if (scan) {
         const std::lock_guard lock(mutex);
         scans.push_back(std::move(*scan));
       }
     });
     for_each_piece(batch.size(), 16, n_threads, [&](std::size_t first, std::size_t last) {
-      for (std::size_t i = first; i < last; ++i) write(begin + i, i, scans);
+      Checkpoint checkpoint(kValuesBetweenChecks);
+      for (std::size_t i = first; i < last; ++i) write(begin + i, i, checkpoint, scans);
     });
   }
 
   // Merges and writes the results of the threads. The order is total, so results do not depend on
   // the number of threads or on the pieces that each took.
-  void write(std::size_t query, std::size_t i, std::vector<BatchScan>& scans) const {
+  void write(std::size_t query, std::size_t i, Checkpoint& checkpoint,
+             std::vector<BatchScan>& scans) const {
     TopK& best = scans.front().best(i);
-    for (std::size_t other = 1; other < scans.size(); ++other) best.take(scans[other].best(i));
-    write_best(best, options_.k, distances_ + query * options_.k, rows_ + query * options_.k);
+    for (std::size_t other = 1; other < scans.size(); ++other) {
+      best.take(scans[other].best(i));
+      checkpoint.did(options_.k);
+    }
+    write_best(best, options_.k, checkpoint, distances_ + query * options_.k,
+               rows_ + query * options_.k);
   }
 
   const Kernels& kernels_;

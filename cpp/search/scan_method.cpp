@@ -19,6 +19,7 @@ constexpr float kTurnsPerTrial = 64;
 // But it gets at least one turn in this many, or it would hardly be measured again. So a rival with
 // r > 128 takes more than 1/64.
 constexpr float kMostTurnsPerTrial = 8192;
+constexpr float kLeastCost = 1e-30f;  // 0 says that a cost is not known
 // A thread may be interrupted while it measures: the first cost is the least of this many.
 constexpr std::uint32_t kFirstTrials = 4;
 
@@ -68,7 +69,9 @@ ScanMethod MethodCosts::next(const EligibleMethods& eligible) {
   const ScanMethod best = this->best(eligible);
   const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
   for (const ScanMethod method : eligible.all()) {
-    const float turns = std::min(kTurnsPerTrial * cost(method) / cost(best), kMostTurnsPerTrial);
+    // Other threads may have changed either cost since: `turns` must not come out as 0 or NaN.
+    const float ratio = cost(method) / std::max(cost(best), kLeastCost);
+    const float turns = std::min(std::max(1.0f, kTurnsPerTrial * ratio), kMostTurnsPerTrial);
     // Each method has turns of its own: 1, 2, ... after a multiple of `turns`.
     if (method != best &&
         turn % static_cast<std::uint32_t>(turns) == static_cast<std::uint32_t>(method) + 1) {
@@ -89,7 +92,7 @@ void MethodCosts::learn(ScanMethod method, double seconds) {
   const std::uint32_t n = n_learned_[i].load(std::memory_order_relaxed);
   if (n < kFirstTrials) n_learned_[i].store(n + 1, std::memory_order_relaxed);
   const float old = cost(method);
-  const float now = std::max(static_cast<float>(seconds), 1e-30f);
+  const float now = std::max(kLeastCost, static_cast<float>(seconds));
   float used = now;
   if (n > 0 && n < kFirstTrials) used = std::min(old, now);
   if (n >= kFirstTrials) {

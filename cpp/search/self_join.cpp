@@ -5,12 +5,10 @@
 #include "search/self_join.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/thread_pool.hpp"
@@ -28,7 +26,6 @@ using Clock = std::chrono::steady_clock;
 // the rows and queries that kernels take at once.
 constexpr std::size_t kJoinBlockRows = 512;
 static_assert(kJoinBlockRows % kMaxTileRows == 0 && kJoinBlockRows % kMaxGroupQueries == 0);
-constexpr std::chrono::milliseconds kBetweenReports{50};
 
 // The best neighbors of a block's rows. Threads share blocks: lock the mutex.
 struct Block {
@@ -38,39 +35,38 @@ struct Block {
 
 class SelfJoin {
  public:
-  SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k, Progress progress,
-           MethodCostTable& costs)
+  SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
+           JoinProgress* progress, MethodCostTable& costs)
       : kernels_(kernels),
         codes_(codes),
         k_(std::min(k, codes.n_rows - 1)),
-        progress_(std::move(progress)),
-        caller_(std::this_thread::get_id()),
-        last_report_(Clock::now()),
+        progress_(progress),
         n_blocks_((codes.n_rows + kJoinBlockRows - 1) / kJoinBlockRows),
         blocks_(std::make_unique<Block[]>(n_blocks_)),
         costs_(costs.costs_of(kernels, kJoinBlockRows, codes.n_columns, false)),
         eligible_(kernels, kJoinBlockRows, codes.n_columns, false) {
-    for (std::size_t b = 0; b < n_blocks_; ++b) {
-      blocks_[b].best.reserve(size_of(b));
-      for (std::size_t i = 0; i < size_of(b); ++i) {
-        blocks_[b].best.emplace_back(k_, codes_.n_rows, ByDistanceThenId{nullptr},
-                                     Arrival::kAnyOrder);
-      }
-    }
+    if (progress != nullptr) progress->n_all = n_pairs(codes.n_rows);
   }
 
   void run(std::size_t n_threads, std::int32_t* distances, std::int64_t* rows, std::size_t k) {
     // Each block is joined with itself first: then every row has a limit before it meets others.
-    for_each_piece(n_blocks_, 1, n_threads,
-                   [&](std::size_t block, std::size_t) { Worker(*this, block).join(block); });
+    for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
+      blocks_[block].best.reserve(size_of(block));
+      for (std::size_t i = 0; i < size_of(block); ++i) {
+        blocks_[block].best.emplace_back(k_, codes_.n_rows, ByDistanceThenId{nullptr},
+                                         Arrival::kAnyOrder);
+      }
+      Worker(*this, block).join(block);
+    });
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
       Worker worker(*this, block);
       for (std::size_t other = block + 1; other < n_blocks_; ++other) worker.join(other);
     });
     for_each_piece(n_blocks_, 1, n_threads, [&](std::size_t block, std::size_t) {
+      Checkpoint checkpoint(kValuesBetweenChecks);
       for (std::size_t i = 0; i < size_of(block); ++i) {
         const std::size_t row = block * kJoinBlockRows + i;
-        write_best(blocks_[block].best[i], k, distances + row * k, rows + row * k);
+        write_best(blocks_[block].best[i], k, checkpoint, distances + row * k, rows + row * k);
       }
     });
   }
@@ -89,7 +85,7 @@ class SelfJoin {
     }
 
     void join(std::size_t other) {
-      if (join_.cancelled_.load(std::memory_order_relaxed)) return;
+      check_interruption();
       const ScanMethod method = join_.costs_.next(join_.eligible_);
       const auto start = Clock::now();
       const BatchKernel& kernel =
@@ -100,7 +96,7 @@ class SelfJoin {
       offer(other, n_hits);
       const std::chrono::duration<double> seconds = Clock::now() - start;
       join_.costs_.learn(method, seconds.count() / (kJoinBlockRows * kJoinBlockRows));
-      join_.report(other == block_ ? join_.size_of(block_) * (join_.size_of(block_) - 1) / 2
+      join_.report(other == block_ ? n_pairs(join_.size_of(block_))
                                    : join_.size_of(block_) * join_.size_of(other));
     }
 
@@ -119,18 +115,23 @@ class SelfJoin {
         kernel_ = &kernel;
       }
       const std::size_t begin = other * kJoinBlockRows;
-      const void* groups = batch_.groups(kernel);
-      const std::size_t n_groups = batch_.n_groups(kernel);
+      const std::size_t n_bytes = join_.codes_.n_columns;
       std::size_t n_hits = 0;
       for_each_tile(
           kernel, begin, begin + join_.size_of(other), [&](std::size_t first, std::size_t n_rows) {
             tile_->fill(join_.codes_, first, n_rows);
             const auto in_block = static_cast<std::uint32_t>(first - begin);
-            const std::size_t n = kernel.scan(
-                tile_->get(), n_rows, join_.codes_.n_columns, groups, n_groups, limits_,
-                other == block_ ? nullptr : other_limits_ + in_block, hits_.get() + n_hits);
-            for (std::size_t i = 0; i < n; ++i) hits_[n_hits + i].row += in_block;
-            n_hits += n;
+            for_each_slice(kernel, batch_, n_bytes, checkpoint_, [&](const GroupSlice& slice) {
+              const std::size_t n = kernel.scan(
+                  tile_->get(), n_rows, n_bytes, slice.groups, slice.n_groups,
+                  limits_ + slice.first_query, other == block_ ? nullptr : other_limits_ + in_block,
+                  hits_.get() + n_hits);
+              for (std::size_t i = 0; i < n; ++i) {
+                hits_[n_hits + i].query += static_cast<std::uint32_t>(slice.first_query);
+                hits_[n_hits + i].row += in_block;
+              }
+              n_hits += n;
+            });
           });
       return n_hits;
     }
@@ -171,39 +172,27 @@ class SelfJoin {
     QueryBatch batch_;
     std::optional<Tile> tile_;
     const BatchKernel* kernel_ = nullptr;
+    Checkpoint checkpoint_{kBytesBetweenChecks};
     std::int64_t limits_[kJoinBlockRows];
     std::int64_t other_limits_[kJoinBlockRows];
     std::unique_ptr<Hit[]> hits_ =
         std::make_unique_for_overwrite<Hit[]>(kJoinBlockRows * kJoinBlockRows);
   };
 
+  static std::uint64_t n_pairs(std::uint64_t n_rows) { return n_rows * (n_rows - 1) / 2; }
+
   std::size_t size_of(std::size_t block) const {
     return std::min(kJoinBlockRows, codes_.n_rows - block * kJoinBlockRows);
   }
 
   void report(std::size_t n_pairs) {
-    const std::uint64_t done = n_done_.fetch_add(n_pairs, std::memory_order_relaxed) + n_pairs;
-    if (!progress_ || std::this_thread::get_id() != caller_) return;
-    const auto now = Clock::now();
-    if (now - last_report_ < kBetweenReports) return;
-    last_report_ = now;
-    const auto n = static_cast<double>(codes_.n_rows);
-    try {
-      progress_(static_cast<double>(done) / (n * (n - 1) / 2));
-    } catch (...) {
-      cancelled_.store(true, std::memory_order_relaxed);
-      throw;
-    }
+    if (progress_ != nullptr) progress_->n_done.fetch_add(n_pairs, std::memory_order_relaxed);
   }
 
   const Kernels& kernels_;
   Matrix<std::uint8_t> codes_;
   std::size_t k_;
-  Progress progress_;
-  std::thread::id caller_;
-  Clock::time_point last_report_;
-  std::atomic<std::uint64_t> n_done_{0};
-  std::atomic<bool> cancelled_{false};
+  JoinProgress* progress_;
   std::size_t n_blocks_;
   std::unique_ptr<Block[]> blocks_;
   MethodCosts& costs_;
@@ -213,8 +202,8 @@ class SelfJoin {
 }  // namespace
 
 void self_join(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
-               std::size_t n_threads, const Progress& progress, std::int32_t* distances,
-               std::int64_t* rows, MethodCostTable& costs) {
+               std::size_t n_threads, std::int32_t* distances, std::int64_t* rows,
+               JoinProgress* progress, MethodCostTable& costs) {
   if (k == 0 || codes.n_rows == 0) return;
   SelfJoin(kernels, codes, k, progress, costs).run(n_threads, distances, rows, k);
 }

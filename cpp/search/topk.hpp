@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/checked_order.hpp"
 #include "kernels/kernels.hpp"
 #include "search/distance_counts.hpp"
 
@@ -96,18 +97,25 @@ class TopK {
   std::int64_t distance_of_best(std::size_t n) {
     if (counts_) return counts_->has_share() ? counts_->distance_of_share() : kAdmitAll;
     const auto nth = kept_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
-    if (!keeps_sorted()) std::nth_element(kept_.begin(), nth, kept_.end(), order_);
+    if (!keeps_sorted()) part_at(nth);
     return nth->distance();
   }
 
   void take(const TopK& other) {
-    kept_.insert(kept_.end(), other.kept_.begin(), other.kept_.end());
+    kept_.reserve(kept_.size() + other.kept_.size());
+    for (std::size_t i = 0; i < other.kept_.size(); i += kValuesBetweenChecks) {
+      if (i > 0) check_interruption();
+      const auto begin = other.kept_.begin() + static_cast<std::ptrdiff_t>(i);
+      const std::size_t n = std::min(kValuesBetweenChecks, other.kept_.size() - i);
+      kept_.insert(kept_.end(), begin, begin + static_cast<std::ptrdiff_t>(n));
+    }
   }
 
   // The best k, in order. Nothing may be offered after it.
   const std::vector<Neighbor>& sorted() {
     if (kept_.size() > k_) cut();
-    std::sort(kept_.begin(), kept_.end(), order_);
+    with_checks(kept_.size(), order_,
+                [this](const auto& order) { std::sort(kept_.begin(), kept_.end(), order); });
     return kept_;
   }
 
@@ -152,7 +160,11 @@ class TopK {
 
   void make_room() {
     const std::int32_t farthest = counts_->distance_of_k();
-    std::erase_if(kept_, [&](Neighbor one) { return one.distance() > farthest; });
+    Checkpoint checkpoint(kValuesBetweenChecks);
+    std::erase_if(kept_, [&](Neighbor one) {
+      checkpoint.did(1);
+      return one.distance() > farthest;
+    });
     // Many rows share the bin of the farthest: counts alone do not make room.
     if (kept_.size() - k_ > (room_ - k_) / 2) {
       counts_->cut();
@@ -163,10 +175,17 @@ class TopK {
   void cut() {
     if (k_ > 0) {
       const auto last = kept_.begin() + static_cast<std::ptrdiff_t>(k_) - 1;
-      std::nth_element(kept_.begin(), last, kept_.end(), order_);
+      part_at(last);
       lower_limit(*last);
     }
     kept_.resize(k_);
+  }
+
+  // Brings the neighbor that belongs at `nth` there, better ones before it, the others behind it.
+  void part_at(std::vector<Neighbor>::iterator nth) {
+    with_checks(kept_.size(), order_, [&](const auto& order) {
+      std::nth_element(kept_.begin(), nth, kept_.end(), order);
+    });
   }
 
   void lower_limit(Neighbor worst) {
@@ -189,14 +208,20 @@ class TopK {
 };
 
 // Writes the best of a query, in order, and fills up to `k` with row -1 and the largest int32.
-inline void write_best(TopK& best, std::size_t k, std::int32_t* distances, std::int64_t* rows) {
-  std::size_t n = 0;
-  for (const Neighbor neighbor : best.sorted()) {
-    distances[n] = neighbor.distance();
-    rows[n++] = neighbor.row();
+inline void write_best(TopK& best, std::size_t k, Checkpoint& checkpoint, std::int32_t* distances,
+                       std::int64_t* rows) {
+  const std::vector<Neighbor>& sorted = best.sorted();
+  for (std::size_t begin = 0; begin < k; begin += kValuesBetweenChecks) {
+    const std::size_t end = std::min(k, begin + kValuesBetweenChecks);
+    checkpoint.did(end - begin);
+    std::size_t n = begin;
+    for (; n < std::min(end, sorted.size()); ++n) {
+      distances[n] = sorted[n].distance();
+      rows[n] = sorted[n].row();
+    }
+    std::fill(distances + n, distances + end, std::numeric_limits<std::int32_t>::max());
+    std::fill(rows + n, rows + end, -1);
   }
-  std::fill(distances + n, distances + k, std::numeric_limits<std::int32_t>::max());
-  std::fill(rows + n, rows + k, -1);
 }
 
 }  // namespace bitsift

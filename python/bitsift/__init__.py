@@ -10,6 +10,8 @@
 array([0, 1])
 """
 
+# First: in a subinterpreter it says no, before numpy is loaded, which one interpreter can be alone.
+import bitsift.core as _core  # noqa: F401
 from bitsift import _old_modules  # noqa: F401 (for its effect: pickles of version 0.1.0 open)
 from bitsift.codes import *
 from bitsift.core import *
@@ -23,8 +25,8 @@ from bitsift.storage import *
 __all__ = [
     "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
     "Evaluation", "EvaluationCheck", "EvaluationRow", "Index", "IndexFileError",
-    "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator", "NotAnIndexError",
-    "RollingCalibrator", "SearchResult", "Trial", "UnsupportedIsaError",
+    "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
+    "NotAnIndexError", "RollingCalibrator", "SearchResult", "Trial", "UnsupportedIsaError",
     "UnsupportedVersionError", "__version__", "advise", "available_isas",
     "codes_from_int8", "codes_from_response", "evaluate", "from_codes", "hamming",
     "knn_graph", "pack", "quantize_embeddings", "search", "to_codes", "unpack",

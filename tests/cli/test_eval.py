@@ -134,21 +134,23 @@ def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
     page = folder / "e.md"
     page.write_text("an earlier page")
     quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page]
-    assert run(*quick, "--title", "One").exit_code == 0
+    check_failure(quick, "InputError", ["e.md: already exists; --force replaces it"])
+    assert run(*quick, "--title", "One", "--force").exit_code == 0
     assert run(*quick, "--title", "Two", "--append").exit_code == 0
     text = page.read_text()
     assert "an earlier page" not in text
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# What fewer bits lose", "## One", "## Two",
     ]  # fmt: skip
-    assert run(*quick, "--title", "Three").exit_code == 0
+    assert run(*quick, "--title", "Three", "--force").exit_code == 0
     assert "## One" not in page.read_text()
 
 
 def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
     (folder / "pages" / "my pictures").mkdir(parents=True)
     page = folder / "pages" / "e.md"
-    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--picture"]
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--force"]
+    quick.append("--picture")
     assert run(*quick, folder / "pages" / "my pictures" / "e.png").exit_code == 0
     assert "](my%20pictures/e.png)" in page.read_text()
     assert run(*quick, folder / "e.png").exit_code == 0
@@ -303,7 +305,7 @@ def test_what_ends_the_drawing_leaves_the_old_picture(
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
     before = sorted(folder.rglob("*"))
-    arguments = ["eval", folder / "docs.npy", "--conditions", "quick", "--picture", picture]
+    arguments = ["eval", folder / "docs.npy", "--conditions", "quick", "--picture", picture, "-f"]
     check_failure(arguments, "OSError", ["no space left"])
     assert sorted(folder.rglob("*")) == before
     assert picture.read_bytes() == b"old"
@@ -346,7 +348,9 @@ def test_compare_writes_a_section(made: list[Path], folder: Path) -> None:
     assert "\n* Two: `bitsift eval docs.npy --conditions quick`\n" in text
     shares = run_json("compare", *made)["shares_of_float32"][HAMMING]
     assert f"\n| {HAMMING} | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % |\n" in text
-    assert run("compare", *made, "--markdown", page).exit_code == 0
+    compare: list[object] = ["compare", *made, "--markdown", page]
+    check_failure(compare, "InputError", ["page.md: already exists; --force replaces it"])
+    assert run(*compare, "--force").exit_code == 0
     assert page.read_text().startswith("## Side by side\n")
 
 

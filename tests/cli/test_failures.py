@@ -179,8 +179,12 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
     check_failure(["search", tmp_path, queries_path], "NotAnIndexError", [str(tmp_path)])
     check_failure(["search", queries_path, queries_path], "NotAnIndexError", ["queries.npy"])
     check_failure(["search", index_path, missing], "InputError", ["nothing: no such file"])
-    check_failure(["search", index_path, tmp_path / "wide.npy"], "ValueError", ["45", "44"])
-    check_failure(["search", index_path, tmp_path / "packed.npy"], "ValueError", ["72", "44"])
+    check_failure(
+        ["search", index_path, tmp_path / "wide.npy"], "InputError", ["wide.npy: q", "45", "44"]
+    )
+    check_failure(
+        ["search", index_path, tmp_path / "packed.npy"], "InputError", ["packed.npy: q", "72", "44"]
+    )
     check_failure(
         ["search", index_path, tmp_path / "nan.npy"],
         "InputError",

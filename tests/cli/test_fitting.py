@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,9 @@ def test_few_vectors_are_warned_of(tmp_path: Path, vectors: NDArray[np.float32])
     path = saved(tmp_path / "few.npy", vectors[:1])
     ended = run("build", path, "-o", tmp_path / "out", "--threshold", "mean", "--store", "int8")
     assert ended.exit_code == 0
-    assert ended.stderr.startswith("warning: threshold='mean' fitted to 1 vectors only")
+    assert ended.stderr.startswith(
+        "warning: --threshold mean fitted to 1 vectors only; give 100 or "
+    )
     assert ended.stderr.count("\n") == 1
 
 
@@ -204,6 +207,8 @@ def test_every_command_warns_alike(
     }
     owner: Any = bitsift if command in ("verify", "advise") else bitsift.Index
     name = command if owner is bitsift else "load"
+    if command == "info":
+        owner, name = sys.modules["bitsift.cli.commands.info"], "read_with_manifest"
     work = getattr(owner, name)
 
     def warn(*arguments: Any, **options: Any) -> Any:

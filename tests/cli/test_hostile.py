@@ -21,11 +21,13 @@ from helpers.cli_samples import DIM, N, centred_vectors, saved
 
 
 def numpy_reads(path: Path) -> NDArray[Any] | None:
-    """The array that NumPy finds in a file; None if it refuses the file."""
+    """The array that NumPy finds in a file and that ends it; None if there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            whole = array.offset + array.nbytes == path.stat().st_size
+            return np.asarray(array) if whole else None
         except Exception:  # NumPy raises whatever its parsers of the header raise.
             return None
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import os
 import pty
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 import bitsift
+from bitsift.cli.app import app
 from bitsift.cli.console import human_bytes, human_count, human_seconds
-from helpers.cli_runner import run, run_process
+from helpers.cli_runner import COMMAND, run, run_process
 from helpers.cli_samples import N
 
 
@@ -27,6 +29,53 @@ def test_version_and_help() -> None:
         for command in ("demo", "build", "search", "graph", "info", "verify"):
             assert command in text
             assert run(command, "--help").exit_code == 0
+
+
+def test_help_is_the_same_without_docstrings() -> None:
+    """``-OO`` strips docstrings, from which typer would take the help of a command."""
+    program = """
+import json, sys
+from click.testing import CliRunner
+from typer.main import get_command
+from bitsift.cli.app import app
+
+command = get_command(app)
+names = [[], *([name] for name in command.commands)]
+runs = {" ".join(name): CliRunner().invoke(command, [*name, "--help"]) for name in names}
+assert not any(run.exit_code for run in runs.values())
+print(json.dumps({name: run.stdout for name, run in runs.items()}))
+"""
+    with_docstrings, without = (
+        json.loads(
+            subprocess.run(
+                [sys.executable, *flags, "-c", program],
+                capture_output=True,
+                check=True,
+                timeout=120,
+            ).stdout
+        )
+        for flags in ([], ["-OO"])
+    )
+    assert len(with_docstrings) == 10
+    assert without == with_docstrings
+
+
+def test_the_help_of_a_command_is_its_docstring() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert command.help == inspect.getdoc(command.callback)
+
+
+@pytest.mark.parametrize(
+    "command", ["build", "search", "eval", "advise", "graph", "info", "verify"]
+)
+def test_help_describes_every_argument(command: str) -> None:
+    """Typer before 0.26 loses these descriptions with a click from 8.5 on."""
+    arguments = [p for p in COMMAND.commands[command].params if p.param_type_name == "argument"]
+    assert arguments
+    text = " ".join(run(command, "--help").stdout.replace("│", " ").split())
+    for argument in arguments:
+        assert " ".join(argument.help.split()[:3]) in text
 
 
 def test_entry_point(index_path: Path) -> None:

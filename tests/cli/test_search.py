@@ -26,7 +26,7 @@ def test_search_finds_what_the_library_finds(
         (["--threads", 2, "--no-mmap"], {"threads": 2}, "cosine"),
     ]
     for options, keywords, score in cases:
-        found = run_json("search", index_path, queries_path, "-k", 7, "-o", out, *options)
+        found = run_json("search", index_path, queries_path, "-k", 7, "-o", out, "-f", *options)
         expected = index.search(queries, 7, **keywords)
         with np.load(out) as saved:
             np.testing.assert_array_equal(saved["scores"], expected.scores)
@@ -47,7 +47,7 @@ def test_search_with_asymmetric_scoring(
     path, out = tmp_path / "other.index", tmp_path / "results.npz"
     run_json("build", vectors_path, "-o", path, "--metric", metric, "--store", store)
     index, queries = bitsift.Index.load(path), np.load(queries_path)
-    options = ("-k", 7, "-o", out, "--scoring")
+    options = ("-k", 7, "-f", "-o", out, "--scoring")
     cases: list[tuple[list[str], dict[str, Any], str]] = [
         ([], {}, metric if store == "float16" else f"asymmetric {metric}"),
         (["--no-rescore"], {"rescore": False}, f"asymmetric {metric}"),
@@ -108,7 +108,7 @@ def test_search_for_more_than_there_are(
     index_path: Path, queries_path: Path, tmp_path: Path, options: list[str]
 ) -> None:
     out = tmp_path / "all.npz"
-    found = run_json("search", index_path, queries_path, "-k", N + 5, "-o", out, *options)
+    found = run_json("search", index_path, queries_path, "-k", N + 5, "-f", "-o", out, *options)
     assert all(sorted(row["ids"]) == list(range(N)) for row in found["results"])
     assert all(len(row["scores"]) == N for row in found["results"])
     with np.load(out) as saved:

@@ -255,6 +255,42 @@ def test_get_and_reserve():
     assert len(index) == 3
 
 
+MASKED = np.ma.masked_array(FLOATS, FLOATS > 1)
+MASKED_ROWS = np.ma.masked_array(np.arange(6).reshape(2, 3), False)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("x", lambda: bitsift.pack(list(MASKED))),
+        ("x", lambda: bitsift.pack([FLOATS[0], MASKED[1]])),
+        ("x", lambda: bitsift.pack(tuple(MASKED))),
+        ("threshold", lambda: bitsift.pack(FLOATS, MASKED[0])),
+        ("threshold", lambda: bitsift.Index(20, threshold=MASKED[0])),
+        ("vectors", lambda: bitsift.Index(20).add(list(MASKED))),
+        ("queries", lambda: bitsift.Index(20).search(list(MASKED))),
+        ("ids", lambda: bitsift.Index(20).add(FLOATS[:3], MASKED_ROWS[0])),
+        ("ids", lambda: bitsift.Index(20).get(MASKED_ROWS[0])),
+        ("embeddings", lambda: bitsift.quantize_embeddings(MASKED, "int8")),
+        (r"embeddings\[0\]", lambda: bitsift.quantize_embeddings([MASKED], "int8")),
+        (r"embeddings\[1\]", lambda: bitsift.quantize_embeddings([FLOATS, MASKED], "ubinary")),
+        (r"embeddings\[0\]", lambda: bitsift.quantize_embeddings(list(MASKED), "float16")),
+        ("ranges", lambda: bitsift.quantize_embeddings(FLOATS, "int8", MASKED[:2])),
+        (
+            "calibration_embeddings",
+            lambda: bitsift.quantize_embeddings(FLOATS, "int8", None, list(MASKED)),
+        ),
+        ("sample", lambda: bitsift.MinMaxCalibrator().fit(list(MASKED))),
+        ("sample", lambda: bitsift.advise(list(MASKED))),
+        ("documents", lambda: bitsift.evaluate(list(MASKED))),
+        ("qrels", lambda: bitsift.evaluate(np.ones((30, 4)), np.ones((2, 4)), MASKED_ROWS)),
+    ],
+)
+def test_masks_are_not_lost(name, call):
+    with pytest.raises(TypeError, match=f"^{name} must be a plain array; got a masked one"):
+        call()
+
+
 class TestCore:
     """The compiled functions, called past the Python layer, refuse what they could not read."""
 

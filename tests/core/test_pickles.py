@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pickles that version 0.1.0 made open, though the modules that they name have moved."""
 
-import copy
 import importlib.util
 import pickle
 import pickletools
@@ -125,33 +124,6 @@ def test_new_pickles_name_no_rooms(tmp_path):
 def rooms_in(pickled: bytes) -> set[str]:
     texts = {arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)}
     return {text for text in texts if text.startswith("bitsift.")}
-
-
-class Labelled(bitsift.Index):
-    """A subclass with an attribute that its constructor sets."""
-
-    def __init__(self, dim, **options):
-        super().__init__(dim, **options)
-        self.labels = {}
-
-
-@pytest.mark.parametrize("store", [None, "float16", ("int8", "float32")])
-def test_a_subclass_is_constructed_wherever_it_opens(store, tmp_path):
-    index = Labelled(12, metric="l2", store=store)
-    index.add(vectors())
-    index.save(tmp_path / "saved")
-    # The class is no module's attribute here, so that pickle cannot find it by name.
-    open_pickle, arguments = index.__reduce__()
-    for opened in (
-        Labelled.load(tmp_path / "saved"),
-        copy.copy(index),
-        copy.deepcopy(index),
-        open_pickle(*arguments),
-    ):
-        assert type(opened) is Labelled
-        assert opened.labels == {}
-        assert repr(opened) == repr(index)
-        assert np.array_equal(opened.codes, index.codes)
 
 
 def test_old_module_names():

@@ -45,6 +45,7 @@ PUBLIC = {
     "BitsiftWarning",
     "CorruptIndexError",
     "IndexFileError",
+    "IndexLockedError",
     "IndexNotFoundError",
     "IndexWriteError",
     "NotAnIndexError",

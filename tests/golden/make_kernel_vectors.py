@@ -320,7 +320,7 @@ def read(content: bytes) -> list[Case]:
         kind, n_rows, n_columns = struct.unpack_from("<III", content, at)
         at += 12
         flat = np.frombuffer(content, TYPES[kind], n_rows * n_columns, at)
-        arrays.append(flat.reshape(n_rows, n_columns))
+        arrays.append(flat.reshape(n_rows, n_columns).copy())  # aligned, which the file is not
         at += flat.nbytes
     cases = []
     for _ in range(n_cases):

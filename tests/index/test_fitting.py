@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thresholds that are fitted to vectors, and the warning of bits that say little."""
 
+import re
 import warnings
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 import bitsift
 from bitsift import BitsiftWarning
+from bitsift.core.blocks import evenly_spaced
+from bitsift.core.limits import MOST_ROWS_FITTED
 from bitsift.index import fitting
 from oracle import reference
 
@@ -382,3 +385,61 @@ class TestPoorBits:
         centred = vectors * rng.choice(np.float32([-1, 1]), vectors.shape)
         assert index.add(centred).tolist() == list(range(300))
         np.testing.assert_array_equal(index.codes, reference.pack(centred))
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_the_threshold_of_the_index_is_judged(self, rng, metric):
+        # At 0 these bits are fine; at 2.5, what the index has, they are not.
+        vectors = rng.standard_normal((1_000, 64), dtype=np.float32)
+        with pytest.warns(BitsiftWarning, match="say little.* with .* it is"):
+            bitsift.Index(64, metric=metric, threshold=2.5).add(vectors)
+        # And the other way round.
+        shifted_by_3 = vectors * np.float32(0.1) + np.float32(3)
+        with pytest.warns(BitsiftWarning, match="say little"):
+            bitsift.Index(64, metric=metric).add(shifted_by_3)
+        bitsift.Index(64, metric=metric, threshold=3.0).add(shifted_by_3)
+
+    def test_the_warning_tells_what_the_index_finds_now(self, rng):
+        vectors = np.abs(rng.standard_normal((1_000, 64), dtype=np.float32))
+        numbers = []
+        for threshold in (0.0, 2.2):
+            index = bitsift.Index(64, metric="l2", threshold=threshold)
+            with pytest.warns(BitsiftWarning, match="say little") as caught:
+                index.add(vectors)
+            numbers.append(re.findall(r"(0\.\d\d) of the true", str(caught[0].message)))
+        assert numbers[0] != numbers[1]
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_the_rotation_of_the_index_is_judged(self, rng, metric):
+        # All vectors point one way, so rotated bits are constant too; the mean would help.
+        vectors = shifted(rng, 1_000, 64) + np.float32(20)
+        with pytest.warns(BitsiftWarning, match="say little"):
+            bitsift.Index(64, metric=metric, rotate=True).add(vectors)
+
+
+class TestRowsInErrors:
+    """Of many vectors, a threshold reads some: errors name the caller's array and its row."""
+
+    @pytest.mark.parametrize("rule", [*RULES, "auto"])
+    @pytest.mark.parametrize("n", [200, 70_000, 131_073])
+    def test_row_and_name(self, rule, n):
+        rows = evenly_spaced(n, MOST_ROWS_FITTED)
+        for bad in (int(rows[len(rows) // 2]), int(rows[-1])):
+            vectors = np.ones((n, 2), np.float32)
+            vectors[bad, 1] = np.inf
+            for name, call in (
+                ("sample", lambda index, given: index.fit(given)),
+                ("vectors", lambda index, given: index.add(given)),
+            ):
+                index = bitsift.Index(2, threshold=rule)
+                with pytest.raises(ValueError, match=f"^{name} must be finite; row {bad}, dim"):
+                    call(index, vectors)
+                assert index.threshold == rule
+
+    @pytest.mark.parametrize("store", ["int8", "ternary"])
+    def test_bounds_of_integers(self, store):
+        vectors = np.ones((300, 2))
+        vectors[7, 1] = 1e39
+        index = bitsift.Index(2, store=store)
+        for name, call in (("sample", index.fit), ("vectors", index.add)):
+            with pytest.raises(ValueError, match=f"^{name} must be within float32's range; row 7"):
+                call(vectors)

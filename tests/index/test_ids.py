@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import bitsift
+from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable, as_ids
 
 
@@ -106,7 +107,7 @@ class IdTableMachine(RuleBasedStateMachine):
         self.model: dict[int, int] = {}
 
     def _append(self, ids):
-        self.table.append(ids)
+        self.table = self.table.extended(ids)
         for id in ids.tolist():
             self.model[id] = len(self.model)
 
@@ -135,7 +136,7 @@ class IdTableMachine(RuleBasedStateMachine):
         stored = self.table.stored
         self.table = IdTable(
             len(self.model),
-            None if stored is None else stored.copy(),
+            None if stored is None else GrowableArray(stored.copy()),
             ascending=self.table.ascending,
         )
 
@@ -158,7 +159,8 @@ def test_many_late_ids_are_sorted_in(rng):
     ids = rng.permutation(20_000)
     table = IdTable()
     for begin in range(0, len(ids), 700):
-        table.append(table.check(ids[begin : begin + 700], 700 if begin + 700 <= 20_000 else 400))
+        new = ids[begin : begin + 700]
+        table = table.extended(table.check(new, len(new)))
         known = ids[: begin + 700]
         np.testing.assert_array_equal(table.rows_of(known), np.arange(len(known)))
         assert (table.rows_of(ids[begin + 700 :]) == -1).all()

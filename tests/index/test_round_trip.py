@@ -28,7 +28,7 @@ def assert_same_index(
     found: bitsift.Index, expected: bitsift.Index, answers: list[np.ndarray[Any, Any]]
 ) -> None:
     """Compare with the index that gave these answers."""
-    assert_same(to_contents(*found._table.snapshot), to_contents(*expected._table.snapshot))
+    assert_same(to_contents(found._table.snapshot), to_contents(expected._table.snapshot))
     assert repr(found) == repr(expected)
     assert (found.rotate, found.correction) == (expected.rotate, expected.correction)
     for a, b in zip(answers_of(found), answers, strict=True):

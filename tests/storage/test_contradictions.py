@@ -87,7 +87,7 @@ def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], mes
 def test_contradictions_of_version_2_are_refused(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    contents = to_contents(*everything()._table.snapshot)
+    contents = to_contents(everything()._table.snapshot)
     if "originals" in change:
         change = {**change, "calibrators": {"int4": contents.calibrators["int4"]}}
     writer.write(tmp_path, contents)

@@ -54,7 +54,7 @@ def test_golden_folders_of_version_2_are_read(name: str, tmp_path: Path) -> None
     for mmap in (False, True):
         assert_same(reader.read(folder, mmap=mmap), expected)
         index = bitsift.Index.load(folder, mmap=mmap)
-        assert_same(to_contents(*index._table.snapshot), expected)
+        assert_same(to_contents(index._table.snapshot), expected)
         assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (3,)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few

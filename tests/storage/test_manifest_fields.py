@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bitsift
-from bitsift.core.errors import CorruptIndexError
+from bitsift.core.errors import CorruptIndexError, UnsupportedVersionError
 from bitsift.storage import writer
 from helpers.storage_folders import USES, refused, version_2
 from helpers.storage_samples import (
@@ -21,6 +23,9 @@ from helpers.storage_samples import (
     manifest_of,
     sample,
 )
+
+# 10**400 is no float, 10**18 has as many digits as a number of rows may have.
+HUGE = [10**400, -(10**400), 10**18, -(10**18), 2**63 - 1, 2**63, 1.7e308, -1.7e308, 5e-324]
 
 # Version 1.
 WRONG_FIELDS: list[tuple[str, Any]] = [
@@ -233,3 +238,39 @@ def test_fitted_without_a_file(tmp_path: Path) -> None:
     bitsift.Index(13, threshold="mean", store=None).save(tmp_path)
     change_manifest(tmp_path, lambda fields: fields.update(fitted=True))
     refused(tmp_path, "files: the key 'threshold' is missing")
+
+
+@version_2
+@pytest.mark.parametrize("number", HUGE)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_huge_numbers(tmp_path: Path, version: int, number: float, fitted: bool) -> None:
+    """Each number of a manifest, absurdly large: refused as corrupt, if it cannot be meant."""
+    index = bitsift.Index(8, store=["int4", "int8"], threshold="mean")
+    if fitted:
+        index.fit([[1.0] * 8, [2.0] * 8] * 50)
+    index.save(tmp_path)
+
+    def numbers(fields: Any) -> list[tuple[Any, Any]]:
+        places = fields.items() if isinstance(fields, dict) else enumerate(fields)
+        found = []
+        for key, value in places:
+            if isinstance(value, (dict, list)):
+                found += numbers(value)
+            elif type(value) in (int, float):
+                found.append((fields, key))
+        return found
+
+    n_places = len(numbers(manifest_of(tmp_path)))
+    assert n_places > 8
+    intact = manifest_of(tmp_path)
+    for place in range(n_places):
+
+        def change(fields: dict[str, Any], place: int = place) -> None:
+            fields.update(deepcopy(intact))
+            container, key = numbers(fields)[place]
+            container[key] = number
+
+        change_manifest(tmp_path, change)
+        for use in USES.values():
+            with contextlib.suppress(CorruptIndexError, UnsupportedVersionError):
+                use(tmp_path)

@@ -189,3 +189,120 @@ def test_system_that_refuses_to_write_more(tmp_path: Path) -> None:
     assert result.stdout == f"{tmp_path}: cannot be written: File too large\n"
     assert names_of(tmp_path) == before
     assert_same(reader.read(tmp_path), contents)
+
+
+# Paths that end the search for missing parents
+
+
+def unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a script that calls `drop()`: as root it gives up root's rights, which ignore modes."""
+    drop = (
+        "import os, sys\n"
+        "import bitsift\n"
+        "def drop():\n"
+        "    if os.geteuid() == 0:\n"
+        "        os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "def save(path):\n"
+        "    try:\n"
+        "        bitsift.Index(8).save(path); print('saved')\n"
+        "    except bitsift.IndexWriteError as error:\n"
+        "        print(error)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", drop + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX users")
+@pytest.mark.parametrize("path", ["index", "./index", "a/b/index", "../private/index", "a/", "."])
+def test_working_directory_that_cannot_be_searched(tmp_path: Path, path: str) -> None:
+    (tmp_path / "private").mkdir(mode=0o700)
+    script = (
+        "os.chdir(sys.argv[1])\nif os.geteuid() != 0: os.chmod('.', 0)\ndrop()\nsave(sys.argv[2])\n"
+    )
+    try:
+        result = unprivileged(script, tmp_path / "private", path)
+    finally:
+        (tmp_path / "private").chmod(0o700)
+    assert result.stdout == f"{path}: cannot be written: Permission denied\n"
+    assert not names_of(tmp_path / "private")
+
+
+@pytest.mark.parametrize("path", ["index", "a/b", "./a/", "."])
+def test_working_directory_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        with pytest.raises(IndexWriteError, match="cannot be written: No such file or directory"):
+            writer.write(path, sample())
+    assert not names_of(tmp_path)
+
+
+def test_empty_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IndexWriteError, match="the path is empty"):
+        writer.write("", sample())
+    assert not names_of(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["loop", "loop/index", "loop/../index", "file/a/b", "file/"])
+def test_paths_through_a_loop_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    message = "Too many levels of symbolic links" if "loop" in path else r"Not a directory|a file"
+    with pytest.raises(IndexWriteError, match=message):
+        writer.write(path, sample())
+    assert names_of(tmp_path) == {"loop", "file"}
+
+
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        ("a/", "a"), ("a//b///", "a/b"), ("./a/./b", "a/b"), ("a/../b", "b"),
+        ("a/b/../../c/d", "c/d"),
+        ("deep/" * 300, "deep/" * 300), (("n" * 255 + "/") * 15, ("n" * 255 + "/") * 15),
+    ],
+)  # fmt: skip
+def test_folders_are_made_as_the_path_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, made: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    contents = sample(2, 8)
+    writer.write(path, contents)
+    assert_same(reader.read(made), contents)
+    writer.write(path, contents)
+
+
+@pytest.mark.parametrize("path", ["deep/" * 3000, "x" * 256, "a/b/" + "x" * 256])
+def test_paths_that_are_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IndexWriteError, match="File name too long"):
+        writer.write(path, sample())
+    assert not names_of(tmp_path)
+
+
+def test_parent_that_vanishes_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.mkdir
+
+    def mkdir(path: Any, *args: Any) -> None:
+        real(path, *args)
+        if Path(path).name == "a":
+            Path(path).rmdir()
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with pytest.raises(IndexWriteError, match="No such file or directory"):
+        writer.write(tmp_path / "a" / "b", sample())

@@ -67,7 +67,7 @@ def test_round_trip_of_every_part(tmp_path: Path, dim: int, n: int) -> None:
     bitsift.verify(tmp_path)
     for mmap in (False, True):
         found = reader.read(tmp_path, mmap=mmap)
-        assert_same(found, to_contents(*index._table.snapshot))
+        assert_same(found, to_contents(index._table.snapshot))
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.0, 0.1, -3e38, 5e-324, float(np.float32(0.1)), 3])
@@ -93,8 +93,8 @@ def test_mapped_arrays_are_read_only_maps(tmp_path: Path) -> None:
     writer.write(tmp_path, sample(1, 8))
     contents = reader.read(tmp_path, mmap=True)
     for array in (contents.codes, contents.ids, contents.originals["float32"]):
-        assert isinstance(array, np.memmap)
         assert array.flags.aligned
+        assert not array.flags.owndata
         assert not array.flags.writeable
     writer.write(tmp_path, sample(0))
     assert not reader.read(tmp_path, mmap=True).codes.flags.writeable

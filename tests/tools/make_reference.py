@@ -57,6 +57,7 @@ GROUPS = {
             "UnsupportedVersionError",
             "CorruptIndexError",
             "IndexWriteError",
+            "IndexLockedError",
             "UnsupportedIsaError",
             "BitsiftWarning",
         ),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -29,15 +30,36 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=_HELP,
 )
-app.command()(demo)
-app.command()(build)
-app.command()(advise)
-app.command()(search)
-app.command()(graph)
-app.command(name="eval")(evaluate)
-app.command()(compare)
-app.command()(info)
-app.command()(verify)
+# Typer would take the help of a command from its docstring, which `python -OO` strips.
+_COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    (
+        "demo",
+        demo,
+        "Search arXiv papers by bits, by floats and with rescoring, and compare the results.",
+    ),
+    ("build", build, "Build an index from a file of vectors."),
+    (
+        "advise",
+        advise,
+        "Measure which threshold suits the vectors, and whether a rotation helps.",
+    ),
+    ("search", search, "Search an index for every query in a file."),
+    (
+        "graph",
+        graph,
+        "Find the nearest neighbours of every vector of an index, by Hamming distance.",
+    ),
+    (
+        "eval",
+        evaluate,
+        "Measure how much search quality fewer bits cost on your vectors, and what they save.",
+    ),
+    ("compare", compare, "Compare evaluations of several collections side by side."),
+    ("info", info, "Describe an index: dimensions, metric, stores, threshold, and bytes."),
+    ("verify", verify, "Check every byte of an index against its checksums."),
+)
+for _name, _run, _summary in _COMMANDS:
+    app.command(name=_name, help=_summary)(_run)
 
 
 def _print_version(asked: bool) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "NO_PAGE",
     "Append",
     "FloatVectors",
+    "Force",
     "IndexFolder",
     "Json",
     "Markdown",
@@ -29,6 +30,7 @@ FloatVectors = Annotated[
 ]
 SearchMetric = Annotated[Metric, typer.Option(help="Metric of the search.")]
 Threads = Annotated[int, typer.Option(min=0, help="Number of threads; 0 means all cores.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Markdown = Annotated[
     Path | None, typer.Option(metavar="FILE.md", help="Write the result as a page of Markdown.")

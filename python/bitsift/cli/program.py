@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+from bitsift.core.floats import DefaultFloats
+
 __all__ = ["main"]
 
 _EXTRA = {"click", "rich", "typer"}
@@ -24,7 +26,8 @@ def main() -> None:
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     try:
         try:
-            _run()
+            with DefaultFloats():
+                _run()
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.codes.numbers_or_bits import check_packed
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 from bitsift.core.unreadable import codes_hint, shown
 
@@ -40,6 +41,7 @@ _REVERSED = np.packbits(
 
 
 @public
+@in_default_floats
 def to_codes(
     embeddings: ArrayLike, convention: Convention, *, dim: SupportsIndex | None = None
 ) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bitsift.codes import conventions
 from bitsift.core import arguments
+from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
 
 __all__ = ["codes_from_response"]
@@ -24,6 +25,8 @@ __all__ = ["codes_from_response"]
 EncodingType = Literal["binary", "ubinary"]
 
 ENCODING_TYPES: tuple[EncodingType, ...] = get_args(EncodingType)
+
+_MOST_BYTES = MAX_DIM // 8
 
 _quoted = reprlib.Repr()  # quotes parts of a response in errors, in a few lines at most
 _quoted.maxlevel = 3
@@ -246,6 +249,10 @@ def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> 
             f"embedding {place} must be a list of integers or a base64 string; got "
             f"{type(row).__name__}{hint}"
         )
+    if len(row) > _MOST_BYTES:
+        raise ValueError(
+            f"embedding {place} must have at most {MAX_DIM} bits a row; got {len(row)} bytes"
+        )
     if not set(map(type, row)) <= {int}:  # bool, a subclass of int, is refused
         value = next(value for value in row if type(value) is not int)
         hint = "; pack floats with bitsift.pack" if type(value) is float else ""
@@ -272,13 +279,19 @@ def _decode(text: str, place: int, convention: EncodingType, dim: int | None) ->
             f"embedding {place} is a base64 string, which does not tell packed bits from float32: "
             "give dim, too"
         )
+    needed = (dim + 7) // 8
+    # Longer than float32 in base64: not decoded, as the copy could fill memory.
+    if len(text) > 4 * -(-4 * dim // 3) + 4:
+        raise ValueError(
+            f"embedding {place} must have {needed} bytes for dim {dim}; got base64 of "
+            f"{len(text)} characters, about {len(text) // 4 * 3} bytes"
+        )
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError as error:
         raise ValueError(
             f"embedding {place} must be base64; got {_quoted.repr(text)}: {error}"
         ) from None
-    needed = (dim + 7) // 8
     if len(raw) != needed:
         hint = "; 4 bytes a dimension look like float32" if len(raw) == 4 * dim else ""
         raise ValueError(

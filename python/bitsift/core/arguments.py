@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import unreadable
+from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
 
 __all__ = [
@@ -207,32 +208,40 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     check_n_values(array.shape[-1], name)
 
 
+@in_default_floats
 def narrow(
     values: NDArray[Any],
     dtype: type[np.floating[Any]],
     name: str,
     first_row: int = 0,
     purpose: str = "",
+    *,
+    numbers: NDArray[np.int64] | None = None,
 ) -> NDArray[Any]:
     """Return finite values in a float type that can hold them; not copied if they have it.
 
     An error names the first value that is not finite, or that is beyond the range of `dtype`.
-    `first_row` is the number of the first row in the caller's array; `purpose` says what the type
-    is for.
+    `first_row` is the number of the first row in the caller's array, or `numbers` are those of all
+    rows; `purpose` says what the type is for.
     """
-    with np.errstate(over="ignore"):
-        narrowed: NDArray[Any] = values.astype(dtype, copy=False)
+    narrowed: NDArray[Any] = values.astype(dtype, copy=False)
     finite = np.isfinite(narrowed)
     if not finite.all():
-        refuse_non_finite(values, name, first_row)
+        refuse_non_finite(values, name, first_row, numbers=numbers)
         wanted = f"within {np.dtype(dtype)}'s range{purpose}"
-        refuse_where(~finite, values, name, wanted, first_row)
+        refuse_where(~finite, values, name, wanted, first_row, numbers=numbers)
     return narrowed
 
 
-def refuse_non_finite(values: NDArray[Any], name: str, first_row: int = 0) -> None:
+def refuse_non_finite(
+    values: NDArray[Any],
+    name: str,
+    first_row: int = 0,
+    *,
+    numbers: NDArray[np.int64] | None = None,
+) -> None:
     """Raise for the first value that is NaN or infinite, if there is one."""
-    refuse_where(~np.isfinite(values), values, name, "finite", first_row)
+    refuse_where(~np.isfinite(values), values, name, "finite", first_row, numbers=numbers)
 
 
 def refuse_where(
@@ -244,16 +253,19 @@ def refuse_where(
     *,
     column: str = "dimension",
     hint: str = "",
+    numbers: NDArray[np.int64] | None = None,
 ) -> None:
     """Raise for the first value of a matrix that is bad, if there is one.
 
-    `first_row` is the number of the first row in the caller's array.
+    `first_row` is the number of the first row in the caller's array, or `numbers` are those of all
+    rows.
     """
     places = np.argwhere(bad)
     if len(places):
         i, j = (int(place) for place in places[0])
+        row = first_row + i if numbers is None else numbers[i]
         raise ValueError(
-            f"{name} must be {wanted}; row {first_row + i}, {column} {j} is {values[i, j]}{hint}"
+            f"{name} must be {wanted}; row {row}, {column} {j} is {values[i, j]}{hint}"
         )
 
 
@@ -283,7 +295,8 @@ def check_n_values(n_values: int, name: str, dim: int | None = None, hint: str =
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     """Return `x` as an array of one or two axes with at least one value a row."""
-    array = plain_array(x, name)
+    is_plain = type(x) is np.ndarray and not x.dtype.hasobject
+    array: NDArray[Any] = x if is_plain else plain_array(x, name)  # type: ignore[assignment]
     if array.ndim not in (1, 2):
         raise unreadable.axes_error(x, array, name)
     if array.shape[-1] == 0:
@@ -291,18 +304,19 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
+@in_default_floats
 def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArray[Any]:
     """Return `x` as an array of any shape that holds no Python objects and has no mask.
 
     `wanted` says in errors what `x` must do or be.
     """
-    if isinstance(x, np.ma.MaskedArray) or (
-        isinstance(x, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in x)
-    ):
-        raise TypeError(
-            f"{name} must be a plain array; got a masked one, whose mask would be lost: "
-            "numpy.ma.filled gives its masked values a number"
-        )
+    is_list = isinstance(x, (list, tuple)) and len(x) > 0 and not isinstance(x[0], (int, float))
+    for one in (x, *x) if is_list else (x,):  # type: ignore[misc]
+        if isinstance(one, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} must be a plain array; got a masked one, whose mask would be lost: "
+                "numpy.ma.filled gives its masked values a number"
+            )
     try:
         array = np.asarray(x)
     except MemoryError:

@@ -17,6 +17,7 @@ __all__ = [
     "BitsiftWarning",
     "CorruptIndexError",
     "IndexFileError",
+    "IndexLockedError",
     "IndexNotFoundError",
     "IndexWriteError",
     "NotAnIndexError",
@@ -88,6 +89,11 @@ class CorruptIndexError(IndexFileError):
 @public
 class IndexWriteError(IndexFileError, OSError):
     """The index cannot be written to the path."""
+
+
+@public
+class IndexLockedError(IndexWriteError):
+    """Another save to the same folder is not done; nothing was written."""
 
 
 def warn(message: str) -> None:

@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-__all__ = ["FEW_VECTORS", "LARGEST_FLOAT32", "MAX_DIM", "MAX_K", "MAX_THREADS", "MOST_ROWS_FITTED"]
+__all__ = [
+    "FEW_VECTORS",
+    "LARGEST_FLOAT32",
+    "MAX_DIM",
+    "MAX_K",
+    "MAX_THREADS",
+    "MOST_ROWS_ADVISED",
+    "MOST_ROWS_FITTED",
+]
 
 MAX_DIM = 65_536
 MAX_K = 2**31 - 1
 MAX_THREADS = 1024
 
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+# Written out: numpy.finfo warns where the processor takes subnormal numbers for zero.
+LARGEST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 
 # Thresholds and bounds computed from fewer vectors than this depend on which vectors these are.
 FEW_VECTORS = 100
 # A threshold is computed from at most this many vectors, evenly spaced, to bound the time it takes.
 MOST_ROWS_FITTED = 65_536
+# Options are compared on at most this many vectors, evenly spaced.
+MOST_ROWS_ADVISED = 20_000

@@ -3,7 +3,8 @@
 
 One order of arguments: arrays, options, ``isa``, ``threads``. A function of more than four
 arguments takes all but the arrays by keyword. ``isa`` is a name from ``available_isas()``;
-``threads=0`` uses every available thread. Rows of a two-dimensional array must be contiguous.
+``threads=0`` uses every available thread. Arrays must be aligned and in native byte order, and
+rows of a two-dimensional array contiguous.
 Functions that take arrays release the GIL.
 """
 
@@ -34,6 +35,25 @@ def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
     About `n` times on each thread. Return the number of pairs (query bit, document bit) compared.
     """
 
+# --- The floating-point environment of the calling thread. The functions below set the default one
+# --- while they compute, and give back what they found.
+
+def set_default_floats() -> int:
+    """Set the default environment. Return the one found, flags included, for `restore_floats`."""
+
+def restore_floats(state: int) -> None:
+    """Set an environment that `set_default_floats` returned in this thread."""
+
+# --- Files ---
+
+def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
+    """Map the first `n_bytes` > 0 bytes of an open file as a read-only array, (n_bytes,).
+
+    The array keeps no descriptor; the file is unmapped when the last view of it is gone. `OSError`
+    if the system refuses. Whoever reads bytes behind the end of the file is ended by the system, so
+    the caller compares its size first.
+    """
+
 # --- Encoding ---
 
 def pack(
@@ -56,7 +76,7 @@ def encode_integers(
 ) -> NDArray[np.uint8]:
     """Quantize (n, d) values to "int8", "uint8", "int4" or "ternary"; return the bytes of n rows.
 
-    `ranges` is (2, d): the lower and the upper bounds.
+    `ranges` is (2, d): the lower and the upper bounds. NaN becomes the lowest integer, or 0.
     """
 
 def flips_per_round(n_dims: int) -> int:

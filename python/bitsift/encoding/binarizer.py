@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.floats import in_default_floats
 from bitsift.quantization.comparison import as_thresholds, kernel_thresholds
 
 __all__ = ["Binarizer", "EncodedBlock"]
@@ -121,8 +122,7 @@ class Binarizer:
             return EncodedBlock(rows, codes, rows)
         values = rows
         if rows.dtype != np.float32:
-            with np.errstate(over="ignore"):
-                values = rows.astype(np.float32)
+            values = _as_float32(rows)
         compared = values
         if self._centres:
             compared = self._centre_and_rotate(values, self._threshold_row, threads)
@@ -168,10 +168,15 @@ class Binarizer:
         )[0]
 
 
+@in_default_floats
+def _as_float32(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Return values as float32; those beyond its range become infinite."""
+    return rows.astype(np.float32)
+
+
 def _float32_threshold(threshold: ArrayLike, dim: int) -> float | NDArray[np.float32]:
     array = as_thresholds(threshold, dim)
-    with np.errstate(over="ignore"):
-        rounded: NDArray[np.float32] = array.astype(np.float32)
+    rounded: NDArray[np.float32] = array.astype(np.float32)
     if not np.isfinite(rounded).all():
         raise ValueError("threshold must be within float32's range")
     if rounded.ndim == 0:

@@ -47,12 +47,12 @@ class Originals:
         """Whether vectors can be written."""
         return self.calibrator is None or self.calibrator.n > 0
 
-    def fitted(self, vectors: NDArray[Any]) -> Originals:
-        """Return this store if it is fitted, else a copy that is fitted to these vectors."""
+    def fitted(self, vectors: NDArray[Any], name: str) -> Originals:
+        """Return this store if it is fitted, else a copy fitted to vectors, which errors name."""
         if self.calibrator is None or self.is_fitted:
             return self
         calibrator = copy.deepcopy(self.calibrator)
-        add_rows(calibrator, vectors, "vectors")
+        add_rows(calibrator, vectors, name)
         return Originals(self.name, self.dim, calibrator)
 
     def warn_of_losses(self, rows: NDArray[np.float32], *, were_fitted_to: bool) -> None:

@@ -80,6 +80,5 @@ class RoundedQueries(NamedTuple):
         else:
             scores = products
         scores[distances == np.iinfo(np.int32).max] = worst
-        with np.errstate(over="ignore"):
-            rounded: NDArray[np.float32] = scores.astype(np.float32) + np.float32(0)
+        rounded: NDArray[np.float32] = scores.astype(np.float32) + np.float32(0)
         return rounded  # adding zero turns -0.0 into 0.0

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 
 __all__ = ["EvaluationCheck", "check_all"]
@@ -55,6 +56,7 @@ class EvaluationCheck:
         """Return :meth:`to_dict`; the older name."""
         return self.to_dict()
 
+    @in_default_floats
     def __str__(self) -> str:
         return (
             f"{self.statement}: {self.verdict} here, {self.first:.4f} and {self.second:.4f} "

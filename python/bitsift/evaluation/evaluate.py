@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_K, METRICS, Metric
 from bitsift.core.public import public
@@ -29,6 +30,7 @@ _DEPTH_PER_K = 10
 
 
 @public
+@in_default_floats
 def evaluate(
     documents: ArrayLike,
     queries: ArrayLike | None = None,

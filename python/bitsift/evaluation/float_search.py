@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["FloatSearch"]
 
 _MOST_SCORES = 1 << 24  # That one product gives.
+_SMALLEST_NORMAL = 2.0**-126  # In float32.
 
 
 class FloatSearch:
@@ -20,7 +21,7 @@ class FloatSearch:
         rows = documents.astype(np.float32)
         squares = np.einsum("ij,ij->i", rows, rows)
         if metric == "cosine":
-            rows /= np.maximum(np.sqrt(squares), np.finfo(np.float32).tiny)[:, np.newaxis]
+            rows /= np.maximum(np.sqrt(squares), _SMALLEST_NORMAL)[:, np.newaxis]
         self._rows = rows
         self._halved_squares = squares / 2 if metric == "l2" else None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
 from bitsift.evaluation.checks import EvaluationCheck
@@ -133,14 +134,17 @@ class Evaluation:
         names = [row.name for row in self.rows]
         raise KeyError(f"name must be that of a row; got {shown(name)}. The rows are {names}")
 
+    @in_default_floats
     def share(self, row: EvaluationRow) -> float | None:
         """Return the quality of a row as a share of float32's quality; None if that is 0."""
         return row.quality / self.rows[0].quality if self.rows[0].quality else None
 
+    @in_default_floats
     def price(self, n_bytes: int, n_vectors: int) -> float:
         """Return US dollars per month for `n_vectors` vectors of `n_bytes` each in memory."""
         return gigabytes(n_bytes, n_vectors) * self.price_per_gb
 
+    @in_default_floats
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, which ``json.dumps`` takes."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -180,6 +184,7 @@ class Evaluation:
             f"{self.metric}; {judged}"
         )
 
+    @in_default_floats
     def __str__(self) -> str:
         width = max(len(row.name) for row in self.rows)
         heads = [] if self.n_judged is None else [f"NDCG@{self.k}", f"recall@{self.depth}"]

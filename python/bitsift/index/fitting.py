@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly
+from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.errors import warn
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Threshold
@@ -18,7 +18,7 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
-from bitsift.retrieval.advice import Advice, advise_on
+from bitsift.retrieval.advice import Advice, advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
 
@@ -66,12 +66,13 @@ class Fitting(NamedTuple):
         has_any = self.rule is not None or any(store.calibrator for store in encoder.stores)
         return has_any and not self.is_needed(encoder)
 
-    def fit(self, encoder: Encoder, sample: NDArray[Any]) -> tuple[Encoder, Fitting]:
+    def fit(self, encoder: Encoder, sample: NDArray[Any], name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
-        `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite.
+        `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite. `name`
+        is what errors call it.
         """
-        stores = tuple(store.fitted(sample) for store in encoder.stores)
+        stores = tuple(store.fitted(sample, name) for store in encoder.stores)
         newly_fitted = [
             store.name
             for before, store in zip(encoder.stores, stores, strict=True)
@@ -82,18 +83,18 @@ class Fitting(NamedTuple):
             if newly_fitted:
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
-        binarizer, advice = self._fit_binarizer(self.rule, encoder, sample)
+        binarizer, advice = self._fit_binarizer(self.rule, encoder, sample, name)
         _warn_of_few(len(sample), f"threshold={self.rule!r}")
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
     def _fit_binarizer(
-        self, rule: Rule, encoder: Encoder, sample: NDArray[Any]
+        self, rule: Rule, encoder: Encoder, sample: NDArray[Any], name: str
     ) -> tuple[Binarizer, Advice | None]:
         """Return a binarizer with the rule's threshold.
 
         For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
         """
-        rows = _some_rows(sample, MOST_ROWS_FITTED)
+        rows = _some_rows(sample, MOST_ROWS_FITTED, name)
         dim, isa, rotate = encoder.dim, encoder.isa, self.rotate
         advice = None
         threshold: Threshold
@@ -118,9 +119,11 @@ class Fitting(NamedTuple):
         return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized), advice
 
 
-def _some_rows(sample: NDArray[Any], n: int) -> NDArray[np.float32]:
-    """Return at most `n` rows, evenly spaced, as finite float32."""
-    return np.ascontiguousarray(arguments.narrow(evenly(sample, n), np.float32, "vectors"))
+def _some_rows(sample: NDArray[Any], n: int, name: str) -> NDArray[np.float32]:
+    """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
+    numbers = evenly_spaced(len(sample), n)
+    some = evenly(sample, n)
+    return np.ascontiguousarray(arguments.narrow(some, np.float32, name, numbers=numbers))
 
 
 def _warn_of_few(n: int, what: str) -> None:
@@ -146,17 +149,17 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = _some_rows(sample, _MOST_ROWS_CHECKED)
-    advice = advise_on(rows, encoder.metric, encoder.isa, what_for="rescored", rotate=False)
-    now, best = advice.trials[0], advice.best
-    if best is now:
-        return  # no other option is better
+    rows = _some_rows(sample, _MOST_ROWS_CHECKED, "vectors")
+    better = better_than(encoder.binarizer, rows, encoder.metric)
+    if better is None:
+        return
+    now, best = better
     options = f"threshold={best.threshold!r}" if best.threshold != "zero" else ""
     options += (", " if options and best.rotate else "") + ("rotate=True" if best.rotate else "")
     warn(
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
-        f"{more_frequent.mean():.0%}. On a sample, {now.rescored:.2f} of the true neighbours are "
+        f"{more_frequent.mean():.0%}. On a sample, {now:.2f} of the true neighbours are "
         f"among {DEFAULT_OVERSAMPLING:g} candidates for each result; with {options} it is "
         f"{best.rescored:.2f}. "
         "bitsift.advise compares the options"

@@ -7,130 +7,176 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.interruptible import copied, copy_into, counted, interruptibly, taken
 from bitsift.index.growable import GrowableArray
 
-__all__ = ["IdTable"]
+__all__ = ["MAX_ID", "IdTable", "as_ids", "is_ascending"]
 
 MAX_ID = 2**63 - 1
 
+_LATE_IDS_AT_A_TIME = 1 << 16
+
 
 class IdTable:
-    """The id of each row: unique, 0 to 2**63 - 1.
+    """The id of each row: unique, 0 to 2**63 - 1. The ids of an object never change.
 
-    Ids 0, 1, 2, ... are not stored. Ascending ids are looked up by bisection in place. For others a
-    sorted copy is made when first needed; ids added after that go into a dictionary until there are
-    many, and are then sorted in.
+    So a look-up takes no lock, whatever is added meanwhile. Ids 0, 1, 2, ... are not stored.
+    Ascending ids are looked up by bisection in place. Others are sorted when first needed; what the
+    table and those that extend it find out is kept for all of them.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of rows.
+    ascending : bool
+        Whether each id is greater than that of the row before.
+    stored : ndarray of int64, shape (n_rows,), or None
+        The ids of all rows; None if each is the number of its row.
     """
 
     def __init__(
-        self, n_rows: int = 0, ids: NDArray[np.int64] | None = None, *, ascending: bool = True
+        self,
+        n_rows: int = 0,
+        ids: GrowableArray | None = None,
+        *,
+        ascending: bool = True,
+        largest: int | None = None,
+        order: _Order | None = None,
     ) -> None:
-        self._n_rows = n_rows
-        self._stored = None if ids is None else GrowableArray(ids)
-        self._ascending = ascending
-        self._largest_known: int | None = None
-        self._sorted_ids = np.empty(0, np.int64)
-        self._sorted_rows = np.empty(0, np.int64)
-        self._recent: dict[int, int] = {}
-
-    @property
-    def ascending(self) -> bool:
-        """Whether each id is greater than that of the row before."""
-        return self._ascending
-
-    @property
-    def stored(self) -> NDArray[np.int64] | None:
-        """The ids of all rows, a view; None if each is the number of its row."""
-        return None if self._stored is None else self._stored.rows
+        self.n_rows = n_rows
+        self.ascending = ascending
+        self.stored = None if ids is None else ids.rows
+        self._array = ids
+        self._largest_known = largest
+        self._order = _Order() if order is None else order
 
     @property
     def _largest(self) -> int:
         # Computed when first needed: a mapped index must open without a pass over its ids.
         if self._largest_known is None:
-            if self._n_rows == 0:
+            if self.n_rows == 0:
                 self._largest_known = -1
-            elif self._stored is None:
-                self._largest_known = self._n_rows - 1
+            elif self.stored is None:
+                self._largest_known = self.n_rows - 1
+            elif self.ascending:
+                self._largest_known = int(self.stored[-1])
             else:
-                rows = self._stored.rows
-                self._largest_known = int(rows[-1] if self._ascending else rows.max())
+                self._largest_known = int(interruptibly(self.n_rows, self.stored.max))
         return self._largest_known
 
     def check(self, new: NDArray[np.int64] | None, n_new: int) -> NDArray[np.int64]:
-        """Return the ids of `n_new` new rows, or raise; changes nothing."""
+        """Return the ids of `n_new` new rows, or raise."""
         if new is None:
             if self._largest > MAX_ID - n_new:
                 raise ValueError(
                     f"automatic ids continue after the largest id, {self._largest}, and there are "
                     f"no {n_new} more below 2**63; pass ids"
                 )
-            return np.arange(self._largest + 1, self._largest + 1 + n_new, dtype=np.int64)
+            return counted(self._largest + 1, self._largest + 1 + n_new)
         if new.shape != (n_new,):
             raise ValueError(
                 f"ids must have shape ({n_new},), one for each vector; got shape {new.shape}"
             )
         if n_new == 0:
             return new
-        if new.min() < 0:
-            raise ValueError(f"ids must be 0 or greater (-1 means no result); got {new.min()}")
+        smallest = interruptibly(n_new, new.min)
+        if smallest < 0:
+            raise ValueError(f"ids must be 0 or greater (-1 means no result); got {smallest}")
         if is_ascending(new):
             if new[0] > self._largest:
                 return new
-        else:
-            in_order = np.sort(new)
-            twice = in_order[1:][in_order[1:] == in_order[:-1]]
-            if len(twice):
-                raise ValueError(f"ids must be unique; got {twice[0]} more than once")
+        elif (twice := interruptibly(n_new, _first_twice, new)) is not None:
+            raise ValueError(f"ids must be unique; got {twice} more than once")
         known = new[self.rows_of(new) >= 0]
         if len(known):
             raise ValueError(f"ids must be new; got {known[0]}, which the index has already")
         return new
 
-    def append(self, new: NDArray[np.int64]) -> None:
-        """Add ids that `check` returned."""
+    def extended(self, new: NDArray[np.int64]) -> IdTable:
+        """Return these ids and the new ones, which `check` returned."""
         if len(new) == 0:
-            return
-        first_row = self._n_rows
-        largest = self._largest
+            return self
+        n_rows, n_new, largest = self.n_rows, len(new), self._largest
         ascending = is_ascending(new) and int(new[0]) > largest
-        if self._stored is None and not (ascending and int(new[-1]) == first_row + len(new) - 1):
-            self._stored = GrowableArray(np.arange(first_row, dtype=np.int64))
-        if self._stored is not None:
-            self._stored.next_rows(len(new))[:] = new
-            self._stored.commit(len(new))
-        if self._ascending and not ascending:
-            self._ascending = False
-        elif not self._ascending:
-            self._remember(new, first_row)
-        self._n_rows += len(new)
-        self._largest_known = max(largest, int(new[-1] if ascending else new.max()))
-
-    def _remember(self, new: NDArray[np.int64], first_row: int) -> None:
-        n_sorted, n_recent = len(self._sorted_ids), len(self._recent)
-        is_current = n_sorted + n_recent == first_row
-        if is_current and n_recent + len(new) <= 1024 + n_sorted // 8:
-            self._recent.update(
-                zip(new.tolist(), range(first_row, first_row + len(new)), strict=True)
-            )
-        else:  # sorted when next needed
-            self._sorted_ids = np.empty(0, np.int64)
-            self._recent = {}
+        array = self._array
+        if array is None and not (ascending and int(new[-1]) == n_rows + n_new - 1):
+            array = GrowableArray(counted(0, n_rows))
+        if array is not None:
+            array = array.with_room(n_new)
+            copy_into(array.next_rows(n_new), new)
+            array = array.committed(n_new)
+        newest = int(new[-1] if ascending else interruptibly(n_new, new.max))
+        return IdTable(
+            n_rows + n_new,
+            array,
+            ascending=self.ascending and ascending,
+            largest=max(largest, newest),
+            # Ids that do not ascend never ascend again.
+            order=None if self.ascending else self._order,
+        )
 
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each id, -1 where there is none."""
-        if self._stored is None:
-            return np.where((ids >= 0) & (ids < self._n_rows), ids, -1)
-        if self._ascending:
-            return _bisect(self._stored.rows, None, ids)
-        if len(self._sorted_ids) + len(self._recent) != self._n_rows:
-            self._sorted_rows = np.argsort(self._stored.rows, kind="stable")
-            self._sorted_ids = self._stored.rows[self._sorted_rows]
-            self._recent = {}
-        rows = _bisect(self._sorted_ids, self._sorted_rows, ids)
-        if self._recent:
-            recent = np.array([self._recent.get(i, -1) for i in ids.tolist()], np.int64)
-            rows = np.maximum(rows, recent)
-        return rows
+        return interruptibly(len(ids), self._rows_of, ids)
+
+    def _rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.stored is None:
+            return np.where((ids >= 0) & (ids < self.n_rows), ids, -1)
+        if self.ascending:
+            return _bisect(self.stored, None, ids)
+        return self._order.rows_of(ids, self.stored)
+
+
+class _Order:
+    """The ids of a table in order, and of all tables that extend it: each has more rows.
+
+    The rows that a table has are the same in those that extend it. So all share what is found out
+    by any thread, and every thread may find it out anew: nothing here is locked.
+    """
+
+    def __init__(self) -> None:
+        self._sorted: _SortedIds | None = None
+
+    def rows_of(self, ids: NDArray[np.int64], stored: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each id, -1 where there is none; there may be more rows than stored."""
+        found = self._sorted
+        n_sorted = 0 if found is None else len(found.ids)
+        if found is None or len(stored) - n_sorted > 1024 + n_sorted // 8:
+            found = self._sorted = _SortedIds(stored)
+        rows = _bisect(found.ids, found.rows, ids)
+        n_rows, n_sorted = len(stored), len(found.ids)
+        if n_rows == n_sorted:
+            return rows
+        if n_rows < n_sorted:  # a table that extends this one needed them
+            return np.where(rows < n_rows, rows, -1)
+        if 16 * len(ids) > n_rows - n_sorted:
+            late = stored[n_sorted:]
+            order = interruptibly(len(late), np.argsort, late, kind="stable")
+            later = _bisect(late[order], order + n_sorted, ids)
+        else:
+            row_of = found.late_rows(stored).get
+            numbers = [row_of(i, -1) for i in ids.tolist()]
+            later = np.array([row if row < n_rows else -1 for row in numbers], np.int64)
+        return np.maximum(rows, later)
+
+
+class _SortedIds:
+    """The ids of the first rows in order, with their rows; the rows of later ids by id."""
+
+    def __init__(self, stored: NDArray[np.int64]) -> None:
+        self.rows: NDArray[np.int64] = interruptibly(len(stored), np.argsort, stored, kind="stable")
+        self.ids = taken(stored, self.rows)
+        self._late: dict[int, int] = {}
+        self._n_known = len(stored)
+
+    def late_rows(self, stored: NDArray[np.int64]) -> dict[int, int]:
+        """Return a dictionary that has the rows of the later ids of `stored`, and perhaps more."""
+        # Other threads may do the same at once. The count is set last, so it never says too much.
+        for begin in range(self._n_known, len(stored), _LATE_IDS_AT_A_TIME):
+            end = min(begin + _LATE_IDS_AT_A_TIME, len(stored))
+            self._late.update(zip(stored[begin:end].tolist(), range(begin, end), strict=True))
+            self._n_known = end
+        return self._late
 
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
@@ -140,14 +186,27 @@ def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise TypeError(f"ids must be integers below 2**63; got {array.dtype}")
-    if array.dtype.kind == "u" and array.size and int(array.max()) > MAX_ID:
-        raise ValueError(f"ids must be below 2**63; got {array.max()}")
-    return array.astype(np.int64)
+    if array.dtype.kind == "u" and array.size:
+        largest = int(interruptibly(array.size, array.max))
+        if largest > MAX_ID:
+            raise ValueError(f"ids must be below 2**63; got {largest}")
+    return copied(array, np.int64)
 
 
 def is_ascending(ids: NDArray[np.int64]) -> bool:
     """Say whether each id is greater than the one before."""
+    return len(ids) < 2 or interruptibly(len(ids), _ascends, ids)
+
+
+def _ascends(ids: NDArray[np.int64]) -> bool:
     return bool((ids[1:] > ids[:-1]).all())
+
+
+def _first_twice(ids: NDArray[np.int64]) -> int | None:
+    """Return the smallest id that is there twice, or None."""
+    in_order = np.sort(ids)
+    twice = in_order[1:][in_order[1:] == in_order[:-1]]
+    return int(twice[0]) if len(twice) else None
 
 
 def _bisect(

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import counted
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
@@ -25,22 +27,24 @@ from bitsift.core.options import (
 )
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
+from bitsift.encoding.encoder import Encoder
 from bitsift.index.construction import make_encoder
-from bitsift.index.ids import MAX_ID, as_ids
+from bitsift.index.growable import GrowableColumns
+from bitsift.index.ids import MAX_ID, IdTable, as_ids
 from bitsift.index.persistence import from_contents, to_contents
-from bitsift.index.table import Table
+from bitsift.index.pickling import Remakable
+from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
-from bitsift.storage.contents import Contents
 
 __all__ = ["Index"]
 
 
 @public
-class Index:
+class Index(Remakable):
     """Vectors as one bit per dimension, searched by Hamming distance and rescored.
 
     Parameters
@@ -88,7 +92,11 @@ class Index:
     Notes
     -----
     Any number of threads may search at once, also while one adds: a search reads the index as it
-    was when the search began. Searches and adds release the GIL while compiled code runs.
+    was when the search began. All that reads it does so without a lock, and may be called in a
+    signal handler. Searches and adds release the GIL while compiled code runs.
+
+    Copies and pickles keep the attributes that a caller has set. ``copy.copy`` shares the rows, and
+    what is added later belongs to one of both. A pickle is checked like a folder when it is opened.
 
     A rotation is three rounds of random sign flips and Hadamard transforms
     (doi:10.1137/060673096), in O(dim log dim). The correction is that of Gao, Long, "RaBitQ"
@@ -107,6 +115,7 @@ class Index:
     7
     """
 
+    @in_default_floats
     def __init__(
         self,
         dim: SupportsIndex,
@@ -122,7 +131,8 @@ class Index:
         encoder, fitting = make_encoder(
             dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
-        self._table = Table(encoder, fitting, encoder.empty_columns())
+        columns = GrowableColumns.of(encoder.empty_columns())
+        self._table = Table(Snapshot.of(encoder, fitting, columns, IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
     # ---- What it holds -----------------------------------------------------------------------
@@ -140,9 +150,7 @@ class Index:
     @property
     def store(self) -> Store | tuple[Store, ...] | None:
         """How the original vectors are kept: the name of a store, several names, or None."""
-        names: Any = self._table.snapshot.documents.encoder.store_names
-        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
-        return store or None
+        return self._store_of(self._table.snapshot.documents.encoder)
 
     @property
     def threshold(self) -> float | NDArray[np.float32] | Rule:
@@ -151,7 +159,7 @@ class Index:
         The name of the rule if the threshold still has to be computed. A threshold computed for
         the cosine is for vectors scaled to length 1.
         """
-        documents, fitting = self._table.snapshot
+        documents, fitting, _, _ = self._table.snapshot
         if fitting.is_pending and fitting.rule is not None:
             return fitting.rule
         return documents.encoder.binarizer.threshold
@@ -159,7 +167,7 @@ class Index:
     @property
     def rotate(self) -> bool:
         """Whether vectors are rotated before they become bits."""
-        documents, fitting = self._table.snapshot
+        documents, fitting, _, _ = self._table.snapshot
         return fitting.rotate or documents.encoder.binarizer.is_rotated
 
     @property
@@ -197,17 +205,14 @@ class Index:
         documents = self._table.snapshot.documents
         ids = documents.ids
         if ids is None:
-            ids = np.arange(len(documents), dtype=np.int64)
+            ids = counted(0, len(documents))
             ids.flags.writeable = False
         return ids
 
     @property
     def nbytes(self) -> int:
         """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
-        documents = self._table.snapshot.documents
-        codes, originals, factors = documents.columns
-        arrays = (codes, *originals, factors, documents.ids)
-        return sum(array.nbytes for array in arrays if array is not None)
+        return self._table.snapshot.nbytes
 
     def __len__(self) -> int:
         return len(self._table.snapshot.documents)
@@ -219,15 +224,24 @@ class Index:
             return False
         if not 0 <= wanted <= MAX_ID:
             return False
-        rows, _ = self._table.find_ids(np.array([wanted], np.int64))
+        rows = self._table.snapshot.ids.rows_of(np.array([wanted], np.int64))
         return bool(rows[0] >= 0)
 
     def __repr__(self) -> str:
+        snapshot = self._table.snapshot
+        encoder = snapshot.documents.encoder
         return (
-            f"Index(dim={self.dim}, metric={self.metric!r}, store={self.store!r}, "
-            f"n={len(self)}, nbytes={self.nbytes})"
+            f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
+            f"store={self._store_of(encoder)!r}, n={len(snapshot.documents)}, "
+            f"nbytes={snapshot.nbytes})"
         )
 
+    def _store_of(self, encoder: Encoder) -> Store | tuple[Store, ...] | None:
+        names: Any = encoder.store_names
+        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
+        return store or None
+
+    @in_default_floats
     def get(self, ids: ArrayLike) -> NDArray[Any]:
         """Return the vectors with these ids.
 
@@ -255,7 +269,8 @@ class Index:
         wanted = as_ids(ids)
         if wanted.ndim > 1:
             raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
-        rows, documents = self._table.find_ids(wanted.reshape(-1))
+        documents, _, id_table, _ = self._table.snapshot
+        rows = id_table.rows_of(wanted.reshape(-1))
         if len(rows) and rows.min() < 0:
             missing = wanted.reshape(-1)[rows < 0]
             raise KeyError(f"id {missing[0]} is not in the index")
@@ -264,6 +279,7 @@ class Index:
 
     # ---- Adding ------------------------------------------------------------------------------
 
+    @in_default_floats
     def fit(self, sample: ArrayLike) -> Index:
         """Compute the threshold and the bounds of integer stores from a sample.
 
@@ -296,6 +312,7 @@ class Index:
         self._table.fit(arguments.parse_values(sample, "sample", floats=True))
         return self
 
+    @in_default_floats
     def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
         """Add vectors.
 
@@ -322,6 +339,9 @@ class Index:
         ValueError
             Shapes that do not fit, a value that is NaN, infinite or beyond the range of the store,
             an id that came twice or is in the index. The index is unchanged by any error.
+        RuntimeError
+            The same thread is inside of :meth:`add`, :meth:`fit` or :meth:`reserve`: the call comes
+            from a signal handler, a finalizer or another callback.
 
         Warns
         -----
@@ -335,7 +355,8 @@ class Index:
 
         Notes
         -----
-        Takes amortised constant time a vector. One thread adds at a time; others wait.
+        Takes amortised constant time a vector. One thread adds at a time; others wait. An interrupt
+        leaves the index unchanged.
         """
         parsed = arguments.parse(vectors, "vectors", self.dim)
         self._table.check(parsed)
@@ -472,27 +493,38 @@ class Index:
 
     # ---- Files -------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, timeout: float | None = 60.0) -> None:
         """Write the index to a folder of ``.npy`` files and a manifest.
 
         Parameters
         ----------
         path : path-like
             A folder: new, empty, or an index, which is replaced. Parent folders are created.
+        timeout : float, optional
+            Seconds to wait while another process or thread saves to the folder; None waits without
+            limit.
 
         Raises
         ------
+        IndexLockedError
+            Another save to the folder did not end in time; the error names its process. Or this
+            thread is saving to it already, and is interrupted by the signal handler that calls.
         IndexWriteError
-            The path cannot be written, or holds something else. What was there is unchanged; but if
-            the disk fails once the new index is in place, and the old one cannot be put back, the
-            new one stays, which is complete.
+            The path cannot be written, or holds something else. What was there is unchanged.
+
+        Warns
+        -----
+        BitsiftWarning
+            The new index is in place, but something failed after that: the system could not make
+            it durable, so that a power cut may bring back the old one, or could not remove the old
+            one's files.
 
         Notes
         -----
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
         """
-        writer.write(path, to_contents(*self._table.snapshot))
+        writer.write(path, to_contents(self._table.snapshot), timeout=timeout)
 
     @classmethod
     def load(
@@ -514,7 +546,9 @@ class Index:
         Returns
         -------
         Index
-            Vectors can be added to it; mapped parts are then copied into memory.
+            Vectors can be added to it; mapped parts are then copied into memory. A subclass gives
+            an object of its own. Its constructor is called if it takes ``(dim, *, metric, store,
+            isa)``; else the object is made without it, as pickle does.
 
         Raises
         ------
@@ -530,25 +564,4 @@ class Index:
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        return cls._of(reader.read(path, mmap=mmap), isa)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Plain data, and arrays also of a mapped index. This names no class of ours but this one,
-        # so that all others may move. Whoever opens the pickle chooses the instruction set.
-        return type(self)._from_state, (dict(vars(to_contents(*self._table.snapshot))),)
-
-    @classmethod
-    def _from_state(cls, state: dict[str, Any]) -> Index:
-        return cls._of(Contents(**state), None)
-
-    # Pickles of version 0.1.0 name this method.
-    @classmethod
-    def _of(cls, contents: Contents, isa: str | None) -> Index:
-        if cls.__init__ is Index.__init__:
-            index = cls.__new__(cls)
-        else:  # a subclass may set attributes of its own
-            stores: Any = tuple(contents.originals) or None
-            index = cls(contents.dim, metric=contents.metric, store=stores, isa=isa)  # type: ignore[arg-type]
-        index._table = Table(*from_contents(contents, resolve_isa(isa)))
-        index._store_is_name = len(contents.originals) == 1
-        return index
+        return cls._loaded(from_contents(reader.read(path, mmap=mmap), resolve_isa(isa)), isa)

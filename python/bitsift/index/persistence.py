@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from bitsift.core.floats import in_default_floats
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
+from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
-from bitsift.retrieval.pipeline import Documents
+from bitsift.index.table import Snapshot
 from bitsift.storage.contents import Contents
 
 __all__ = ["from_contents", "to_contents"]
 
 
-def to_contents(documents: Documents, fitting: Fitting) -> Contents:
+def to_contents(snapshot: Snapshot) -> Contents:
     """Return what goes into a folder; no array is copied."""
+    documents, fitting = snapshot.documents, snapshot.fitting
     encoder, columns = documents.encoder, documents.columns
     binarizer = encoder.binarizer
     return Contents(
@@ -42,8 +45,9 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
     )
 
 
-def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
-    """Return the parts of a table; no array is copied."""
+@in_default_floats
+def from_contents(contents: Contents, isa: str) -> Snapshot:
+    """Return the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
         contents.dim,
@@ -60,5 +64,6 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     is_done = contents.rule is not None and not pending
     fitting = Fitting(contents.rule, contents.rotate, is_done)  # type: ignore[arg-type]
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
-    ids = IdTable(len(contents.codes), contents.ids, ascending=contents.ids_ascending)
-    return encoder, fitting, columns, ids
+    stored = None if contents.ids is None else GrowableArray(contents.ids)
+    ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
+    return Snapshot.of(encoder, fitting, GrowableColumns.of(columns), ids)

@@ -6,20 +6,24 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import warn
+from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
-from bitsift.index.growable import GrowableArray
+from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
+
+T = TypeVar("T")
 
 _living: weakref.WeakSet[Table] = weakref.WeakSet()
 
@@ -34,7 +38,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Snapshot(NamedTuple):
-    """One state of a table, replaced as a whole.
+    """One state of a table, replaced as a whole. Nothing that it holds ever changes.
 
     Attributes
     ----------
@@ -42,14 +46,60 @@ class Snapshot(NamedTuple):
         The rows, with the encoder that made them.
     fitting : Fitting
         How the threshold was found, or is to be.
+    ids : IdTable
+        The ids of the rows, for look-ups.
+    memory : GrowableColumns
+        The rows once more, with the room behind them.
     """
 
     documents: Documents
     fitting: Fitting
+    ids: IdTable
+    memory: GrowableColumns
+
+    @classmethod
+    def of(
+        cls, encoder: Encoder, fitting: Fitting, memory: GrowableColumns, ids: IdTable
+    ) -> Snapshot:
+        """Return the state with these rows."""
+        tie_ids = None if ids.ascending else ids.stored
+        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
+        return cls(documents, fitting, ids, memory)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, originals, factors and ids."""
+        codes, originals, factors = self.documents.columns
+        arrays = (codes, *originals, factors, self.ids.stored)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def apart(self) -> Snapshot:
+        """Return the same rows for another table: the room behind them stays with this one."""
+        return self._with_arrays(self.documents.columns, self.ids.stored)
+
+    def copied(self) -> Snapshot:
+        """Return the same with arrays of its own."""
+        codes, originals, factors = self.documents.columns
+        columns = Columns(
+            copied(codes),
+            tuple(map(copied, originals)),
+            None if factors is None else copied(factors),
+        )
+        return self._with_arrays(
+            columns, None if self.ids.stored is None else copied(self.ids.stored)
+        )
+
+    def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
+        array = None if stored is None else GrowableArray(stored)
+        ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
+        return Snapshot.of(self.documents.encoder, self.fitting, GrowableColumns.of(columns), ids)
 
 
 class Table:
     """The rows of an index. One thread writes at a time; any number reads the snapshot.
+
+    Reading takes no lock. A writer computes the next state aside and publishes it in one
+    assignment; so whatever raises before, in it or in a signal handler, changes nothing.
 
     Attributes
     ----------
@@ -57,19 +107,16 @@ class Table:
         What readers see. Read it once for each operation.
     """
 
-    def __init__(
-        self, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable | None = None
-    ) -> None:
-        self._lock = threading.Lock()
-        self._encoder, self._fitting = encoder, fitting
-        self._ids = IdTable() if ids is None else ids
-        self._set_columns(columns)
-        self._publish()
+    def __init__(self, snapshot: Snapshot) -> None:
+        # A signal handler may write before `_writer` is set: its thread must not wait for itself.
+        self._lock = threading.RLock()
+        self._writer: int | None = None
+        self.snapshot = snapshot
         _living.add(self)
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
-        documents, fitting = self.snapshot
+        documents, fitting, _, _ = self.snapshot
         encoder = documents.encoder
         # uint8 numbers, one a dimension, get the message about their width.
         if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
@@ -92,114 +139,93 @@ class Table:
             raise ValueError(
                 f"sample must have shape (n, {encoder.dim}), n at least 1; got shape {shape}"
             )
-        with self._lock:
-            n = len(self._codes)
-            if n:
-                raise ValueError(f"fit comes before the first add; the index holds {n} vectors")
-            if self._fitting.is_useless(self._encoder):
-                warn(
-                    "fit(sample) does nothing: what it computes has been computed or given "
-                    "already. A new index can be fitted again"
-                )
-            try:
-                self._fit(rows)
-                self._publish()
-            except BaseException:
-                self._roll_back()
-                raise
+        self._write_alone("fit", lambda: self._fit(rows))
 
     def reserve(self, size: int) -> None:
         """Allocate memory for `size` rows in all."""
-        with self._lock:
-            for array in self._arrays():
-                array.reserve(size)
+        self._write_alone("reserve", lambda: self._reserve(size))
 
     def append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
         """Add vectors that were checked, all of them or, if anything raises, none; return ids."""
-        rows = parsed.rows
+        return self._write_alone("add", lambda: self._append(parsed, given_ids))
+
+    def _write_alone(self, name: str, write: Callable[[], T]) -> T:
+        """Call a method that publishes a state while no other thread does."""
         with self._lock:
-            new_ids = self._ids.check(given_ids, len(rows))
-            if len(rows) == 0:
-                return new_ids
+            if self._writer is not None:
+                raise RuntimeError(
+                    f"{name} must be called while no add, fit or reserve of this thread is under "
+                    "way; got a call inside of one, as from a signal handler, a finalizer or "
+                    "another callback. Let it note what there is to do, and do that afterwards"
+                )
             try:
-                self._write(parsed)
-                self._ids.append(new_ids)
-                for array in self._arrays():
-                    array.commit(len(rows))
-                self._publish()
-            except BaseException:  # KeyboardInterrupt may come between any two of these
-                self._roll_back()
-                raise
-        return new_ids
-
-    def find_ids(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], Documents]:
-        """Return the row of each id, -1 where there is none, and the documents of that moment."""
-        with self._lock:
-            return self._ids.rows_of(ids), self.snapshot.documents
-
-    def _set_columns(self, columns: Columns) -> None:
-        self._codes = GrowableArray(columns.codes)
-        self._originals = [GrowableArray(originals) for originals in columns.originals]
-        self._factors = None if columns.factors is None else GrowableArray(columns.factors)
-
-    def _arrays(self) -> list[GrowableArray]:
-        arrays = [self._codes, *self._originals]
-        return arrays if self._factors is None else [*arrays, self._factors]
-
-    def _publish(self) -> None:
-        """Let readers see the present state."""
-        columns = Columns(
-            self._codes.rows,
-            tuple(originals.rows for originals in self._originals),
-            None if self._factors is None else self._factors.rows,
-        )
-        ids = self._ids.stored
-        documents = Documents(self._encoder, columns, ids, None if self._ids.ascending else ids)
-        self.snapshot = Snapshot(documents, self._fitting)
-
-    def _roll_back(self) -> None:
-        """Return to the snapshot."""
-        documents, self._fitting = self.snapshot
-        self._encoder = documents.encoder
-        n, factors = len(documents), documents.columns.factors
-        if factors is not None and n == 0:
-            self._factors = GrowableArray(factors)  # fitting may have changed their number a row
-        for array in self._arrays():
-            array.truncate(n)
-        self._ids = IdTable(n, documents.ids, ascending=documents.tie_ids is None)
-
-    def _repair_after_fork(self) -> None:
-        # The thread that held the lock, perhaps in the middle of an append, is not in the child.
-        self._lock = threading.Lock()
-        self._roll_back()
+                self._writer = threading.get_ident()
+                return write()
+            finally:
+                self._writer = None
 
     def _fit(self, sample: NDArray[Any]) -> None:
-        self._encoder, self._fitting = self._fitting.fit(self._encoder, sample)
-        if self._factors is not None:
-            self._factors = GrowableArray(np.empty((0, self._encoder.n_factors), np.uint16))
+        documents, fitting, ids, memory = self.snapshot
+        if len(documents):
+            raise ValueError(
+                f"fit comes before the first add; the index holds {len(documents)} vectors"
+            )
+        if fitting.is_useless(documents.encoder):
+            warn(
+                "fit(sample) does nothing: what it computes has been computed or given already. A "
+                "new index can be fitted again"
+            )
+        encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
+        self.snapshot = Snapshot.of(encoder, fitting, memory, ids)
 
-    def _write(self, parsed: Codes | Values) -> None:
-        """Write rows behind the others, to be committed; fit first what is not fitted."""
-        rows = parsed.rows
-        is_first = len(self._codes) == 0
-        stores_before = self._encoder.stores
-        if self._fitting.is_needed(self._encoder):
-            self._fit(rows)
+    def _reserve(self, size: int) -> None:
+        documents, fitting, ids, memory = self.snapshot
+        self.snapshot = Snapshot.of(documents.encoder, fitting, memory.reserved(size), ids)
+
+    def _append(
+        self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
+        documents, fitting, ids, memory = self.snapshot
+        encoder, rows = documents.encoder, parsed.rows
         n = len(rows)
-        columns = Columns(
-            self._codes.next_rows(n),
-            tuple(originals.next_rows(n) for originals in self._originals),
-            None if self._factors is None else self._factors.next_rows(n),
-        )
+        new_ids = ids.check(given_ids, n)
+        if n == 0:
+            return new_ids
+        if fitting.is_needed(encoder):
+            encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
+        memory = memory.with_room(n)
+        columns = memory.next_rows(n)
         if isinstance(parsed, Codes):
-            columns.codes[:] = rows
-            return
-        self._encoder.encode_into(columns, rows)
-        self._encoder.warn_of_losses(rows, stores_before)
-        if is_first and self._fitting.rule is None and not parsed.are_bits:
-            warn_of_poor_bits(rows, columns.codes, self._encoder)
+            copy_into(columns.codes, rows)
+        else:
+            encoder.encode_into(columns, rows)
+            encoder.warn_of_losses(rows, documents.encoder.stores)
+            if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
+                warn_of_poor_bits(rows, columns.codes, encoder)
+        ids = ids.extended(new_ids)
+        self.snapshot = Snapshot.of(encoder, fitting, memory.committed(n), ids)
+        return new_ids
+
+    def _repair_after_fork(self) -> None:
+        # The thread that held the lock is not in the child, unless it is the one that forked.
+        if self._writer != threading.get_ident():
+            self._lock, self._writer = threading.RLock(), None
+
+
+def _fitted(
+    encoder: Encoder, fitting: Fitting, memory: GrowableColumns, sample: NDArray[Any], name: str
+) -> tuple[Encoder, Fitting, GrowableColumns]:
+    """Fit what is not fitted; return this for a table that has no rows yet.
+
+    `name` is what errors call the sample.
+    """
+    encoder, fitting = fitting.fit(encoder, sample, name)
+    factors = memory.factors
+    if factors is not None:  # fitting may have changed their number a row
+        factors = GrowableArray(np.empty((factors.capacity, encoder.n_factors), np.uint16), 0)
+    return encoder, fitting, memory._replace(factors=factors)
 
 
 def _refuse_bits(what: str, encoder: Encoder, fitting: Fitting) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
 from bitsift.quantization.comparison import kernel_thresholds
@@ -18,6 +19,7 @@ __all__ = ["pack", "unpack"]
 
 
 @public
+@in_default_floats
 def pack(
     x: ArrayLike,
     threshold: ArrayLike = 0.0,

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
+from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
@@ -85,6 +86,7 @@ class Calibrator(ABC):
         return int(self._fitted()[1].shape[1])
 
     @property
+    @in_default_floats
     def ranges(self) -> NDArray[np.float32]:
         """Bounds, shape (2, dim): row 0 holds the lower ones, row 1 the upper ones; a new array.
 
@@ -102,6 +104,7 @@ class Calibrator(ABC):
         """
         return as_ranges(self._range(*self._fitted()))
 
+    @in_default_floats
     def fit(self: C, sample: ArrayLike) -> C:
         """Compute the bounds from a sample; forget all rows seen before.
 
@@ -128,6 +131,7 @@ class Calibrator(ABC):
         self._seen = self._with_rows(None, rows, "sample")
         return self
 
+    @in_default_floats
     def partial_fit(self: C, batch: ArrayLike) -> C:
         """Add the next rows of a stream to the rows seen.
 
@@ -151,6 +155,7 @@ class Calibrator(ABC):
         add_rows(self, arguments.parse_matrix(batch, "batch", any_layout=True), "batch")
         return self
 
+    @in_default_floats
     def merge(self: C, other: Calibrator) -> C:
         """Add the rows that another calibrator has seen.
 
@@ -189,6 +194,7 @@ class Calibrator(ABC):
             self._seen = self._combine(self._seen, other._seen)
         return self
 
+    @in_default_floats
     def share_clipped(self, values: ArrayLike) -> float:
         """Return the share of values that lie outside the bounds, after rounding to float32.
 
@@ -240,6 +246,7 @@ class Calibrator(ABC):
         return self._state_fields(), summary.copy()
 
     @staticmethod
+    @in_default_floats
     def from_state(fields: Mapping[str, Any], array: NDArray[Any]) -> Calibrator:
         """Make a calibrator from what :meth:`state` returned. Every field and value is checked.
 
@@ -269,6 +276,7 @@ class Calibrator(ABC):
         calibrator._seen = n, summary
         return calibrator
 
+    @in_default_floats
     def __repr__(self) -> str:
         parts = [] if self._n_std is None else [f"n_std={self._n_std}"]
         parts += ["not fitted"] if self._seen is None else [f"dim={self.dim}", f"n={self.n}"]

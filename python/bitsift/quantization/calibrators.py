@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
+from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import LARGEST_FLOAT32
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
@@ -115,6 +116,7 @@ class RollingCalibrator(Calibrator):
 
     _kind = "rolling"
 
+    @in_default_floats
     def __init__(self, n_std: SupportsFloat) -> None:
         super().__init__()
         if isinstance(n_std, bool) or not isinstance(n_std, numbers.Real):
@@ -162,8 +164,7 @@ class RollingCalibrator(Calibrator):
 
     def _range(self, n: int, summary: NDArray[np.float64]) -> NDArray[np.float64]:
         mean, squares = summary
-        with np.errstate(over="ignore"):  # as_ranges clips
-            spread = self._deviations * np.sqrt(squares / n)
+        spread = self._deviations * np.sqrt(squares / n)  # as_ranges clips it
         return np.stack((mean - spread, mean + spread))
 
     @staticmethod
@@ -171,8 +172,7 @@ class RollingCalibrator(Calibrator):
         arguments.narrow(summary[:1], np.float32, "mean of a calibration")
         squares = summary[1]
         # Values at both ends of float32's range have the largest variance; 1e-6 is for rounding.
-        with np.errstate(invalid="ignore"):
-            possible = (squares >= 0) & (squares / n <= LARGEST_FLOAT32**2 * (1 + 1e-6))
+        possible = (squares >= 0) & (squares / n <= LARGEST_FLOAT32**2 * (1 + 1e-6))
         if not possible.all():
             dimension = int((~possible).argmax())
             raise ValueError(

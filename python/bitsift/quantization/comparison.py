@@ -46,8 +46,7 @@ def kernel_thresholds(threshold: ArrayLike, dim: int, dtype: np.dtype[Any]) -> N
     is_python_number = type(threshold) in (int, float)
     common = dtype if is_python_number else np.result_type(dtype, array.dtype)
     kernel = np.float64 if dtype == np.float64 else np.float32
-    with np.errstate(over="ignore"):
-        exact = array.astype(common).astype(np.float64)
-        nearest: NDArray[Any] = exact.astype(kernel)
-        down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
+    exact = array.astype(common).astype(np.float64)
+    nearest: NDArray[Any] = exact.astype(kernel)
+    down = np.where(nearest > exact, np.nextafter(nearest, kernel(-np.inf)), nearest)
     return np.ascontiguousarray(np.broadcast_to(down, (dim,)), dtype=kernel)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
 from bitsift.core.errors import warn
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.limits import FEW_VECTORS
 from bitsift.core.options import INTEGER_STORES
@@ -57,6 +58,7 @@ def quantize_embeddings(
 
 
 @public
+@in_default_floats
 def quantize_embeddings(
     embeddings: ArrayLike | list[NDArray[Any]],
     precision: QuantizedPrecision,
@@ -146,9 +148,8 @@ def quantize_embeddings(
         if not embeddings:
             return []
         if hasattr(embeddings[0], "ndim"):
-            embeddings = [
-                arguments.plain_array(one, f"embeddings[{i}]") for i, one in enumerate(embeddings)
-            ]
+            names = (f"embeddings[{i}]" for i in range(len(embeddings)))
+            embeddings = list(map(arguments.plain_array, embeddings, names))
             if embeddings[0].ndim == 2:
                 matrices = _parse_matrices(embeddings, precision)
                 return _quantize(matrices, precision, ranges, calibration_embeddings)
@@ -299,8 +300,7 @@ def _parse_ranges(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
             f"ranges must have shape (2, {dim}), lower and upper bounds of each dimension; "
             f"got shape {array.shape}"
         )
-    with np.errstate(over="ignore"):
-        bounds = array.astype(np.float32)
+    bounds = array.astype(np.float32)
     wrong = ~(np.isfinite(bounds).all(axis=0) & (bounds[0] <= bounds[1]))
     if wrong.any():
         dimension = int(wrong.argmax())
@@ -344,10 +344,9 @@ def _truncate(block: NDArray[Any], bounds: NDArray[np.float32]) -> NDArray[np.ui
     The order of operations and their types are those of sentence-transformers.
     """
     lower, upper = bounds
-    with np.errstate(over="ignore", invalid="ignore"):
-        steps = (upper - lower) / 255
-        steps[steps == 0] = 1
-        n_steps = np.floor((block - lower) / steps)
+    steps = (upper - lower) / 255
+    steps[steps == 0] = 1
+    n_steps = np.floor((block - lower) / steps)
     np.clip(n_steps, 0, 255, out=n_steps)
     n_steps[np.isnan(n_steps)] = 0
     truncated: NDArray[np.uint8] = n_steps.astype(np.uint8)

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.blocks import evenly, evenly_spaced
+from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
+from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
 from bitsift.encoding.binarizer import Binarizer
@@ -23,9 +25,8 @@ from bitsift.encoding.thresholds import compute_threshold, unit_rows
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
-__all__ = ["Advice", "Trial", "advise", "advise_on"]
+__all__ = ["Advice", "Trial", "advise", "advise_on", "better_than"]
 
-_MOST_ROWS = 20_000
 _MOST_QUERIES = 256
 _LEAST_ROWS = 20
 _K = 10
@@ -104,6 +105,7 @@ class Advice:
             chosen["correction"] = True
         return chosen
 
+    @in_default_floats
     def __str__(self) -> str:
         rescored = f"rescored x{DEFAULT_OVERSAMPLING:g}"
         lines = [
@@ -125,6 +127,7 @@ class Advice:
 
 
 @public
+@in_default_floats
 def advise(
     sample: ArrayLike,
     *,
@@ -221,20 +224,43 @@ def advise_on(
             f"{len(rows)}{hint}"
         )
     if queries is None:
-        n_queries = min(_MOST_QUERIES, len(rows) // 4)
-        is_query = np.zeros(len(rows), np.bool_)
-        is_query[evenly_spaced(len(rows), n_queries)] = True
-        rows, queries = rows[~is_query], rows[is_query]
-    rows = np.ascontiguousarray(evenly(rows, _MOST_ROWS))
-    if metric == "cosine":
-        rows, queries = unit_rows(rows), unit_rows(queries)
-    else:
-        rows, queries = _scaled(rows, queries)
+        rows, queries = _held_out(rows)
+    rows = np.ascontiguousarray(evenly(rows, MOST_ROWS_ADVISED))
     trials = _Trials(rows, queries, metric, isa, threads)
-    shares = [trials.of(*option) for option in _options(rotate)]
-    means = [Trial(*option, *found.mean(axis=0).tolist()) for option, found in shares]
-    best = _best([found[:, _MEASURES[what_for]] for _, found in shares])
+    options = list(_options(rotate))
+    shares = [trials.of(*option) for option in options]
+    means = [
+        Trial(*option, *found.mean(axis=0).tolist())
+        for option, found in zip(options, shares, strict=True)
+    ]
+    best = _best([found[:, _MEASURES[what_for]] for found in shares])
     return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)
+
+
+def better_than(
+    binarizer: Binarizer, rows: NDArray[np.float32], metric: Metric
+) -> tuple[float, Trial] | None:
+    """Return what rescoring finds with the bits of a binarizer, and the option that finds most.
+
+    None if no option surely finds more than the binarizer. There must be at least 20 rows.
+    """
+    rows, queries = _held_out(rows)
+    trials = _Trials(rows, queries, metric, binarizer.isa, 0)
+    now = trials.rescored_by(binarizer)
+    options = list(_options(False))
+    shares = [trials.of(*option) for option in options]
+    best = _best([now, *(found[:, _MEASURES["rescored"]] for found in shares)]) - 1
+    if best < 0:
+        return None
+    return float(now.mean()), Trial(*options[best], *shares[best].mean(axis=0).tolist())
+
+
+def _held_out(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the rows, without some that serve as queries, and these."""
+    n_queries = min(_MOST_QUERIES, len(rows) // 4)
+    is_query = np.zeros(len(rows), np.bool_)
+    is_query[evenly_spaced(len(rows), n_queries)] = True
+    return rows[~is_query], rows[is_query]
 
 
 def _scaled(
@@ -273,7 +299,11 @@ class _Trials:
         isa: str,
         threads: int,
     ) -> None:
-        self._rows, self._queries = rows, queries
+        self._given = rows, queries
+        if metric == "cosine":
+            self._rows, self._queries = unit_rows(rows), unit_rows(queries)
+        else:
+            self._rows, self._queries = _scaled(rows, queries)
         self._metric, self._isa, self._threads = metric, isa, threads
         self._k = min(_K, len(rows))
         all_rows = np.broadcast_to(np.arange(len(rows)), (len(queries), len(rows)))
@@ -291,10 +321,19 @@ class _Trials:
             threads=self._threads,
         )[1]
 
-    def of(
-        self, threshold: Threshold, rotate: bool
-    ) -> tuple[tuple[Threshold, bool], NDArray[np.float64]]:
-        """Return the option, and the share that each query finds by each measure."""
+    def rescored_by(self, binarizer: Binarizer) -> NDArray[np.float64]:
+        """Return the share that each query finds with a binarizer of the vectors as they came."""
+        rows, queries = (
+            binarizer.encode(some, "vectors", 0, self._threads) for some in self._given
+        )
+        encoder = Encoder(binarizer, (), self._metric, corrected=False)
+        documents = Documents(encoder, encoder.empty_columns()._replace(codes=rows.codes))
+        rung = Rung("hamming", DEFAULT_OVERSAMPLING)
+        candidates = self._find(documents, Queries(queries.codes, queries), [rung])
+        return self._shares(self._rescore(candidates, self._k))
+
+    def of(self, threshold: Threshold, rotate: bool) -> NDArray[np.float64]:
+        """Return the share that each query finds by each measure, shape (n_queries, 4)."""
         dim = self._rows.shape[1]
         binarizer = Binarizer(
             dim,
@@ -320,8 +359,7 @@ class _Trials:
                 [Rung("asymmetric", BEFORE_CORRECTION), Rung("asymmetric", 1.0)],
             ),
         }
-        shares = [self._shares(found[measure]) for measure in _MEASURES]
-        return (threshold, rotate), np.stack(shares, axis=1)
+        return np.stack([self._shares(found[measure]) for measure in _MEASURES], axis=1)
 
     def _find(self, documents: Documents, queries: Queries, rungs: list[Rung]) -> NDArray[np.int64]:
         return find_rows(documents, queries, Plan(self._k, rungs, self._threads))[1]

@@ -12,6 +12,7 @@ import numpy as np
 
 from bitsift.core import arguments
 from bitsift.core.errors import warn
+from bitsift.core.floats import DefaultFloats
 from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
 from bitsift.core.unreadable import shown
 
@@ -48,7 +49,11 @@ class Rung(NamedTuple):
         """Return how many candidates it passes on for `k` results among `n_rows` documents."""
         if self.oversampling == 1 or k == 0:
             return k
-        wanted = k * self.oversampling
+        if self.oversampling.is_integer():  # the product is exact wherever it is below `n_rows`
+            wanted = k * self.oversampling
+        else:
+            with DefaultFloats():
+                wanted = k * self.oversampling
         return n_rows if wanted >= n_rows else math.ceil(wanted)
 
 

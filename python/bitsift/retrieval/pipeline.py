@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.floats import in_default_floats
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
@@ -80,6 +81,13 @@ def find_rows(
     """Return what `search` returns, but rows instead of ids."""
     if "asymmetric" not in [rung.name for rung in plan.rungs]:
         return _climb(documents, queries, None, plan)
+    return _find_asymmetric(documents, queries, plan)
+
+
+@in_default_floats
+def _find_asymmetric(
+    documents: Documents, queries: Queries, plan: Plan
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     # Rounded queries take many times the memory of codes, so few are rounded at once.
     n_queries = len(queries.codes)
     step = max(1, _MOST_ROUNDED_VALUES // documents.encoder.dim)

@@ -3,7 +3,7 @@
 
 from bitsift.storage.inspection import has_manifest as has_manifest
 from bitsift.storage.inspection import is_vacant as is_vacant
-from bitsift.storage.inspection import read_with_manifest as read_with_manifest
+from bitsift.storage.reader import read_with_manifest as read_with_manifest
 from bitsift.storage.reader import verify
 
 # The names above that are not listed here are for the command line.

@@ -15,17 +15,20 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
 from types import TracebackType
 
 from bitsift.core.errors import CorruptIndexError
 
-__all__ = ["Folder", "as_path", "is_folder", "make", "unmake", "why", "write_all"]
-
-try:
-    import fcntl
-except ImportError:  # without flock, two writers at once are not kept apart
-    fcntl = None  # type: ignore[assignment]
+__all__ = [
+    "NOT_SUPPORTED",
+    "Folder",
+    "as_path",
+    "is_folder",
+    "make",
+    "unmake",
+    "why",
+    "write_all",
+]
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.listdir in os.supports_fd
 # O_NONBLOCK: opening a FIFO in the place of a file must not wait for its writer.
@@ -36,6 +39,7 @@ _READ = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
 )
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _CREATE = (
     os.O_WRONLY
     | os.O_CREAT
@@ -45,7 +49,8 @@ _CREATE = (
     | getattr(os, "O_NOFOLLOW", 0)
 )
 # Network and user-space file systems answer locks and the fsync of a folder with these.
-_NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_ABANDONED = -1
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
@@ -62,8 +67,7 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-        self._fd = os.open(path, flags) if _HAS_DIR_FD else None
+        self._fd = os.open(path, _FOLDER) if _HAS_DIR_FD else None
 
     def __enter__(self) -> Folder:
         return self
@@ -74,8 +78,24 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._fd is not None:
+        if self._fd is not None and self._fd != _ABANDONED:
             os.close(self._fd)
+
+    def abandon(self) -> None:
+        """Close the folder in a forked child; whatever still uses it fails from here on."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, _ABANDONED
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def open_again(self) -> int | None:
+        """Return another descriptor of the same folder, if there are descriptors of folders."""
+        return None if self._fd is None else os.open(os.curdir, _FOLDER, dir_fd=self._fd)
+
+    def identity(self) -> tuple[int, int]:
+        """Return what the system tells folders apart by: device and inode."""
+        status = os.stat(self.path if self._fd is None else self._fd)
+        return status.st_dev, status.st_ino
 
     def path_of(self, name: str) -> str:
         """Return the path of a file in the folder, for errors."""
@@ -128,26 +148,8 @@ class Folder:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            if error.errno not in _NOT_SUPPORTED:
+            if error.errno not in NOT_SUPPORTED:
                 raise
-
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other writers out, if the file system has locks."""
-        if fcntl is None or self._fd is None:
-            yield
-            return
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in _NOT_SUPPORTED:
-                raise
-        try:
-            yield
-        finally:
-            # Closing is not enough: a process forked meanwhile holds a copy of the descriptor.
-            with contextlib.suppress(OSError):
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _at(self, name: str) -> str:
         return os.path.join(self.path, name) if self._fd is None else name
@@ -181,21 +183,33 @@ def make(path: str) -> list[str]:
     list of str
         The folders that were created, outermost first.
     """
-    missing = []
-    probe = path  # not made absolute: ".." after a link leads elsewhere than the text says
-    while not os.path.lexists(probe):
-        missing.append(probe)
-        probe = os.path.dirname(probe) or os.curdir
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, "the path is empty")
     made: list[str] = []
+    tried: set[str] = set()  # so that a parent that another process removes ends the loop
     try:
-        for folder in reversed(missing):
+        # Not made absolute: ".." after a link leads elsewhere than the text says. What is missing
+        # is found by trying: where a folder may not be searched, asking would say that nothing is
+        # there, of "." too.
+        pending = [] if os.path.lexists(path) else [path]
+        while pending:
+            folder = pending[-1]
+            parent = os.path.dirname(folder.rstrip(os.sep))  # of "a/b/", too, it is "a"
             try:
                 os.mkdir(folder)
-            except FileExistsError:  # another writer was faster
+            except FileExistsError:  # made meanwhile, by another writer or by way of ".."
+                pass
+            except FileNotFoundError:
+                if not parent or parent in tried:
+                    raise
+                tried.add(parent)
+                pending.append(parent)
                 continue
-            made.append(folder)
-            with Folder(os.path.dirname(folder) or os.curdir) as parent:
-                parent.sync()
+            else:
+                made.append(folder)
+                with Folder(parent or os.curdir) as opened:
+                    opened.sync()
+            pending.pop()
     except BaseException:
         unmake(made)
         raise

@@ -20,6 +20,7 @@ __all__ = [
     "FORMAT_NAME",
     "FORMAT_VERSION",
     "ID_KINDS",
+    "LOCK_NOTE",
     "MANIFEST_NAME",
     "MAX_MANIFEST_BYTES",
     "OWN_FILE",
@@ -73,6 +74,10 @@ def is_array_name(name: str, part: str) -> bool:
 def temporary_name(token: str) -> str:
     """Return the name of a manifest until it replaces the one before."""
     return f"manifest-{token}.tmp"
+
+
+# The note of the writer that holds the lock: a name that every release removes as one of its own.
+LOCK_NOTE = temporary_name("0" * 32)
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,21 @@ import numpy as np
 import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.storage.folder import Folder, why, write_all
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
+from bitsift.storage.sparse import stored_bytes
 
 __all__ = ["ArrayFile", "row_chunks", "write_array"]
 
 _CHUNK_BYTES = 8 << 20  # so large that the time of Python code vanishes
 _ALIGN = 64
+# A file may be this much larger than its data on the disk, see `ArrayFile.load`; beyond the first
+# number of bytes it is refused. Codes and vectors have few pages of zeros.
+_MOST_UNBACKED_BYTES = 4 << 20
+_MOST_BYTES_PER_STORED_BYTE = 16
 _MAX_HEADER_BYTES = 4096
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}
@@ -82,26 +88,24 @@ class ArrayFile:
         self._file.close()
 
     def map(self) -> NDArray[Any]:
-        """Map the data, read-only, without reading them."""
+        """Map the data, read-only, without reading them and without a descriptor."""
         if 0 in self.entry.shape:
             empty: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
             empty.flags.writeable = False
             return empty
         try:
-            return np.memmap(
-                self._file,
-                dtype=self.dtype,
-                mode="r",
-                offset=len(self._header),
-                shape=self.entry.shape,
-            )
+            n_bytes = os.fstat(self._file.fileno()).st_size
+            if n_bytes < self.entry.n_bytes:
+                raise self._corrupt(f"it has {n_bytes} bytes, expected {self.entry.n_bytes}")
+            # From its start: the system maps whole pages, and the header is shorter than one.
+            whole = native.map_file(self._file.fileno(), self.entry.n_bytes)
         except OSError as error:
             raise IndexFileError(self.path, f"cannot be mapped: {why(error)}") from error
-        except (ValueError, OverflowError) as error:  # cut meanwhile; too large for the platform
-            raise IndexFileError(self.path, f"cannot be mapped: {error}") from error
+        return whole[len(self._header) :].view(self.dtype).reshape(self.entry.shape)
 
     def load(self, check: RowCheck) -> NDArray[Any]:
         """Read the data into memory; verify the digest of the file and every row."""
+        self._refuse_holes()
         try:
             rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
         except MemoryError as error:
@@ -121,6 +125,7 @@ class ArrayFile:
         advance : callable
             Called with the number of bytes that were read since the last call.
         """
+        self._refuse_holes()
         self._scan(check, None, advance)
 
     def chunks(self) -> Iterator[NDArray[Any]]:
@@ -156,6 +161,22 @@ class ArrayFile:
             )
         if problem is not None:
             raise self._corrupt(problem)
+
+    def _refuse_holes(self) -> None:
+        """Refuse a file that would fill memory, or take hours to read, from nearly no data."""
+        if self.entry.n_bytes <= _MOST_UNBACKED_BYTES:
+            return
+        needed = self.entry.n_bytes // _MOST_BYTES_PER_STORED_BYTE
+        try:
+            n_stored = stored_bytes(self._file.fileno(), needed)
+            self._file.seek(len(self._header))
+        except OSError as error:
+            raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
+        if n_stored < needed:
+            raise self._corrupt(
+                f"it is sparse: of its {self.entry.n_bytes} bytes the disk holds {n_stored}; if "
+                "that is meant, copy the folder with 'cp -r --sparse=never', or map it"
+            )
 
     def _chunk_shape(self) -> tuple[int, ...]:
         n_rows, *row = self.entry.shape

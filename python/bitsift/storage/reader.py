@@ -21,6 +21,7 @@ from bitsift.core.errors import (
     IndexNotFoundError,
     NotAnIndexError,
 )
+from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
@@ -32,7 +33,7 @@ from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile, row_chunks
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["read", "verify"]
+__all__ = ["read", "read_with_manifest", "verify"]
 
 # An attempt fails only if another process completes a whole save, with its fsyncs, between the
 # reading of the manifest and the opening of the files that it names.
@@ -41,6 +42,7 @@ _READ_TRIES = 100
 _MAPPED = ("codes", "ids", "originals", "correction")
 
 
+@in_default_floats
 def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     """Open an index.
 
@@ -77,7 +79,14 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     to the folder: the result is one of its states, never a mixture. While mapped files are in use,
     they must not be truncated; `write` never does so.
     """
-    with _opened(as_path(path)) as (manifest, files):
+    return read_with_manifest(path, mmap=mmap)[0]
+
+
+def read_with_manifest(
+    path: str | os.PathLike[str], *, mmap: bool = False
+) -> tuple[Contents, Manifest, int]:
+    """Open an index as `read` does; return its manifest, too, and the bytes that this has."""
+    with _opened(as_path(path)) as (manifest, files, n_bytes):
         arrays: dict[str, NDArray[Any]] = {}
         for part, file in files.items():
             if mmap and part.startswith(_MAPPED):
@@ -93,7 +102,7 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     if flips is not None:
         bits = np.unpackbits(flips, axis=1, count=manifest.dim)
         flips = bits.astype(np.float32) * 2 - 1
-    return Contents(
+    contents = Contents(
         dim=manifest.dim,
         metric=manifest.metric,
         threshold=arrays.get("threshold", manifest.threshold),
@@ -108,6 +117,7 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
         factors=arrays.get("correction"),
         calibrators=calibrators,
     )
+    return contents, manifest, n_bytes
 
 
 def _calibrator(
@@ -124,6 +134,7 @@ def _calibrator(
 
 
 @public
+@in_default_floats
 def verify(
     path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
 ) -> None:
@@ -151,7 +162,7 @@ def verify(
     Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
     Safe to call from many threads.
     """
-    with _opened(as_path(path)) as (manifest, files):
+    with _opened(as_path(path)) as (manifest, files, _):
         total = sum(file.entry.n_bytes for file in files.values())
         done = 0
 
@@ -176,8 +187,11 @@ def verify(
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile]]]:
-    """Open the files of one state of an index; their sizes and headers are verified."""
+def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
+    """Open the files of one state of an index; their sizes and headers are verified.
+
+    Yields the manifest, the files by part, and how many bytes the manifest has.
+    """
     try:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
@@ -206,7 +220,7 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile]]]:
                         ) from error
                     continue  # a save removed it: open the files of the new manifest
                 stack.push(attempt.pop_all())
-            yield manifest, files
+            yield manifest, files, len(data)
             return
         raise IndexFileError(path, f"it was replaced {_READ_TRIES} times while it was read")
 

@@ -20,14 +20,18 @@ from bitsift.core.errors import (
     IndexWriteError,
     NotAnIndexError,
     UnsupportedVersionError,
+    warn,
 )
+from bitsift.core.floats import in_default_floats
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder, as_path, why
+from bitsift.storage.lock import check_timeout, locked, noted
 from bitsift.storage.manifest import (
+    LOCK_NOTE,
     MANIFEST_NAME,
     OWN_FILE,
     Manifest,
@@ -39,10 +43,13 @@ from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import row_chunks, write_array
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["write"]
+__all__ = ["parts_of", "write"]
 
 
-def write(path: str | os.PathLike[str], contents: Contents) -> None:
+@in_default_floats
+def write(
+    path: str | os.PathLike[str], contents: Contents, *, timeout: float | None = 60.0
+) -> None:
     """Save an index; a crash at any point leaves the old index at the path, or the new one.
 
     Parameters
@@ -52,40 +59,58 @@ def write(path: str | os.PathLike[str], contents: Contents) -> None:
         which may be the one that `contents` is mapped from.
     contents : Contents
         Arrays may have any strides; none is copied whole.
+    timeout : float or None
+        Seconds to wait for another writer to end; None for no limit.
 
     Raises
     ------
+    IndexLockedError
+        Another writer did not end in time, or this thread is saving to the folder already.
     IndexWriteError
-        The path holds something else, or the system refuses. The old index is unchanged, and no
-        new file is left behind; but if the last `fsync` fails, and the old manifest cannot be put
-        back, the new index stays, and files of both.
+        The path holds something else, or the system refuses.
     ValueError, TypeError
-        The contents contradict each other. Nothing was changed.
+        The contents contradict each other.
+
+    Warns
+    -----
+    BitsiftWarning
+        The new index is in place, but the system could not make its name durable, remove the files
+        of the old one, or close the folder.
 
     Notes
     -----
+    Until the new manifest takes the old one's place, any error leaves the old index unchanged and
+    no new file. From then on the new index stands: what the system refuses is a warning; an
+    interrupt is still raised.
     Writers to one folder wait for each other where the platform has ``flock``. Readers never wait.
     The disk must have room for the old index and the new one.
     """
-    folder_path = as_path(path)
-    manifest, arrays = _parts(contents)
+    folder_path, seconds = as_path(path), check_timeout(timeout)
+    manifest, arrays = parts_of(contents)
+    save = _Save(manifest, arrays)
+    pid = os.getpid()
     try:
         made = folders.make(folder_path)
         try:
             if not folders.is_folder(folder_path):
                 raise IndexWriteError(folder_path, "it is a file, expected a folder or nothing")
-            with Folder(folder_path) as folder, folder.locked():
-                _save(folder, manifest, arrays)
+            with Folder(folder_path) as folder, locked(folder, seconds) as is_locked:
+                save.run(folder, is_locked)
         except BaseException:
-            folders.unmake(made)
+            if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
+                folders.unmake(made)
             raise
     except IndexFileError:
         raise
     except OSError as error:
-        raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
+        if not save.is_done:
+            raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
+        save.troubles.append(f"the folder could not be closed: {why(error)}")
+    for trouble in save.troubles:
+        warn(f"{folder_path}: the new index is in place, but {trouble}")
 
 
-def _parts(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     """Return a manifest without its files, and the array of each part."""
     dim, threshold = arguments.check_dim(contents.dim), contents.threshold
     arguments.choice(contents.metric, "metric", METRICS)
@@ -148,44 +173,130 @@ def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray
     return {part: arrays[part] for part in expected}
 
 
-def _save(folder: Folder, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
-    old = _replaceable(folder)
-    token = new_token()
-    temporary = temporary_name(token)
-    names = {part: array_name(part, token) for part in arrays}
-    data = None
-    try:
+class _Save:
+    """One save to a folder that no other writer uses.
+
+    Attributes
+    ----------
+    is_done : bool
+        Whether the new index is in place. Nothing that happens then takes it away.
+    troubles : list of str
+        What failed after that.
+    """
+
+    def __init__(self, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
+        self._manifest = manifest
+        self._arrays = arrays
+        token = new_token()
+        self._temporary = temporary_name(token)
+        self._names = {part: array_name(part, token) for part in arrays}
+        self.is_done = False
+        self.troubles: list[str] = []
+
+    def run(self, folder: Folder, is_locked: bool) -> None:
+        """Write everything, and replace the manifest; or raise, and leave the folder as it was."""
+        kept = _kept_names(folder)
+        with noted(folder):
+            self._run(folder, kept if is_locked else None)
+
+    def _run(self, folder: Folder, kept: set[str] | None) -> None:
+        # The files of writers that were killed would fill the disk, save by save. Without a lock
+        # they may be those of a writer at work; without a readable manifest, those of the index.
+        if kept is not None:
+            _remove_leftovers(folder, kept)
+        data = None
+        try:
+            data = self._write_files(folder)
+            folder.replace(self._temporary, MANIFEST_NAME)
+        except BaseException as error:
+            # What is on disk decides, not which statement was reached: an interrupt may arrive
+            # right after the replacement, and a network file system may deny one that took place.
+            if not _is_in_place(folder, data):
+                for name in (self._temporary, *self._names.values()):
+                    with contextlib.suppress(OSError):
+                        folder.remove(name)
+                raise
+            self.is_done = True
+            if not isinstance(error, OSError):
+                raise  # the next save removes the old files
+        self.is_done = True
+        self._finish(folder)
+
+    def _write_files(self, folder: Folder) -> bytes:
+        """Write the data files and the temporary manifest, durably; return its bytes."""
         files = {}
-        for part, array in arrays.items():
-            check = row_check(part, manifest)
-            if part == "ids" and manifest.ids == "arbitrary":
+        layout = self._manifest.layout()
+        for part, array in self._arrays.items():
+            check = row_check(part, self._manifest)
+            if part == "ids" and self._manifest.ids == "arbitrary":
                 twice = find_duplicate(partial(row_chunks, array), len(array))
                 if twice is not None:
                     raise ValueError(f"ids must be unique; got {twice} more than once")
-            dtype = manifest.layout()[part][0]
-            files[part] = write_array(folder, names[part], array, dtype, check)
-        data = manifest_json.encode(replace(manifest, files=files))
-        write_manifest(folder, temporary, data)
+            files[part] = write_array(folder, self._names[part], array, layout[part][0], check)
+        data = manifest_json.encode(replace(self._manifest, files=files))
+        write_manifest(folder, self._temporary, data)
         folder.sync()  # the names of the data must be durable before a manifest names them
-        folder.replace(temporary, MANIFEST_NAME)
-        folder.sync()
-    except BaseException:
-        if data is None or _restored(folder, old, data):
-            for name in (temporary, *names.values()):
-                with contextlib.suppress(OSError):
-                    folder.remove(name)
-        raise
-    # The new index is in place. Old files that cannot be removed now, such as mapped ones on
-    # Windows, are left to the next save.
-    with contextlib.suppress(OSError):
-        for name in folder.names():
-            if OWN_FILE.fullmatch(name) and name not in names.values():
-                with contextlib.suppress(OSError):
-                    folder.remove(name)
+        if not set(self._names.values()) <= set(folder.names()):
+            raise IndexWriteError(
+                folder.path,
+                "another writer, which the lock does not reach, removed files of this save; let "
+                "one machine at a time save to it",
+            )
+        return data
+
+    def _finish(self, folder: Folder) -> None:
+        """Make the new manifest durable, then remove what it does not name."""
+        try:
+            folder.sync()
+        except OSError as error:
+            # A power cut may bring back the old manifest: its files are left to the next save.
+            self.troubles.append(
+                f"the system could not make it durable ({why(error)}): a power cut may bring back "
+                "the old one"
+            )
+            return
+        left = []
+        try:
+            for name in folder.names():
+                if _is_leftover(name, set(self._names.values())):
+                    try:
+                        folder.remove(name)
+                    except OSError as error:
+                        left.append(f"{name} ({why(error)})")
+        except OSError as error:
+            left.append(f"({why(error)})")
+        if left:
+            more = f" and {len(left) - 1} more" if left[1:] else ""
+            self.troubles.append(
+                f"files of earlier ones could not be removed: {left[0]}{more}; the next save tries "
+                "again"
+            )
 
 
-def _replaceable(folder: Folder) -> bytes | None:
-    """Return the bytes of the manifest to replace, or None if there is none."""
+def _is_leftover(name: str, kept: set[str]) -> bool:
+    return name != LOCK_NOTE and name not in kept and OWN_FILE.fullmatch(name) is not None
+
+
+def _remove_leftovers(folder: Folder, kept: set[str]) -> None:
+    """Remove files of earlier writers that no manifest names."""
+    left = [name for name in folder.names() if _is_leftover(name, kept)]
+    if not left:
+        return
+    # The manifest that does not name them must be durable first; its writer may have failed to.
+    folder.sync()
+    for name in left:
+        with contextlib.suppress(OSError):
+            folder.remove(name)
+
+
+def _kept_names(folder: Folder) -> set[str] | None:
+    """Return the names of the index to replace; none without an index, None if it is damaged.
+
+    Raises
+    ------
+    IndexWriteError
+        The folder holds something that must not be replaced.
+    """
     try:
         old = read_manifest(folder)
     except NotAnIndexError:
@@ -197,7 +308,7 @@ def _replaceable(folder: Folder) -> bytes | None:
                 f"the folder holds {foreign[0]!r} and no bitsift index, expected an empty folder, "
                 "an index or nothing",
             ) from None
-        return None
+        return set()
     except IndexFileError as error:
         raise IndexWriteError(error.path, error.reason) from error
     if not manifest_json.is_ours(old, folder.path):
@@ -207,37 +318,31 @@ def _replaceable(folder: Folder) -> bytes | None:
             "is not needed",
         )
     try:
-        manifest_json.decode(old, folder.path_of(MANIFEST_NAME))
+        manifest = manifest_json.decode(old, folder.path_of(MANIFEST_NAME))
     except UnsupportedVersionError as error:
         raise IndexWriteError(error.path, f"{error.reason}; remove the folder first") from error
     except CorruptIndexError:
-        pass  # a damaged index may be replaced
-    return old
+        return None  # a damaged index may be replaced
+    return {entry.name for entry in manifest.files.values()}
 
 
-def _restored(folder: Folder, old: bytes | None, new: bytes) -> bool:
-    """Put the old manifest back if the new one replaced it; say whether the old one is in place.
+def _is_in_place(folder: Folder, data: bytes | None) -> bool:
+    """Say whether the folder's manifest is this one.
 
-    What is on disk decides, not which statement the save had reached: an interrupt may arrive
-    between the replacement and the next statement.
+    Raises
+    ------
+    IndexWriteError
+        It cannot be read.
     """
+    if data is None:  # there was none yet to replace the old one
+        return False
     try:
-        if _current(folder) != new:
-            return True
-        if old is None:
-            folder.remove(MANIFEST_NAME)
-        else:
-            temporary = temporary_name(new_token())
-            write_manifest(folder, temporary, old)
-            folder.replace(temporary, MANIFEST_NAME)
-        folder.sync()
-    except (OSError, IndexFileError):
-        return False  # the new index, which is complete, must keep its files
-    return True
-
-
-def _current(folder: Folder) -> bytes | None:
-    try:
-        return read_manifest(folder)
+        return read_manifest(folder) == data
     except NotAnIndexError:
-        return None
+        return False
+    except IndexFileError as error:
+        raise IndexWriteError(
+            error.path,
+            "the save failed, and the manifest cannot be read to see whether the new index is in "
+            f"place; the files of both are kept: {error.reason}",
+        ) from error

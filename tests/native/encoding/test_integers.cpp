@@ -243,5 +243,25 @@ TEST_CASE("rows shared out among the threads, and none") {
   }
 }
 
+TEST_CASE("NaN becomes the lowest integer, a ternary one 0, and infinity is clipped") {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const std::vector<float> values{kNan, -kNan, kInf, -kInf, 0};
+  const std::vector<float> lower(5, -1.0f);
+  const std::vector<float> upper(5, 1.0f);
+  for (const IntegerType type : kTypes) {
+    const int nan = type == IntegerType::kTernary ? 0 : lowest(type);
+    const std::vector<std::int8_t> integers{
+        static_cast<std::int8_t>(nan), static_cast<std::int8_t>(nan),
+        static_cast<std::int8_t>(highest(type)), static_cast<std::int8_t>(lowest(type)), 0};
+    std::vector<std::uint8_t> bytes(bytes_for(type, 5));
+    encode_integers(type, matrix_of(values, 5), lower.data(), upper.data(), 1, bytes.data());
+    CHECK(bytes == naive_pack_integers(type, integers));
+    const std::vector<double> wide(values.begin(), values.end());
+    encode_integers(type, matrix_of(wide, 5), lower.data(), upper.data(), 1, bytes.data());
+    CHECK(bytes == naive_pack_integers(type, integers));
+  }
+}
+
 }  // namespace
 }  // namespace bitsift::test

@@ -16,6 +16,7 @@
 #include "helpers/amx_tiles.hpp"
 #include "helpers/guarded_pages.hpp"
 #include "helpers/random.hpp"
+#include "helpers/sizes.hpp"
 
 namespace bitsift::test {
 namespace {
@@ -123,9 +124,9 @@ TEST_CASE("the emulator outlives a test case, and the handlers that doctest sets
 TEST_CASE_TEMPLATE("products of all shapes and values", Product, Dpbssd, Dpbsud, Dpbusd, Dpbuud) {
   amx();
   Random random(1);
-  for (const std::size_t m : {1, 2, 7, 16}) {
-    for (const std::size_t k : {1, 3, 15, 16}) {
-      for (const std::size_t n : {1, 5, 16}) {
+  for (const std::size_t m : Sizes{1, 2, 7, 16}) {
+    for (const std::size_t k : Sizes{1, 3, 15, 16}) {
+      for (const std::size_t n : Sizes{1, 5, 16}) {
         for (const bool extreme : {false, true}) {
           CAPTURE(m);
           CAPTURE(k);
@@ -166,8 +167,8 @@ TEST_CASE("loads read the rows of a tile and no byte more") {
   amx();
   Random random(2);
   GuardedPages pages(16 * 4096 + 64);
-  for (const std::size_t rows : {1, 2, 15, 16}) {
-    for (const std::size_t row_bytes : {1, 3, 4, 60, 63, 64}) {
+  for (const std::size_t rows : Sizes{1, 2, 15, 16}) {
+    for (const std::size_t row_bytes : Sizes{1, 3, 4, 60, 63, 64}) {
       load_config(Config().tile(1, rows, row_bytes).tile(2, rows, row_bytes));
       for (const std::int64_t stride : kStrides) {
         CAPTURE(rows);
@@ -200,8 +201,8 @@ TEST_CASE("stores write the rows of a tile and no byte more") {
   amx();
   Random random(3);
   GuardedPages pages(16 * 4096 + 64);
-  for (const std::size_t rows : {1, 2, 15, 16}) {
-    for (const std::size_t row_bytes : {1, 3, 4, 60, 63, 64}) {
+  for (const std::size_t rows : Sizes{1, 2, 15, 16}) {
+    for (const std::size_t row_bytes : Sizes{1, 3, 4, 60, 63, 64}) {
       load_config(Config().tile(6, rows, row_bytes));
       const Bytes data = random.bytes(rows * row_bytes);
       load<6>(data.data(), static_cast<std::int64_t>(row_bytes));

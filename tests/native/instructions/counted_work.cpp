@@ -78,7 +78,7 @@ void join_rows(const Kernels& kernels, Rows rows) {
   const auto codes = codes_of(random, rows.most);
   std::vector<std::int32_t> distances(rows.most * kNearest);
   std::vector<std::int64_t> found(rows.most * kNearest);
-  self_join(kernels, first_rows(codes, kBytes, rows.n), kNearest, 1, nullptr, distances.data(),
+  self_join(kernels, first_rows(codes, kBytes, rows.n), kNearest, 1, distances.data(),
             found.data());
 }
 

@@ -96,7 +96,7 @@ Results<float> rescore_all(Metric metric, Matrix<Value> originals, Matrix<float>
 }
 
 // By halves: the transform of (a, b) is (A + B, A - B), of the transforms of a and b.
-std::vector<float> hadamard_sums(const std::vector<float>& x) {
+std::vector<float> hadamard_sums(std::vector<float> x) {
   if (x.size() == 1) return x;
   const auto middle = x.begin() + static_cast<std::ptrdiff_t>(x.size() / 2);
   const std::vector<float> a = hadamard_sums({x.begin(), middle});

@@ -2,10 +2,12 @@
 // The nearest other rows, on every level, including emulated ones.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 #include <vector>
 
+#include "base/interruption.hpp"
 #include "helpers/levels.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
@@ -52,9 +54,12 @@ TEST_CASE("every level, blocks and their edges, ties") {
           for (const std::size_t n_threads : Sizes{1, 3}) {
             Results<std::int32_t> found{std::vector<std::int32_t>(n * k, -5),
                                         std::vector<std::int64_t>(n * k, -5)};
-            self_join(*kernels, codes, k, n_threads, nullptr, found.values.data(),
-                      found.rows.data());
+            JoinProgress progress;
+            self_join(*kernels, codes, k, n_threads, found.values.data(), found.rows.data(),
+                      &progress);
             CHECK(found == wanted);
+            CHECK(progress.n_done == n * (n - 1) / 2);
+            CHECK(progress.n_all == n * (n - 1) / 2);
           }
         }
       }
@@ -62,18 +67,32 @@ TEST_CASE("every level, blocks and their edges, ties") {
   }
 }
 
-TEST_CASE("an exception of progress reaches the caller, with any number of threads") {
+TEST_CASE("a poll sees progress; its exception reaches the caller, with any number of threads") {
+  struct Call : Interruption {
+    explicit Call(const JoinProgress& p) : progress(p) {}
+    void poll() override {
+      seen.push_back(progress.part());
+      if (seen.size() == 3) throw std::runtime_error("enough");
+    }
+    const JoinProgress& progress;
+    std::vector<double> seen;
+  };
+  constexpr std::size_t kRows = 60000;
   Random random(2);
-  const auto bytes = random.bytes(std::size_t{20000} * 96);
+  const auto bytes = random.bytes(kRows * 96);
   const auto codes = matrix_of(bytes, 96);
-  std::vector<std::int32_t> distances(20000);
-  std::vector<std::int64_t> rows(20000);
+  std::vector<std::int32_t> distances(kRows);
+  std::vector<std::int64_t> rows(kRows);
   for (const std::size_t n_threads : Sizes{1, 4}) {
+    JoinProgress progress;
+    Call call(progress);
     CHECK_THROWS_AS(
-        self_join(
-            kScalarKernels, codes, 1, n_threads, [](double) { throw std::runtime_error("enough"); },
-            distances.data(), rows.data()),
+        self_join(kScalarKernels, codes, 1, n_threads, distances.data(), rows.data(), &progress),
         std::runtime_error);
+    CHECK(call.seen.size() == 3);
+    CHECK(std::is_sorted(call.seen.begin(), call.seen.end()));
+    CHECK(0 < call.seen.front());
+    CHECK(call.seen.back() < 1);
   }
 }
 

@@ -26,7 +26,7 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
-from bitsift.core.limits import MOST_ROWS_FITTED
+from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric
 
 __all__ = [
@@ -66,7 +66,12 @@ def advise(
     ] = False,
     sample: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Number of vectors, evenly spaced, to measure with."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of vectors, evenly spaced, to read. Some serve as queries; of the others, "
+            f"at most {MOST_ROWS_ADVISED:,} are searched.",
+        ),
     ] = MOST_ROWS_FITTED,
     threads: Threads = 0,
     as_json: Json = False,

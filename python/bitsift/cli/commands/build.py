@@ -35,7 +35,7 @@ from bitsift.cli.files.arrays import (
     sample_rows,
 )
 from bitsift.cli.parameters import Json, warn_unused
-from bitsift.core.limits import MOST_ROWS_FITTED
+from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, Store
 from bitsift.storage import is_vacant
 
@@ -177,6 +177,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
         A file or an option does not fit. Nothing has been written.
     """
     _check_target(out, arguments.force)
+    _check_inputs(out, vectors, arguments)
     store, threshold = _store(arguments.store), _threshold(arguments.threshold)
     rows = open_rows(vectors)
     if rows.dtype == np.uint8:
@@ -229,6 +230,16 @@ def _check_target(out: Path, force: bool) -> None:
         return  # A damaged index may be replaced.
 
 
+def _check_inputs(out: Path, vectors: Path, arguments: BuildArguments) -> None:
+    """Refuse inputs that lie in the folder, from which a save removes the old index."""
+    threshold = Path(arguments.threshold)
+    for path in (vectors, arguments.ids, threshold):
+        if path is None or not path.exists() or not out.is_dir():
+            continue
+        if path.resolve().parent.samefile(out):
+            raise InputError(f"{out}: the output must not replace the input {path}")
+
+
 def _store(text: str) -> StoreArgument:
     names = tuple(name.strip() for name in text.split(","))
     if names == ("none",):
@@ -256,7 +267,13 @@ def _threshold(text: str) -> ThresholdArgument:
             f"--threshold must be a number, a .npy file or one of {', '.join(RULES)}; got "
             f"{text!r}, and there is no such file"
         )
-    return np.array(open_npy(path))
+    numbers = open_npy(path)
+    if numbers.ndim != 1 or len(numbers) > MAX_DIM:
+        raise InputError(
+            f"{path}: the array must have shape (dim,), one threshold for each dimension; got "
+            f"shape {numbers.shape}"
+        )
+    return np.array(numbers)
 
 
 def _check_packed(

@@ -11,7 +11,8 @@ import typer
 from bitsift.cli.console import print_json, stdout_console
 from bitsift.cli.evaluation.compare import compare_files, print_comparison, save_comparison
 from bitsift.cli.failure import InputError, reporting
-from bitsift.cli.parameters import NO_PAGE, Append, Json, Markdown, warn_unused
+from bitsift.cli.files.outfile import check_outfile
+from bitsift.cli.parameters import NO_PAGE, Append, Force, Json, Markdown, warn_unused
 
 __all__ = ["compare"]
 
@@ -31,6 +32,7 @@ def compare(
     ] = None,
     markdown: Markdown = None,
     append: Append = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Compare evaluations of several collections side by side."""
@@ -39,10 +41,12 @@ def compare(
             raise InputError(NO_PAGE)
         if title is not None and markdown is None:
             warn_unused("--title", "there is no --markdown, whose section it names")
+        if markdown is not None:
+            check_outfile(markdown, force=force or append, inputs=files)
         comparison = compare_files(files)
         if markdown is not None:
             title = _TITLE if title is None else title
-            save_comparison(comparison, title, markdown, append=append)
+            save_comparison(comparison, title, markdown, append=append, force=force)
         if as_json:
             print_json(comparison.to_dict())
         else:

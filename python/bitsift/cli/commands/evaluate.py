@@ -12,7 +12,7 @@ from bitsift.cli.console import print_json, stdout_console
 from bitsift.cli.evaluation.run import EvalArguments, evaluate_files, save_evaluation
 from bitsift.cli.evaluation.view import print_evaluation
 from bitsift.cli.failure import reporting
-from bitsift.cli.parameters import Append, Json, Markdown, SearchMetric, Threads
+from bitsift.cli.parameters import Append, Force, Json, Markdown, SearchMetric, Threads
 from bitsift.evaluation import PRICE_PER_GB, Selection
 
 __all__ = ["evaluate"]
@@ -75,6 +75,7 @@ def evaluate(
     ] = None,
     markdown: Markdown = None,
     append: Append = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Measure how much search quality fewer bits cost on your vectors, and what they save."""
@@ -93,6 +94,7 @@ def evaluate(
             picture=picture,
             markdown=markdown,
             append=append,
+            force=force,
         )
         evaluation = evaluate_files(arguments)
         plain = save_evaluation(evaluation, arguments)

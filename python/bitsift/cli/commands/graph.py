@@ -28,7 +28,7 @@ from bitsift.cli.console import (
 )
 from bitsift.cli.failure import InputError, reporting
 from bitsift.cli.files.outfile import check_outfile, save_arrays
-from bitsift.cli.parameters import IndexFolder, Json, Threads
+from bitsift.cli.parameters import Force, IndexFolder, Json, Threads
 from bitsift.core.options import DEFAULT_K
 
 __all__ = ["Graph", "GraphArguments", "Pairs", "graph", "make_graph", "print_graph"]
@@ -65,7 +65,7 @@ def graph(
             help=f"Instruction set: {', '.join(bitsift.available_isas())}. By default the best.",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")] = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Find the nearest neighbours of every vector of an index, by Hamming distance."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-import bitsift
 from bitsift.cli.console import human_bytes, key_values, print_json, ratio, stdout_console
 from bitsift.cli.failure import reporting
 from bitsift.cli.parameters import IndexFolder, Json
@@ -88,28 +87,28 @@ class Description:
 
 def describe_index(folder: Path) -> Description:
     """Open the index at `folder` by memory map and describe it; vectors are not read."""
-    index, manifest, manifest_bytes = read_with_manifest(
-        folder, lambda: bitsift.Index.load(folder, mmap=True)
-    )
-    threshold = None
-    if manifest.fitted:
-        threshold = np.asarray(index.threshold, dtype=np.float32).tolist()
+    contents, manifest, manifest_bytes = read_with_manifest(folder, mmap=True)
+    threshold = contents.threshold
+    if threshold is not None:
+        threshold = np.asarray(threshold, dtype=np.float32).tolist()
+    stores = list(contents.originals)
+    n = len(contents.codes)
     return Description(
         path=folder,
-        dim=index.dim,
-        count=len(index),
-        metric=index.metric,
-        store=list(index.store) if isinstance(index.store, tuple) else index.store,
+        dim=contents.dim,
+        count=n,
+        metric=contents.metric,
+        store=stores if len(stores) > 1 else stores[0] if stores else None,
         threshold=threshold,
-        rule=manifest.rule,
-        rotate=manifest.rotate,
+        rule=contents.rule,
+        rotate=contents.rotate,
         correction=manifest.correction,
-        bounds={store: calibrator.n for store, calibrator in index.calibrators.items()},
+        bounds={store: calibrator.n for store, calibrator in contents.calibrators.items()},
         format_version=manifest.version,
         parts={part: entry.n_bytes for part, entry in manifest.files.items()}
         | {"manifest": manifest_bytes},
-        bits_bytes=index.codes.nbytes,
-        float32_bytes=len(index) * index.dim * 4,
+        bits_bytes=contents.codes.nbytes,
+        float32_bytes=n * contents.dim * 4,
     )
 
 

@@ -25,8 +25,8 @@ from bitsift.cli.console import (
 )
 from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
-from bitsift.cli.files.outfile import save_arrays
-from bitsift.cli.parameters import IndexFolder, Json, Threads, warn_unused
+from bitsift.cli.files.outfile import check_outfile, save_arrays
+from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
 from bitsift.retrieval import LadderOptions
 
@@ -99,6 +99,7 @@ def search(
             help="Also write the arrays 'scores' and 'ids' to this file.",
         ),
     ] = None,
+    force: Force = False,
     show: Annotated[
         int | None,
         typer.Option(
@@ -109,6 +110,8 @@ def search(
 ) -> None:
     """Search an index for every query in a file."""
     with reporting(as_json):
+        if out is not None:
+            check_outfile(out, force=force, inputs=[queries])
         report = search_index(
             index,
             queries,
@@ -123,7 +126,7 @@ def search(
             ),
         )
         if out is not None:
-            save_report(report, out)
+            save_report(report, out, force=force)
         if as_json:
             if show is not None:
                 warn_unused("--show", "--json prints the results of all queries")
@@ -206,8 +209,10 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
                 part = index.search(
                     batch, arguments.k, threads=arguments.threads, **options._asdict()
                 )
-            except ValueError:
+            except (ValueError, TypeError) as error:
                 check_finite(queries, numbers, batch)
+                if str(error).startswith("queries "):
+                    raise InputError(f"{queries}: {one_line(error)}") from error
                 raise
             parts.append(part)
             update(numbers.stop)
@@ -288,9 +293,9 @@ def _example(stores: Sequence[str], *, are_bits: bool) -> str:
     return ",".join(["hamming:40", "asymmetric:10", *between, stores[-1]])
 
 
-def save_report(report: SearchReport, path: Path) -> None:
+def save_report(report: SearchReport, path: Path, *, force: bool) -> None:
     """Write ``scores`` and ``ids`` as an ``.npz`` archive, whole or not at all."""
-    save_arrays(path, {"scores": report.scores, "ids": report.ids})
+    save_arrays(path, {"scores": report.scores, "ids": report.ids}, force=force)
 
 
 def print_report(report: SearchReport, console: Console, n_shown: int) -> None:

@@ -14,11 +14,10 @@ from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import percent
 from bitsift.cli.evaluation.markdown import table_lines
 from bitsift.cli.failure import InputError
-from bitsift.cli.files.outfile import check_outfile, save_text
+from bitsift.cli.files.infile import read_bytes, read_text
+from bitsift.cli.files.outfile import save_text
 
 __all__ = ["Comparison", "compare_files", "print_comparison", "save_comparison"]
-
-_MOST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,8 @@ def _quality(row: dict[str, Any]) -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     wrong = InputError(f"{path}: the input must be a file that bitsift eval -o wrote")
-    if path.is_dir():
-        raise InputError(f"{path}: the input must be a .json file; got a folder")
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.stat().st_size > _MOST_BYTES:
-        raise wrong
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_bytes(path, ".json"))
     except (ValueError, RecursionError) as error:
         raise wrong from error
     if not _is_evaluation(plain):
@@ -135,14 +128,15 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     print_line(console, "shares of the quality of float32, which the first line gives", "dim")
 
 
-def save_comparison(comparison: Comparison, title: str, path: Path, *, append: bool) -> None:
+def save_comparison(
+    comparison: Comparison, title: str, path: Path, *, append: bool, force: bool
+) -> None:
     """Write the table as a section of Markdown, to a new file or to the end of one."""
-    check_outfile(path)
     before = ""
     if append:
         if not path.exists():
             raise InputError(f"{path}: no such file to append to")
-        before = path.read_text(encoding="utf-8").rstrip() + "\n\n"
+        before = read_text(path, ".md").rstrip() + "\n\n"
     lines = [
         f"## {title}",
         "",
@@ -156,4 +150,4 @@ def save_comparison(comparison: Comparison, title: str, path: Path, *, append: b
         "",
         *table_lines(*comparison.cells()),
     ]
-    save_text(path, before + "\n".join(lines) + "\n")
+    save_text(path, before + "\n".join(lines) + "\n", force=force or append)

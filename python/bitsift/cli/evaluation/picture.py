@@ -60,7 +60,7 @@ def _figure() -> Any:
     return Figure
 
 
-def draw(evaluation: Evaluation, path: Path, title: str) -> None:
+def draw(evaluation: Evaluation, path: Path, title: str, *, force: bool) -> None:
     """Draw the picture and write it as PNG, SVG or PDF; the end of the name decides."""
     check_picture(path)
     # A bare Figure is drawn by Agg: it needs no display and no global state.
@@ -74,7 +74,7 @@ def draw(evaluation: Evaluation, path: Path, title: str) -> None:
         handles, labels, loc="outside lower center", ncols=len(SOURCES), fontsize=9, frameon=False
     )
     figure.suptitle(f"{title}\n{evaluation.summary()}", fontsize=10)
-    with replacing(path) as partial:
+    with replacing(path, force=force) as partial:
         figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
 
 

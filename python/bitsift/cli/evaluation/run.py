@@ -17,7 +17,8 @@ from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
 from bitsift.cli.failure import InputError, MissingPackageError
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
-from bitsift.cli.files.outfile import check_outfile, save_text
+from bitsift.cli.files.infile import read_text
+from bitsift.cli.files.outfile import check_distinct, check_outfile, save_text
 from bitsift.cli.parameters import NO_PAGE
 from bitsift.core.options import Metric
 from bitsift.evaluation import PRICE_PER_GB, Evaluation, Selection
@@ -45,6 +46,7 @@ class EvalArguments:
     picture: Path | None
     markdown: Path | None
     append: bool
+    force: bool
 
     @property
     def shown_title(self) -> str:
@@ -107,9 +109,12 @@ def _check_outputs(arguments: EvalArguments) -> None:
     """Refuse, before the work, output files that cannot be written."""
     if arguments.append and arguments.markdown is None:
         raise InputError(NO_PAGE)
+    inputs = (arguments.vectors, arguments.queries, arguments.qrels)
     for path in (arguments.out, arguments.picture, arguments.markdown):
         if path is not None:
-            check_outfile(path)
+            force = arguments.force or (arguments.append and path is arguments.markdown)
+            check_outfile(path, force=force, inputs=inputs)
+    check_distinct([arguments.out, arguments.picture, arguments.markdown])
     if arguments.append and arguments.markdown is not None and not arguments.markdown.exists():
         raise InputError(f"{arguments.markdown}: no such file to append to")
     if arguments.picture is not None:
@@ -164,18 +169,21 @@ def _link_from(page: Path, picture: Path) -> str | None:
 
 def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
+    force = arguments.force
     plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
     if arguments.out is not None:
-        save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+        save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n", force=force)
     if arguments.picture is not None:
-        draw(evaluation, arguments.picture, arguments.shown_title)
+        draw(evaluation, arguments.picture, arguments.shown_title, force=force)
     if arguments.markdown is not None:
         before = introduction()
         if arguments.append:
-            before = arguments.markdown.read_text(encoding="utf-8")
+            before = read_text(arguments.markdown, ".md")
         picture = (
             None if arguments.picture is None else _link_from(arguments.markdown, arguments.picture)
         )
         made = section(evaluation, arguments.shown_title, arguments.command(), picture)
-        save_text(arguments.markdown, f"{before.rstrip()}\n\n{made}")
+        save_text(
+            arguments.markdown, f"{before.rstrip()}\n\n{made}", force=force or arguments.append
+        )
     return plain

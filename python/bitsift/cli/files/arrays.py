@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.cli.failure import InputError, one_line
+from bitsift.cli.files.infile import open_regular
 from bitsift.core.blocks import evenly_spaced
 
 __all__ = [
@@ -30,32 +35,65 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 
 
 def open_npy(path: Path) -> FileRows:
-    """Open a ``.npy`` file as a read-only memory map; pickles are refused."""
-    if path.is_dir():
-        raise InputError(f"{path}: the input must be a .npy file; got a folder")
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
-        raise InputError(f"{path}: the input must be a .npy file; got a pipe or a device")
-    try:
-        with path.open("rb") as file:
+    """Open a ``.npy`` file, which holds one array and nothing else, as a read-only memory map.
+
+    Pickles are refused, and files that end before or after the array that their header names.
+    """
+    with open_regular(path, ".npy") as file:
+        try:
             magic = file.read(6)
-        if magic[:2] == b"PK":
+            if magic[:2] == b"PK":
+                raise InputError(
+                    f"{path}: the input must be a .npy file; got an .npz archive. numpy.save "
+                    "writes one array as a .npy file"
+                )
+            if magic != b"\x93NUMPY":
+                raise InputError(
+                    f"{path}: cannot be read as a .npy array: it does not start as such a file does"
+                )
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return _map_array(path, file)
+        except InputError:
+            raise
+        except Exception as error:  # NumPy raises whatever its parsers of the header raise.
             raise InputError(
-                f"{path}: the input must be a .npy file; got an .npz archive. numpy.save writes "
-                "one array as a .npy file"
-            )
-        if magic != b"\x93NUMPY":
-            raise InputError(
-                f"{path}: cannot be read as a .npy array: it does not start as such a file does"
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except InputError:
-        raise
-    except Exception as error:  # NumPy raises whatever its parsers of the header raise.
-        raise InputError(f"{path}: cannot be read as a .npy array: {one_line(error)}") from error
+                f"{path}: cannot be read as a .npy array: {one_line(error)}"
+            ) from error
+
+
+def _map_array(path: Path, file: BinaryIO) -> FileRows:
+    version = npy_format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"its version is {version[0]}.{version[1]}, expected 1.0, 2.0 or 3.0")
+    # Version 3.0 differs from 2.0 in names of fields alone, and an array with fields is refused.
+    read_header = (
+        npy_format.read_array_header_1_0 if version[0] == 1 else npy_format.read_array_header_2_0
+    )
+    shape, is_fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        raise ValueError("its values are Python objects, which are pickled")
+    if any(extent < 0 for extent in shape):
+        raise ValueError(f"its shape is {shape}")
+    start = file.tell()
+    n_bytes = math.prod(shape) * dtype.itemsize
+    n_there = os.fstat(file.fileno()).st_size - start
+    if n_there < n_bytes:
+        raise ValueError(
+            f"it is cut short: {n_bytes} bytes must follow its header, for {dtype} of shape "
+            f"{shape}; got {n_there}"
+        )
+    if n_there > n_bytes:
+        raise InputError(
+            f"{path}: the file must end with its array, {dtype} of shape {shape}; got "
+            f"{n_there - n_bytes} bytes more. Save arrays to a file each, or one array of all rows "
+            "(numpy.concatenate)"
+        )
+    if n_bytes == 0:
+        return np.empty(shape, dtype, "F" if is_fortran else "C")
+    data = native.map_file(file.fileno(), start + n_bytes)[start:].view(dtype)
+    return data.reshape(shape[::-1]).T if is_fortran else data.reshape(shape)
 
 
 def open_rows(path: Path, *, one: bool = False) -> FileRows:

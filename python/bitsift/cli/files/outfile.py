@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,20 @@ from numpy.typing import NDArray
 from bitsift.cli.failure import InputError
 from bitsift.storage import has_manifest
 
-__all__ = ["check_outfile", "replacing", "save_arrays", "save_text"]
+__all__ = ["check_distinct", "check_outfile", "replacing", "save_arrays", "save_text"]
 
 
-def check_outfile(path: Path, *, force: bool = True) -> None:
-    """Refuse a path that cannot be written, or must not be."""
+def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()) -> None:
+    """Refuse a path that cannot be written, or must not be.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Whether an existing file may be replaced.
+    inputs : sequence of Path or None
+        Files that the command reads; none of them may be replaced, by any of its names.
+    """
     if path.is_dir():
         raise InputError(f"{path}: the output must be a file; got a folder")
     if not path.parent.is_dir():
@@ -31,16 +40,36 @@ def check_outfile(path: Path, *, force: bool = True) -> None:
             raise InputError(
                 f"{path}: the output must be a regular file; got a link, a pipe or a device"
             )
-        if not force:
-            raise InputError(f"{path}: already exists; --force replaces it")
+        for source in inputs:
+            if source is not None and _is_same(path, source):
+                raise InputError(f"{path}: the output must not replace the input {source}")
     if has_manifest(path.parent):
         raise InputError(f"{path}: the output must lie outside the index {path.parent}")
+    if not force and os.path.lexists(path):
+        raise InputError(f"{path}: already exists; --force replaces it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
 
 
+def check_distinct(outputs: Sequence[Path | None]) -> None:
+    """Refuse two outputs to one file."""
+    seen: set[str] = set()
+    for path in outputs:
+        if path is not None:
+            if (real := os.path.realpath(path)) in seen:
+                raise InputError(f"{path}: each output must be a file of its own; got it twice")
+            seen.add(real)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # the other is not there, which its reader will say
+        return False
+
+
 @contextmanager
-def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, force: bool) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file written there takes the place of `path`.
 
     Parameters
@@ -65,7 +94,7 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = True) -> None:
+def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool) -> None:
     """Write arrays by name as an ``.npz`` archive, as :func:`replacing` does."""
     # Written as numpy.savez does, which in older versions leaves the archive open if it fails.
     with (
@@ -78,7 +107,7 @@ def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool = Tr
                 npy_format.write_array(member, array, allow_pickle=False)
 
 
-def save_text(path: Path, text: str) -> None:
+def save_text(path: Path, text: str, *, force: bool) -> None:
     """Write a text file in UTF-8, as :func:`replacing` does."""
-    with replacing(path) as partial:
+    with replacing(path, force=force) as partial:
         partial.write_text(text, encoding="utf-8")

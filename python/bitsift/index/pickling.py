@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Indexes that are made without their constructor: loaded, copied or unpickled."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Self
+
+from bitsift.core import __version__
+from bitsift.core.errors import CorruptIndexError, UnsupportedVersionError
+from bitsift.core.isa import resolve_isa
+from bitsift.index.persistence import from_contents, to_contents
+from bitsift.index.table import Snapshot, Table
+from bitsift.retrieval.advice import Advice
+from bitsift.storage.contents import Contents
+from bitsift.storage.contents_check import checked_contents
+
+__all__ = ["Kept", "Remakable"]
+
+# Of the fields below. Version 1, of 0.1.0, had those of `Contents` alone.
+_VERSION = 2
+# What errors call the place of a pickle, as Python calls that of other code "<string>".
+_SOURCE = "<pickle>"
+
+
+class Kept:
+    """What an index is, without the attributes that a user hung on it.
+
+    A copy takes it as it is. A pickle takes plain data and arrays, which are checked when it is
+    opened, and chooses the instruction set there.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+        The state of the table.
+    store_is_name : bool
+        Whether the only store was given as a name, and not in a list.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, store_is_name: bool, opener: Callable[[dict[str, Any]], Kept]
+    ) -> None:
+        self.snapshot = snapshot
+        self.store_is_name = store_is_name
+        self._opener = opener
+
+    @classmethod
+    def opened(cls, state: Any, opener: Callable[[dict[str, Any]], Kept]) -> Kept:
+        """Return what a pickle holds, which may be damaged."""
+        if not isinstance(state, dict):
+            raise CorruptIndexError(_SOURCE, f"it is not an index: it holds {type(state).__name__}")
+        fields = dict(state)
+        version = fields.pop("version", 1)
+        if type(version) is not int or not 1 <= version <= _VERSION:
+            raise UnsupportedVersionError(
+                _SOURCE,
+                f"the index was pickled in version {version!r}; bitsift {__version__} reads "
+                f"versions 1 to {_VERSION}: install the release that made it, or a newer one",
+            )
+        advice = fields.pop("advice", None)
+        if not (advice is None or isinstance(advice, Advice)):
+            raise CorruptIndexError(_SOURCE, f"advice is of type {type(advice).__name__}")
+        store_is_name = fields.pop("store_is_name", None)
+        contents = checked_contents(fields, _SOURCE)
+        snapshot = from_contents(contents, resolve_isa(None))
+        fitting = snapshot.fitting._replace(advice=advice)
+        one = len(contents.originals) == 1
+        return cls(
+            snapshot._replace(fitting=fitting), one and store_is_name in (None, True), opener
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It names no class of this package but `Index`, so that all others may move.
+        state = {
+            "version": _VERSION,
+            "store_is_name": self.store_is_name,
+            "advice": self.snapshot.fitting.advice,
+            **vars(to_contents(self.snapshot)),
+        }
+        return self._opener, (state,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
+        return Kept(self.snapshot.copied(), self.store_is_name, self._opener)
+
+
+class Remakable:
+    """The base of `Index`, with its ways to come from elsewhere."""
+
+    _table: Table
+    _store_is_name: bool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = type(self)
+        kept = Kept(self._table.snapshot, self._store_is_name, cls._open_pickle)
+        return cls._remade, (kept, *_new_arguments(self)), _own_attributes(self)
+
+    @classmethod
+    def _remade(cls, kept: Kept, args: tuple[Any, ...], options: dict[str, Any]) -> Self:
+        # Its user's attributes follow: pickle and copy set them.
+        index = cls.__new__(cls, *args, **options)
+        index._table = Table(kept.snapshot.apart())
+        index._store_is_name = kept.store_is_name
+        return index
+
+    @classmethod
+    def _open_pickle(cls, state: dict[str, Any]) -> Kept:
+        return Kept.opened(state, cls._open_pickle)
+
+    # Pickles of version 0.1.0 name this method.
+    @classmethod
+    def _of(cls, contents: Contents, isa: None) -> Self:
+        return cls._loaded(cls._open_pickle(vars(contents)).snapshot, isa)
+
+    # Pickles made after it, and before they had a version, name this one.
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        return cls._loaded(cls._open_pickle(state).snapshot, None)
+
+    @classmethod
+    def _loaded(cls, snapshot: Snapshot, isa: str | None) -> Self:
+        """Return an index for which nobody kept the attributes that a subclass may need."""
+        encoder = snapshot.documents.encoder
+        names = encoder.store_names
+        make: Any = cls
+        index: Self
+        if _takes_arguments_of_index(cls):
+            index = make(encoder.dim, metric=encoder.metric, store=names or None, isa=isa)
+        else:
+            index = cls.__new__(cls)
+        index._table = Table(snapshot)
+        index._store_is_name = len(names) == 1
+        return index
+
+
+def _own_attributes(index: Remakable) -> Any:
+    """Return the state of an index as pickle takes it, without what this package sets."""
+    state = index.__getstate__()
+    if isinstance(state, tuple) and len(state) == 2:  # with the values of slots
+        return _own(state[0]), state[1]
+    return _own(state)
+
+
+def _own(state: Any) -> Any:
+    if not isinstance(state, dict):  # None, or what a subclass made of it
+        return state
+    return {name: value for name, value in state.items() if name not in Remakable.__annotations__}
+
+
+def _new_arguments(index: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what ``__new__`` of the index's class takes, as pickle finds it out."""
+    if hasattr(index, "__getnewargs_ex__"):
+        args, options = index.__getnewargs_ex__()
+        return args, options
+    return (index.__getnewargs__() if hasattr(index, "__getnewargs__") else ()), {}
+
+
+def _takes_arguments_of_index(cls: type) -> bool:
+    """Say whether a constructor takes ``(dim, *, metric, store, isa)``.
+
+    One that passes on other arguments takes them if the next one in the method resolution order
+    does.
+    """
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        try:
+            signature = inspect.signature(vars(base)["__init__"])
+            signature.bind(None, 1, metric="cosine", store=None, isa=None)
+        except (TypeError, ValueError):
+            return False
+        first = list(signature.parameters.values())[:2][-1]  # after self
+        if first.name != "dim" and first.kind is not first.VAR_POSITIONAL:
+            return False
+        if all(other.kind is not other.VAR_KEYWORD for other in signature.parameters.values()):
+            return True
+    return False

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results, errors and warnings do not depend on the caller's floating-point environment."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bitsift
+import bitsift.core.native as native
+from bitsift.core.floats import DefaultFloats, in_default_floats
+from helpers.float_calls import CALLS, digest, run
+from helpers.float_environments import ENVIRONMENTS, control, environment
+
+# Public functions and members that neither compute with floats nor convert them. A search enters
+# `DefaultFloats` only where it converts queries: its calls run in every environment.
+WITHOUT_FLOATS = {
+    "available_isas",
+    "codes_from_int8",
+    "codes_from_response",
+    "from_codes",
+    "hamming",
+    "knn_graph",
+    "search",
+    "unpack",
+    "Index.reserve",
+    "Index.search",
+    "Calibrator.state",
+    "Evaluation.summary",
+    "Evaluation.to_json",  # calls to_dict
+}
+# These open and save; the guard is where all of their ways meet.
+GUARDED_BELOW = {
+    "Index.load": "bitsift.storage.reader.read",
+    "Index.save": "bitsift.storage.writer.write",
+}
+
+
+@pytest.fixture(scope="module")
+def wanted() -> dict[str, str]:
+    """The digest of each call in the default environment."""
+    return {name: digest(run(name)) for name in CALLS}
+
+
+def public_functions():
+    """Every public function, and every public method of a public class that has results."""
+    for name in bitsift.__all__:
+        thing = getattr(bitsift, name)
+        if inspect.isfunction(thing):
+            yield name, thing
+        elif inspect.isclass(thing) and not issubclass(thing, (BaseException, tuple)):
+            for member in vars(thing):
+                function = inspect.getattr_static(thing, member)
+                function = getattr(function, "__func__", function)
+                if not member.startswith("_") and inspect.isfunction(function):
+                    yield f"{name}.{member}", function
+
+
+def test_every_public_function_is_guarded_or_has_no_floats():
+    functions = dict(public_functions())
+    guarded = {name for name, function in functions.items() if hasattr(function, "is_guarded")}
+    assert len(guarded) > 12
+    assert not guarded & WITHOUT_FLOATS
+    assert functions.keys() - guarded == WITHOUT_FLOATS | GUARDED_BELOW.keys()
+    for place in GUARDED_BELOW.values():
+        module, name = place.rsplit(".", 1)
+        assert hasattr(getattr(sys.modules[module], name), "is_guarded")
+
+
+def test_every_guarded_function_has_a_call():
+    words = " ".join(CALLS).replace(",", " ").split()
+    called = {word.split(".")[-1] for word in words} | {"Calibrator"}
+    for name in dict(public_functions()).keys() - WITHOUT_FLOATS:
+        owner, _, member = name.rpartition(".")
+        assert member in called or owner in called, name
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_same_bits_in_every_environment(name, wanted, capfd):
+    wrong = []
+    for call, expected in wanted.items():
+        with environment(name) as log:
+            before = control(), np.geterr(), np.geterrcall()
+            result = run(call)
+            after = control(), np.geterr(), np.geterrcall()
+        assert after == before, call
+        assert log.entries == [], call
+        if digest(result) != expected:
+            wrong.append(call)
+    assert not wrong
+    assert capfd.readouterr() == ("", "")  # NumPy's "print" prints
+
+
+# The pool's threads begin in the environment of the thread that makes them. Before the import no
+# rounding mode is set: Python itself reads the numbers of a source file in the mode of the moment.
+@pytest.mark.parametrize(
+    ("name", "when"), [("flush-to-zero", "before"), ("numpy-raise", "before"), ("all", "after")]
+)
+def test_an_environment_that_was_there_first(name, when, wanted):
+    paths = [str(Path(bitsift.__file__).parents[1]), str(Path(__file__).parents[1])]
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "helpers.float_calls", name, when],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout) == wanted
+
+
+def test_the_caller_gets_back_control_and_flags():
+    for name in ENVIRONMENTS:
+        with environment(name):
+            found = native.set_default_floats()
+            native.restore_floats(found)
+            with DefaultFloats():
+                assert np.geterr() == dict.fromkeys(
+                    ("divide", "over", "under", "invalid"), "ignore"
+                )
+                np.float64(1) / np.float64(3)  # raises the flag of an inexact result
+            again = native.set_default_floats()
+            native.restore_floats(again)
+        assert again == found
+
+
+def test_an_exception_gives_back_what_was_found():
+    @in_default_floats
+    def fail(error):
+        raise error
+
+    for error in (ValueError("x"), KeyboardInterrupt(), SystemExit(1)):
+        with environment("all"):
+            before = control(), np.geterr()
+            with pytest.raises(type(error)):
+                fail(error)
+            after = control(), np.geterr()
+        assert after == before
+
+
+def test_each_thread_has_its_own():
+    inside, done = threading.Event(), threading.Event()
+    seen = []
+
+    def other():
+        with DefaultFloats():
+            inside.set()
+            done.wait(60)
+            seen.append(control())
+
+    thread = threading.Thread(target=other)
+    default = control()
+    with environment("upward"):
+        here = control()
+        thread.start()
+        assert inside.wait(60)
+        unchanged = control() == here
+        done.set()
+        thread.join()
+    assert unchanged
+    assert seen == [default]
+
+
+def test_decorated_functions_show_their_signature():
+    assert list(inspect.signature(bitsift.pack).parameters) == ["x", "threshold", "isa", "threads"]
+    assert "dim" in inspect.signature(bitsift.Index).parameters

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The compiled functions, called past the Python layer, refuse arrays that they cannot read.
+
+And what is no number becomes an integer that the contract names, the same on every machine.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import bitsift
+import bitsift.core.native as native
+from bitsift.quantization.integers import INTEGER_CODECS
+from oracle import reference
+
+DIM = 9
+FLOATS = np.random.default_rng(0).standard_normal((5, DIM)).astype(np.float32)
+HALVES, DOUBLES = FLOATS.astype(np.float16), FLOATS.astype(np.float64)
+BYTES = np.arange(10, dtype=np.uint8).reshape(5, 2)
+ZEROS = np.zeros(DIM, np.float32)
+RANGES = np.array([[-1] * DIM, [1] * DIM], np.float32)
+ROWS, IDS = np.zeros((5, 1), np.int64), np.arange(5)
+MAGNITUDES, NUMBERS = np.ones((5, 16), np.uint8), np.ones((3, 5))
+FACTORS = np.full((5, 1), 0x3F80, np.uint16)
+FLIPS = np.ones((2, DIM), np.float32)
+LEVEL = {"isa": "scalar", "threads": 1}
+RESCORING = {"k": 1, **LEVEL}
+
+
+def rescore_codes(codes, queries, candidates, factors, numbers, ids):
+    estimate = "dot", factors, numbers
+    arrays = codes, queries, MAGNITUDES, candidates
+    return native.rescore_codes(*arrays, estimate=estimate, ids=ids, **RESCORING)
+
+
+# Function and the arrays that it takes.
+TAKEN = {
+    "pack float16": (partial(native.pack, **LEVEL), (HALVES, ZEROS)),
+    "pack float32": (partial(native.pack, **LEVEL), (FLOATS, ZEROS)),
+    "pack float64": (partial(native.pack, **LEVEL), (DOUBLES, ZEROS.astype(np.float64))),
+    "encode_integers float32": (
+        partial(native.encode_integers, integer_type="int4", threads=1),
+        (FLOATS, RANGES),
+    ),
+    "encode_integers float64": (
+        partial(native.encode_integers, integer_type="int4", threads=1),
+        (DOUBLES, RANGES),
+    ),
+    "centre_and_rotate": (
+        partial(native.centre_and_rotate, normalize=True, threads=1),
+        (FLOATS, ZEROS, FLIPS),
+    ),
+    "round_queries": (partial(native.round_queries, threads=1), (DOUBLES, ZEROS)),
+    "correction_factors": (
+        partial(native.correction_factors, metric="dot", threads=1),
+        (FLOATS, ZEROS),
+    ),
+    "search": (
+        lambda codes, ids: native.search(codes, codes, None, ids=ids, **RESCORING),
+        (BYTES, IDS),
+    ),
+    "rescore float16": (
+        lambda *arrays: native.rescore(*arrays[:3], ids=arrays[3], metric="dot", **RESCORING),
+        (HALVES, FLOATS, ROWS, IDS),
+    ),
+    "rescore float32": (
+        lambda *arrays: native.rescore(*arrays[:3], ids=arrays[3], metric="dot", **RESCORING),
+        (FLOATS, FLOATS, ROWS, IDS),
+    ),
+    "rescore_integers": (
+        lambda *arrays: native.rescore_integers(
+            *arrays[:5], ids=arrays[5], integer_type="int8", metric="dot", **RESCORING
+        ),
+        (FLOATS.astype(np.int8), FLOATS, ROWS, DOUBLES[0], DOUBLES[1], IDS),
+    ),
+    "rescore_codes": (rescore_codes, (BYTES, BYTES, ROWS, FACTORS, NUMBERS, IDS)),
+}
+PLACES = [(name, place) for name, (_, arrays) in TAKEN.items() for place in range(len(arrays))]
+
+
+def misaligned(array):
+    """Copy to an odd address."""
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    copy = memory[1 - memory.ctypes.data % 2 :][: array.nbytes].view(array.dtype)
+    copy = copy.reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def swapped(array):
+    return array.astype(array.dtype.newbyteorder("S"))
+
+
+def rows_apart(array, n_bytes):
+    """Copy to rows so many bytes apart, beyond the values of a row."""
+    step = array.strides[0] + n_bytes
+    copy = np.ndarray(
+        array.shape, array.dtype, bytearray(len(array) * step), 0, (step, array.itemsize)
+    )
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.parametrize(("name", "place"), PLACES)
+def test_misaligned_and_swapped_arrays_are_refused(name, place):
+    function, arrays = TAKEN[name]
+    function(*arrays)
+    if arrays[place].itemsize == 1:
+        return
+    for change in (misaligned, swapped):
+        changed = [change(a) if i == place else a for i, a in enumerate(arrays)]
+        if name == "rescore_codes" and place in (3, 4) and change is swapped:
+            # Arrays in a tuple are converted.
+            for got, wanted in zip(function(*changed), function(*arrays), strict=True):
+                np.testing.assert_array_equal(got, wanted)
+            continue
+        with pytest.raises((ValueError, TypeError)):
+            function(*changed)
+
+
+@pytest.mark.parametrize("values", [HALVES, FLOATS, DOUBLES])
+def test_strides(values):
+    thresholds = ZEROS.astype(np.float64) if values.dtype == np.float64 else ZEROS
+    function = partial(native.pack, thresholds=thresholds, **LEVEL)
+    for same in (values[::-1], np.broadcast_to(values[0], (5, DIM)), rows_apart(values, 8)):
+        np.testing.assert_array_equal(function(same)[0], reference.pack(same))
+    # Rows that are not a multiple of the alignment apart, and rows that are not contiguous.
+    for bad in (rows_apart(values, 1), values[:, ::2], values[:, ::-1], values.T):
+        with pytest.raises(ValueError, match=r"aligned|contiguous|threshold"):
+            function(bad)
+    # The stride of an axis along which no step is taken means nothing.
+    assert function(rows_apart(values, 1)[:1])[0].shape == (1, 2)
+    assert function(values[:0])[0].shape == (0, 2)
+
+
+def test_the_python_layer_copies_what_the_core_refuses():
+    for values in (HALVES, FLOATS, DOUBLES):
+        for odd in (misaligned(values), swapped(values), rows_apart(values, 1), values[:, ::-1]):
+            np.testing.assert_array_equal(bitsift.pack(odd), reference.pack(np.array(odd)))
+            index = bitsift.Index(DIM, metric="l2")
+            index.add(odd)
+            np.testing.assert_array_equal(index.get(range(5)), np.array(odd, np.float32))
+            assert index.search(odd, 1).ids[:, 0].tolist() == list(range(5))
+    codes = bitsift.pack(FLOATS, misaligned(FLOATS[0]))
+    np.testing.assert_array_equal(codes, reference.pack(FLOATS, FLOATS[0]))
+
+
+def test_thresholds_of_another_type_are_refused():
+    for values, thresholds in ((FLOATS, DOUBLES[0]), (DOUBLES, FLOATS[0]), (HALVES, HALVES[0])):
+        with pytest.raises(ValueError, match="another type"):
+            native.pack(values, thresholds, **LEVEL)
+
+
+@pytest.mark.parametrize(
+    ("integer_type", "lowest", "highest"),
+    [("int8", [128] * DIM, [127] * DIM), ("uint8", [0] * DIM, [255] * DIM),
+     ("int4", [0x88] * 4 + [0x80], [0x77] * 4 + [0x70])],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_no_number_becomes_an_integer(integer_type, lowest, highest, dtype):
+    largest = np.finfo(dtype).max
+    for value, wanted in [
+        (np.nan, lowest),
+        (-np.nan, lowest),
+        (-np.inf, lowest),
+        (-largest, lowest),
+        (np.inf, highest),
+        (largest, highest),
+    ]:
+        values = np.full((1, DIM), value, dtype)
+        assert native.encode_integers(values, RANGES, integer_type, 1).tolist() == [wanted]
+
+
+def test_ternary_takes_nan_for_a_value_within_the_bounds():
+    values = np.float32([[np.nan, np.inf, -np.inf, 0, 2, -2, -1, 1, np.nan]])
+    codes = INTEGER_CODECS["ternary"].encode(values, RANGES)
+    unpacked = INTEGER_CODECS["ternary"].unpack(codes, DIM)
+    assert unpacked.tolist() == [[0, 1, -1, 0, 1, -1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "ranges", [[1, 1], [1, -1], [np.nan, 1], [-1, np.nan], [-np.inf, 1], [-1, np.inf]]
+)
+@pytest.mark.parametrize("integer_type", ["int8", "uint8", "int4", "ternary"])
+def test_bounds_that_are_no_range_are_refused(ranges, integer_type):
+    wrong = RANGES.copy()
+    wrong[:, 3] = ranges
+    with pytest.raises(ValueError, match="lower bounds must be below upper ones"):
+        native.encode_integers(FLOATS, wrong, integer_type, 1)
+
+
+def test_magnitudes_of_what_is_no_number_are_0():
+    queries = np.array([[np.nan, 1, -2, 0, np.nan, 2, 0, 0, 1], [np.inf, 1, -np.inf, *[0] * 6]])
+    codes, magnitudes, _ = native.round_queries(queries, ZEROS, 1)
+    np.testing.assert_array_equal(codes, reference.pack(queries))
+    assert magnitudes[0, :DIM].tolist() == [0, 64, 127, 0, 0, 127, 0, 0, 64]
+    assert not magnitudes[1].any()
