@@ -24,10 +24,11 @@ from bitsift.storage import *
 # The sum of the faces, spelt out: type checkers do not add up.
 __all__ = [
     "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
-    "Evaluation", "Index", "IndexFileError", "IndexLockedError", "IndexNotFoundError",
-    "IndexWriteError", "MinMaxCalibrator", "NotAnIndexError", "RollingCalibrator",
-    "SearchResult", "Trial", "UnsupportedIsaError", "UnsupportedVersionError",
-    "__version__", "advise", "available_isas", "codes_from_int8", "codes_from_response",
-    "evaluate", "from_codes", "hamming", "knn_graph", "pack", "quantize_embeddings",
-    "search", "to_codes", "unpack", "verify",
+    "Evaluation", "EvaluationCheck", "EvaluationRow", "Index", "IndexFileError",
+    "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
+    "NotAnIndexError", "RollingCalibrator", "SearchResult", "Trial", "UnsupportedIsaError",
+    "UnsupportedVersionError", "__version__", "advise", "available_isas",
+    "codes_from_int8", "codes_from_response", "evaluate", "from_codes", "hamming",
+    "knn_graph", "pack", "quantize_embeddings", "search", "to_codes", "unpack",
+    "verify",
 ]  # fmt: skip

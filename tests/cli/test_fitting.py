@@ -296,7 +296,7 @@ def test_scores_are_named_by_the_metric(
     options = ("--metric", metric, "--threshold", "mean", "--correction", "--store", "int4")
     run_json("build", vectors_path, "-o", tmp_path / "out", *options)
     for more, score in [
-        ([], metric),
+        (["--scoring", "hamming"], metric),
         (["--scoring", "asymmetric"], metric),
         (["--scoring", "asymmetric", "--no-rescore"], f"asymmetric {metric}"),
         (["--ladder", "hamming:9,asymmetric"], f"asymmetric {metric}"),

@@ -314,7 +314,7 @@ BAD = [
     (UINT8.astype(float), "ubinary", {}, TypeError, 'got float64; .* "bits" .* or "signs"'),
     (UINT8 > 0, "binary", {}, TypeError, 'must be int8; got bool; .* "bits"'),
     (UINT8.astype(complex), "binary", {}, TypeError, "must be int8; got complex128$"),
-    (np.full((1, 2), "x"), "ubinary", {}, TypeError, "must be uint8; got <U1$"),
+    (np.full((1, 2), "x"), "ubinary", {}, TypeError, "must be uint8; got <U1; text"),
     (np.zeros((2, 8193), np.uint8), "ubinary", {}, ValueError, "at most 65536 bits .* got 8193"),
     (np.zeros((2, 8193), np.int8), "vespa", {}, ValueError, "at most 65536 bits a row"),
     (np.zeros((1, 65_537), np.uint8), "bits", {}, ValueError, "at most 65536 values .* got 65537"),
@@ -332,7 +332,7 @@ BAD = [
     (np.zeros((2, 0), np.uint8), "ubinary", {}, ValueError, "at least one value a row"),
     ([], "bits", {}, ValueError, r"at least one value a row; got shape \(0,\)"),
     ([[1, 2], [1]], "ubinary", {}, ValueError, "must be a rectangular array"),
-    (None, "ubinary", {}, TypeError, "Python objects"),
+    (None, "ubinary", {}, TypeError, "must hold numbers; got None"),
     ([2**70], "ubinary", {}, TypeError, "Python objects"),
     (np.ma.masked_array(UINT8), "ubinary", {}, TypeError, "got a masked one"),
 ]
@@ -393,3 +393,76 @@ class TestInt8:
             bitsift.codes_from_int8(self.packed, convention="offset")
         with refuses(TypeError, "codes must be int8; got int64"):
             bitsift.codes_from_int8([[-51]], convention="offset")
+
+
+class TestNumbers:
+    """int8 and uint8 that are numbers, one a dimension, are not taken for packed bits."""
+
+    BYTES = ("ubinary", "binary", "sqlite-vec")
+
+    @staticmethod
+    def numbers(rng, spread, width=384, n=50):
+        return np.clip(np.rint(spread * rng.standard_normal((n, width))), -128, 127).astype(np.int8)
+
+    @staticmethod
+    def as_given(numbers, convention):
+        return numbers if convention in ("binary", "vespa") else numbers.view(np.uint8) ^ 128
+
+    @pytest.mark.parametrize("convention", BYTES)
+    @pytest.mark.parametrize("spread", [2, 20, 32, 50])
+    @pytest.mark.parametrize("n", [1, 2, 50, 2_000])
+    def test_numbers_are_refused(self, rng, convention, spread, n):
+        given = self.as_given(self.numbers(rng, max(spread, 10), n=n), convention)
+        for rows in (given, given[0], given.tolist()):
+            with pytest.raises(ValueError, match=r"look like numbers.*dim=3072 says so") as caught:
+                bitsift.to_codes(rows, convention)
+            assert "numpy.asarray(embeddings, 'float32')" in str(caught.value)
+        packed = bitsift.to_codes(given, convention, dim=3_072)
+        assert packed.shape == (n, 384)
+        with pytest.raises(ValueError, match=r"48 bytes a row for dim 384; got 384.*numbers"):
+            bitsift.to_codes(given, convention, dim=384)
+
+    def test_vespa_warns(self, rng):
+        numbers = self.numbers(rng, 30)
+        with pytest.warns(bitsift.BitsiftWarning, match="look like numbers"):
+            bitsift.to_codes(numbers, "vespa")
+        assert bitsift.to_codes(numbers, "vespa", dim=3_072).shape == numbers.shape
+
+    def test_the_older_function(self, rng):
+        numbers = self.numbers(rng, 30)
+        with pytest.raises(ValueError, match=r"^codes must be packed bits.*look like numbers"):
+            bitsift.codes_from_int8(numbers, convention="offset")
+        with pytest.warns(bitsift.BitsiftWarning, match="look like numbers"):
+            bitsift.codes_from_int8(numbers, convention="twos_complement")
+        for convention in ("offset", "twos_complement"):
+            codes = bitsift.codes_from_int8(numbers, convention=convention, dim=3_072)
+            assert codes.shape == numbers.shape
+            with pytest.raises(ValueError, match="48 bytes a row for dim 384"):
+                bitsift.codes_from_int8(numbers, convention=convention, dim=384)
+
+    @pytest.mark.parametrize("convention", [*BYTES, "vespa"])
+    @pytest.mark.parametrize("kind", ["even", "rare", "frequent", "constant", "correlated"])
+    def test_packed_bits_are_not_refused(self, rng, convention, kind):
+        """Whatever the bits are like; no warning either, which the tests would raise."""
+        for width in (16, 128, 384):
+            uniform = rng.random((200, 8 * width))
+            bits = {
+                "even": uniform < 0.5,
+                "rare": uniform < 0.03,
+                "frequent": uniform < 0.97,
+                "constant": np.where(uniform < 0.1, uniform < 0.5, rng.random(8 * width) < 0.5),
+                "correlated": np.repeat(rng.random((200, width)) < 0.2, 8, axis=1),
+            }[kind]
+            codes = np.packbits(bits, axis=1)
+            given = bitsift.from_codes(codes, convention)
+            assert np.array_equal(bitsift.to_codes(given, convention), codes)
+
+    def test_of_a_response(self, rng):
+        numbers = self.numbers(rng, 30)
+        response = {"embeddings": numbers.tolist()}
+        with pytest.raises(ValueError, match="look like numbers"):
+            bitsift.codes_from_response(response, "binary")
+        with pytest.raises(ValueError, match="for dim 384"):
+            bitsift.codes_from_response(response, "binary", dim=384)
+        with pytest.raises(ValueError, match="int8 embeddings are numbers, one a dimension"):
+            bitsift.codes_from_response({"embeddings": {"int8": numbers.tolist()}})

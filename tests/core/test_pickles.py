@@ -27,8 +27,9 @@ def vectors():
 
 
 def test_old_names():
-    assert [thing.__name__ for thing in stored("names")] == NAMES
-    assert stored("names") == THINGS
+    later = {"EvaluationCheck", "EvaluationRow"}
+    assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)
+    assert stored("names") == [thing for thing in THINGS if thing.__name__ not in later]
 
 
 @pytest.mark.parametrize("name", ["bits", "floats", "everything", "unfitted"])
@@ -39,7 +40,9 @@ def test_old_indexes(name):
     assert np.array_equal(index.codes, made.codes)
     assert np.array_equal(index.ids, made.ids)
     for found, expected in zip(
-        index.search(vectors()[:5], 7), made.search(vectors()[:5], 7), strict=True
+        index.search(vectors()[:5], 7, scoring="hamming"),
+        made.search(vectors()[:5], 7, scoring="hamming"),
+        strict=True,
     ):
         assert found.tobytes() == expected.tobytes()
     if name == "unfitted":

@@ -5,6 +5,8 @@ import doctest
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 import typing
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -20,6 +22,8 @@ PUBLIC = {
     "Advice",
     "Calibrator",
     "Evaluation",
+    "EvaluationCheck",
+    "EvaluationRow",
     "Index",
     "MinMaxCalibrator",
     "RollingCalibrator",
@@ -193,6 +197,17 @@ def test_version_is_the_distributions():
 def test_numpy_is_all_it_needs():
     needed = [line for line in requires("bitsift") if "extra ==" not in line]
     assert [re.split(r"[<>=!~ ]", line)[0] for line in needed] == ["numpy"]
+
+
+def test_importing_it_imports_little():
+    """What only some calls need takes long to import: they import it."""
+    code = (
+        "import sys, numpy; before = set(sys.modules); import bitsift; "
+        "print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"statistics", "importlib.metadata", "email", "zipfile", "typer", "rich", "ir_measures"}
+    assert slow & set(done.stdout.split()) == set()
 
 
 def test_typed():

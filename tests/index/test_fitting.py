@@ -98,7 +98,8 @@ def test_fit_once_is_enough(rng):
     first, second = shifted(rng, 300, 20), -shifted(rng, 300, 20)
     index = bitsift.Index(20, threshold="mean", store="int8").fit(first)
     before = index.threshold, index.calibrators["int8"].ranges
-    index.fit(second)
+    with pytest.warns(BitsiftWarning, match=r"fit\(sample\) does nothing"):
+        index.fit(second)
     np.testing.assert_array_equal(index.threshold, before[0])
     np.testing.assert_array_equal(index.calibrators["int8"].ranges, before[1])
 
@@ -177,7 +178,7 @@ def test_save_and_load(tmp_path, rng, mmap, rule, rotate, state):
             n: repr(c) for n, c in index.calibrators.items()
         }
         np.testing.assert_array_equal(loaded.codes, index.codes)
-        for options in ({}, {"scoring": "asymmetric", "rescore": False}):
+        for options in ({"scoring": "hamming"}, {"scoring": "asymmetric", "rescore": False}):
             for a, b in zip(
                 loaded.search(vectors, 5, **options),
                 index.search(vectors, 5, **options),

@@ -77,7 +77,7 @@ def test_get_in_any_order(rng):
             ValueError,
             "ids must be below .*; got 9223372036854775808",
         ),
-        ([2**64, 1], TypeError, "ids must be integers below .*; got object"),
+        ([2**64, 1], TypeError, "ids must be integers below .*; got Python objects"),
     ],
 )
 def test_bad_ids_change_nothing(ids, error, message):

@@ -108,4 +108,5 @@ def test_round_trip_of_calibrators(tmp_path: Path) -> None:
             index.save(tmp_path)
             for loaded in (bitsift.Index.load(tmp_path), pickle.loads(pickle.dumps(index))):
                 assert repr(loaded.calibrators) == repr(index.calibrators)
-            index.fit(some_vectors(120))
+            if not any(fitted.n for fitted in index.calibrators.values()):
+                index.fit(some_vectors(120))

@@ -155,7 +155,7 @@ def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone, n):
     assert (index.metric, index.rotate) == (metric, advice.best.rotate)
     assert index.correction is bits_alone
     index.add(sample)  # and no warning of poor bits
-    assert index.search(sample[:3], 5).ids.shape == (3, 5)
+    assert index.search(sample[:3], 5, scoring="asymmetric").ids.shape == (3, 5)
 
 
 class TestSampling:

@@ -162,6 +162,8 @@ def test_how_a_ladder_is_written(data):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("store", [None, "int8", ["int8", "float32"]])
 @pytest.mark.parametrize("correction", [False, True])
+@pytest.mark.filterwarnings("ignore:correction=True is:bitsift.BitsiftWarning")
+@pytest.mark.filterwarnings("ignore:oversampling=.* does nothing:bitsift.BitsiftWarning")
 def test_default_paths_are_ladders(data, metric, store, correction):
     vectors, queries, ids = data
     index = bitsift.Index(DIM, metric=metric, store=store, correction=correction)

@@ -55,7 +55,7 @@ def test_golden_folders_of_version_2_are_read(name: str, tmp_path: Path) -> None
         assert_same(reader.read(folder, mmap=mmap), expected)
         index = bitsift.Index.load(folder, mmap=mmap)
         assert_same(to_contents(*index._table.snapshot[:2]), expected)
-        assert index.search(np.ones(index.dim), 3).ids.shape == (3,)
+        assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (3,)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few
             index.add(some_vectors(20, index.dim), ids=np.arange(100, 120))

@@ -43,7 +43,7 @@ GROUPS = {
         "[Memory and price](../how-to/memory-and-price.md) says what each costs and loses.",
     ),
     "Choosing and measuring": (
-        ("advise", "Advice", "Trial", "evaluate", "Evaluation"),
+        ("advise", "Advice", "Trial", "evaluate", "Evaluation", "EvaluationRow", "EvaluationCheck"),
         "[Choosing a threshold](../how-to/choosing-a-threshold.md), "
         "[Memory and price](../how-to/memory-and-price.md).",
     ),

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from bitsift.core.errors import warn
 from bitsift.core.options import Metric
 
 __all__ = [
+    "NO_PAGE",
     "Append",
     "FloatVectors",
     "Force",
@@ -19,6 +21,7 @@ __all__ = [
     "Markdown",
     "SearchMetric",
     "Threads",
+    "warn_unused",
 ]
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
@@ -36,3 +39,11 @@ Append = Annotated[
     bool,
     typer.Option("--append", help="Append a section to the page of --markdown; keep the rest."),
 ]
+
+
+NO_PAGE = "--append must come with --markdown, the page to append to; got no --markdown"
+
+
+def warn_unused(option: str, why: str) -> None:
+    """Warn that an option was given and changes nothing."""
+    warn(f"{option} does nothing: {why}")

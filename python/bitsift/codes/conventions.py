@@ -11,9 +11,11 @@ from typing import Any, Literal, SupportsIndex, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.codes.numbers_or_bits import check_packed
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
+from bitsift.core.unreadable import codes_hint, shown
 
 __all__ = ["codes_from_int8", "from_codes", "to_codes"]
 
@@ -82,7 +84,13 @@ def to_codes(
         `embeddings` have a dtype that the convention does not use.
     ValueError
         The convention is unknown; `embeddings` have another shape; a value is outside the range of
-        the convention; a pad bit is not zero.
+        the convention; a pad bit is not zero. Or bytes look like numbers, one a dimension, and
+        `dim` does not say that they are packed bits: see Notes.
+
+    Warns
+    -----
+    BitsiftWarning
+        Bytes in convention ``"vespa"`` look like numbers, and `dim` is not given.
 
     See Also
     --------
@@ -93,6 +101,11 @@ def to_codes(
     -----
     Pad bits, the bits beyond `dim` in the last byte, must be zero. In ``"binary"`` a byte of zero
     bits is -128. In ``"sqlite-vec"`` the pad bits are the most significant bits.
+
+    APIs and sentence-transformers also give int8 and uint8 that are rounded numbers, one a
+    dimension. Where `dim` is given, their row has too many bytes. Without it, rows of 128 bytes or
+    more are taken for numbers if more than three quarters of them lie in the middle half of the
+    range.
 
     Examples
     --------
@@ -116,13 +129,7 @@ def to_codes(
     array = arguments.as_array(embeddings, "embeddings")
     if convention in ("bits", "signs"):
         return _pack_values(array, convention, n_dims)
-    array = _as_bytes(array, convention)
-    hint = f"; one value a dimension is {_UNPACKED}" if array.shape[-1] == n_dims else ""
-    arguments.check_n_bytes(array.shape[-1], "embeddings", n_dims, hint)
-    codes = _swap_bytes(array, convention)
-    if n_dims is not None:
-        _check_pad_bits(codes, array, convention, n_dims)
-    return codes
+    return _bytes_to_codes(_as_bytes(array, convention), "embeddings", convention, n_dims)
 
 
 @public
@@ -176,7 +183,10 @@ def from_codes(
 
 @public
 def codes_from_int8(
-    codes: ArrayLike, *, convention: Literal["offset", "twos_complement"]
+    codes: ArrayLike,
+    *,
+    convention: Literal["offset", "twos_complement"],
+    dim: SupportsIndex | None = None,
 ) -> NDArray[np.uint8]:
     """Convert int8 binary embeddings to codes; the caller names their convention.
 
@@ -189,6 +199,8 @@ def codes_from_int8(
         called ``"binary"`` in :func:`to_codes`. ``"twos_complement"``: the packed byte read as
         two's complement (Vespa); called ``"vespa"`` in :func:`to_codes`. The two differ in the
         first bit of every byte; the data does not show which one it is.
+    dim : int, optional
+        Number of dimensions, as in :func:`to_codes`.
 
     Returns
     -------
@@ -200,7 +212,13 @@ def codes_from_int8(
     TypeError
         `codes` are not int8.
     ValueError
-        The convention is unknown, or `codes` have another shape.
+        The convention is unknown, or `codes` have another shape; or they look like numbers, one a
+        dimension, and `dim` is not given.
+
+    Warns
+    -----
+    BitsiftWarning
+        As :func:`to_codes` does.
 
     See Also
     --------
@@ -213,12 +231,36 @@ def codes_from_int8(
     """
     array = arguments.as_array(codes, "codes")
     if array.dtype != np.int8:
-        raise TypeError(f"codes must be int8; got {array.dtype}")
-    if convention == "offset":
-        return _swap_bytes(array, "binary")
-    if convention == "twos_complement":
-        return _swap_bytes(array, "vespa")
-    raise ValueError(f'convention must be "offset" or "twos_complement"; got {convention!r}')
+        hint = codes_hint(array.dtype, "codes")
+        if array.dtype == np.uint8:
+            hint = f"; packed uint8 is {_UNSIGNED} of bitsift.to_codes"
+        raise TypeError(f"codes must be int8; got {array.dtype}{hint}")
+    names: dict[object, Convention] = {"offset": "binary", "twos_complement": "vespa"}
+    if not isinstance(convention, str) or convention not in names:
+        raise ValueError(
+            f'convention must be "offset" or "twos_complement"; got {shown(convention)}'
+        )
+    n_dims = None if dim is None else arguments.check_dim(dim)
+    return _bytes_to_codes(array, "codes", names[convention], n_dims)
+
+
+def _bytes_to_codes(
+    array: NDArray[Any], name: str, convention: Convention, dim: int | None
+) -> NDArray[np.uint8]:
+    """Return the codes of packed bytes in `convention`, which `array` has the dtype of."""
+    width, hint = array.shape[-1], ""
+    if dim is None:
+        check_packed(array, convention, name)
+    elif width == dim:
+        hint = (
+            f"; one value a dimension is {_UNPACKED}, or of numbers "
+            f"bitsift.pack(numpy.asarray({name}, 'float32'))"
+        )
+    arguments.check_n_bytes(width, name, dim, hint)
+    codes = _swap_bytes(array, convention)
+    if dim is not None:
+        _check_pad_bits(codes, array, convention, dim)
+    return codes
 
 
 def _from_rows(
@@ -257,7 +299,7 @@ def _as_bytes(array: NDArray[Any], convention: str) -> NDArray[Any]:
             "u": f"; packed uint8 is {_UNSIGNED}",
             "b": f"; one value a dimension is {_UNPACKED}",
             "f": f"; one value a dimension is {_UNPACKED}",
-        }.get(array.dtype.kind, "")
+        }.get(array.dtype.kind) or codes_hint(array.dtype, "embeddings")
         raise TypeError(
             f'embeddings in convention "{convention}" must be {wanted}; got {array.dtype}{hint}'
         )

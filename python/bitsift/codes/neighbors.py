@@ -38,7 +38,7 @@ def search(
         Packed codes.
     k : int
         Results for each query. If `k` is greater than `n`, the surplus results have the id -1 and
-        the distance 2**31 - 1.
+        the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
@@ -106,7 +106,7 @@ def knn_graph(
         Packed codes, as in :func:`search`.
     k : int
         Neighbours of each row. If `k` is greater than ``n - 1``, the surplus results have the id -1
-        and the distance 2**31 - 1.
+        and the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.
     progress : callable, optional
         Called from time to time, on the calling thread, with the share of the work that is done, 0
         to 1. An exception that it raises stops the work.
@@ -142,8 +142,7 @@ def knn_graph(
     array([1, 0, 1])
     """
     rows = _parse_matrix(codes, "codes")
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
+    arguments.check_progress(progress)
     return SearchResult(
         *native.knn_graph(
             rows,

@@ -226,9 +226,16 @@ def _choose_type(by_type: dict[str, Any], encoding_type: EncodingType | None) ->
             'encoding_type must be "binary" or "ubinary": the response holds both, so name one'
         )
     present = [key for key in by_type if by_type[key] is not None]
+    numbers = [key for key in ("float", "int8", "uint8") if key in present]
+    hint = ""
+    if numbers:
+        hint = (
+            f". {' and '.join(numbers)} embeddings are numbers, one a dimension: "
+            "numpy.array(embeddings, 'float32') makes floats of them, for bitsift.pack or Index.add"
+        )
     raise ValueError(
         f"the response must hold {encoding_type or 'binary or ubinary'} embeddings; it holds "
-        f"{_quoted.repr(present)}"
+        f"{_quoted.repr(present)}{hint}"
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bitsift.core import unreadable
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
@@ -32,6 +33,7 @@ __all__ = [
     "check_n_bytes",
     "check_n_values",
     "check_oversampling",
+    "check_progress",
     "check_threads",
     "choice",
     "integer",
@@ -51,14 +53,14 @@ T = TypeVar("T")
 def choice(value: T, name: str, choices: tuple[T, ...]) -> T:
     """Return `value` if it is one of the strings, or None, in `choices`."""
     if not (value is None or isinstance(value, str)) or value not in choices:
-        raise ValueError(f"{name} must be one of {choices}; got {value!r}")
+        raise ValueError(f"{name} must be one of {choices}; got {unreadable.shown(value)}")
     return value
 
 
 def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
     """Return `value` as an int if it is an integer from `low` to `high`."""
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer; got {value!r}")
+        raise TypeError(f"{name} must be an integer; got {unreadable.shown(value)}")
     try:
         number = operator.index(value)
     except TypeError:
@@ -71,7 +73,7 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
 def check_bool(value: bool, name: str) -> bool:
     """Return `value` as a bool if it is one."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False; got {value!r}")
+        raise TypeError(f"{name} must be True or False; got {unreadable.shown(value)}")
     return bool(value)
 
 
@@ -88,6 +90,12 @@ def check_k(k: SupportsIndex) -> int:
 def check_threads(threads: SupportsIndex) -> int:
     """Return the number of threads; 0 means all."""
     return integer(threads, "threads", 0, MAX_THREADS)
+
+
+def check_progress(progress: object) -> None:
+    """Raise unless `progress` can be called, or is None."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
 
 
 def check_oversampling(oversampling: float) -> float:
@@ -143,17 +151,21 @@ class Values(NamedTuple):
         return bool(self.rows.dtype == np.bool_)
 
 
-def parse(x: ArrayLike, name: str) -> Codes | Values:
-    """Return a caller's array as packed codes if it is uint8, else as values."""
+def parse(x: ArrayLike, name: str, dim: int | None = None) -> Codes | Values:
+    """Return a caller's array as packed codes if it is uint8, else as values.
+
+    `dim` is that of the index, for the message: it tells int8 numbers from packed int8.
+    """
     array = as_array(x, name)
-    return _codes(array, name) if _is_packed(array, name) else _values(array, name)
+    return _codes(array, name) if _is_packed(array, name, dim) else _values(array, name)
 
 
 def parse_codes(x: ArrayLike, name: str) -> Codes:
     """Return a caller's array as packed codes."""
     array = as_array(x, name)
     if not _is_packed(array, name):
-        raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}")
+        hint = unreadable.codes_hint(array.dtype, name)
+        raise TypeError(f"{name} must be packed bits (uint8); got {array.dtype}{hint}")
     return _codes(array, name)
 
 
@@ -192,9 +204,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
     if not is_float and (floats or array.dtype.kind != "b"):
         wanted = "float16, float32 or float64" if floats else "float16, float32, float64 or bool"
-        hint = ""
-        if array.dtype.kind in "iu":
-            hint = "; convert integers to a float type: .astype('float32')"
+        hint = unreadable.values_hint(array.dtype, name)
         raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
     check_n_values(array.shape[-1], name)
 
@@ -268,6 +278,11 @@ def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "
     wanted = (
         f"at most {MAX_DIM} bits a row" if dim is None else f"{needed} bytes a row for dim {dim}"
     )
+    if n_bytes == dim and not hint:
+        hint = (
+            f"; numbers, one a dimension, are given as floats: numpy.asarray({name}, 'float32'), "
+            "minus 128 if they are bytes with that offset"
+        )
     raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
 
 
@@ -281,44 +296,43 @@ def check_n_values(n_values: int, name: str, dim: int | None = None, hint: str =
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     """Return `x` as an array of one or two axes with at least one value a row."""
-    if type(x) is np.ndarray:
-        array: NDArray[Any] = x
-    else:
-        try:
-            array = plain_array(x, name)
-        except ValueError as error:
-            raise ValueError(f"{name} must be a rectangular array: {error}") from None
-    if array.dtype.hasobject:
-        raise TypeError(f"{name} must hold numbers; got an array of Python objects")
+    is_plain = type(x) is np.ndarray and not x.dtype.hasobject
+    array: NDArray[Any] = x if is_plain else plain_array(x, name)  # type: ignore[assignment]
     if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{name} must have shape (n, d) or (d,); got {array.ndim} axes, shape {array.shape}"
-        )
+        raise unreadable.axes_error(x, array, name)
     if array.shape[-1] == 0:
         raise ValueError(f"{name} must have at least one value a row; got shape {array.shape}")
     return array
 
 
 @in_default_floats
-def plain_array(x: ArrayLike, name: str) -> NDArray[Any]:
-    """Return `x` as a NumPy array of any shape and type, but refuse a mask, which would be lost."""
+def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArray[Any]:
+    """Return `x` as an array of any shape that holds no Python objects and has no mask.
+
+    `wanted` says in errors what `x` must do or be.
+    """
     is_list = isinstance(x, (list, tuple)) and len(x) > 0 and not isinstance(x[0], (int, float))
     for one in (x, *x) if is_list else (x,):  # type: ignore[misc]
         if isinstance(one, np.ma.MaskedArray):
             raise TypeError(
-                f"{name} must be a plain array; got a masked one, whose mask would be lost"
+                f"{name} must be a plain array; got a masked one, whose mask would be lost: "
+                "numpy.ma.filled gives its masked values a number"
             )
-    return np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the caller's object raises
+        raise unreadable.conversion_error(x, name, error) from error
+    if array.dtype.hasobject:
+        raise unreadable.objects_error(x, array, name, wanted)
+    return array
 
 
-def _is_packed(array: NDArray[Any], name: str) -> bool:
+def _is_packed(array: NDArray[Any], name: str, dim: int | None = None) -> bool:
     """Tell packed codes by their dtype: uint8 always is, int8 is of unknown convention."""
     if array.dtype == np.int8:
-        raise TypeError(
-            f"{name} must not be int8: packed codes come as int8 in two conventions that differ in "
-            'one bit of every byte; convert them with bitsift.to_codes(codes, "binary") or '
-            'bitsift.to_codes(codes, "vespa")'
-        )
+        raise unreadable.int8_error(array, name, dim)
     return bool(array.dtype == np.uint8)
 
 

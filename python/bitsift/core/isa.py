@@ -8,6 +8,7 @@ import os
 import bitsift.core.native as native
 from bitsift.core.errors import UnsupportedIsaError
 from bitsift.core.public import public
+from bitsift.core.unreadable import shown
 
 __all__ = ["available_isas", "resolve_isa"]
 
@@ -43,4 +44,4 @@ def resolve_isa(isa: str | None) -> str:
             f"{source} is {isa!r}, which this processor or build does not have; "
             f"available: {', '.join(available)}"
         )
-    raise ValueError(f"{source} must be one of {', '.join(native.known_isas())}; got {isa!r}")
+    raise ValueError(f"{source} must be one of {', '.join(native.known_isas())}; got {shown(isa)}")

@@ -40,7 +40,9 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 Scoring = Literal["hamming", "asymmetric"]
 SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
-Ladder = Sequence["str | tuple[str, float]"]
+# Names, and pairs of a name and a number. A type checker takes a list of both for a list of
+# sequences of strings and numbers, so rungs are those.
+Ladder = Sequence["str | tuple[str, float] | Sequence[str | float]"]
 
 # Results of a search, and candidates for each result, unless the caller says otherwise.
 DEFAULT_K = 10

@@ -26,7 +26,8 @@ class SearchResult(NamedTuple):
         cosine and dot descending, l2 (Euclidean distance) ascending. A missing result has the
         largest int32, or the infinity that is the worst score.
     ids : ndarray of int64, same shape
-        Ids of the documents; -1 for a missing result.
+        Ids of the documents; -1 for a missing result. ``ids[ids >= 0]`` drops these; as a position,
+        -1 would be the last document.
     """
 
     scores: NDArray[Any]

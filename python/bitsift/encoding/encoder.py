@@ -16,6 +16,7 @@ from bitsift.core.options import Metric
 from bitsift.encoding.binarizer import Binarizer, EncodedBlock
 from bitsift.encoding.correction import compute_factors, n_factors
 from bitsift.encoding.originals import Originals
+from bitsift.quantization.losses import sample_of
 
 __all__ = ["Columns", "Encoder", "Queries"]
 
@@ -132,6 +133,17 @@ class Encoder:
                 store.write(block.values, originals[part], begin)
             if columns.factors is not None:
                 columns.factors[part] = self._factors(block, begin)
+
+    def warn_of_losses(self, rows: NDArray[Any], fitted_before: tuple[Originals, ...]) -> None:
+        """Warn if a store keeps little of documents that were encoded, by a sample of them.
+
+        `fitted_before` are the stores as they were before these documents came.
+        """
+        if all(store.name == "float32" for store in self.stores):
+            return
+        sample = sample_of(rows)
+        for store, before in zip(self.stores, fitted_before, strict=True):
+            store.warn_of_losses(sample, were_fitted_to=store is not before)
 
     def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of some rows as the last store keeps them, or else their codes."""

@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.quantization.calibration import Calibrator, add_rows
+from bitsift.quantization.calibrators import DEFAULT_N_STD
 from bitsift.quantization.integers import INTEGER_CODECS
+from bitsift.quantization.losses import warn_of_alike, warn_of_clipped, warn_of_tiny
 
 __all__ = ["Originals"]
+
+_USUAL_N_STD = 4.0  # for 8 bits
 
 
 class Originals:
@@ -50,6 +54,31 @@ class Originals:
         calibrator = copy.deepcopy(self.calibrator)
         add_rows(calibrator, vectors, name)
         return Originals(self.name, self.dim, calibrator)
+
+    def warn_of_losses(self, rows: NDArray[np.float32], *, were_fitted_to: bool) -> None:
+        """Warn if this store keeps little of vectors; `rows` are a sample of them.
+
+        `were_fitted_to` says that the bounds come from these vectors, and clip what they mean to.
+        """
+        what = f"store={self.name!r}:"
+        if self.name == "float16":
+            warn_of_tiny(rows, what)
+        if self.calibrator is None:
+            return
+        if were_fitted_to:
+            n_std = DEFAULT_N_STD.get(self.name, _USUAL_N_STD)
+            remedy = (
+                f"calibrator=bitsift.RollingCalibrator({n_std:g}) has bounds that outliers widen "
+                'less, and store="float16" has none'
+            )
+        else:
+            remedy = (
+                "fit(sample) before the first add, with vectors of all kinds that will come, makes "
+                'bounds that suit them, and store="float16" has none'
+            )
+            if warn_of_clipped(rows, self._ranges, self.name, self.calibrator, what, remedy):
+                return
+        warn_of_alike(rows, self._ranges, self.name, what, remedy)
 
     def empty(self, n: int) -> NDArray[Any]:
         """Return an array of `n` vectors that are not written yet."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much search quality fewer bits cost, measured on the caller's own data."""
 
+from bitsift.evaluation.checks import EvaluationCheck
 from bitsift.evaluation.conditions import OVERSAMPLINGS as OVERSAMPLINGS
 from bitsift.evaluation.conditions import ROLLING_STDS as ROLLING_STDS
 from bitsift.evaluation.conditions import SOURCES as SOURCES
@@ -9,9 +10,8 @@ from bitsift.evaluation.conditions import rescored_name as rescored_name
 from bitsift.evaluation.evaluate import evaluate
 from bitsift.evaluation.result import N_VECTORS as N_VECTORS
 from bitsift.evaluation.result import PRICE_PER_GB as PRICE_PER_GB
-from bitsift.evaluation.result import Evaluation
-from bitsift.evaluation.result import EvaluationRow as EvaluationRow
+from bitsift.evaluation.result import Evaluation, EvaluationRow
 from bitsift.evaluation.result import gigabytes as gigabytes
 
 # The names above that are not listed here are for the command line.
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "EvaluationCheck", "EvaluationRow", "evaluate"]

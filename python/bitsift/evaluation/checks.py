@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.floats import in_default_floats
+from bitsift.core.public import public
 
-__all__ = ["Check", "check_all"]
+__all__ = ["EvaluationCheck", "check_all"]
 
 Verdict = Literal["held", "did not hold", "too close to tell"]
 
@@ -21,8 +22,9 @@ _STANDARD_ERRORS = 2.0
 _EQUAL_SHARE = 0.01  # Conditions are level within this share of float32's quality.
 
 
+@public
 @dataclass(frozen=True)
-class Check:
+class EvaluationCheck:
     """A statement that compares two conditions, and its verdict.
 
     Attributes
@@ -62,6 +64,8 @@ class Check:
         )
 
 
+Check = EvaluationCheck  # The name that older pickles carry.
+
 # The statement, the condition that is better, and the one that is worse.
 _BETTER = (
     ("documents only beats both sides", "int8, min/max", "int8 x int8"),
@@ -82,7 +86,9 @@ _EQUAL = (
 )
 
 
-def check_all(quality: Mapping[str, NDArray[np.float64]], float_quality: float) -> list[Check]:
+def check_all(
+    quality: Mapping[str, NDArray[np.float64]], float_quality: float
+) -> list[EvaluationCheck]:
     """Return the checks whose conditions were both measured.
 
     Parameters
@@ -109,7 +115,7 @@ def _check(
     second: NDArray[np.float64],
     are_equal: bool,
     float_quality: float,
-) -> Check:
+) -> EvaluationCheck:
     gains = first - second
     error = float(gains.std(ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else 0.0
     gain, margin = float(gains.mean()), _STANDARD_ERRORS * error
@@ -121,4 +127,4 @@ def _check(
             verdict = "did not hold"
     elif abs(gain) > margin:
         verdict = "held" if gain > 0 else "did not hold"
-    return Check(statement, verdict, float(first.mean()), float(second.mean()), error)
+    return EvaluationCheck(statement, verdict, float(first.mean()), float(second.mean()), error)

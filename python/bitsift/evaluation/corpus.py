@@ -88,7 +88,7 @@ def _held_out(rows: NDArray[Any], k: int) -> EvaluationCorpus:
 
 
 def _as_qrels(x: ArrayLike, n_queries: int, n_documents: int) -> NDArray[np.int64]:
-    array = arguments.plain_array(x, "qrels")
+    array = arguments.plain_array(x, "qrels", "be integers")
     if array.dtype.kind not in "iu":
         raise TypeError(f"qrels must be integers; got {array.dtype}")
     if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0:

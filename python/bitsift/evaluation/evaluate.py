@@ -126,6 +126,7 @@ def evaluate(
     arguments.choice(conditions, "conditions", SELECTIONS)
     k = arguments.integer(k, "k", 1, arguments.MAX_K // _DEPTH_PER_K)
     price = _as_price(price_per_gb)
+    arguments.check_progress(progress)
     isa = resolve_isa(isa)
     threads = arguments.check_threads(threads)
     corpus = as_corpus(documents, queries, qrels, k)
@@ -194,11 +195,15 @@ def _row(
 
 def _as_price(price_per_gb: SupportsFloat) -> float:
     try:
+        if isinstance(price_per_gb, (str, bytes, bool, np.bool_)):  # float() accepts these
+            raise TypeError
         price = float(price_per_gb)
     except (TypeError, ValueError):
         raise TypeError(
             f"price_per_gb must be a number; got {type(price_per_gb).__name__}"
         ) from None
+    except OverflowError:
+        price = math.inf
     if not (math.isfinite(price) and price >= 0):
         raise ValueError(f"price_per_gb must be finite and not negative; got {price}")
     return price

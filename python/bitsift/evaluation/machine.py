@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,9 @@ def _cores() -> int:
 
 
 def _version(name: str) -> str | None:
+    # Imported when used: `import bitsift` would take half as long again.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version(name)
     except PackageNotFoundError:

@@ -8,7 +8,8 @@ from typing import Any
 
 from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
-from bitsift.evaluation.checks import Check
+from bitsift.core.unreadable import shown
+from bitsift.evaluation.checks import EvaluationCheck
 
 __all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "EvaluationRow", "gigabytes"]
 
@@ -25,9 +26,10 @@ def gigabytes(bytes_per_vector: int, n_vectors: int) -> float:
     return bytes_per_vector * n_vectors / _GB
 
 
+@public
 @dataclass(frozen=True)
 class EvaluationRow:
-    """The measurements of one condition.
+    """The measurements of one condition: a row of an :class:`Evaluation`.
 
     Attributes
     ----------
@@ -92,12 +94,10 @@ class Evaluation:
         Documents that served as queries and were not searched; 0 if queries were given.
     price_per_gb : float
         US dollars per GB (2**30 bytes) of memory per month.
-    rows : tuple
-        One row for each condition, float32 first. Each has `name`, `group`, `ndcg`, `recall`,
-        `overlap`, `deep_overlap`, `bytes_per_vector`, `bytes_scanned`, `queries_per_second`,
-        `latency_s` and `code`, the Python that repeats the search.
-    checks : tuple
-        Statements that others report, checked here. Each has `statement`, `verdict` and numbers.
+    rows : tuple of EvaluationRow
+        One row for each condition, float32 first.
+    checks : tuple of EvaluationCheck
+        Statements that others report, checked here.
     recommendation : dict or None
         Arguments of :class:`Index` that ``threshold="auto"`` chose for an index with originals.
     warnings : tuple of str
@@ -116,7 +116,7 @@ class Evaluation:
     held_out: int
     price_per_gb: float
     rows: tuple[EvaluationRow, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[EvaluationCheck, ...]
     recommendation: dict[str, Any] | None
     warnings: tuple[str, ...]
     machine: dict[str, Any]
@@ -132,7 +132,7 @@ class Evaluation:
             if row.name == name:
                 return row
         names = [row.name for row in self.rows]
-        raise KeyError(f"name must be that of a row; got {name!r}. The rows are {names}")
+        raise KeyError(f"name must be that of a row; got {shown(name)}. The rows are {names}")
 
     @in_default_floats
     def share(self, row: EvaluationRow) -> float | None:

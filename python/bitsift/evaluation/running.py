@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 import warnings
 from collections.abc import Callable
@@ -154,7 +153,7 @@ def _times(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> t
     search(queries[:1])
     batches = [_seconds(search, queries) for _ in range(_N_BATCHES)]
     alone = [_seconds(search, query[np.newaxis]) for query in evenly(queries, _N_ALONE)]
-    return statistics.median(batches), statistics.median(alone)
+    return float(np.median(batches)), float(np.median(alone))
 
 
 def _seconds(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> float:

@@ -9,8 +9,10 @@ from typing import SupportsIndex
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
+from bitsift.core.errors import warn
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import METRICS, RULES, STORES, Metric, Rule, Store
+from bitsift.core.options import INTEGER_STORES, METRICS, RULES, STORES, Metric, Rule, Store
+from bitsift.core.unreadable import shown
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.originals import Originals
@@ -50,6 +52,12 @@ def make_encoder(
             'is subtracted: threshold="mean" or "median" does so, a given threshold other than the '
             "number 0 does not"
         )
+    own_calibrator(calibrator, dim)  # refuses a wrong one, also where no store uses it
+    if calibrator is not None and not set(names) & set(INTEGER_STORES):
+        warn(
+            f"calibrator does nothing: store={store!r} has no bounds to find; those of "
+            f"{', '.join(INTEGER_STORES)} have"
+        )
     stores = tuple(
         Originals(name, dim, own_calibrator(calibrator, dim) or default_calibrator(name))
         for name in names
@@ -63,12 +71,12 @@ def _store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:
         return ()
     names = (store,) if isinstance(store, str) else store
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"store must be a name, several of them, or None; got {store!r}")
+        raise TypeError(f"store must be a name, several of them, or None; got {shown(store)}")
     for name in names:
         if name not in STORES:
-            raise ValueError(f"store must be one of {(None, *STORES)}; got {name!r}")
+            raise ValueError(f"store must be one of {(None, *STORES)}; got {shown(name)}")
     if len(set(names)) < len(names):
-        raise ValueError(f"store must name each store once; got {store!r}")
+        raise ValueError(f"store must name each store once; got {shown(store)}")
     if not names:
         raise ValueError("store must name at least one store, or be None; got none")
     return tuple(names)

@@ -62,6 +62,11 @@ class Fitting(NamedTuple):
         """Say whether the threshold or a store has to be fitted before vectors can be encoded."""
         return self.is_pending or not all(store.is_fitted for store in encoder.stores)
 
+    def is_useless(self, encoder: Encoder) -> bool:
+        """Say whether there are a rule or bounds to fit, and all of them are fitted."""
+        has_any = self.rule is not None or any(store.calibrator for store in encoder.stores)
+        return has_any and not self.is_needed(encoder)
+
     def fit(self, encoder: Encoder, sample: NDArray[Any], name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
@@ -98,7 +103,10 @@ class Fitting(NamedTuple):
             what_for = (
                 "rescored" if encoder.stores else "corrected" if encoder.corrected else "hamming"
             )
-            advice = advise_on(rows, encoder.metric, isa, what_for=what_for, rotate=rotate)
+            hint = "; call fit(sample) with as many before the first add, or give a threshold"
+            advice = advise_on(
+                rows, encoder.metric, isa, what_for=what_for, rotate=rotate, hint=hint
+            )
             threshold, rotate = advice.best.threshold, advice.best.rotate
         else:
             threshold = rule

@@ -201,7 +201,7 @@ class _SortedIds:
 
 def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
     """Return a copy of ids as int64, or raise; integers beyond int64 come in other types."""
-    array = arguments.plain_array(ids, "ids")
+    array = arguments.plain_array(ids, "ids", "be integers below 2**63")
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":

@@ -18,7 +18,6 @@ from bitsift.core.interruptible import counted
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
-    DEFAULT_OVERSAMPLING,
     SCORINGS,
     Ladder,
     Metric,
@@ -74,10 +73,10 @@ class Index(Remakable):
         Whether each vector keeps 2 bytes (4 for l2, or with a threshold) that turn asymmetric
         scores into estimates of the metric. It helps most with ``threshold="mean"``.
     calibrator : Calibrator, optional
-        Finds the bounds of integer stores. A fitted calibrator is used as it is; another one is
-        fitted when thresholds are. By default, the bounds of each dimension are its minimum and
-        maximum for 8 bits, its mean -+ 3 standard deviations for ``"int4"``, and -+ 0.7 for
-        ``"ternary"``.
+        Finds the bounds of integer stores; without such a store, a warning says that it does
+        nothing. A fitted calibrator is used as it is; another one is fitted when thresholds are. By
+        default, the bounds of each dimension are its minimum and maximum for 8 bits, its mean -+ 3
+        standard deviations for ``"int4"``, and -+ 0.7 for ``"ternary"``.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
@@ -306,7 +305,7 @@ class Index(Remakable):
         Warns
         -----
         BitsiftWarning
-            The sample has fewer than 100 vectors.
+            The sample has fewer than 100 vectors; or all that a sample could fit is known already.
         """
         self._table.fit(arguments.parse_values(sample, "sample", floats=True))
         return self
@@ -320,7 +319,8 @@ class Index(Remakable):
         vectors : array_like, shape (n, dim) or (dim,)
             float16, float32 or float64, finite. With ``store=None``, no correction and a threshold
             that is known, also bits: bool of the same shape, or codes, uint8 of shape
-            (n, ceil(dim / 8)) with pad bits zero. Encoded in blocks, so that a ``numpy.memmap`` is
+            (n, ceil(dim / 8)) with pad bits zero. Bits are kept as they are: neither threshold nor
+            rotation changes them. Vectors are encoded in blocks, so that a ``numpy.memmap`` is
             never copied whole.
         ids : array_like of int, shape (n,), optional
             Unique, 0 to 2**63 - 1. By default, ids continue after the largest one; the first is 0.
@@ -344,15 +344,19 @@ class Index(Remakable):
         Warns
         -----
         BitsiftWarning
-            Something was fitted to fewer than 100 vectors, or, at the first add, the bits of the
-            vectors carry little information and another threshold or a rotation would help.
+            Something was fitted to fewer than 100 vectors; or, at the first add, the bits of the
+            vectors carry little information and another threshold or a rotation would help; or more
+            than 5 % of the values lie outside bounds that were fitted before, beyond those that
+            such bounds usually clip; or nearly all values become the same integer of an integer
+            store; or the values are too small for float16; or bits are added to an index that
+            rotates. Values are counted in a sample of at most 1,024 rows.
 
         Notes
         -----
         Takes amortised constant time a vector. One thread adds at a time; others wait. An interrupt
         leaves the index unchanged.
         """
-        parsed = arguments.parse(vectors, "vectors")
+        parsed = arguments.parse(vectors, "vectors", self.dim)
         self._table.check(parsed)
         # Copied here, before the table takes its lock: this may run code of the caller's.
         given_ids = None if ids is None else as_ids(ids)
@@ -383,9 +387,9 @@ class Index(Remakable):
         queries: ArrayLike,
         k: SupportsIndex = DEFAULT_K,
         *,
-        oversampling: float = DEFAULT_OVERSAMPLING,
+        oversampling: float | None = None,
         rescore: bool | None = None,
-        scoring: Scoring = "hamming",
+        scoring: Scoring | None = None,
         threads: SupportsIndex = 0,
         ladder: Ladder | None = None,
     ) -> SearchResult:
@@ -401,16 +405,18 @@ class Index(Remakable):
             float16, float32 or float64, finite; or bits: bool, or codes, uint8 of shape
             (n_queries, ceil(dim / 8)).
         k : int
-            Results for each query. Where there are fewer vectors, ids are -1 and scores the worst.
-        oversampling : float
+            Results for each query. Where there are fewer vectors, ids are -1 and scores the worst:
+            drop them, because ``documents[-1]`` is the last document in Python.
+        oversampling : float, optional
             Candidates for each result that are rescored; at least 1, by default 4.
         rescore : bool, optional
             Whether to rescore. By default yes, if there are originals and the queries are not bits.
-        scoring : {"hamming", "asymmetric"}
-            What the scan compares with the codes: the codes of queries, or float queries rounded to
-            8 bits a dimension. On centred data, as most text embeddings are, or with a threshold
-            that centres them, asymmetric scoring finds better candidates, and better results
-            without originals; it takes longer. On data that are not centred it may be far worse.
+        scoring : {"hamming", "asymmetric"}, optional
+            What the scan compares with the codes: the codes of queries, by default, or float
+            queries rounded to 8 bits a dimension. On centred data, as most text embeddings are, or
+            with a threshold that centres them, asymmetric scoring finds better candidates, and
+            better results without originals; it takes longer. On data that are not centred it may
+            be far worse.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
@@ -431,11 +437,18 @@ class Index(Remakable):
         Raises
         ------
         TypeError
-            Another dtype.
+            Another dtype; a message about int8 tells numbers, one a dimension, from packed bits.
         ValueError
             Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
             ``rescore=True`` without originals or with bits, an unknown `scoring`, asymmetric
-            scoring with bits, or a `ladder` that does not fit the index.
+            scoring with bits, or a `ladder` that does not fit the index, or comes with arguments
+            that it replaces.
+
+        Warns
+        -----
+        BitsiftWarning
+            `oversampling` is given and nothing is rescored; or the index has a correction, and
+            neither `scoring` nor `ladder` says whether the search is to use it.
 
         Notes
         -----
@@ -453,14 +466,27 @@ class Index(Remakable):
         metric between the query and the original vector. The scan before them uses uncorrected
         scores; by default it finds 8 candidates for each one that is corrected. A ladder sets its
         own number.
+
+        Examples
+        --------
+        >>> index = bitsift.Index(8)
+        >>> ids = index.add(numpy.eye(3, 8, dtype="float32"))
+        >>> scores, ids = index.search(numpy.ones(8, dtype="float32"), k=5)
+        >>> ids
+        array([ 0,  1,  2, -1, -1])
+        >>> ids[ids >= 0]
+        array([0, 1, 2])
         """
         k = arguments.check_k(k)
-        oversampling = arguments.check_oversampling(oversampling)
-        arguments.choice(scoring, "scoring", SCORINGS)
+        if oversampling is not None:
+            oversampling = arguments.check_oversampling(oversampling)
+        if scoring is not None:
+            arguments.choice(scoring, "scoring", SCORINGS)
         threads = arguments.check_threads(threads)
-        parsed = arguments.parse(queries, "queries")
+        documents = self._table.snapshot.documents
+        parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        scores, ids = search(self._table.snapshot.documents, parsed, k, options, threads)
+        scores, ids = search(documents, parsed, k, options, threads)
         return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
 
     # ---- Files -------------------------------------------------------------------------------
@@ -535,5 +561,6 @@ class Index(Remakable):
         While an index is mapped, its files must not be written or truncated in place;
         :meth:`save` never does so.
         """
+        mmap = arguments.check_bool(mmap, "mmap")
         parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
         return cls._loaded(Snapshot.of(*parts), isa)

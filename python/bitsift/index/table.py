@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.errors import warn
 from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
@@ -122,11 +123,17 @@ class Table:
         """Raise unless these vectors can be added."""
         documents, fitting, _, _ = self.snapshot
         encoder = documents.encoder
-        if isinstance(parsed, Codes):
+        # uint8 numbers, one a dimension, get the message about their width.
+        if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
             _refuse_bits("packed codes (uint8)", encoder, fitting)
         encoder.binarizer.check_width(parsed, "vectors")
         if isinstance(parsed, Values) and parsed.are_bits:
             _refuse_bits("bool", encoder, fitting)
+        if encoder.binarizer.is_rotated and (isinstance(parsed, Codes) or parsed.are_bits):
+            warn(
+                "rotate=True does nothing to bits, but rotates float queries: only the codes of an "
+                "index that rotates too fit them"
+            )
 
     def fit(self, sample: Values) -> None:
         """Fit what is not fitted to vectors of floats; the table must have no rows."""
@@ -170,6 +177,11 @@ class Table:
             raise ValueError(
                 f"fit comes before the first add; the index holds {len(documents)} vectors"
             )
+        if fitting.is_useless(documents.encoder):
+            warn(
+                "fit(sample) does nothing: what it computes has been computed or given already. A "
+                "new index can be fitted again"
+            )
         encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
@@ -194,6 +206,7 @@ class Table:
             copy_into(columns.codes, rows)
         else:
             encoder.encode_into(columns, rows)
+            encoder.warn_of_losses(rows, documents.encoder.stores)
             if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         ids = ids.extended(new_ids)

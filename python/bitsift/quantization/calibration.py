@@ -19,6 +19,7 @@ from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
+from bitsift.core.unreadable import shown
 from bitsift.quantization.bounds import as_ranges
 
 __all__ = [
@@ -269,7 +270,7 @@ class Calibrator(ABC):
         calibrator = _unfitted(fields)
         n = fields["n"]
         if type(n) is not int or not 1 <= n <= _MAX_COUNT:
-            raise ValueError(f"n of a calibration must be an integer, at least 1; got {n!r}")
+            raise ValueError(f"n of a calibration must be an integer, at least 1; got {shown(n)}")
         summary = _as_summary(array)
         calibrator._validate(n, summary)
         calibrator._seen = n, summary
@@ -364,11 +365,11 @@ def restore_state(fields: Mapping[str, Any], array: NDArray[Any] | None) -> Cali
 def _unfitted(fields: Mapping[str, Any]) -> Calibrator:
     """Return an unfitted calibrator of the kind and parameters of a state."""
     if not isinstance(fields, Mapping) or set(fields) != _FIELDS:
-        raise ValueError(f"calibration must have the fields {sorted(_FIELDS)}; got {fields!r}")
+        raise ValueError(f"calibration must have the fields {sorted(_FIELDS)}; got {shown(fields)}")
     kind = fields["kind"]
     if not isinstance(kind, str) or kind not in _KINDS:
         kinds = " or ".join(f'"{known}"' for known in sorted(_KINDS))
-        raise ValueError(f"kind of calibration must be {kinds}; got {kind!r}")
+        raise ValueError(f"kind of calibration must be {kinds}; got {shown(kind)}")
     return _KINDS[kind]._from_n_std(fields["n_std"])
 
 

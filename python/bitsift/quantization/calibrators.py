@@ -17,6 +17,7 @@ from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import LARGEST_FLOAT32
 from bitsift.core.public import public
+from bitsift.core.unreadable import shown
 from bitsift.quantization.calibration import Calibrator, Summary
 
 __all__ = ["DEFAULT_N_STD", "MinMaxCalibrator", "RollingCalibrator", "default_calibrator"]
@@ -47,7 +48,7 @@ class MinMaxCalibrator(Calibrator):
     @classmethod
     def _from_n_std(cls, n_std: Any) -> MinMaxCalibrator:
         if n_std is not None:
-            raise ValueError(f"n_std of a min_max calibration must be None; got {n_std!r}")
+            raise ValueError(f"n_std of a min_max calibration must be None; got {shown(n_std)}")
         return cls()
 
     @staticmethod
@@ -140,7 +141,7 @@ class RollingCalibrator(Calibrator):
     @classmethod
     def _from_n_std(cls, n_std: Any) -> RollingCalibrator:
         if type(n_std) not in (int, float):
-            raise ValueError(f"n_std of a rolling calibration must be a number; got {n_std!r}")
+            raise ValueError(f"n_std of a rolling calibration must be a number; got {shown(n_std)}")
         return cls(n_std)
 
     @staticmethod

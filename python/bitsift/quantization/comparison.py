@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.unreadable import shown
 
 __all__ = ["as_thresholds", "kernel_thresholds"]
 
 
 def as_thresholds(threshold: ArrayLike, dim: int) -> NDArray[Any]:
     """Return a threshold as an array: of no axis, or of one number for each dimension."""
-    array = arguments.plain_array(threshold, "threshold")
+    wanted = "be a real number or an array of them"
+    array = arguments.plain_array(threshold, "threshold", wanted)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise TypeError(f"threshold must be a real number or an array of them; got {threshold!r}")
+        raise TypeError(f"threshold must {wanted}; got {shown(threshold)}")
     if array.shape not in ((), (dim,)):
         raise ValueError(
             f"threshold must be one number, or have shape ({dim},): one for each dimension; "

@@ -22,6 +22,13 @@ from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.calibrators import MinMaxCalibrator, default_calibrator
 from bitsift.quantization.comparison import kernel_thresholds
 from bitsift.quantization.integers import INTEGER_CODECS
+from bitsift.quantization.losses import (
+    MOST_ROWS_SAMPLED,
+    sample_of,
+    warn_of_alike,
+    warn_of_clipped,
+    warn_of_tiny,
+)
 
 __all__ = ["quantize_embeddings"]
 
@@ -69,7 +76,7 @@ def quantize_embeddings(
         ``"float32"`` or ``"float16"``; ``"int8"``, ``"uint8"``, ``"int4"`` or ``"ternary"``, which
         need bounds of each dimension; ``"binary"`` or ``"ubinary"``.
     ranges : array_like, shape (2, dim), or Calibrator, optional
-        Lower and upper bounds; finite, lower <= upper. Precisions without bounds ignore it.
+        Lower and upper bounds; finite, lower <= upper.
     calibration_embeddings : array_like, shape (n, dim), optional
         Sample from which the bounds are computed if `ranges` is None; by default the embeddings
         themselves. int8 and uint8 use a :class:`MinMaxCalibrator`, int4 a
@@ -98,7 +105,9 @@ def quantize_embeddings(
     -----
     BitsiftWarning
         The bounds come from fewer than 100 embeddings: `ranges` and `calibration_embeddings` are
-        not given.
+        not given. Or more than 5 % of the embeddings' values lie outside the bounds, beyond those
+        that the rule of the bounds clips; or nearly all become the same integer. Or an argument
+        does nothing: both are given, or `precision` has no bounds.
 
     Notes
     -----
@@ -178,8 +187,57 @@ def _quantize(
     ranges: ArrayLike | Calibrator | None,
     calibration_embeddings: ArrayLike | None,
 ) -> list[NDArray[Any]]:
-    bounds = _bounds(matrices, precision, ranges, calibration_embeddings)
-    return [_quantize_rows(rows, precision, bounds, name) for name, rows in matrices.items()]
+    _warn_of_unused(precision, ranges, calibration_embeddings)
+    bounds, calibrator = _bounds(matrices, precision, ranges, calibration_embeddings)
+    quantized = [_quantize_rows(rows, precision, bounds, name) for name, rows in matrices.items()]
+    are_own = ranges is None and calibration_embeddings is None
+    _warn_of_losses(matrices, precision, bounds, calibrator, are_own=are_own)
+    return quantized
+
+
+def _warn_of_unused(
+    precision: QuantizedPrecision,
+    ranges: ArrayLike | Calibrator | None,
+    calibration_embeddings: ArrayLike | None,
+) -> None:
+    """Warn of arguments that change nothing."""
+    given = {"ranges": ranges, "calibration_embeddings": calibration_embeddings}
+    names = [name for name, value in given.items() if value is not None]
+    if names and precision not in INTEGER_STORES:
+        warn(f"{' and '.join(names)} does nothing: precision={precision!r} has no bounds")
+    elif len(names) > 1:
+        warn("calibration_embeddings does nothing beside ranges, which are the bounds")
+
+
+def _warn_of_losses(
+    matrices: dict[str, NDArray[Any]],
+    precision: QuantizedPrecision,
+    bounds: NDArray[np.float32],
+    calibrator: Calibrator | None,
+    *,
+    are_own: bool,
+) -> None:
+    """Warn if the embeddings lose much; `are_own` says that the bounds were computed from them."""
+    if precision not in (*INTEGER_STORES, "float16"):
+        return
+    most = -(-MOST_ROWS_SAMPLED // len(matrices))
+    sample = np.concatenate([sample_of(rows, most) for rows in matrices.values()])
+    what = f"precision={precision!r}:"
+    if precision == "float16":
+        warn_of_tiny(sample, what)
+        return
+    if len(sample) == 0:
+        return
+    remedy = "give ranges or calibration_embeddings of vectors of all kinds that come"
+    # Only a calibrator tells how many values ternary bounds leave out, which is their purpose.
+    knows_share = calibrator is not None or precision != "ternary"
+    if (
+        not are_own
+        and knows_share
+        and warn_of_clipped(sample, bounds, precision, calibrator, what, remedy)
+    ):
+        return
+    warn_of_alike(sample, as_ranges(bounds), precision, what, remedy)
 
 
 def _bounds(
@@ -187,17 +245,21 @@ def _bounds(
     precision: QuantizedPrecision,
     ranges: ArrayLike | Calibrator | None,
     calibration_embeddings: ArrayLike | None,
-) -> NDArray[np.float32]:
-    """Return the bounds for all matrices together; without columns if none are needed."""
+) -> tuple[NDArray[np.float32], Calibrator | None]:
+    """Return the bounds for all matrices together, without columns if none are needed.
+
+    And the calibrator that they come from, None if they do not.
+    """
     n = sum(len(rows) for rows in matrices.values())
     dim = next(iter(matrices.values())).shape[1]
     if precision not in INTEGER_STORES or n == 0:
-        return np.empty((2, 0), np.float32)
+        return np.empty((2, 0), np.float32), None
+    given = None
     if isinstance(ranges, Calibrator):
-        ranges = ranges.ranges
+        given, ranges = ranges, ranges.ranges
     if ranges is not None:
         bounds = _parse_ranges(ranges, dim)
-        return bounds if precision in ("int8", "uint8") else as_ranges(bounds)
+        return (bounds if precision in ("int8", "uint8") else as_ranges(bounds)), given
     calibrator = default_calibrator(precision)
     if calibration_embeddings is None:
         _check_enough(n, precision)
@@ -211,8 +273,8 @@ def _bounds(
             raise ValueError(f"{name} must have at least one row; got none")
         arguments.check_n_values(sample.shape[1], name, dim)
     if isinstance(calibrator, MinMaxCalibrator):  # int8 and uint8 give a constant no range
-        return calibrator.state()[1].astype(np.float32)
-    return calibrator.ranges
+        return calibrator.state()[1].astype(np.float32), calibrator
+    return calibrator.ranges, calibrator
 
 
 def _check_enough(n: int, precision: str) -> None:
@@ -230,7 +292,7 @@ def _check_enough(n: int, precision: str) -> None:
 
 
 def _parse_ranges(ranges: ArrayLike, dim: int) -> NDArray[np.float32]:
-    array = arguments.plain_array(ranges, "ranges")
+    array = arguments.plain_array(ranges, "ranges", "be real numbers or a calibrator")
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"ranges must be real numbers or a calibrator; got {array.dtype}")
     if array.shape != (2, dim):

@@ -180,6 +180,7 @@ def advise(
     """
     rows = arguments.parse_matrix(sample, "sample")
     arguments.choice(metric, "metric", METRICS)
+    arguments.check_bool(bits_alone, "bits_alone")
     some_queries = None
     if queries is not None:
         given = arguments.parse_values(queries, "queries", floats=True).rows
@@ -210,14 +211,17 @@ def advise_on(
     rotate: bool,
     queries: NDArray[np.float32] | None = None,
     threads: int = 0,
+    hint: str = "",
 ) -> Advice:
     """Return what :func:`advise` returns, for checked arguments.
 
-    `what_for` is the measure to maximise; `rotate` tries only options with a rotation.
+    `what_for` is the measure to maximise; `rotate` tries only options with a rotation; `hint` ends
+    the error about too few rows.
     """
     if len(rows) < _LEAST_ROWS:
         raise ValueError(
-            f"too few vectors to choose a threshold: must be {_LEAST_ROWS} or more; got {len(rows)}"
+            f"too few vectors to choose a threshold: must be {_LEAST_ROWS} or more; got "
+            f"{len(rows)}{hint}"
         )
     if queries is None:
         rows, queries = _held_out(rows)

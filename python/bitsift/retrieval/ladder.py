@@ -11,14 +11,24 @@ from typing import NamedTuple
 import numpy as np
 
 from bitsift.core import arguments
+from bitsift.core.errors import warn
 from bitsift.core.floats import DefaultFloats
 from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
+from bitsift.core.unreadable import shown
 
 __all__ = ["BEFORE_CORRECTION", "LadderOptions", "Plan", "Rung"]
 
 # The scan before a correction uses uncorrected scores, so it passes on more candidates.
 BEFORE_CORRECTION = 8.0
-_BITS = "the queries are bits"
+_BITS = (
+    "the queries are bits: give the float vectors; where bits are all there is, "
+    'bitsift.from_codes(queries, "signs", dim=index.dim).astype("float32") stands for them, and '
+    "for bool numpy.where(queries, 1.0, -1.0)"
+)
+_NO_ORIGINALS = (
+    'store=None keeps no original vectors: make the index with a store, such as store="float16", '
+    'or search by scoring="asymmetric"'
+)
 
 
 class Rung(NamedTuple):
@@ -56,43 +66,59 @@ class Plan(NamedTuple):
 
 
 class LadderOptions(NamedTuple):
-    """What a caller says of the rungs of a search; see `Index.search`."""
+    """What a caller says of the rungs of a search, None where nothing; see `Index.search`."""
 
-    oversampling: float
+    oversampling: float | None
     rescore: bool | None
-    scoring: Scoring
+    scoring: Scoring | None
     ladder: Ladder | None
 
     def rungs(self, stores: Sequence[str], *, are_bits: bool, corrected: bool) -> list[Rung]:
         """Return the rungs, or raise if they do not fit the index or the queries.
+
+        Warns of what the caller has given, or has paid for, and this search does not use.
 
         `stores` are those of the index, and `corrected` says whether it has a correction.
         `are_bits` says that the queries have no float values.
         """
         rescore, ladder = self.rescore, self.ladder
         if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
-            raise TypeError(f"rescore must be True, False or None; got {rescore!r}")
+            raise TypeError(f"rescore must be True, False or None; got {shown(rescore)}")
         if ladder is not None:
-            # An explicit default, such as 4.0, cannot be told from an omitted argument.
-            if (self.oversampling, rescore, self.scoring) != (
-                DEFAULT_OVERSAMPLING,
-                None,
-                "hamming",
-            ):
-                raise ValueError(
-                    "ladder must come without rescore, scoring and oversampling, which it replaces"
-                )
+            for name in ("oversampling", "rescore", "scoring"):
+                if (given := getattr(self, name)) is not None:
+                    raise ValueError(
+                        "ladder must come without rescore, scoring and oversampling, which it "
+                        f"replaces; got {name}={shown(given)}"
+                    )
             rungs = parse_ladder(ladder, stores)
         else:
             if rescore and (are_bits or not stores):
-                what = _BITS if are_bits else "store=None keeps no original vectors"
+                what = _BITS if are_bits else _NO_ORIGINALS
                 raise ValueError(f"rescore=True needs float queries and original vectors; {what}")
             store = stores[-1] if stores and not are_bits and rescore in (None, True) else None
-            rungs = default_ladder(self.scoring, store, self.oversampling, corrected=corrected)
+            if self.oversampling is not None and store is None:
+                self._warn_of_oversampling(stores, are_bits=are_bits)
+            passed_on = DEFAULT_OVERSAMPLING if self.oversampling is None else self.oversampling
+            rungs = default_ladder(self.scoring or "hamming", store, passed_on, corrected=corrected)
         if are_bits and any(rung.name != "hamming" for rung in rungs):
-            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={ladder!r}"
+            asks = 'scoring="asymmetric"' if ladder is None else f"ladder={shown(ladder)}"
             raise ValueError(f"{asks} needs float queries; {_BITS}")
+        if corrected and ladder is None and self.scoring is None:
+            remedy = "give float queries" if are_bits else 'scoring="asymmetric" uses it'
+            warn(
+                "correction=True is of no use to this search, which compares bits by Hamming "
+                f'distance: {remedy}, and scoring="hamming" says that none is wanted'
+            )
         return rungs
+
+    def _warn_of_oversampling(self, stores: Sequence[str], *, are_bits: bool) -> None:
+        """Warn that nothing is rescored, so that there are no candidates to pass on."""
+        if self.rescore is not None:
+            why = f"rescore={self.rescore}"
+        else:
+            why = "the queries are bits" if are_bits and stores else "the index has store=None"
+        warn(f"oversampling={self.oversampling:g} does nothing, because nothing is rescored: {why}")
 
 
 def default_ladder(
@@ -114,7 +140,7 @@ def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
     if isinstance(ladder, str) or not isinstance(ladder, Sequence) or not ladder:
         raise TypeError(
             'ladder must be a list such as [("hamming", 40), ("asymmetric", 4), "float32"]; '
-            f"got {ladder!r}"
+            f"got {shown(ladder)}"
         )
     rungs = [_parse_rung(entry, last=i == len(ladder) - 1) for i, entry in enumerate(ladder)]
     _check_names([rung.name for rung in rungs], stores)
@@ -127,23 +153,25 @@ def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:
     return rungs
 
 
-def _parse_rung(entry: str | tuple[str, float], *, last: bool) -> Rung:
+def _parse_rung(entry: object, *, last: bool) -> Rung:
     if isinstance(entry, str) and last:
         return Rung(entry, 1.0)
     if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not isinstance(entry[0], str):
         wanted = "a name, or (name, 1)" if last else "(name, oversampling)"
-        raise TypeError(f"this rung of ladder must be {wanted}; got {entry!r}")
+        raise TypeError(f"this rung of ladder must be {wanted}; got {shown(entry)}")
     name, oversampling = entry[0], arguments.check_oversampling(entry[1])
     if last and oversampling != 1:
         raise ValueError(
-            f"the last rung of ladder gives the results: its oversampling is 1; got {entry!r}"
+            f"the last rung of ladder gives the results: its oversampling is 1; got {shown(entry)}"
         )
     return Rung(name, oversampling)
 
 
 def _check_names(names: list[str], stores: Sequence[str]) -> None:
     if names[0] not in SCORINGS:
-        raise ValueError(f"the first rung of ladder must be one of {SCORINGS}; got {names[0]!r}")
+        raise ValueError(
+            f"the first rung of ladder must be one of {SCORINGS}; got {shown(names[0])}"
+        )
     known = ("asymmetric", *stores)
     for name in names[1:]:
         if name not in known:

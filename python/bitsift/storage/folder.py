@@ -167,7 +167,7 @@ class Folder:
 
 def as_path(path: str | os.PathLike[str]) -> str:
     """Return a caller's path as a string."""
-    text = os.fspath(path)
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
         raise TypeError(f"path must be a str or an os.PathLike[str]; got {type(text).__name__}")
     if "\0" in text:

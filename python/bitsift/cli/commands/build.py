@@ -34,7 +34,7 @@ from bitsift.cli.files.arrays import (
     open_rows,
     sample_rows,
 )
-from bitsift.cli.parameters import Json
+from bitsift.cli.parameters import Json, warn_unused
 from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, Store
 from bitsift.storage import is_vacant
@@ -86,14 +86,14 @@ def build(
         ),
     ] = False,
     sample: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
-            "are computed from.",
+            f"are computed from. By default {MOST_ROWS_FITTED}.",
         ),
-    ] = MOST_ROWS_FITTED,
+    ] = None,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -151,7 +151,7 @@ class BuildArguments:
     threshold: str
     rotate: bool
     correction: bool
-    sample: int
+    sample: int | None
     ids: Path | None
     dim: int | None
     force: bool
@@ -194,7 +194,9 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
     n = len(rows)
     if n and _needs_fit(index):
         with spinner("fitting"):
-            _fit(index, vectors, rows, arguments.sample)
+            _fit(index, vectors, rows, arguments.sample or MOST_ROWS_FITTED)
+    elif arguments.sample is not None:
+        warn_unused("--sample", "the index has no rule and no bounds to compute from a sample")
     index.reserve(n)
     with progress_bar("adding", n) as update:
         for start in range(0, n, chunk_rows(rows)):

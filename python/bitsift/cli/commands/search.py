@@ -26,13 +26,14 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_arrays
-from bitsift.cli.parameters import Force, IndexFolder, Json, Threads
+from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
 from bitsift.retrieval import LadderOptions
 
 __all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "search"]
 
 _BATCH = 256
+_SHOWN = 5
 _LADDER = "hamming:40,asymmetric:10,int8:4,float32"
 
 
@@ -99,7 +100,12 @@ def search(
         ),
     ] = None,
     force: Force = False,
-    show: Annotated[int, typer.Option(min=0, help="Queries whose results are printed.")] = 5,
+    show: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help=f"Queries whose results are printed. By default {_SHOWN}.", metavar="N"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search an index for every query in a file."""
@@ -122,10 +128,12 @@ def search(
         if out is not None:
             save_report(report, out, force=force)
         if as_json:
+            if show is not None:
+                warn_unused("--show", "--json prints the results of all queries")
             print_json(report.to_dict())
             return
         console = stdout_console()
-        print_report(report, console, show)
+        print_report(report, console, _SHOWN if show is None else show)
         if out is not None:
             print_line(console, f"wrote scores and ids of all queries to {out}")
 
@@ -227,11 +235,10 @@ def _search_options(arguments: SearchArguments) -> LadderOptions:
                     "--ladder must come without --oversampling, --rescore and --scoring, which it "
                     f"replaces; got {name}"
                 )
-    oversampling = arguments.oversampling
     return LadderOptions(
-        oversampling=DEFAULT_OVERSAMPLING if oversampling is None else oversampling,
+        oversampling=arguments.oversampling,
         rescore=arguments.rescore,
-        scoring=arguments.scoring or "hamming",
+        scoring=arguments.scoring,
         ladder=None if arguments.ladder is None else _parse_rungs(arguments.ladder),
     )
 

@@ -19,6 +19,7 @@ from bitsift.cli.failure import InputError, MissingPackageError
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
 from bitsift.cli.files.outfile import check_distinct, check_outfile, save_text
+from bitsift.cli.parameters import NO_PAGE
 from bitsift.core.options import Metric
 from bitsift.evaluation import PRICE_PER_GB, Evaluation, Selection
 
@@ -107,9 +108,7 @@ def evaluate_files(arguments: EvalArguments) -> Evaluation:
 def _check_outputs(arguments: EvalArguments) -> None:
     """Refuse, before the work, output files that cannot be written."""
     if arguments.append and arguments.markdown is None:
-        raise InputError(
-            "--append must come with --markdown, the page to append to; got no --markdown"
-        )
+        raise InputError(NO_PAGE)
     inputs = (arguments.vectors, arguments.queries, arguments.qrels)
     for path in (arguments.out, arguments.picture, arguments.markdown):
         if path is not None:

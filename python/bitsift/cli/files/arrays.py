@@ -115,9 +115,14 @@ def open_rows(path: Path, *, one: bool = False) -> FileRows:
     hint = ""
     if array.dtype == np.int8:
         hint = (
-            ". Codes come as int8 in two conventions: convert them with "
-            'bitsift.to_codes(codes, "binary") or bitsift.to_codes(codes, "vespa")'
+            f". As packed bits, {array.shape[1]} bytes a row are {8 * array.shape[1]} dimensions: "
+            'bitsift.to_codes(codes, "binary") or bitsift.to_codes(codes, "vespa") converts them. '
+            "As numbers, one a dimension, save them as floats: numpy.asarray(array, 'float32')"
         )
+    elif array.dtype.kind in "iu":
+        hint = ". Save numbers as floats: numpy.asarray(array, 'float32')"
+    elif array.dtype == np.bool_:
+        hint = ". bitsift.pack(array) makes codes of bits"
     raise InputError(
         f"{path}: the array must be float16, float32 or float64, or packed codes (uint8); got "
         f"{array.dtype}{hint}"
