@@ -35,6 +35,8 @@ WITHOUT_FLOATS = {
     "Index.search",
     "Calibrator.state",
     "Evaluation.summary",
+    "EvaluationCheck.to_dict",  # copies
+    "EvaluationCheck.to_json",
     "Evaluation.to_json",  # calls to_dict
 }
 # One of each kind; the slow run has the others.

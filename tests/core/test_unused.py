@@ -159,7 +159,7 @@ class TestCommands:
                 ["search", "floats", "queries", "--no-rescore", "--oversampling", 4],
                 "oversampling=4 does nothing",
             ),
-            (["search", "corrected", "queries"], "correction=True is of no use"),
+            (["search", "corrected", "queries"], "--correction is of no use"),
             (["search", "corrected", "queries", "--scoring", "hamming"], ""),
             (["search", "floats", "queries", "--show", 1], ""),
             (["build", "vectors", "-o", "out"], ""),
@@ -185,4 +185,4 @@ class TestCommands:
         words = ["build", tmp_path / "codes.npy", "-o", paths["out"], "--store", "none"]
         result = run(*words, "--dim", 16, "--rotate")
         assert result.exit_code == 0, result.output
-        assert result.stderr.startswith("warning: rotate=True does nothing to bits")
+        assert result.stderr.startswith("warning: --rotate does nothing to bits")
