@@ -84,7 +84,9 @@ def test_law_what_a_store_can_hold_is_searched_exactly(n, dim, k, metric, store,
     # Steps of 1/16 with 256 levels, of 1 with 16, and the three values of ternary: every product
     # and sum is exact, and ties are many.
     ends = 0.5 if store == "ternary" else 8.0
-    calibrator = MinMaxCalibrator().fit(np.repeat([[-ends], [ends]], dim, axis=1))
+    calibrator = None
+    if store in INTEGERS:
+        calibrator = MinMaxCalibrator().fit(np.repeat([[-ends], [ends]], dim, axis=1))
     vectors = rng.integers(-1, 2, (n, dim)).astype(np.float32)
     queries = rng.integers(-3, 4, (3, dim)).astype(np.float32)
     ids = rng.permutation(100)[:n]

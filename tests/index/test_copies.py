@@ -51,7 +51,8 @@ def assert_same_rows(found, expected):
     np.testing.assert_array_equal(found.codes, expected.codes)
     np.testing.assert_array_equal(found.get(expected.ids), expected.get(expected.ids))
     queries = some_vectors(3, expected.dim, seed=1)
-    for a, b in zip(found.search(queries, 4), expected.search(queries, 4), strict=True):
+    results = (index.search(queries, 4, scoring="hamming") for index in (found, expected))
+    for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -411,7 +412,7 @@ def test_a_changed_pickle_never_gives_a_broken_index(n_changes):
             assert isinstance(index, bitsift.Index)
         except Exception:  # what pickle and NumPy raise is theirs
             continue
-        index.search(some_vectors(2), 3)
+        index.search(some_vectors(2), 3, scoring="hamming")
         assert len(index.get(index.ids)) == len(index)
 
 
@@ -438,7 +439,7 @@ def test_changing_what_an_index_returned_does_not_change_it():
     calibrated.fit(np.ones((2, 13)))
     np.testing.assert_array_equal(own.calibrators["int8"].ranges, ranges)
     index.get(index.ids)[:] = 7
-    scores, ids = index.search(some_vectors(2))
+    scores, ids = index.search(some_vectors(2), scoring="hamming")
     ids[:] = -1
     scores[:] = 0
     np.testing.assert_array_equal(fields_of(index)["originals"]["int8"], before)

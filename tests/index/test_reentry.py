@@ -105,6 +105,7 @@ def test_reads_inside_of_an_add(ids):
     assert n > 20
 
 
+@pytest.mark.filterwarnings("ignore:fit.sample. does nothing:bitsift.BitsiftWarning")
 @pytest.mark.parametrize("inner", ["add", "fit", "reserve"])
 @pytest.mark.parametrize("outer", ["add", "fit", "reserve"])
 def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner):

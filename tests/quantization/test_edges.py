@@ -82,6 +82,7 @@ def lane_sums(terms):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.filterwarnings("ignore:store='ternary'.* become 0:bitsift.BitsiftWarning")
 def test_scores_are_the_same_bits_on_every_level(codec, metric, isa):
     calibrator = bitsift.MinMaxCalibrator().fit(RANGES)
     index = bitsift.Index(

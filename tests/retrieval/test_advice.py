@@ -165,7 +165,7 @@ class TestSampling:
             assert (advice.n_rows, advice.n_queries) == (n - n_queries, n_queries)
 
     def test_at_most_a_number_of_rows_and_queries(self, rng, monkeypatch):
-        monkeypatch.setattr("bitsift.retrieval.advice._MOST_ROWS", 200)
+        monkeypatch.setattr("bitsift.retrieval.advice.MOST_ROWS_ADVISED", 200)
         monkeypatch.setattr("bitsift.retrieval.advice._MOST_QUERIES", 30)
         sample, queries = centred(rng, 1_000, 16), centred(rng, 90, 16)
         assert bitsift.advise(sample).n_rows == 200

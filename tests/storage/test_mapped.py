@@ -47,7 +47,9 @@ def test_no_descriptor_is_kept(tmp_path: Path, kind: str) -> None:
     assert n_descriptors() == before
     assert is_mapped(file_of(tmp_path, "codes"))
     queries = some_vectors(3)
-    assert len({index.search(queries, 3).ids.tobytes() for index in indexes}) == 1
+    assert (
+        len({index.search(queries, 3, scoring="hamming").ids.tobytes() for index in indexes}) == 1
+    )
     assert n_descriptors() == before
 
 
@@ -79,8 +81,10 @@ def test_search_reads_the_map_itself(tmp_path: Path) -> None:
         assert not array.flags.owndata
         assert np.shares_memory(array, array[:1])
     queries = some_vectors(5)
+    loaded = bitsift.Index.load(tmp_path)
     np.testing.assert_array_equal(
-        index.search(queries, 5).ids, bitsift.Index.load(tmp_path).search(queries, 5).ids
+        index.search(queries, 5, scoring="hamming").ids,
+        loaded.search(queries, 5, scoring="hamming").ids,
     )
 
 
@@ -105,8 +109,8 @@ def test_a_mapped_index_is_pickled_as_data(tmp_path: Path) -> None:
         path.unlink()
     everything().save(tmp_path)
     queries = some_vectors(3)
-    expected = bitsift.Index.load(tmp_path).search(queries, 3)
-    found = pickle.loads(data).search(queries, 3)
+    expected = bitsift.Index.load(tmp_path).search(queries, 3, scoring="hamming")
+    found = pickle.loads(data).search(queries, 3, scoring="hamming")
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.ids, expected.ids)
 

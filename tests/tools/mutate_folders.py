@@ -305,14 +305,14 @@ def check_search(index: bitsift.Index, contents: Contents) -> None:
     mask = np.uint8(0xFF << (-contents.dim % 8) & 0xFF)
     queries = np.random.default_rng(n).integers(0, 256, (2, width), dtype=np.uint8)
     queries[:, -1] &= mask
-    found = index.search(queries, min(n, 5) or 1)
+    found = index.search(queries, min(n, 5) or 1, scoring="hamming")
     if n == 0:
         assert (found.ids == -1).all()
         return
     distances = np.unpackbits(queries[:, None] ^ codes, axis=2).sum(axis=2)
     np.testing.assert_array_equal(found.scores, np.sort(distances, axis=1)[:, :5])
     floats = np.random.default_rng(n).standard_normal((2, contents.dim)).astype(np.float32)
-    assert index.search(floats, 3).ids.shape == (2, 3)
+    assert index.search(floats, 3, scoring="hamming").ids.shape == (2, 3)
 
 
 class TooLongError(Exception):

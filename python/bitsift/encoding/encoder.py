@@ -139,7 +139,7 @@ class Encoder:
 
         `fitted_before` are the stores as they were before these documents came.
         """
-        if all(store.name == "float32" for store in self.stores):
+        if set(self.store_names) <= {"float32"}:
             return
         sample = sample_of(rows)
         for store, before in zip(self.stores, fitted_before, strict=True):

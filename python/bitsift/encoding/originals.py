@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.quantization.calibration import Calibrator, add_rows
-from bitsift.quantization.calibrators import DEFAULT_N_STD
-from bitsift.quantization.integers import INTEGER_CODECS
+from bitsift.quantization.integers import DEFAULT_N_STD, INTEGER_CODECS
 from bitsift.quantization.losses import warn_of_alike, warn_of_clipped, warn_of_tiny
 
 __all__ = ["Originals"]

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from bitsift.core.options import DEFAULT_OVERSAMPLING, THRESHOLDS
 from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
-from bitsift.quantization.calibrators import DEFAULT_N_STD
+from bitsift.quantization.integers import DEFAULT_N_STD
 
 __all__ = [
     "BASELINE",

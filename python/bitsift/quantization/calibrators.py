@@ -19,12 +19,9 @@ from bitsift.core.limits import LARGEST_FLOAT32
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
 from bitsift.quantization.calibration import Calibrator, Summary
+from bitsift.quantization.integers import DEFAULT_N_STD
 
-__all__ = ["DEFAULT_N_STD", "MinMaxCalibrator", "RollingCalibrator", "default_calibrator"]
-
-# Standard deviations on either side of the mean that lost least on text embeddings. With few steps
-# it pays to clip outliers; other integer stores use minimum and maximum.
-DEFAULT_N_STD = {"int4": 3.0, "ternary": 0.7}
+__all__ = ["MinMaxCalibrator", "RollingCalibrator", "default_calibrator"]
 
 
 @public

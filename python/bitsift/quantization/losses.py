@@ -8,14 +8,13 @@ for float16.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
-from bitsift.quantization.calibration import Calibrator
 from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [
@@ -47,6 +46,18 @@ _STANDARD_ERRORS = 4.0
 _SMALLEST_NORMAL = 2.0**-14
 
 
+class BoundsRule(Protocol):
+    """How bounds were found: a calibrator."""
+
+    @property
+    def n(self) -> int:
+        """Vectors that it has seen."""
+
+    @property
+    def _n_std(self) -> float | None:
+        """Standard deviations on either side of the mean; None for minimum and maximum."""
+
+
 def sample_of(rows: NDArray[Any], most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:
     """Return at most `most` rows, evenly spaced, as float32; they are finite in it."""
     with np.errstate(under="ignore"):
@@ -57,7 +68,7 @@ def warn_of_clipped(
     rows: NDArray[np.float32],
     ranges: NDArray[np.float32],
     precision: str,
-    calibrator: Calibrator | None,
+    calibrator: BoundsRule | None,
     what: str,
     remedy: str,
 ) -> bool:
@@ -123,7 +134,7 @@ def _share_outside(rows: NDArray[np.float32], ranges: NDArray[np.float32]) -> fl
     return np.count_nonzero((rows < lower) | (rows > upper)) / rows.size
 
 
-def _usual_share(rows: NDArray[np.float32], calibrator: Calibrator | None) -> float:
+def _usual_share(rows: NDArray[np.float32], calibrator: BoundsRule | None) -> float:
     """Return the share that bounds of that rule leave out of such rows."""
     if calibrator is None:
         return 0.0
