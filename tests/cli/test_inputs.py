@@ -126,7 +126,14 @@ def test_no_text_is_read_from_a_pipe_or_device(folder: Path, make: Callable[[Pat
     check_failure(["compare", "X"], "InputError", ["must be a .json file; got a pipe or a device"])
 
 
-@pytest.mark.parametrize("command", ["info", "verify", "search", "graph", "build"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("verify", "search", "graph")),
+        "build",
+    ],
+)
 @pytest.mark.parametrize("make", [_fifo, _device, lambda path: path.symlink_to("elsewhere.json")])
 def test_no_manifest_is_read_from_a_pipe_a_device_or_a_link(
     folder: Path, command: str, make: Callable[[Path], None]

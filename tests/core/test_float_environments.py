@@ -40,7 +40,7 @@ WITHOUT_FLOATS = {
     "Evaluation.to_json",  # calls to_dict
 }
 # One of each kind; the slow run has the others.
-QUICK = ("flush-to-zero", "upward", "numpy-raise", "numpy-print", "all")
+QUICK = ("numpy-raise", "all")
 # These open and save; the guard is where all of their ways meet.
 GUARDED_BELOW = {
     "Index.load": "bitsift.storage.reader.read",
@@ -115,7 +115,7 @@ def test_the_same_bits_in_every_environment(name, wanted, capfd):
 @pytest.mark.parametrize(
     ("name", "when"),
     [
-        ("flush-to-zero", "before"),
+        pytest.param("flush-to-zero", "before", marks=pytest.mark.slow),
         pytest.param("numpy-raise", "before", marks=pytest.mark.slow),
         ("all", "after"),
     ],

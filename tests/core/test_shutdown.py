@@ -38,7 +38,16 @@ def run(program, *options):
     return ended.stdout.splitlines()
 
 
-@pytest.mark.parametrize("progress", ["None", "lambda part: None", "print", "report"])
+@pytest.mark.parametrize(
+    "progress",
+    [
+        "report",
+        *(
+            pytest.param(progress, marks=pytest.mark.slow)
+            for progress in ("None", "lambda part: None", "print")
+        ),
+    ],
+)
 def test_daemon_threads_make_graphs_at_exit(progress):
     # Progress calls Python, and bitsift again: the interpreter ends threads inside it.
     program = f"""

@@ -49,6 +49,7 @@ STAGES = [
     *(("chunk", n) for n in (1, 2, 5)),
     ("manifest", 1), ("sync", 1), ("replace", 1), ("sync", 2), ("remove", 2),
 ]  # fmt: skip
+QUICK_STAGES = [("chunk", 2), ("sync", 2)]
 DIGITS = "0123456789abcdef" * 2
 
 
@@ -65,7 +66,14 @@ def n_bytes(path: Path) -> int:
     return sum(entry.stat().st_size for entry in path.iterdir())
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=str)
+@pytest.mark.parametrize(
+    "stage",
+    [
+        stage if stage in QUICK_STAGES else pytest.param(stage, marks=pytest.mark.slow)
+        for stage in STAGES
+    ],
+    ids=str,
+)
 def test_killed_saves_do_not_add_up(tmp_path: Path, stage: tuple[str, int]) -> None:
     writer.write(tmp_path, OLD)
     sizes = []

@@ -101,7 +101,7 @@ def test_one_refused_write_leaves_the_old_index(
     assert (n_errors > 13, n_warnings, n_notes) == (True, 1, 1)
 
 
-@pytest.mark.parametrize("for_good", [False, True])
+@pytest.mark.parametrize("for_good", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_any_refused_call_leaves_a_whole_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_good: bool
 ) -> None:
