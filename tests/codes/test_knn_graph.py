@@ -79,7 +79,7 @@ def test_progress_is_reported_in_this_thread_and_grows(rng):
 
 
 def test_progress_runs_in_the_floating_point_environment_of_its_caller(rng):
-    codes = rng.integers(0, 256, (20_000, 96), dtype=np.uint8)
+    codes = rng.integers(0, 256, (10_000, 96), dtype=np.uint8)
     seen = []
     with environment("upward"):
         expected = control()

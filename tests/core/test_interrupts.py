@@ -235,7 +235,7 @@ def test_a_handler_searches_the_same_codes_and_the_call_goes_on():
 
         signal.signal(signal.SIGALRM, handler)
         signal.setitimer(signal.ITIMER_REAL, 0.02, 0.2)
-        for _ in range(5):
+        for _ in range(2):
             result = bitsift.search(large, codes[:16], 3, isa="scalar")
             assert (result.ids == wanted.ids).all()
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -297,6 +297,7 @@ def test_a_signal_in_another_thread_of_python_ends_nothing():
     assert run(program) == ["True"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_a_child_forked_by_a_handler_amid_a_search_searches():
     program = """

@@ -78,6 +78,7 @@ start(lambda: bitsift.search(codes, codes[:2], 1))
         assert run(SETUP + program) == ["[[0], [1]]"]
 
 
+@pytest.mark.slow
 def test_the_thread_that_imported_bitsift_is_a_daemon_that_searches_at_exit():
     # It asks for the GIL while it scans: it may run signal handlers.
     program = """

@@ -46,7 +46,17 @@ def state_of(index):
     return repr(index), repr(index.calibrators), [array.tobytes() for array in arrays]
 
 
-@pytest.mark.parametrize("call", ["fit", "add", "second add", "reserve", "copy", "deepcopy"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "fit",
+        "add",
+        pytest.param("second add", marks=pytest.mark.slow),
+        "reserve",
+        "copy",
+        "deepcopy",
+    ],
+)
 @pytest.mark.usefixtures("short_is_long")
 def test_an_interrupt_at_any_call(call):
     vectors, more = some_vectors(150, DIM), some_vectors(150, DIM, seed=1)

@@ -80,7 +80,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("n_reads", "n_saves"), [(100, 40), pytest.param(400, 150, marks=pytest.mark.slow)]
+    ("n_reads", "n_saves"), [(40, 15), pytest.param(400, 150, marks=pytest.mark.slow)]
 )
 def test_readers_see_one_state_while_writers_replace_it(
     tmp_path: Path, n_reads: int, n_saves: int
@@ -96,7 +96,7 @@ def test_readers_see_one_state_while_writers_replace_it(
     reader.verify(tmp_path)
 
 
-@pytest.mark.parametrize("n_times", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_times", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_first_saves_at_once(tmp_path: Path, n_times: int) -> None:
     for number in range(n_times):
         path = tmp_path / str(number) / "index"

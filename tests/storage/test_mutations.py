@@ -17,7 +17,7 @@ FUZZER = Path(__file__).parents[1] / "tools" / "mutate_folders.py"
 @pytest.mark.parametrize(
     ("seed", "n"),
     [
-        (0, 150),
+        (0, 60),
         *(pytest.param(seed, 2000, marks=pytest.mark.slow) for seed in (1, 2)),
     ],
 )
