@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
@@ -322,11 +323,25 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
         array = np.asarray(x)
     except MemoryError:
         raise
-    except Exception as error:  # whatever the caller's object raises
+    except Exception as error:
+        if not _is_of_a_conversion(error):
+            raise
         raise unreadable.conversion_error(x, name, error) from error
     if array.dtype.hasobject:
         raise unreadable.objects_error(x, array, name, wanted)
     return array
+
+
+def _is_of_a_conversion(error: Exception) -> bool:
+    """Say whether NumPy, or a method of the caller's object that it calls, has raised an error.
+
+    If not, a signal handler has, and the error is not about the object.
+    """
+    assert error.__traceback__ is not None  # it was caught
+    inner = error.__traceback__.tb_next
+    return (
+        inner is None or re.fullmatch("__(?!call__).*__", inner.tb_frame.f_code.co_name) is not None
+    )
 
 
 def _is_packed(array: NDArray[Any], name: str, dim: int | None = None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,16 +24,20 @@ __all__ = ["Snapshot", "Table"]
 
 T = TypeVar("T")
 
-_living: weakref.WeakSet[Table] = weakref.WeakSet()
 
+class _Repairing:
+    """Keeps threads of a forked child apart while they repair what they inherited."""
 
-def _repair_after_fork() -> None:
-    for table in list(_living):
-        table._repair_after_fork()
+    lock = threading.RLock()
+
+    @classmethod
+    def forget(cls) -> None:
+        """Make a new lock: in the child, nobody would release the old one."""
+        cls.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_repair_after_fork)
+    os.register_at_fork(after_in_child=_Repairing.forget)
 
 
 class Snapshot(NamedTuple):
@@ -116,8 +119,8 @@ class Table:
         # A signal handler may write before `_writer` is set: its thread must not wait for itself.
         self._lock = threading.RLock()
         self._writer: int | None = None
+        self._process = os.getpid()
         self.snapshot = snapshot
-        _living.add(self)
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
@@ -158,6 +161,8 @@ class Table:
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         """Call a method that publishes a state while no other thread does."""
+        if self._process != os.getpid():
+            self._repair_after_fork()
         with self._lock:
             if self._writer is not None:
                 raise RuntimeError(
@@ -215,8 +220,14 @@ class Table:
 
     def _repair_after_fork(self) -> None:
         # The thread that held the lock is not in the child, unless it is the one that forked.
-        if self._writer != threading.get_ident():
-            self._lock, self._writer = threading.RLock(), None
+        # Found out by the next writer: a list of all tables would run code when one of them dies,
+        # where an interrupt is lost.
+        with _Repairing.lock:
+            if self._process == os.getpid():  # another thread was faster
+                return
+            if self._writer != threading.get_ident():
+                self._lock, self._writer = threading.RLock(), None
+            self._process = os.getpid()
 
 
 def _fitted(
