@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-# A context: NumPy neither warns nor raises, and the processor computes as IEEE 754 says. At the end,
+# A context: NumPy neither warns nor raises, and the processor computes as IEEE 754 says. At its end
 # the calling thread has back what it had, whatever a signal handler raises meanwhile. An object
 # serves one `with`. Takes about two microseconds: too much for a search of one query, which enters
 # it only where it converts.
