@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows to read: blocks that fit a cache, one after the other, or an evenly spaced sample."""
+"""Which rows to read: blocks that fit a cache, one after the other, or a sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.interruptible import taken
 
-__all__ = ["evenly", "evenly_spaced", "row_blocks"]
+__all__ = ["evenly", "evenly_spaced", "row_blocks", "scattered"]
 
 _BLOCK_VALUES = 1 << 17
 
@@ -33,3 +33,24 @@ def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
     if len(array) <= n:
         return array
     return taken(array, evenly_spaced(len(array), n))
+
+
+def scattered(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, one at an irregular place in each of `n` equal parts.
+
+    The places depend on the number of rows alone. Evenly spaced rows of data with a period can all
+    be alike; these cannot.
+    """
+    if len(array) <= n:
+        return array
+    edges = np.arange(n + 1, dtype=np.int64) * len(array) // n
+    offsets = _mixed(np.arange(n, dtype=np.uint64)) % np.diff(edges).astype(np.uint64)
+    return taken(array, edges[:-1] + offsets.astype(np.int64))
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the output of the generator SplitMix64 for each number; products wrap around."""
+    z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

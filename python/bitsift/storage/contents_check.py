@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core import arguments
 from bitsift.core.errors import CorruptIndexError
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
+from bitsift.encoding.rotation import n_flips
 from bitsift.quantization.calibration import restore_state, save_state
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -21,10 +25,10 @@ from bitsift.storage.npy_file import row_chunks
 from bitsift.storage.row_checks import find_duplicate, row_check
 from bitsift.storage.writer import parts_of
 
-__all__ = ["checked_contents"]
+__all__ = ["checked_contents", "refusing"]
 
 # What values of other types raise. A signal handler may raise anything, and that is not caught.
-_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @in_default_floats
@@ -49,16 +53,23 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
     -----
     Costs a pass over the arrays, and over ids that do not ascend one for each 16 M of them.
     """
-    try:
+    with refusing(source):
         contents = Contents(**{name: _readable(value) for name, value in fields.items()})
         _check_fields(contents)
         manifest, arrays = parts_of(contents)
         _check_manifest(manifest, source)
         for part, array in arrays.items():
             _check_rows(part, array, manifest)
+        return contents
+
+
+@contextmanager
+def refusing(source: str) -> Iterator[None]:
+    """Turn what checks of a stranger's values raise into an error that names their source."""
+    try:
+        yield
     except _ERRORS as error:
         raise CorruptIndexError(source, f"it is not an index: {error}") from error
-    return contents
 
 
 def _readable(value: Any) -> Any:
@@ -74,13 +85,26 @@ def _readable(value: Any) -> Any:
 
 def _check_fields(contents: Contents) -> None:
     """Check what a manifest cannot show, as it holds the numbers and names of other things."""
+    # Others pass for numbers, and would take the place of what was checked.
+    if type(contents.dim) is not int:
+        raise TypeError(f"dim must be an int; got {type(contents.dim).__name__}")
+    if not isinstance(contents.threshold, (float, np.ndarray, type(None))):
+        got = type(contents.threshold).__name__
+        raise TypeError(f"threshold must be a float, an array or None; got {got}")
     if type(contents.ids_ascending) is not bool:
         raise TypeError(f"ids_ascending must be a bool; got {contents.ids_ascending!r}")
     if contents.ids is None and not contents.ids_ascending:
         raise ValueError("ids_ascending must be True without ids; got False")
     flips = contents.flips
-    if flips is not None and not (flips.dtype == np.float32 and (np.abs(flips) == 1).all()):
-        raise ValueError("flips must be +1 and -1, float32; got other values")
+    if flips is not None:
+        shape = (n_flips(arguments.check_dim(contents.dim)), contents.dim)
+        if flips.dtype != np.float32 or flips.shape != shape:
+            raise ValueError(
+                f"flips must be an array of dtype float32 and shape {shape}; got dtype "
+                f"{flips.dtype.name} and shape {flips.shape}"
+            )
+        if not (np.abs(flips) == 1).all():
+            raise ValueError("flips must be +1 and -1; got other values")
     for calibrator in contents.calibrators.values():
         restore_state(*save_state(calibrator))
 
