@@ -43,14 +43,9 @@ def scattered(array: NDArray[Any], n: int) -> NDArray[Any]:
     """
     if len(array) <= n:
         return array
-    edges = np.arange(n + 1, dtype=np.int64) * len(array) // n
-    offsets = _mixed(np.arange(n, dtype=np.uint64)) % np.diff(edges).astype(np.uint64)
-    return taken(array, edges[:-1] + offsets.astype(np.int64))
-
-
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the output of the generator SplitMix64 for each number; products wrap around."""
-    z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    numbers = np.arange(n + 1, dtype=np.int64)
+    edges = numbers * len(array) // n
+    # Multiples of the golden ratio, modulo 1, in units of 2**-32: equally dense everywhere, and
+    # without a period of their own. The width of a part may have 31 bits.
+    places = numbers[:-1] * 0x9E3779B9 & 0xFFFFFFFF
+    return taken(array, edges[:-1] + (places * np.diff(edges) >> 32))

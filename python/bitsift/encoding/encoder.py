@@ -103,8 +103,11 @@ class Encoder:
         return tuple(store.name for store in self.stores)
 
     @cached_property
-    def has_bounds(self) -> bool:
-        """Whether a store keeps integers, which have bounds."""
+    def _may_lose(self) -> bool:
+        return not set(self.store_names) <= {"float32"}
+
+    @cached_property
+    def _has_bounds(self) -> bool:
         return any(store.calibrator is not None for store in self.stores)
 
     @property
@@ -162,7 +165,7 @@ class Encoder:
         FewRows
             The rows that wait for more to be judged together.
         """
-        if set(self.store_names) <= {"float32"}:
+        if not self._may_lose:
             return few
         sample = sample_of(rows)
         warned = False
@@ -170,15 +173,15 @@ class Encoder:
             warned |= store.warn_of_losses(sample, were_fitted_to=store is not before)
         if warned:
             return FewRows()
-        if few.are_enough(len(sample), self.dim) or not self.has_bounds:
+        if few.are_enough(len(sample), self.dim) or not self._has_bounds:
             return few
-        few = few.with_rows(sample)
-        if not few.are_enough(few.n, self.dim):
-            return few
-        sample = few.joined()
+        kept = few.with_rows(sample)
+        if kept.n == few.n or not few.are_enough(kept.n, self.dim):
+            return kept
+        sample = kept.joined()
         for store in self.stores:
-            store.warn_of_losses(sample, were_fitted_to=False)
-        return FewRows()
+            warned |= store.warn_of_losses(sample, were_fitted_to=False)
+        return FewRows() if warned else kept.judged_fine()
 
     def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of some rows as the last store keeps them, or else their codes."""

@@ -60,6 +60,8 @@ class BoundsRule(Protocol):
 
 def sample_of(rows: NDArray[Any], most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:
     """Return at most `most` rows, spread over all, as float32; they are finite in it."""
+    if rows.dtype == np.float32:
+        return scattered(rows, most)
     with np.errstate(under="ignore"):
         return scattered(rows, most).astype(np.float32, copy=False)
 
@@ -154,7 +156,11 @@ def _usual_share(rows: NDArray[np.float32], calibrator: BoundsRule | None) -> fl
     values = rows.astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):
         mean, spread = values.mean(axis=0), n_std * values.std(axis=0)
-    return float((np.abs(values - mean) > spread).mean())
+        outside = (np.abs(values - mean) > spread).mean(axis=0)
+    # The same value again and again has no spread. It lies outside as often as others: take normal
+    # ones.
+    outside[(values == values[0]).all(axis=0)] = math.erfc(n_std / math.sqrt(2))
+    return float(outside.mean())
 
 
 def _shares_of_median(rows: NDArray[np.generic]) -> NDArray[np.float64]:

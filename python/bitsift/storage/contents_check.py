@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core import arguments
 from bitsift.core.errors import CorruptIndexError
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
-from bitsift.encoding.rotation import n_flips
 from bitsift.quantization.calibration import restore_state, save_state
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -57,6 +55,7 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
         contents = Contents(**{name: _readable(value) for name, value in fields.items()})
         _check_fields(contents)
         manifest, arrays = parts_of(contents)
+        _check_width(contents.flips, manifest.dim)
         _check_manifest(manifest, source)
         for part, array in arrays.items():
             _check_rows(part, array, manifest)
@@ -87,7 +86,7 @@ def _check_fields(contents: Contents) -> None:
     """Check what a manifest cannot show, as it holds the numbers and names of other things."""
     # Others pass for numbers, and would take the place of what was checked.
     if type(contents.dim) is not int:
-        raise TypeError(f"dim must be an int; got {type(contents.dim).__name__}")
+        raise TypeError(f"dim must be an integer, of type int; got {type(contents.dim).__name__}")
     if not isinstance(contents.threshold, (float, np.ndarray, type(None))):
         got = type(contents.threshold).__name__
         raise TypeError(f"threshold must be a float, an array or None; got {got}")
@@ -96,17 +95,16 @@ def _check_fields(contents: Contents) -> None:
     if contents.ids is None and not contents.ids_ascending:
         raise ValueError("ids_ascending must be True without ids; got False")
     flips = contents.flips
-    if flips is not None:
-        shape = (n_flips(arguments.check_dim(contents.dim)), contents.dim)
-        if flips.dtype != np.float32 or flips.shape != shape:
-            raise ValueError(
-                f"flips must be an array of dtype float32 and shape {shape}; got dtype "
-                f"{flips.dtype.name} and shape {flips.shape}"
-            )
-        if not (np.abs(flips) == 1).all():
-            raise ValueError("flips must be +1 and -1; got other values")
+    if flips is not None and not (flips.dtype == np.float32 and (np.abs(flips) == 1).all()):
+        raise ValueError("flips must be +1 and -1, float32; got other values")
     for calibrator in contents.calibrators.values():
         restore_state(*save_state(calibrator))
+
+
+def _check_width(flips: NDArray[np.float32] | None, dim: int) -> None:
+    """Check what bytes of packed signs cannot show: how many signs are in the last one."""
+    if flips is not None and flips.shape[1] != dim:
+        raise ValueError(f"flips must have shape (n, {dim}); got shape {flips.shape}")
 
 
 def _check_manifest(manifest: Manifest, source: str) -> None:
