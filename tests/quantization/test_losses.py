@@ -227,7 +227,7 @@ class TestSmallAdds:
         index.add(normal(rng, 1, scale=100), ids=[200])
         before = index._table.snapshot
         for wrong in (normal(rng, 1), np.full((1, 64), np.nan, np.float32)):
-            with pytest.raises(ValueError, match="ids|finite"):
+            with pytest.raises(ValueError, match=r"ids|finite"):
                 index.add(wrong, ids=[200])
             assert index._table.snapshot is before
 

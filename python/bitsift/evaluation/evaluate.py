@@ -68,8 +68,8 @@ def evaluate(
         ``"quick"`` leaves out most oversamplings and thresholds, and all conditions that score
         every vector as integers.
     price_per_gb : float
-        US dollars per GB (2**30 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is the figure of
-        Hugging Face's article [1]_.
+        US dollars per GB (2**30 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
+        the figure of Hugging Face's article [1]_.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     progress : callable, optional

@@ -87,8 +87,9 @@ def _check_fields(contents: Contents) -> None:
     # Others pass for numbers, and would take the place of what was checked.
     if type(contents.dim) is not int:
         raise TypeError(f"dim must be an integer, of type int; got {type(contents.dim).__name__}")
-    if not isinstance(contents.threshold, (float, np.ndarray, type(None))):
-        got = type(contents.threshold).__name__
+    threshold: Any = contents.threshold
+    if not (threshold is None or type(threshold) is float or isinstance(threshold, np.ndarray)):
+        got = type(threshold).__name__
         raise TypeError(f"threshold must be a float, an array or None; got {got}")
     if type(contents.ids_ascending) is not bool:
         raise TypeError(f"ids_ascending must be a bool; got {contents.ids_ascending!r}")
