@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows to read: blocks that fit a cache, one after the other, or an evenly spaced sample."""
+"""Which rows to read: blocks that fit a cache, one after the other, or a sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.interruptible import taken
 
-__all__ = ["evenly", "evenly_spaced", "row_blocks"]
+__all__ = ["evenly", "evenly_spaced", "row_blocks", "scattered"]
 
 _BLOCK_VALUES = 1 << 17
 
@@ -33,3 +33,19 @@ def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
     if len(array) <= n:
         return array
     return taken(array, evenly_spaced(len(array), n))
+
+
+def scattered(array: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` rows, one at an irregular place in each of `n` equal parts.
+
+    The places depend on the number of rows alone. Evenly spaced rows of data with a period can all
+    be alike; these cannot.
+    """
+    if len(array) <= n:
+        return array
+    numbers = np.arange(n + 1, dtype=np.int64)
+    edges = numbers * len(array) // n
+    # Multiples of the golden ratio, modulo 1, in units of 2**-32: equally dense everywhere, and
+    # without a period of their own. The width of a part may have 31 bits.
+    places = numbers[:-1] * 0x9E3779B9 & 0xFFFFFFFF
+    return taken(array, edges[:-1] + (places * np.diff(edges) >> 32))

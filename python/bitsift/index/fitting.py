@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly, evenly_spaced
+from bitsift.core.blocks import evenly, evenly_spaced, scattered
 from bitsift.core.errors import warn
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
@@ -19,6 +19,7 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.quantization.losses import sample_of
 from bitsift.retrieval.advice import Advice, advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
@@ -146,14 +147,14 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
     """
     if len(sample) < _LEAST_ROWS_CHECKED:
         return
-    some_codes = evenly(codes, _MOST_ROWS_CHECKED)
+    some_codes = scattered(codes, _MOST_ROWS_CHECKED)
     ones = np.unpackbits(some_codes, axis=1, count=encoder.dim).mean(axis=0)
     more_frequent = np.maximum(ones, 1 - ones)
     constant = float((more_frequent >= _NEARLY_ALL).mean())
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = _some_rows(sample, _MOST_ROWS_CHECKED, "vectors")
+    rows = np.ascontiguousarray(sample_of(sample, _MOST_ROWS_CHECKED))
     better = better_than(encoder.binarizer, rows, encoder.metric)
     if better is None:
         return

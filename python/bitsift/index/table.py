@@ -12,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
-from bitsift.core.errors import warn
+from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
+from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
 
 T = TypeVar("T")
 
+_NO_ROWS = FewRows()
 
 class _Repairing:
     """Keeps threads of a forked child apart while they repair what they inherited."""
@@ -53,12 +55,15 @@ class Snapshot(NamedTuple):
         The ids of the rows, for look-ups.
     memory : GrowableColumns
         The rows once more, with the room behind them.
+    few : FewRows
+        Rows of small adds that wait for more, to be judged by what the stores lose of them.
     """
 
     documents: Documents
     fitting: Fitting
     ids: IdTable
     memory: GrowableColumns
+    few: FewRows
 
     @classmethod
     def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
@@ -67,12 +72,17 @@ class Snapshot(NamedTuple):
 
     @classmethod
     def of_memory(
-        cls, encoder: Encoder, fitting: Fitting, memory: GrowableColumns, ids: IdTable
+        cls,
+        encoder: Encoder,
+        fitting: Fitting,
+        memory: GrowableColumns,
+        ids: IdTable,
+        few: FewRows = _NO_ROWS,
     ) -> Snapshot:
         """Return the state with these rows."""
         tie_ids = None if ids.ascending else ids.stored
         documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
-        return cls(documents, fitting, ids, memory)
+        return cls(documents, fitting, ids, memory, few)
 
     @property
     def nbytes(self) -> int:
@@ -100,7 +110,8 @@ class Snapshot(NamedTuple):
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
-        return Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
+        snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
+        return snapshot._replace(few=self.few)
 
 
 class Table:
@@ -124,7 +135,7 @@ class Table:
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
-        documents, fitting, _, _ = self.snapshot
+        documents, fitting = self.snapshot[:2]
         encoder = documents.encoder
         # uint8 numbers, one a dimension, get the message about their width.
         if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
@@ -177,7 +188,7 @@ class Table:
                 self._writer = None
 
     def _fit(self, sample: NDArray[Any]) -> None:
-        documents, fitting, ids, memory = self.snapshot
+        documents, fitting, ids, memory, _ = self.snapshot
         if len(documents):
             raise ValueError(
                 f"fit comes before the first add; the index holds {len(documents)} vectors"
@@ -191,13 +202,14 @@ class Table:
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
-        documents, fitting, ids, memory = self.snapshot
-        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory.reserved(size), ids)
+        documents, fitting, ids, memory, few = self.snapshot
+        memory = memory.reserved(size)
+        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few)
 
     def _append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
-        documents, fitting, ids, memory = self.snapshot
+        documents, fitting, ids, memory, few = self.snapshot
         encoder, rows = documents.encoder, parsed.rows
         n = len(rows)
         new_ids = ids.check(given_ids, n)
@@ -211,12 +223,22 @@ class Table:
             copy_into(columns.codes, rows)
         else:
             encoder.encode_into(columns, rows)
-            encoder.warn_of_losses(rows, documents.encoder.stores)
+            few = self._warn_of_losses(encoder, rows)
             if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids)
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
         return new_ids
+
+    def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:
+        """Warn of what the stores lose; return the rows that wait for more."""
+        before = self.snapshot
+        try:
+            return encoder.warn_of_losses(rows, before.documents.encoder.stores, before.few)
+        except BitsiftWarning:
+            # Where warnings are errors, rows added before must not refuse each later add.
+            self.snapshot = before._replace(few=_NO_ROWS)
+            raise
 
     def _repair_after_fork(self) -> None:
         # The thread that held the lock is not in the child, unless it is the one that forked.
