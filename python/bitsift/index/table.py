@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _NO_ROWS = FewRows()
 
+
 class _Repairing:
     """Keeps threads of a forked child apart while they repair what they inherited."""
 
