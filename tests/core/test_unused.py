@@ -154,12 +154,12 @@ class TestCommands:
         [
             (["build", "vectors", "-o", "out", "--sample", 50], "--sample does nothing"),
             (["search", "floats", "queries", "--show", 1, "--json"], "--show does nothing"),
-            (["search", "bits", "queries", "--oversampling", 8], "oversampling=8 does nothing"),
+            (["search", "bits", "queries", "--oversampling", 8], "--oversampling 8 does nothing"),
             (
                 ["search", "floats", "queries", "--no-rescore", "--oversampling", 4],
-                "oversampling=4 does nothing",
+                "--oversampling 4 does nothing",
             ),
-            (["search", "corrected", "queries"], "--correction is of no use"),
+            (["search", "corrected", "queries"], "correction is of no use"),
             (["search", "corrected", "queries", "--scoring", "hamming"], ""),
             (["search", "floats", "queries", "--show", 1], ""),
             (["build", "vectors", "-o", "out"], ""),

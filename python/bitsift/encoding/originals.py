@@ -61,7 +61,7 @@ class Originals:
         """
         what = f"store={self.name!r}:"
         if self.name == "float16":
-            warn_of_tiny(rows, what)
+            warn_of_tiny(rows, "store")
         if self.calibrator is None:
             return
         if were_fitted_to:

@@ -117,15 +117,18 @@ def warn_of_alike(
     warn(f"{what} {share:.0%} of the values become {number}, so rows hardly differ: {remedy}")
 
 
-def warn_of_tiny(rows: NDArray[np.float32], what: str) -> None:
-    """Warn if float16 keeps few bits of many rows, because all their values are tiny."""
+def warn_of_tiny(rows: NDArray[np.float32], parameter: str) -> None:
+    """Warn if float16 keeps few bits of many rows, because all their values are tiny.
+
+    `parameter` is that by which the caller chose float16.
+    """
     largest = np.abs(rows).max(axis=1, initial=0)
     tiny = (largest > 0) & (largest < _SMALLEST_NORMAL)
     share = float(tiny.mean()) if len(rows) else 0.0
     if share > _MOST_CLIPPED:
         warn(
-            f"{what} {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
-            'float16 keeps few bits or none: scale the vectors, or use "float32"'
+            f"{parameter}='float16': {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
+            f'float16 keeps few bits or none: scale the vectors, or use {parameter}="float32"'
         )
 
 
