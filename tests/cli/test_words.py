@@ -88,7 +88,11 @@ TOLD: list[tuple[str, bool, str]] = [
     ("build few -o OUT --store int8", False, "the bounds of --store int8 fitted to 5 vectors only"),
     ("build far -o OUT", False, "with --threshold "),
     ("build tiny -o OUT --store float16", False, "--store float16: 100% .* or use --store float32"),
-    ("build outlying -o OUT --store int4", False, "--store int4: .* hardly differ: a larger --sample makes .* --store float16"),
+    (
+        "build outlying -o OUT --store int4",
+        False,
+        "--store int4: .* hardly differ: a larger --sample makes .* --store float16",
+    ),
     (
         "build drifting -o OUT --store int8 --threshold mean --sample 2",
         False,
@@ -148,7 +152,7 @@ def test_lines_name_options(paths: dict[object, Path], words: str, fails: bool, 
             text = text.replace(path, "PATH")
         assert not PYTHON.search(text), line
         if not text.startswith("bitsift: error: PATH"):
-            command = COMMAND.commands[words.split()[0]]  # type: ignore[attr-defined]
+            command = COMMAND.commands[words.split(maxsplit=1)[0]]  # type: ignore[attr-defined]
             known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
             own = re.sub(r"bitsift build --[a-z-]+", "", text)
             assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", own)) <= known, line
@@ -160,13 +164,15 @@ def test_a_path_is_not_rewritten(tmp_path: Path) -> None:
         assert f"{name}: there is nothing here" in run(command, tmp_path / name).stderr
 
 
+PATH_NAMES = {
+    *("vectors", "index", "queries", "qrels", "ids", "files", "threshold"),
+    *("out", "markdown", "picture", "model"),
+}
 PATHS = [
     (name, param)
     for name, command in COMMAND.commands.items()  # type: ignore[attr-defined]
     for param in command.params
-    if param.param_type_name in ("option", "argument")
-    and param.name in ("vectors", "index", "queries", "qrels", "ids", "files", "threshold")
-    + ("out", "markdown", "picture", "model")
+    if param.name in PATH_NAMES
 ]
 
 

@@ -55,7 +55,7 @@ CALLS = [
     ("rotate=True does nothing to bits", lambda: rotated().add(CODES)),
     ("rotate=True does nothing to bits", lambda: rotated().add(VECTORS > 0)),
     (None, lambda: rotated().add(VECTORS)),
-    ("oversampling=8 does nothing.*store=None", lambda: BITS.search(VECTORS, oversampling=8)),
+    ("oversampling=8 does nothing.*has no originals", lambda: BITS.search(VECTORS, oversampling=8)),
     (
         "oversampling=4 does nothing.*rescore=False",
         lambda: FLOATS.search(VECTORS, oversampling=4.0, rescore=False),

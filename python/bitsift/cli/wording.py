@@ -68,7 +68,8 @@ class _Speaker(NamedTuple):
     builds: Mapping[str, _Option]
 
 
-_speaker: ContextVar[_Speaker] = ContextVar("speaker", default=_Speaker({}, {}))
+_NOBODY = _Speaker({}, {})
+_speaker: ContextVar[_Speaker] = ContextVar("speaker", default=_NOBODY)
 
 
 @contextmanager

@@ -104,8 +104,8 @@ def knn_graph(
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes)
-        Packed codes, as in :func:`search`; uint8 is always taken as packed bits, also where it holds
-        numbers, one a dimension.
+        Packed codes, as in :func:`search`; uint8 is always taken as packed bits, also where
+        it holds numbers, one a dimension.
     k : int
         Neighbours of each row. If `k` is greater than ``n - 1``, the surplus results have the id -1
         and the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.

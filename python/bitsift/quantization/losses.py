@@ -128,7 +128,8 @@ def warn_of_tiny(rows: NDArray[np.float32], parameter: str) -> None:
     if share > _MOST_CLIPPED:
         warn(
             f"{parameter}='float16': {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
-            f'float16 keeps few bits or none: scale the vectors, or use {parameter}="float32"'
+            f"float16 keeps few bits or none: scale the vectors, or use "
+            f'{parameter}="float32"'
         )
 
 

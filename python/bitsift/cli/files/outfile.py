@@ -37,8 +37,6 @@ def check_outfile(
     """
     if path.is_dir():
         raise InputError(f"{path}: the output must be a file; got a folder")
-    if suffix and path.suffix.lower() != suffix:
-        raise InputError(f"{path}: the name must end in {suffix}; got {path.suffix!r}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
     if os.path.lexists(path):
@@ -56,6 +54,8 @@ def check_outfile(
         raise InputError(f"{path}: already exists; --force replaces it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
+    if suffix and path.suffix.lower() != suffix:
+        raise InputError(f"{path}: the name must end in {suffix}; got {path.suffix!r}")
 
 
 def check_distinct(outputs: Sequence[Path | None]) -> None:
