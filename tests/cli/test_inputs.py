@@ -210,7 +210,7 @@ def test_no_output_replaces_an_input(
 def test_a_file_is_replaced_with_force_only(
     folder: Path, arguments: list[object], source: str
 ) -> None:
-    target = folder / ("mine.npz" if command == "search" else "mine.png")
+    target = folder / ("mine.npz" if arguments[0] == "search" else "mine.png")
     target.write_text("mine")
     fragments = [f"{target.name}: already exists; --force replaces it"]
     check_failure([*arguments, target], "InputError", fragments)

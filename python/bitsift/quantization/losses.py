@@ -127,9 +127,9 @@ def warn_of_tiny(rows: NDArray[np.float32], parameter: str) -> None:
     share = float(tiny.mean()) if len(rows) else 0.0
     if share > _MOST_CLIPPED:
         warn(
-            f"{parameter}='float16': {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
-            f"float16 keeps few bits or none: scale the vectors, or use "
-            f'{parameter}="float32"'
+            f"{parameter}='float16': {share:.0%} of the rows have no value above "
+            f"{_SMALLEST_NORMAL:.1e}, where float16 keeps few bits or none: scale the vectors, or "
+            f'use {parameter}="float32"'
         )
 
 
