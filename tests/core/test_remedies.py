@@ -326,5 +326,5 @@ def test_codes_of_another_index_name_its_dimensions():
 
 
 def test_an_empty_path_is_shown():
-    with pytest.raises(bitsift.IndexFileError, match="^'': "):
+    with pytest.raises(bitsift.IndexFileError, match=r"^'': "):
         bitsift.Index.load("")
