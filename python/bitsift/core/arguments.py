@@ -205,7 +205,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
     if not is_float and (floats or array.dtype.kind != "b"):
         wanted = "float16, float32 or float64" if floats else "float16, float32, float64 or bool"
-        hint = unreadable.values_hint(array.dtype, name)
+        hint = unreadable.values_hint(array, name)
         raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
     check_n_values(array.shape[-1], name)
 
@@ -271,8 +271,13 @@ def refuse_where(
         )
 
 
-def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "") -> None:
-    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can."""
+def check_n_bytes(
+    n_bytes: int, name: str, dim: int | None = None, hint: str = "", *, of_index: bool = False
+) -> None:
+    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can.
+
+    `of_index` says that `dim` is that of an index, which may be the wrong one.
+    """
     needed = None if dim is None else (dim + 7) // 8
     if n_bytes == needed or (needed is None and n_bytes * 8 <= MAX_DIM):
         return
@@ -283,6 +288,12 @@ def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "
         hint = (
             f"; numbers, one a dimension, are given as floats: numpy.asarray({name}, 'float32'), "
             "minus 128 if they are bytes with that offset"
+        )
+    if of_index and n_bytes * 8 <= MAX_DIM:
+        n_bits = n_bytes * 8
+        hint += (
+            f"; codes of {n_bytes} bytes a row need an index of {n_bits} dimensions: "
+            f"bitsift.Index({n_bits})"
         )
     raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
 

@@ -61,7 +61,7 @@ class Originals:
         """
         what = f"store={self.name!r}:"
         if self.name == "float16":
-            return warn_of_tiny(rows, what)
+            return warn_of_tiny(rows, "store")
         if self.calibrator is None:
             return False
         if were_fitted_to:

@@ -135,8 +135,8 @@ def _warn_of_few(n: int, what: str) -> None:
     """Warn if something was fitted to few vectors."""
     if n < FEW_VECTORS:
         warn(
-            f"{what} fitted to {n} vectors only; call fit(sample) with {FEW_VECTORS} or more "
-            "before the first add"
+            f"{what} fitted to {n} vector{'' if n == 1 else 's'} only; call fit(sample) with "
+            f"{FEW_VECTORS} or more before the first add"
         )
 
 

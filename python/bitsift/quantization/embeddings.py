@@ -224,7 +224,7 @@ def _warn_of_losses(
     sample = np.concatenate([sample_of(rows, most) for rows in matrices.values()])
     what = f"precision={precision!r}:"
     if precision == "float16":
-        warn_of_tiny(sample, what)
+        warn_of_tiny(sample, "precision")
         return
     if len(sample) == 0:
         return

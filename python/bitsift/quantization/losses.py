@@ -125,16 +125,20 @@ def warn_of_alike(
     return True
 
 
-def warn_of_tiny(rows: NDArray[np.float32], what: str) -> bool:
-    """Warn if float16 keeps few bits of many rows, because all their values are tiny; say so."""
+def warn_of_tiny(rows: NDArray[np.float32], parameter: str) -> bool:
+    """Warn if float16 keeps few bits of many rows, because all their values are tiny; say so.
+
+    `parameter` is that by which the caller chose float16.
+    """
     largest = np.abs(rows).max(axis=1, initial=0)
     tiny = (largest > 0) & (largest < _SMALLEST_NORMAL)
     share = float(tiny.mean()) if len(rows) else 0.0
     if share <= _MOST_CLIPPED:
         return False
     warn(
-        f"{what} {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
-        'float16 keeps few bits or none: scale the vectors, or use "float32"'
+        f"{parameter}='float16': {share:.0%} of the rows have no value above "
+        f"{_SMALLEST_NORMAL:.1e}, where float16 keeps few bits or none: scale the vectors, or "
+        f'use {parameter}="float32"'
     )
     return True
 
