@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import unreadable
+from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
+from bitsift.core.lists import converted, listed
 
 __all__ = [
     "MAX_DIM",
@@ -241,8 +243,13 @@ def refuse_non_finite(
     *,
     numbers: NDArray[np.int64] | None = None,
 ) -> None:
-    """Raise for the first value that is NaN or infinite, if there is one."""
-    refuse_where(~np.isfinite(values), values, name, "finite", first_row, numbers=numbers)
+    """Raise for the first value of a matrix that is NaN or infinite, if there is one."""
+    for begin, end in row_blocks(*values.shape):
+        block = values[begin:end]
+        finite = np.isfinite(block)
+        if not finite.all():
+            those = None if numbers is None else numbers[begin:end]
+            refuse_where(~finite, block, name, "finite", first_row + begin, numbers=those)
 
 
 def refuse_where(
@@ -318,12 +325,12 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
                 f"{name} must be a plain array; got a masked one, whose mask would be lost: "
                 "numpy.ma.filled gives its masked values a number"
             )
-    try:
-        array = np.asarray(x)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever the caller's object raises
-        raise unreadable.conversion_error(x, name, error) from error
+    array = listed(x) if isinstance(x, (list, tuple)) else None
+    if array is None:
+        whole = converted(x)
+        if isinstance(whole, Exception):
+            raise unreadable.conversion_error(x, name, whole) from whole
+        array = whole
     if array.dtype.hasobject:
         raise unreadable.objects_error(x, array, name, wanted)
     return array
