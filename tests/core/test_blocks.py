@@ -240,13 +240,13 @@ def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut):
     def stop(number, frame):
         raise HandlerError
 
-    x = [[0.5] * 8] * 200_000
+    x = [[0.5] * 64] * 20_000
     if not is_cut:
         x[-1] = [1] * 8
     n_ended = 0
     replaced = signal.signal(signal.SIGALRM, stop)
     try:
-        for milliseconds in range(1, 240, 8):
+        for milliseconds in range(1, 80, 5):
             signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
             try:
                 plain_array(x, "x")

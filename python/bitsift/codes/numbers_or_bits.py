@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
 from bitsift.core.limits import MAX_DIM
+from bitsift.core.samples import evenly
 
 __all__ = ["check_packed"]
 

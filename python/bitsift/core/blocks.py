@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows to read: blocks that fit a cache, one after the other, or an evenly spaced sample."""
+"""Blocks of rows that fit a cache, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.interruptible import taken
-
-__all__ = ["evenly", "evenly_spaced", "fill", "row_blocks"]
+__all__ = ["fill", "row_blocks"]
 
 _BLOCK_VALUES = 1 << 17
 
@@ -32,15 +29,3 @@ def fill(
     """
     for begin, end in row_blocks(len(rows), max(rows.shape[1], out.shape[1])):
         out[begin:end] = function(rows[begin:end])
-
-
-def evenly_spaced(n_rows: int, n: int) -> NDArray[np.int64]:
-    """Return at most `n` row numbers below `n_rows`, evenly spaced, the first and last included."""
-    return np.linspace(0, n_rows - 1, min(n, n_rows)).astype(np.int64)
-
-
-def evenly(array: NDArray[Any], n: int) -> NDArray[Any]:
-    """Return at most `n` rows, evenly spaced."""
-    if len(array) <= n:
-        return array
-    return taken(array, evenly_spaced(len(array), n))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly_spaced, row_blocks
+from bitsift.core.blocks import row_blocks
 from bitsift.core.interruptible import interruptibly
+from bitsift.core.samples import evenly_spaced
 
 __all__ = ["EvaluationCorpus", "as_corpus"]
 
