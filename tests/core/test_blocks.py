@@ -242,7 +242,7 @@ def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut):
 
     x = [[0.5] * 64] * 20_000
     if not is_cut:
-        x[-1] = [1] * 8
+        x[-5_000:] = [[1] * 64] * 5_000
     n_ended = 0
     replaced = signal.signal(signal.SIGALRM, stop)
     try:
