@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.blocks import scattered
 from bitsift.core.errors import warn
+from bitsift.core.limits import MAX_DIM
+from bitsift.core.samples import scattered
 
 __all__ = ["check_packed"]
 
@@ -40,6 +41,7 @@ def check_packed(array: NDArray[Any], convention: str, name: str) -> None:
     width = array.shape[-1]
     if width < _LEAST_COLUMNS or array.size == 0:
         return
+    array = array[..., : MAX_DIM // 8]  # of longer rows, which are no codes, the beginning
     sample = scattered(array, _MOST_ROWS) if array.ndim == 2 else array
     numbers = sample.astype(np.int16) - (128 if sample.dtype == np.uint8 else 0)
     in_the_middle = np.count_nonzero((numbers >= -64) & (numbers < 64)) / numbers.size

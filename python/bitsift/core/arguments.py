@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import unreadable
+from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
+from bitsift.core.lists import converted, listed
 
 __all__ = [
     "MAX_DIM",
@@ -242,8 +243,13 @@ def refuse_non_finite(
     *,
     numbers: NDArray[np.int64] | None = None,
 ) -> None:
-    """Raise for the first value that is NaN or infinite, if there is one."""
-    refuse_where(~np.isfinite(values), values, name, "finite", first_row, numbers=numbers)
+    """Raise for the first value of a matrix that is NaN or infinite, if there is one."""
+    for begin, end in row_blocks(*values.shape):
+        block = values[begin:end]
+        finite = np.isfinite(block)
+        if not finite.all():
+            those = None if numbers is None else numbers[begin:end]
+            refuse_where(~finite, block, name, "finite", first_row + begin, numbers=those)
 
 
 def refuse_where(
@@ -330,29 +336,15 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
                 f"{name} must be a plain array; got a masked one, whose mask would be lost: "
                 "numpy.ma.filled gives its masked values a number"
             )
-    try:
-        array = np.asarray(x)
-    except MemoryError:
-        raise
-    except Exception as error:
-        if not _is_of_a_conversion(error):
-            raise
-        raise unreadable.conversion_error(x, name, error) from error
+    array = listed(x) if isinstance(x, (list, tuple)) else None
+    if array is None:
+        whole = converted(x)
+        if isinstance(whole, Exception):
+            raise unreadable.conversion_error(x, name, whole) from whole
+        array = whole
     if array.dtype.hasobject:
         raise unreadable.objects_error(x, array, name, wanted)
     return array
-
-
-def _is_of_a_conversion(error: Exception) -> bool:
-    """Say whether NumPy, or a method of the caller's object that it calls, has raised an error.
-
-    If not, a signal handler has, and the error is not about the object.
-    """
-    assert error.__traceback__ is not None  # it was caught
-    inner = error.__traceback__.tb_next
-    return (
-        inner is None or re.fullmatch("__(?!call__).*__", inner.tb_frame.f_code.co_name) is not None
-    )
 
 
 def _is_packed(array: NDArray[Any], name: str, dim: int | None = None) -> bool:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly, evenly_spaced, scattered
 from bitsift.core.errors import warn
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Threshold
+from bitsift.core.samples import evenly, evenly_spaced, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.blocks import scattered
 from bitsift.core.errors import warn
+from bitsift.core.samples import scattered
 from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [

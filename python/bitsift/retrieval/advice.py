@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
+from bitsift.core.samples import evenly, evenly_spaced
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
