@@ -249,6 +249,7 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, held: subprocess.Popen[str]) ->
         (-1, ValueError, "timeout must be finite and at least 0, or None for no limit; got -1.0"),
         (float("nan"), ValueError, "got nan"),
         (float("inf"), ValueError, "got inf"),
+        (10**400, ValueError, "got inf"),
         ("60", TypeError, "must be a number of seconds, or None for no limit; got str"),
         (True, TypeError, "got bool"),
         (1j, TypeError, "got complex"),

@@ -53,7 +53,10 @@ def check_timeout(timeout: object) -> float | None:
             "timeout must be a number of seconds, or None for no limit; got "
             f"{type(timeout).__name__}"
         )
-    seconds = float(timeout)
+    try:
+        seconds = float(timeout)
+    except OverflowError:
+        seconds = math.inf
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
             f"timeout must be finite and at least 0, or None for no limit; got {seconds}"
@@ -83,8 +86,8 @@ def locked(folder: Folder, timeout: float | None) -> Iterator[bool]:
             "this thread is saving to it already, so it cannot wait for itself; save to it after "
             "that, for example not in a signal handler",
         )
-    _saving.add(key)
     try:
+        _saving.add(key)
         with _lock_of(folder) as fd:
             yield fd is not None and _acquire(fd, folder, timeout)
     finally:

@@ -21,7 +21,7 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.core.errors import CorruptIndexError, IndexFileError
+from bitsift.core.errors import CorruptIndexError, IndexFileError, IndexWriteError
 from bitsift.storage.folder import Folder, why, write_all
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
@@ -273,6 +273,12 @@ def write_array(
             digest.update(data)
             write_all(fd, data)
             n_bytes += len(data)
+        if os.fstat(fd).st_size != n_bytes:
+            raise IndexWriteError(
+                folder.path_of(name),
+                "another process wrote to it meanwhile, such as a child that a signal handler "
+                "forked; let the child end inside of the handler",
+            )
         os.fsync(fd)
     finally:
         os.close(fd)
