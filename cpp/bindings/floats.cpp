@@ -77,7 +77,9 @@ class DefaultFloatsContext {
 }  // namespace
 
 void register_floats(py::module_& m) {
-  py::class_<DefaultFloatsContext>(m, "DefaultFloats")
+  // An ordinary class, as the stub says: no metaclass of pybind11's.
+  const py::handle type(reinterpret_cast<PyObject*>(&PyType_Type));
+  py::class_<DefaultFloatsContext>(m, "DefaultFloats", py::metaclass(type))
       .def(py::init<>())
       .def("__enter__", &DefaultFloatsContext::enter)
       .def("__exit__", [](DefaultFloatsContext& context, const py::args&) { context.exit(); });
