@@ -221,6 +221,7 @@ def test_any_error_of_a_handler_is_the_error_of_the_call():
     assert run(program) == ["from", "the", "handler"]
 
 
+@pytest.mark.slow
 def test_a_handler_searches_the_same_codes_and_the_call_goes_on():
     # As few queries as a shared scan takes: the handler must not wait for its own thread's scan.
     program = """
