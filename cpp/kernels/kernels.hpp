@@ -32,6 +32,7 @@ struct Half {
 struct Scale {
   const double* base;
   const double* step;
+  bool exact = false;  // every step[i] * integer is exact in float64
 };
 
 // Codes have at most this many bytes (65,536 bits).
@@ -129,7 +130,7 @@ struct Kernels {
 
   // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
   // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
-  // vectors[i] . vectors[i]. `n_ahead` more pointers follow: vectors that are rescored next, which
+  // vectors[i] . vectors[i]. The query's values are float32. `n_ahead` more pointers follow: vectors that are rescored next, which
   // the kernel prefetches.
   void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
                   std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <memory>
 
@@ -39,6 +41,29 @@ inline std::unique_ptr<Scored[]> room_for_scores(std::size_t n) {
   return std::make_unique_for_overwrite<Scored[]>(n);
 }
 
+// Writes the places of at most 64 candidates to `order`, best first. Returns false if two are
+// equally good. Compares all pairs: without branches, that takes less time than sorting.
+inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) {
+  float badness[64];
+  std::fill(badness, badness + 64, std::numeric_limits<float>::infinity());
+  for (std::size_t i = 0; i < n; ++i) badness[i] = scored[i].badness;
+  const std::size_t n_padded = (n + 3) / 4 * 4;
+  std::uint64_t taken = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t n_better[4] = {};
+    for (std::size_t j = 0; j < n_padded; j += 4) {
+      for (std::size_t lane = 0; lane < 4; ++lane) {
+        n_better[lane] += badness[j + lane] < badness[i] ? 1 : 0;
+      }
+    }
+    const auto place = static_cast<std::size_t>(n_better[0] + n_better[1] + n_better[2] +
+                                                n_better[3]);
+    order[place] = static_cast<std::uint8_t>(i);
+    taken |= std::uint64_t{1} << place;
+  }
+  return static_cast<std::size_t>(std::popcount(taken)) == n;
+}
+
 // Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
 // than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
 // its negative.
@@ -57,11 +82,15 @@ inline void rank(Scored* scored, std::size_t n_queries, std::size_t n_candidates
           std::remove_if(first, first + n_candidates, [](const Scored& s) { return s.row < 0; });
       const auto n_left = static_cast<std::size_t>(last - first);
       const std::size_t n = std::min(k, n_left);
-      with_checks(n_left, ByBadnessThenId{ids},
-                  [&](const auto& order) { std::partial_sort(first, first + n, last, order); });
+      std::uint8_t order[64];
+      const bool is_ordered = n_left <= std::size(order) && order_few(first, n_left, order);
+      if (!is_ordered) {
+        with_checks(n_left, ByBadnessThenId{ids},
+                    [&](const auto& less) { std::partial_sort(first, first + n, last, less); });
+      }
       for (std::size_t i = 0; i < k; ++i) {
         checkpoint.did(1);
-        const Scored found = i < n ? first[i] : Scored{kWorst, -1};
+        const Scored found = i < n ? first[is_ordered ? order[i] : i] : Scored{kWorst, -1};
         scores[query * k + i] = score(found.badness);
         rows[query * k + i] = found.row;
       }

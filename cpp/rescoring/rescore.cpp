@@ -2,6 +2,7 @@
 #include "rescoring/rescore.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -13,9 +14,25 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kRescorePieceBytes = 1 << 19;
+constexpr std::size_t kRescorePieceBytes = 1 << 20;
 // Vectors that a kernel scores together.
-constexpr std::size_t kVectorsAtOnce = 4;
+constexpr std::size_t kVectorsAtOnce = 8;
+// Vectors that are scored next, for a kernel to prefetch.
+constexpr std::size_t kVectorsAhead = 3 * kVectorsAtOnce;
+
+// Whether every product of an 8-bit integer and the step is exact: 7 bits of the step are zero.
+bool is_exact(double step) {
+  constexpr std::uint64_t kLowBits = (std::uint64_t{1} << 7) - 1;
+  constexpr double kLeast = 0x1p-900;
+  constexpr double kMost = 0x1p900;
+  const double size = std::abs(step);
+  return (std::bit_cast<std::uint64_t>(step) & kLowBits) == 0 && size > kLeast && size < kMost;
+}
+
+Scale with_exactness(Scale scale, std::size_t dim) {
+  scale.exact = std::all_of(scale.step, scale.step + dim, is_exact);
+  return scale;
+}
 
 // Originals that kernels read in place.
 template <class Value>
@@ -50,7 +67,7 @@ class OnScale : public InPlace<std::int8_t> {
                  .n_rows = vectors.rows.n_rows,
                  .n_columns = vectors.dim,
                  .stride = vectors.rows.stride}),
-        scale_(vectors.scale) {}
+        scale_(with_exactness(vectors.scale, vectors.dim)) {}
 
   Scale scale() const { return scale_; }
 
@@ -75,6 +92,7 @@ class Unpacked {
 
   std::size_t fetch(const std::uint8_t* const* stored, std::size_t n, std::size_t n_ahead,
                     const std::int8_t** vectors) {
+    n_ahead = std::min(n_ahead, kVectorsAtOnce);
     for (std::size_t i = n; i < n + n_ahead; ++i) prefetch(stored[i], row_bytes());
     for (std::size_t i = 0; i < n; ++i) {
       unpack_integers(vectors_.type, stored[i], vectors_.dim, integers_.data() + i * room_);
@@ -98,6 +116,7 @@ class Scorer {
 
   void set_query(const float* query) {
     std::copy(query, query + query_.size(), query_.begin());
+    if (metric_ != Metric::kCosine) return;
     double product;
     double square;
     kernels_.dot_f32(query_.data(), &query, 1, 0, query_.size(), &product, &square);
@@ -161,31 +180,40 @@ void score_pairs(Scorer<Value> scorer, Originals originals, Matrix<float> querie
                  Matrix<std::int64_t> candidates, std::size_t begin, std::size_t end,
                  Scored* scored) {
   const std::size_t n_candidates = candidates.n_columns;
-  std::vector<std::size_t> pairs;
+  std::vector<Scored*> scores;
   std::vector<const typename Originals::Stored*> stored;
-  pairs.reserve(end - begin);
+  scores.reserve(end - begin);
   stored.reserve(end - begin);
-  for (std::size_t pair = begin; pair < end; ++pair) {
-    const std::int64_t row = candidates.row(pair / n_candidates)[pair % n_candidates];
-    scored[pair] = {0, row};
-    if (row < 0) continue;
-    pairs.push_back(pair);
-    stored.push_back(originals.stored(static_cast<std::size_t>(row)));
+  std::vector<std::size_t> ends;  // of the candidates of each query
+  const std::size_t first_query = begin / n_candidates;
+  for (std::size_t query = first_query; query * n_candidates < end; ++query) {
+    const std::size_t first = query * n_candidates;
+    const std::int64_t* rows = candidates.row(query);
+    for (std::size_t i = begin > first ? begin - first : 0; i < std::min(n_candidates, end - first);
+         ++i) {
+      scored[first + i] = {0, rows[i]};
+      if (rows[i] < 0) continue;
+      scores.push_back(scored + first + i);
+      stored.push_back(originals.stored(static_cast<std::size_t>(rows[i])));
+    }
+    ends.push_back(scores.size());
   }
-  std::size_t last_query = queries.n_rows;
-  for (std::size_t i = 0; i < pairs.size();) {
-    const std::size_t query = pairs[i] / n_candidates;
-    if (query != last_query) scorer.set_query(queries.row(query));
-    last_query = query;
-    std::size_t n = 1;
-    while (n < kVectorsAtOnce && i + n < pairs.size() && pairs[i + n] / n_candidates == query) ++n;
-    std::size_t n_ahead = std::min(kVectorsAtOnce, pairs.size() - i - n);
-    const Value* vectors[2 * kVectorsAtOnce];
-    n_ahead = originals.fetch(stored.data() + i, n, n_ahead, vectors);
-    float badness[kVectorsAtOnce];
-    scorer.score(vectors, n, n_ahead, badness);
-    for (std::size_t j = 0; j < n; ++j) scored[pairs[i + j]].badness = badness[j];
-    i += n;
+  std::size_t i = 0;
+  for (std::size_t q = 0; q < ends.size(); ++q) {
+    if (i < ends[q]) scorer.set_query(queries.row(first_query + q));
+    if (q + 1 < ends.size()) {
+      prefetch(queries.row(first_query + q + 1), queries.n_columns * sizeof(float));
+    }
+    while (i < ends[q]) {
+      const std::size_t n = std::min(kVectorsAtOnce, ends[q] - i);
+      std::size_t n_ahead = std::min(kVectorsAhead, stored.size() - i - n);
+      const Value* vectors[kVectorsAtOnce + kVectorsAhead];
+      n_ahead = originals.fetch(stored.data() + i, n, n_ahead, vectors);
+      float badness[kVectorsAtOnce];
+      scorer.score(vectors, n, n_ahead, badness);
+      for (std::size_t j = 0; j < n; ++j) scores[i + j]->badness = badness[j];
+      i += n;
+    }
   }
 }
 

@@ -179,7 +179,14 @@ struct Avx2 {
   static Doubles subtract(Doubles a, Doubles b) { return _mm256_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm256_mul_pd(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return _mm256_add_pd(a, b); }
-  static void store(double* p, Doubles x) { _mm256_storeu_pd(p, x); }
+  static constexpr bool kFusesProducts = false;
+  static Doubles add_exact_product(Doubles sum, Doubles a, Doubles b) {
+    return add_doubles(sum, multiply(a, b));
+  }
+  static double sum_lanes(Doubles x) {
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+  }
 
   static __m256 load_floats(const float* p) { return _mm256_loadu_ps(p); }
   static __m256 load_floats(const Half* p) {

@@ -134,7 +134,7 @@ struct Avx512 {
   }
 
   static constexpr std::size_t kDoubles = 8;
-  static constexpr std::size_t kDotVectors = 4;
+  static constexpr std::size_t kDotVectors = 8;
   using Doubles = __m512d;
   static Doubles load_doubles(const double* p) { return _mm512_loadu_pd(p); }
   static Doubles load_doubles(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
@@ -148,7 +148,15 @@ struct Avx512 {
   static Doubles subtract(Doubles a, Doubles b) { return _mm512_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return _mm512_add_pd(a, b); }
-  static void store(double* p, Doubles x) { _mm512_storeu_pd(p, x); }
+  static constexpr bool kFusesProducts = true;
+  static Doubles add_exact_product(Doubles sum, Doubles a, Doubles b) {
+    return _mm512_fmadd_pd(a, b, sum);
+  }
+  static double sum_lanes(Doubles x) {
+    const __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd(x, 1));
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+  }
 
   static constexpr int kNotFinite =
       0x99;  // VFPCLASS: quiet NaN, +infinity, -infinity, signalling NaN

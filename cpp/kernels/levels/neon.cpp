@@ -124,7 +124,11 @@ struct Neon {
   static Doubles subtract(Doubles a, Doubles b) { return vsubq_f64(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return vmulq_f64(a, b); }
   static Doubles add_doubles(Doubles a, Doubles b) { return vaddq_f64(a, b); }
-  static void store(double* p, Doubles x) { vst1q_f64(p, x); }
+  static constexpr bool kFusesProducts = true;
+  static Doubles add_exact_product(Doubles sum, Doubles a, Doubles b) {
+    return vfmaq_f64(sum, a, b);
+  }
+  static double sum_lanes(Doubles x) { return vaddvq_f64(x); }
 
   static float32x4_t load_floats(const float* p) { return vld1q_f32(p); }
   static float32x4_t load_floats(const Half* p) {

@@ -102,7 +102,9 @@ struct Scalar {
   static Doubles subtract(Doubles a, Doubles b) { return a - b; }
   static Doubles multiply(Doubles a, Doubles b) { return a * b; }
   static Doubles add_doubles(Doubles a, Doubles b) { return a + b; }
-  static void store(double* p, Doubles x) { *p = x; }
+  static constexpr bool kFusesProducts = false;
+  static Doubles add_exact_product(Doubles sum, Doubles a, Doubles b) { return sum + a * b; }
+  static double sum_lanes(Doubles x) { return x; }
 
   static float value(float x) { return x; }
   static double value(double x) { return x; }

@@ -24,30 +24,59 @@ struct Sum {
   }
 
   double total() const {
-    double sums[kSumLanes];
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      Simd::store(sums + v * Simd::kDoubles, lanes[v]);
+    typename Simd::Doubles sums[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) sums[v] = lanes[v];
+    for (std::size_t width = kVectors / 2; width > 0; width /= 2) {
+      for (std::size_t v = 0; v < width; ++v) {
+        sums[v] = Simd::add_doubles(sums[v], sums[v + width]);
+      }
     }
-    for (std::size_t width = kSumLanes / 2; width > 0; width /= 2) {
-      for (std::size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
-    }
-    return sums[0];
+    return Simd::sum_lanes(sums[0]);  // adds lane i + width to lane i too
   }
 };
 
-// Prefetches values [i, i + 16) of vectors that come later. Into L2: L1 has room for fewer pending
-// lines, and prefetching into it was half as fast. One line at a time, between sums: all lines at
-// once would delay the sums.
-template <class Value>
-inline void prefetch_16(const Value* const* vectors, std::size_t n_vectors, std::size_t i) {
-  if (i * sizeof(Value) % 64 != 0) return;
-  for (std::size_t row = 0; row < n_vectors; ++row) __builtin_prefetch(vectors[row] + i, 0, 2);
-}
+// Asks for the vectors that are scored next, one line of each at a time, between sums: all lines at
+// once would delay the sums. Into L2: L1 has room for fewer pending lines, and prefetching into it
+// was half as fast. A Zen 4 drops most such prefetches while others are pending, so each line is
+// asked for kPrefetches times, kVectors vectors apart.
+template <std::size_t kVectors, class Value>
+class Ahead {
+ public:
+  // Where fewer vectors follow, asks for the ones that are scored now: no test in the loop.
+  Ahead(const Value* const* vectors, std::size_t n_ahead) : rows_(vectors + kVectors) {
+    if (n_ahead >= kPrefetched) return;
+    for (std::size_t row = 0; row < kPrefetched; ++row) {
+      some_[row] = vectors[row < n_ahead ? kVectors + row : row % kVectors];
+    }
+    rows_ = some_;
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+
+  // Values [i, i + 16). Always inline: GCC takes a function that only prefetches for one without
+  // effects, and drops calls of it.
+  [[gnu::always_inline]] void prefetch_16(std::size_t i) const {
+    if (i * sizeof(Value) % 64 != 0) return;
+    for (std::size_t row = 0; row < kPrefetched; ++row) __builtin_prefetch(rows_[row] + i, 0, 2);
+  }
+
+ private:
+  static constexpr std::size_t kPrefetches = 3;
+  static constexpr std::size_t kPrefetched = kPrefetches * kVectors;
+
+  const Value* const* rows_;
+  const Value* some_[kPrefetched];
+};
 
 // How a stored value becomes a value of the vector: as it is, or by the scale of its dimension.
 template <class Simd>
 struct AsStored {
   using Doubles = typename Simd::Doubles;
+  // Products of float32 are exact in float64: it does not matter whether they are rounded before
+  // they are added.
+  static Doubles add_product(Doubles sum, Doubles a, Doubles b) {
+    return Simd::add_exact_product(sum, a, b);
+  }
   AsStored at(std::size_t /*dimension*/) const { return *this; }
   Doubles operator()(Doubles x) const { return x; }
   AsStored copy(std::size_t /*first*/, std::size_t /*n*/, double* /*memory*/) const {
@@ -55,13 +84,20 @@ struct AsStored {
   }
 };
 
-template <class Simd>
+// kExact: Scale::exact.
+template <class Simd, bool kExact>
 struct Scaled {
   using Doubles = typename Simd::Doubles;
+  static Doubles add_product(Doubles sum, Doubles a, Doubles b) {
+    return Simd::add_doubles(sum, Simd::multiply(a, b));
+  }
   struct Vector {
     Doubles base;
     Doubles step;
-    Doubles operator()(Doubles x) const { return Simd::add_doubles(base, Simd::multiply(step, x)); }
+    Doubles operator()(Doubles x) const {
+      if constexpr (kExact) return Simd::add_exact_product(base, step, x);
+      return add_product(base, step, x);
+    }
   };
 
   Scale scale;
@@ -76,7 +112,7 @@ struct Scaled {
       memory[j] = scale.base[first + j];
       memory[kSumLanes + j] = scale.step[first + j];
     }
-    return {{memory, memory + kSumLanes}};
+    return {{memory, memory + kSumLanes, kExact}};
   }
 };
 
@@ -87,22 +123,23 @@ template <class Simd, std::size_t kVectors, class Sums, class Value, class Value
 inline void sum_terms(const double* query, const Value* const* vectors, Values values,
                       std::size_t n_ahead, std::size_t n, Sums* sums, Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
-  const auto add_16 = [&](const double* q, const Value* const* x, const Values& scales,
-                          std::size_t dimension) {
+  const auto add_16 = [&](const double* q, const Value* const* x, std::size_t i,
+                          const Values& scales, std::size_t dimension) {
     for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
       const auto wanted = Simd::load_doubles(q + v * kStep);
       const auto value = scales.at(dimension + v * kStep);
       for (std::size_t row = 0; row < kVectors; ++row) {
-        add(sums[row], v, wanted, value(Simd::load_doubles(x[row] + v * kStep)));
+        add(sums[row], v, wanted, value(Simd::load_doubles(x[row] + i + v * kStep)));
       }
     }
   };
+  const Ahead<kVectors, Value> ahead(vectors, n_ahead);
   const Value* x[kVectors];
+  for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row];
   std::size_t i = 0;
   for (; i + kSumLanes <= n; i += kSumLanes) {
-    for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row] + i;
-    prefetch_16(vectors + kVectors, n_ahead < kVectors ? n_ahead : kVectors, i);
-    add_16(query + i, x, values, i);
+    ahead.prefetch_16(i);
+    add_16(query + i, x, i, values, i);
   }
   if (i < n) {  // the last ones, padded with zeros
     double last_query[kSumLanes] = {};
@@ -113,7 +150,7 @@ inline void sum_terms(const double* query, const Value* const* vectors, Values v
       for (std::size_t j = 0; i + j < n; ++j) last[row][j] = vectors[row][i + j];
       x[row] = last[row];
     }
-    add_16(last_query, x, values.copy(i, n - i, last_scales), 0);
+    add_16(last_query, x, 0, values.copy(i, n - i, last_scales), 0);
   }
 }
 
@@ -131,9 +168,9 @@ inline void dot_at_once(const double* query, const Value* const* vectors, Values
   sum_terms<Simd, kVectors>(
       query, vectors, values, n_ahead, n, sums,
       [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
-        sum.products.lanes[v] = Simd::add_doubles(sum.products.lanes[v], Simd::multiply(q, x));
+        sum.products.lanes[v] = Values::add_product(sum.products.lanes[v], q, x);
         if constexpr (kSquares) {
-          sum.squares.lanes[v] = Simd::add_doubles(sum.squares.lanes[v], Simd::multiply(x, x));
+          sum.squares.lanes[v] = Values::add_product(sum.squares.lanes[v], x, x);
         }
       });
   for (std::size_t row = 0; row < kVectors; ++row) {
@@ -200,7 +237,12 @@ template <class Simd>
 void dot_scaled(const double* query, const std::int8_t* const* vectors, Scale scale,
                 std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots,
                 double* squares) noexcept {
-  dot_all<Simd>(query, vectors, Scaled<Simd>{scale}, n_vectors, n_ahead, n, dots, squares);
+  if (Simd::kFusesProducts && scale.exact) {
+    dot_all<Simd>(query, vectors, Scaled<Simd, Simd::kFusesProducts>{scale}, n_vectors, n_ahead, n,
+                  dots, squares);
+  } else {
+    dot_all<Simd>(query, vectors, Scaled<Simd, false>{scale}, n_vectors, n_ahead, n, dots, squares);
+  }
 }
 
 template <class Simd, class Value>
@@ -213,7 +255,12 @@ template <class Simd>
 void l2_scaled(const double* query, const std::int8_t* const* vectors, Scale scale,
                std::size_t n_vectors, std::size_t n_ahead, std::size_t n,
                double* squares) noexcept {
-  l2_all<Simd>(query, vectors, Scaled<Simd>{scale}, n_vectors, n_ahead, n, squares);
+  if (Simd::kFusesProducts && scale.exact) {
+    l2_all<Simd>(query, vectors, Scaled<Simd, Simd::kFusesProducts>{scale}, n_vectors, n_ahead, n,
+                 squares);
+  } else {
+    l2_all<Simd>(query, vectors, Scaled<Simd, false>{scale}, n_vectors, n_ahead, n, squares);
+  }
 }
 
 }  // namespace bitsift
