@@ -8,19 +8,59 @@
 #include <thread>
 
 #if defined(__linux__)
+#include <dirent.h>
 #include <sched.h>
 #include <sys/syscall.h>
+
+#include <cstdlib>
 #endif
 
 namespace bitsift {
 
-std::size_t available_threads() {
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) {
-    return static_cast<std::size_t>(CPU_COUNT(&set));
+Processors::Processors() { CPU_ZERO(&set_); }
+
+Processors Processors::of_this_thread() {
+  Processors result;
+  if (sched_getaffinity(0, sizeof(set_), &result.set_) != 0) return {};
+  return result;
+}
+
+Processors Processors::of_process() {
+  Processors result = of_this_thread();
+  DIR* const threads = opendir("/proc/self/task");
+  if (threads == nullptr) return result;
+  while (const dirent* thread = readdir(threads)) {
+    const int id = std::atoi(thread->d_name);
+    cpu_set_t set;
+    if (id > 0 && sched_getaffinity(id, sizeof(set), &set) == 0) {
+      CPU_OR(&result.set_, &result.set_, &set);
+    }
   }
+  closedir(threads);
+  return result;
+}
+
+std::size_t Processors::count() const { return static_cast<std::size_t>(CPU_COUNT(&set_)); }
+
+bool Processors::operator==(const Processors& other) const { return CPU_EQUAL(&set_, &other.set_); }
+
+void Processors::use() const {
+  // Where it is not allowed, the thread runs where it ran.
+  if (count() > 0) sched_setaffinity(0, sizeof(set_), &set_);
+}
+#else
+Processors::Processors() = default;
+Processors Processors::of_this_thread() { return {}; }
+Processors Processors::of_process() { return {}; }
+std::size_t Processors::count() const { return 0; }
+bool Processors::operator==(const Processors&) const { return true; }
+void Processors::use() const {}
 #endif
+
+std::size_t available_threads() {
+  const std::size_t n_processors = Processors::of_this_thread().count();
+  if (n_processors > 0) return n_processors;
   const unsigned n = std::thread::hardware_concurrency();
   return n == 0 ? 1 : n;
 }

@@ -6,9 +6,35 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 namespace bitsift {
 
-// Threads that the operating system lets this process run at once; at least 1.
+// A set of processors. Where the operating system has no such sets for threads, it is unknown.
+class Processors {
+ public:
+  // Unknown.
+  Processors();
+  // Those that the calling thread may run on.
+  static Processors of_this_thread();
+  // Those that any thread of the process may run on.
+  static Processors of_process();
+
+  // 0 if the set is unknown.
+  std::size_t count() const;
+  bool operator==(const Processors& other) const;
+  // From now on the calling thread runs on these, if they are known.
+  void use() const;
+
+ private:
+#if defined(__linux__)
+  cpu_set_t set_;
+#endif
+};
+
+// Threads that the operating system lets the calling thread run at once; at least 1.
 std::size_t available_threads();
 
 // Whether the calling thread is the one that the process, or the forked child, began with; true if

@@ -8,6 +8,7 @@
 
 #include "base/float_environment.hpp"
 #include "base/linked_list.hpp"
+#include "base/platform.hpp"
 #include "base/process_wide.hpp"
 
 namespace bitsift {
@@ -47,6 +48,7 @@ class Failure {
 struct Job {
   const std::function<void()>& body;
   Interruption* call;
+  Processors processors;               // that the threads of the pool run on
   std::size_t n_wanted;                // threads that may still join
   std::size_t n_running = 0;           // threads of the pool inside body()
   Failure failure = {};                // of these threads
@@ -59,7 +61,10 @@ class ThreadPool {
  public:
   void run(std::size_t n_helpers, const std::function<void()>& body) {
     const std::int64_t process = process_id();
-    Job job{.body = body, .call = Interruption::current(), .n_wanted = n_helpers};
+    Job job{.body = body,
+            .call = Interruption::current(),
+            .processors = processors_for(n_helpers + 1),
+            .n_wanted = n_helpers};
     {
       const std::lock_guard lock(mutex_);
       grow(n_helpers);
@@ -85,6 +90,14 @@ class ThreadPool {
   }
 
  private:
+  // A thread starts with the processors of the one that made it. That one may have been bound to a
+  // few, by OpenMP for instance, and those who call later may not be. So the pool's threads run
+  // where their caller may; if that is less than it wants, wherever a thread of the process may.
+  static Processors processors_for(std::size_t n_threads) {
+    const Processors processors = Processors::of_this_thread();
+    return processors.count() < n_threads ? Processors::of_process() : processors;
+  }
+
   void grow(std::size_t n_threads) {
     try {
       for (; n_threads_ < n_threads; ++n_threads_) {
@@ -97,6 +110,7 @@ class ThreadPool {
 
   [[noreturn]] void work() {
     const DefaultFloats floats;  // a thread starts in the environment of the one that made it
+    Processors processors;       // unknown
     std::unique_lock lock(mutex_);
     for (;;) {
       wake_.wait(lock, [this] { return !jobs_.is_empty(); });
@@ -105,6 +119,10 @@ class ThreadPool {
       ++job.n_running;
       lock.unlock();
       Failure failure;
+      if (!(job.processors == processors)) {
+        processors = job.processors;
+        processors.use();
+      }
       {
         const HelpsCall helps(job.call);
         failure.keep(job.body);

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/platform.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
 #include "kernels/dispatch.hpp"
@@ -48,6 +49,47 @@ bool pool_works(std::size_t n_threads) {
     for (std::size_t i = begin; i < end; ++i) ++done[i];
   });
   return std::all_of(done.begin(), done.end(), [](int n) { return n == 1; });
+}
+
+// The processors of the caller and of a thread of the pool, while both do one job.
+std::vector<Processors> processors_at_work() {
+  Meeting meeting(2);
+  std::mutex mutex;
+  std::vector<Processors> seen;
+  run_on_threads(2, [&] {
+    meeting.wait();
+    const std::lock_guard lock(mutex);
+    seen.push_back(Processors::of_this_thread());
+  });
+  return seen;
+}
+
+TEST_CASE("threads run where their caller may, not where the one that made them may") {
+  const Processors all = Processors::of_this_thread();
+  if (all.count() < 2) return;  // there is no smaller set
+  const auto bind_to_one = [] {
+#if defined(__linux__)
+    cpu_set_t set;
+    REQUIRE(sched_getaffinity(0, sizeof(set), &set) == 0);
+    int first = 0;
+    while (!CPU_ISSET(first, &set)) ++first;
+    CPU_ZERO(&set);
+    CPU_SET(first, &set);
+    REQUIRE(sched_setaffinity(0, sizeof(set), &set) == 0);
+#endif
+  };
+  const auto each_is = [](const std::vector<Processors>& seen, const Processors& wanted) {
+    return std::all_of(seen.begin(), seen.end(), [&](const Processors& p) { return p == wanted; });
+  };
+  std::vector<Processors> seen;
+  std::thread([&] {
+    bind_to_one();
+    seen = processors_at_work();
+  }).join();
+  // Its caller asked for more threads than it may run: the other runs where the process may.
+  CHECK(seen.size() == 2);
+  CHECK(std::count(seen.begin(), seen.end(), all) == 1);
+  CHECK(each_is(processors_at_work(), all));
 }
 
 TEST_CASE("one thread: the caller does the work") {
