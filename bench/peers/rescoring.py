@@ -31,10 +31,10 @@ def in_turn(function: Rescore, sets: NDArray[np.int64]) -> Callable[[], Any]:
 
 
 def numpy_rescore(
-    originals: NDArray[Any], queries: NDArray[np.float32], rows: NDArray[np.int64], metric: str
+    gathered: NDArray[Any], queries: NDArray[np.float32], rows: NDArray[np.int64], metric: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Gather and einsum: faster here than matmul or a loop over queries."""
-    gathered = originals[rows].astype(np.float32, copy=False)
+    """Order gathered candidates by einsum: faster here than matmul or a loop over queries."""
+    gathered = gathered.astype(np.float32, copy=False)
     scores = np.einsum("qd,qcd->qc", queries, gathered)
     if metric == "cosine":
         norms = np.sqrt(np.einsum("qcd,qcd->qc", gathered, gathered))

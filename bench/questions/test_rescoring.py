@@ -73,6 +73,6 @@ def test_numpy(
         "numpy (1 thread)",
         question,
         in_turn(ours, candidates),
-        in_turn(lambda rows: numpy_rescore(originals, queries, rows, metric), candidates),
+        in_turn(lambda rows: numpy_rescore(originals[rows], queries, rows, metric), candidates),
         close_scores,
     )

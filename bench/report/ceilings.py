@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from dataclasses import dataclass
@@ -44,6 +45,24 @@ def reading(array: NDArray[Any], isa: str, threads: int) -> list[Ceiling]:
         return []
     flat = array.reshape(-1).view(np.uint8)
     return [Ceiling("read", lambda: native.read_all(flat, isa, threads), flat.size, "B/s")]
+
+
+def reading_rows(
+    array: NDArray[Any], rows: NDArray[np.int64], isa: str, threads: int
+) -> list[Ceiling]:
+    """Read some rows of `array`, other ones at each call: `rows` has a row of them for each."""
+    if not has_ceilings() or not hasattr(native, "read_rows"):
+        return []
+    array_bytes = array.view(np.uint8)
+    turn = itertools.cycle(rows)
+    return [
+        Ceiling(
+            "read",
+            lambda: native.read_rows(array_bytes, next(turn), isa, threads),
+            rows.shape[1] * array_bytes.shape[1],
+            "B/s",
+        )
+    ]
 
 
 def kernel_ceilings(isa: str, threads: int) -> list[Ceiling]:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What this machine has, and how fast its memory and its instructions can be at best.
 
+#include <algorithm>
 #include <atomic>
 #include <vector>
 
@@ -14,6 +15,8 @@
 namespace bitsift {
 namespace {
 
+constexpr std::size_t kRowPieceBytes = 1 << 20;
+
 // Reads every byte: no scan of the array can be faster.
 std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa,
                        std::size_t threads) {
@@ -26,6 +29,31 @@ std::uint64_t read_all(const Vector<std::uint8_t>& array, const std::string& isa
         n_bytes, kScanPieceBytes, threads_of(threads), [&](std::size_t begin, std::size_t end) {
           seen.fetch_xor(kernels.read_all(bytes + begin, end - begin), std::memory_order_relaxed);
         });
+  });
+  return seen;
+}
+
+// Reads every byte of some rows of a matrix: no rescoring of them can be faster.
+std::uint64_t read_rows(const py::array_t<std::uint8_t>& array, const Vector<std::int64_t>& rows,
+                        const std::string& isa, std::size_t threads) {
+  const Kernels& kernels = kernels_named(isa);
+  const auto matrix = matrix_of<std::uint8_t>(array);
+  const std::int64_t* numbers = values_of(rows);
+  const auto n = static_cast<std::size_t>(rows.size());
+  const auto n_rows = static_cast<std::int64_t>(matrix.n_rows);
+  require(std::all_of(numbers, numbers + n, [&](auto row) { return 0 <= row && row < n_rows; }),
+          "each number must be one of a row");
+  std::atomic<std::uint64_t> seen{0};
+  without_gil([&] {
+    const std::size_t piece = 1 + kRowPieceBytes / std::max<std::size_t>(1, matrix.n_columns);
+    for_each_piece(n, piece, threads_of(threads), [&](std::size_t begin, std::size_t end) {
+      std::vector<const std::uint8_t*> pointers;
+      for (std::size_t i = begin; i < end; ++i) {
+        pointers.push_back(matrix.row(static_cast<std::size_t>(numbers[i])));
+      }
+      seen.fetch_xor(kernels.read_rows(pointers.data(), end - begin, 0, matrix.n_columns),
+                     std::memory_order_relaxed);
+    });
   });
   return seen;
 }
@@ -64,6 +92,8 @@ void register_diagnostics(py::module_& m) {
   m.def("known_isas", &all_isas);
   m.def("available_threads", &available_threads);
   m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
+  m.def("read_rows", &read_rows, py::arg("array").noconvert(), py::arg("rows").noconvert(),
+        py::arg("isa"), py::arg("threads"));
   m.def("run_ceiling", &run_ceiling, py::arg("kernel"), py::arg("n"), py::arg("isa"),
         py::arg("threads"));
 }

@@ -20,7 +20,8 @@
 //   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
 //                     add_products, flush_products (each kProductWordsPerFlush), store_products,
 //                     concealed; kProductRows documents at once; expand_bits
-//   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles, store;
+//   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles,
+//                     add_exact_product (fused if kFusesProducts), sum_lanes;
 //                     kDotVectors vectors rescored at once
 //   greater           64 comparisons at once, for packing
 #pragma once
@@ -53,6 +54,7 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
       .product = make_product_kernel<Simd>(),
       .product_rivals_batch = false,
       .read_all = read_all<Simd>,
+      .read_rows = read_rows<Simd>,
       .dot_f32 = dot<Simd, float>,
       .dot_f16 = dot<Simd, Half>,
       .l2_f32 = l2<Simd, float>,

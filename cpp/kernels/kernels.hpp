@@ -128,10 +128,15 @@ struct Kernels {
   // Reads n_bytes and returns an exclusive-or of them: measures how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
 
+  // The same of n_rows rows of n_bytes each, anywhere: measures how fast vectors to rescore can be
+  // read. `n_ahead` more pointers follow, as for rescoring.
+  std::uint64_t (*read_rows)(const std::uint8_t* const* rows, std::size_t n_rows,
+                             std::size_t n_ahead, std::size_t n_bytes) noexcept;
+
   // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
   // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
-  // vectors[i] . vectors[i]. The query's values are float32. `n_ahead` more pointers follow: vectors that are rescored next, which
-  // the kernel prefetches.
+  // vectors[i] . vectors[i]. The query's values are float32. `n_ahead` more pointers follow:
+  // vectors that are rescored next, which the kernel prefetches.
   void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
                   std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;
   void (*dot_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,

@@ -56,8 +56,8 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
         n_better[lane] += badness[j + lane] < badness[i] ? 1 : 0;
       }
     }
-    const auto place = static_cast<std::size_t>(n_better[0] + n_better[1] + n_better[2] +
-                                                n_better[3]);
+    const auto place =
+        static_cast<std::size_t>(n_better[0] + n_better[1] + n_better[2] + n_better[3]);
     order[place] = static_cast<std::uint8_t>(i);
     taken |= std::uint64_t{1} << place;
   }

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 import bitsift
 import bitsift.core.native as native
+from bitsift.quantization.integers import INTEGER_CODECS
 
 from ...checks import close_scores, same_array
 from ...data import DIM, N_QUERIES, K, in_float16, random_queries, random_vectors
 from ...peers.libraries import faiss
 from ...peers.packing import numpy_pack
-from ...peers.rescoring import N_CANDIDATES, candidate_sets, in_turn, numpy_rescore
+from ...peers.rescoring import N_CANDIDATES, Rescore, candidate_sets, in_turn, numpy_rescore
 from .. import faiss_levels
 from ..both_indexes import BothIndexes, in_words
-from ..ceilings import reading
+from ..ceilings import reading, reading_rows
 from ..race import Call, Peer, Question
 from ..session import Run
 from ..settings import has_asymmetric
@@ -49,12 +50,13 @@ def rescoring(run: Run) -> None:
     settings = run.settings
     vectors = random_vectors(settings.n_vectors)
     candidates = candidate_sets(len(vectors))
-    for originals in (vectors, in_float16(vectors)):
-        question = _rescoring_question(originals, candidates, settings.isa, settings.threads)
-        run.race([question], 1 / 2)
+    for threads in sorted({1, settings.threads}):
+        for originals in (vectors, in_float16(vectors)):
+            run.race([_floats_question(originals, candidates, settings.isa, threads)], 1 / 5)
+        run.race([_int8_question(vectors, candidates, settings.isa, threads)], 1 / 5)
 
 
-def _rescoring_question(
+def _floats_question(
     originals: NDArray[Any], candidates: NDArray[np.int64], isa: str, threads: int
 ) -> Question:
     queries = random_queries()
@@ -65,15 +67,60 @@ def _rescoring_question(
         )
 
     def numpy(rows: NDArray[np.int64]) -> Any:
-        return numpy_rescore(originals, queries, rows, "cosine")
+        return numpy_rescore(originals[rows], queries, rows, "cosine")
 
+    return _rescoring_question(originals, ours, numpy, candidates, isa, threads)
+
+
+def _int8_question(
+    vectors: NDArray[np.float32], candidates: NDArray[np.int64], isa: str, threads: int
+) -> Question:
+    queries = random_queries()
+    codec = INTEGER_CODECS["int8"]
+    ranges = np.stack([vectors.min(axis=0), vectors.max(axis=0)])
+    originals = codec.encode(vectors, ranges)
+    base, step = codec.affine(ranges)
+
+    def ours(rows: NDArray[np.int64]) -> Any:
+        return native.rescore_integers(
+            originals.view(np.uint8),
+            queries,
+            rows,
+            base,
+            step,
+            integer_type="int8",
+            k=K,
+            metric="cosine",
+            ids=None,
+            isa=isa,
+            threads=threads,
+        )
+
+    def numpy(rows: NDArray[np.int64]) -> Any:
+        gathered = originals[rows] * step.astype(np.float32) + base.astype(np.float32)
+        return numpy_rescore(gathered, queries, rows, "cosine")
+
+    return _rescoring_question(originals, ours, numpy, candidates, isa, threads)
+
+
+def _rescoring_question(
+    originals: NDArray[Any],
+    ours: Rescore,
+    numpy: Rescore,
+    candidates: NDArray[np.int64],
+    isa: str,
+    threads: int,
+) -> Question:
+    n_bytes = candidates[0].size * originals[0].nbytes
     return Question(
         f"rescore {N_QUERIES} x {N_CANDIDATES}, {len(originals):,} {originals.dtype}",
         isa,
         threads,
         in_turn(ours, candidates),
         [Peer("numpy", in_turn(numpy, candidates), close_scores, note="one thread")],
-        facts={"n_queries": N_QUERIES, "n_rows": len(originals), "n_bits": DIM, "k": K},
+        reading_rows(originals, candidates.reshape(len(candidates), -1), isa, threads),
+        n_bytes,
+        {"n_queries": N_QUERIES, "n_rows": len(originals), "n_bits": DIM, "k": K},
     )
 
 

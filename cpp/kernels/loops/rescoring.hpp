@@ -263,4 +263,40 @@ void l2_scaled(const double* query, const std::int8_t* const* vectors, Scale sca
   }
 }
 
+// Eight rows side by side, a cache line of each at a time, the next eight prefetched: of the ways
+// tried, the fastest to read rows from memory.
+template <class Simd>
+std::uint64_t read_rows(const std::uint8_t* const* rows, std::size_t n_rows, std::size_t n_ahead,
+                        std::size_t n_bytes) noexcept {
+  constexpr std::size_t kRows = 8;
+  constexpr std::size_t kLine = 64;
+  std::uint64_t result = 0;
+  std::size_t first = 0;
+  for (; first + kRows <= n_rows; first += kRows) {
+    const bool is_followed = first + 2 * kRows <= n_rows + n_ahead;
+    const std::uint8_t* const* next = rows + first + (is_followed ? kRows : 0);
+    typename Simd::Vector seen[kRows];
+    for (auto& x : seen) x = Simd::broadcast(0);
+    std::size_t i = 0;
+    for (; i + kLine <= n_bytes; i += kLine) {
+      for (std::size_t row = 0; row < kRows; ++row) __builtin_prefetch(next[row] + i, 0, 2);
+      for (std::size_t row = 0; row < kRows; ++row) {
+        for (std::size_t at = i; at < i + kLine; at += 8 * Simd::kLanes) {
+          seen[row] = Simd::exclusive_or(seen[row], Simd::load(rows[first + row] + at));
+        }
+      }
+    }
+    for (std::size_t row = 0; row < kRows; ++row) {
+      for (std::size_t at = i; at < n_bytes; ++at) result ^= rows[first + row][at];
+      std::uint64_t lanes[Simd::kLanes];
+      Simd::store_lanes(lanes, seen[row]);
+      for (const std::uint64_t lane : lanes) result ^= lane;
+    }
+  }
+  for (; first < n_rows; ++first) {
+    for (std::size_t at = 0; at < n_bytes; ++at) result ^= rows[first][at];
+  }
+  return result;
+}
+
 }  // namespace bitsift

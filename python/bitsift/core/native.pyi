@@ -29,6 +29,12 @@ def available_threads() -> int:
 def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int:
     """Read every byte: the fastest that a scan could be. Return the exclusive-or of the bytes."""
 
+def read_rows(array: NDArray[np.uint8], rows: NDArray[np.int64], isa: str, threads: int) -> int:
+    """Read every byte of some rows: the fastest that rescoring them could be.
+
+    Return the exclusive-or of the words, as `read_all` does.
+    """
+
 def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
     """Run the instructions that bound a kernel ("batch" or "product"), without memory.
 

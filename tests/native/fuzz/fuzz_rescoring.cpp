@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sums of rescoring are the bits of level `scalar`, also of values that are not finite.
+#include <algorithm>
+
 #include "fuzz/input.hpp"
 
 namespace bitsift::test {
@@ -19,17 +21,21 @@ void fill(Random& random, Floats, std::int8_t* values, std::size_t n) {
 template <class Value, class Sum>
 void compare(Input& input, Sum sum) {
   const std::size_t n = input.flag() ? input.between(1, 1100) : input.between(1, 70);
-  const std::size_t n_all = input.below(12);
+  const std::size_t n_all = input.below(40);
   const std::size_t n_ahead = input.below(n_all + 1);
   const std::size_t n_vectors = n_all - n_ahead;
   const Floats kind = some_floats(input);
   Random random = input.random();
+  const Exact<float> floats(n);
+  fill_values(random, kind, floats.get(), n);
   const Exact<double> query(n);
-  fill_values(random, kind, query.get(), n);
+  std::copy(floats.get(), floats.get() + n, query.get());
   const Exact<double> base(n);
   const Exact<double> step(n);
   fill_values(random, kind, base.get(), n);
   fill_values(random, kind, step.get(), n);
+  const bool is_exact = input.flag();
+  for (std::size_t i = 0; is_exact && i < n; ++i) step[i] = static_cast<double>(floats[i]);
   std::vector<Exact<Value>> vectors;
   const Exact<const Value*> pointers(n_all);
   for (std::size_t i = 0; i < n_all; ++i) {
@@ -40,8 +46,8 @@ void compare(Input& input, Sum sum) {
   const bool with_squares = input.flag();
   const auto sums_of = [&](const Kernels& kernels, const Exact<double>& first,
                            const Exact<double>& second) {
-    sum(kernels, query.get(), pointers.get(), Scale{base.get(), step.get()}, n_vectors, n_ahead, n,
-        first.get(), with_squares ? second.get() : nullptr);
+    sum(kernels, query.get(), pointers.get(), Scale{base.get(), step.get(), is_exact}, n_vectors,
+        n_ahead, n, first.get(), with_squares ? second.get() : nullptr);
   };
   const Exact<double> wanted(n_vectors);
   const Exact<double> wanted_squares(n_vectors);

@@ -35,6 +35,11 @@ double spread(Random& random) {
   return std::ldexp(random.value(), static_cast<int>(random.below(24)) - 16);
 }
 
+// Seven bits less: products with 8-bit integers are exact.
+double short_of_bits(double x) {
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(x) & ~std::uint64_t{127});
+}
+
 // For each type of vectors: its kernels under one name, value i of a vector, and a random value.
 void dot(const Kernels& kernels, const double* query, const float* const* vectors, Scale,
          std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* dots, double* squares) {
@@ -89,7 +94,7 @@ std::int8_t some<std::int8_t>(Random& random) {
 // the end of a query, a vector or a scale.
 template <class Value>
 void test_kernels() {
-  constexpr std::size_t kMaxVectors = 6;
+  constexpr std::size_t kMaxVectors = 34;  // more than two blocks of a kernel, and prefetches
   GuardedPages query_pages(1024 * sizeof(double));
   GuardedPages base_pages(1024 * sizeof(double));
   GuardedPages step_pages(1024 * sizeof(double));
@@ -106,15 +111,16 @@ void test_kernels() {
         const std::size_t n_vectors = random.below(kMaxVectors + 1);
         CAPTURE(n_vectors);
         const std::size_t n_ahead = random.below(n_vectors + 1);
+        const bool is_exact = random.below(2) == 1;
         double* query = query_pages.place<double>(n, side);
         double* base = base_pages.place<double>(n, side);
         double* step = step_pages.place<double>(n, side);
         for (std::size_t i = 0; i < n; ++i) {
           query[i] = value_of(static_cast<float>(spread(random)));
           base[i] = spread(random);
-          step[i] = spread(random);
+          step[i] = is_exact ? short_of_bits(spread(random)) : spread(random);
         }
-        const Scale scale = {base, step};
+        const Scale scale = {base, step, is_exact};
         const Value* vectors[kMaxVectors];
         std::vector<double> dots;
         std::vector<double> squares;
@@ -224,6 +230,30 @@ TEST_CASE("sums are added in the documented order") {
     double product;
     kernels->dot_f32(query.data(), vectors, 1, 0, 48, &product, nullptr);
     CHECK(product == 1);
+  }
+}
+
+TEST_CASE("read_rows reads every byte") {
+  Random random(3);
+  for (const Kernels* kernels : available_kernels()) {
+    CAPTURE(kernels->name);
+    for (std::size_t n_bytes = 1; n_bytes < 200; ++n_bytes) {
+      CAPTURE(n_bytes);
+      const std::size_t n_rows = 1 + random.below(20);
+      const std::size_t n_ahead = random.below(20);
+      std::vector<std::unique_ptr<GuardedPages>> pages;
+      std::vector<const std::uint8_t*> rows;
+      std::vector<std::uint8_t*> bytes;
+      for (std::size_t i = 0; i < n_rows + n_ahead; ++i) {
+        pages.push_back(std::make_unique<GuardedPages>(200));
+        bytes.push_back(pages.back()->place<std::uint8_t>(n_bytes, Side::kEnd));
+        std::fill(bytes.back(), bytes.back() + n_bytes, std::uint8_t{0});
+        rows.push_back(bytes.back());
+      }
+      CHECK(kernels->read_rows(rows.data(), n_rows, n_ahead, n_bytes) == 0);
+      bytes[random.below(n_rows)][random.below(n_bytes)] = 1;
+      CHECK(kernels->read_rows(rows.data(), n_rows, n_ahead, n_bytes) != 0);
+    }
   }
 }
 
