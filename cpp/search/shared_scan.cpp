@@ -42,8 +42,10 @@ constexpr std::size_t kMostResults = 4096;
 // Scans of fewer bytes of codes end before another caller could join.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 22;
 // Callers that shared a scan often return together. The next leader waits until as many have
-// arrived, for at most 1 / kLingerShare of the time that the last scan took.
+// arrived, for 1 / kLingerShare of the time that the last scan took, and as long again after each
+// arrival: those that slept wake late, one after the other. In all, at most kMostLingers times.
 constexpr int kLingerShare = 8;
+constexpr int kMostLingers = 3;
 // A leader that has polled for so long is deposed.
 constexpr std::chrono::milliseconds kLongPoll{100};
 
@@ -222,15 +224,23 @@ class ScanGroup {
     unlocked.check_not_forked();
   }
 
-  // Waits until so many wait, for a part of the time that the last scan took, or until another
+  // Waits until so many wait, for parts of the time that the last scan took, or until another
   // leads.
   void linger(const Request& request, std::size_t n_expected, std::unique_lock<std::mutex>& lock) {
     const Clock::duration time = last_time_ / kLingerShare;
     if (time <= Clock::duration::zero()) return;
-    const auto end = Clock::now() + time;
+    const auto start = Clock::now();
+    auto end = start + time;
+    std::size_t n_arrived = waiting_.size();
     const auto is_over = [&] { return waiting_.size() >= n_expected || leader_ != &request; };
-    while (!arrival_.wait_until(lock, std::min(end, Clock::now() + Interruption::kBetweenPolls),
-                                is_over)) {
+    const auto is_news = [&] { return is_over() || waiting_.size() > n_arrived; };
+    while (!is_over()) {
+      if (arrival_.wait_until(lock, std::min(end, Clock::now() + Interruption::kBetweenPolls),
+                              is_news)) {
+        n_arrived = waiting_.size();
+        end = std::min(Clock::now() + time, start + kMostLingers * time);
+        continue;
+      }
       if (Clock::now() >= end) return;
       const Unlocked unlocked(lock);
       check_after_wait();
