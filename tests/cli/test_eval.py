@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.console import Console
 
 import bitsift
 from bitsift.cli.evaluation.view import print_evaluation
+from bitsift.cli.wording import as_words
 from helpers.cli_runner import check_failure, run, run_json, run_process
 
 DIM, N, N_QUERIES = 24, 200, 6
@@ -204,6 +206,46 @@ def test_warnings_are_shown(folder: Path) -> None:
     shown = run("eval", folder / "docs.npy", "--conditions", "quick")
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert "\nwarning: the bits of these vectors say little" in shown.stdout
+
+
+def test_text_names_options(folder: Path) -> None:
+    """What people read is in words of the command line; what programs read is Python, as it was."""
+    rng = np.random.default_rng(1)
+    np.save(folder / "docs.npy", rng.standard_normal((400, DIM)) + 3)
+    page, out = folder / "e.md", folder / "e.json"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
+    shown = run(*quick, "--markdown", page, "-o", out).stdout
+    text = page.read_text()
+    plain = json.loads(out.read_text())
+    chosen = plain["recommendation"]
+    assert list(chosen) == ["metric", "threshold", "rotate"]
+    words = f"--metric cosine --threshold {chosen['threshold']}"
+    words += " --rotate" if chosen["rotate"] else ""
+    assert f"\nbitsift build --threshold auto chose: {words}\n" in shown
+    assert f"\n`bitsift build --threshold auto` chose `{words}` for an index" in text
+    assert plain["warnings"]
+    for warning in plain["warnings"]:
+        assert "bitsift build --threshold" in warning
+        assert f"\nwarning: {warning}\n" in shown
+        assert f"\nWarning: {warning}\n" in text
+    section = text[text.index("\n## ") :]
+    for told in (shown, section, *plain["warnings"]):
+        assert not re.search(r"\b[a-z_]+=|\bTrue\b|\bFalse\b|\bNone\b|bitsift\.", told), told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, ""),
+        ({"metric": "l2", "threshold": 0.0, "rotate": False}, "--metric l2 --threshold 0"),
+        (
+            {"threshold": "mean", "rotate": True, "correction": True},
+            "--threshold mean --rotate --correction",
+        ),
+    ],
+)
+def test_arguments_as_words(arguments: dict[str, object], words: str) -> None:
+    assert as_words(arguments) == words
 
 
 # How it fails

@@ -191,7 +191,8 @@ def cli_page() -> str:
         "",
         "The command `bitsift` comes with the extra `cli`, `python -m bitsift` is the same. Files "
         "of vectors are `.npy`. Every command has `--help`, and exits with 0, with 1 after an "
-        "error, which is one line on standard error, or with 2 if its options are wrong.",
+        "error, which is one line on standard error, or with 2 if its options are wrong. With "
+        "`--json`, any error is one JSON object on standard output, and the exit code is 1.",
         "",
     ]
     lines += [f"* [`{name}`](#bitsift-{name}): {summary(run)}" for name, run in commands.items()]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-__all__ = ["as_options", "speaking_of"]
+__all__ = ["as_options", "as_words", "speaking_of"]
 
 # Remedies that are other steps on the command line; what replaces them may hold NAME=VALUE.
 _STEPS = (
@@ -103,6 +103,18 @@ def as_options(message: str) -> str:
     for pattern, replacement in _STEPS:
         message = pattern.sub(replacement, message)
     return _SUBJECT.sub(subject, _ARGUMENT.sub(argument, message))
+
+
+def as_words(arguments: Mapping[str, object]) -> str:
+    """Return arguments of `Index` as they are typed after ``bitsift build``; False is left out."""
+    words = []
+    for name, value in arguments.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not False:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return " ".join(words)
 
 
 def _options(command: Any) -> dict[str, _Option]:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from bitsift.cli.evaluation.columns import columns
+from bitsift.cli.wording import as_options, as_words
 from bitsift.evaluation import PRICE_PER_GB, ROLLING_STDS, Evaluation
 
 __all__ = ["introduction", "section", "table_lines"]
@@ -73,12 +74,13 @@ def section(evaluation: Evaluation, title: str, command: str, picture: str | Non
         *table_lines(["", *(column.header for column in chosen)], rows),
     ]
     if evaluation.recommendation is not None:
-        arguments = ", ".join(f"{name}={v!r}" for name, v in evaluation.recommendation.items())
-        lines += ["", f'`threshold="auto"` chose `{arguments}` for an index with originals.']
+        options = as_words(evaluation.recommendation)
+        auto = "bitsift build --threshold auto"
+        lines += ["", f"`{auto}` chose `{options}` for an index with originals."]
     if evaluation.checks:
         lines += ["", f"Statements that others report, checked by {evaluation.measure} here:", ""]
         lines += [f"* {check}" for check in evaluation.checks]
-    lines += [f"\nWarning: {warning}" for warning in evaluation.warnings]
+    lines += [f"\nWarning: {as_options(warning)}" for warning in evaluation.warnings]
     return "\n".join(lines) + "\n"
 
 

@@ -20,6 +20,7 @@ from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
 from bitsift.cli.files.outfile import check_distinct, check_outfile, save_text
 from bitsift.cli.parameters import NO_PAGE
+from bitsift.cli.wording import as_options
 from bitsift.core.options import Metric
 from bitsift.evaluation import PRICE_PER_GB, Evaluation, Selection
 
@@ -171,6 +172,8 @@ def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[st
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
     force = arguments.force
     plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    # Sentences for people. "recommendation" and "code" are Python for programs, and stay.
+    plain["warnings"] = [as_options(warning) for warning in evaluation.warnings]
     if arguments.out is not None:
         save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n", force=force)
     if arguments.picture is not None:
