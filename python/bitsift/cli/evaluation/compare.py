@@ -16,6 +16,7 @@ from bitsift.cli.evaluation.markdown import table_lines
 from bitsift.cli.failure import InputError
 from bitsift.cli.files.infile import read_bytes, read_text
 from bitsift.cli.files.outfile import save_text
+from bitsift.core.handlers import call_raised
 
 __all__ = ["Comparison", "compare_files", "print_comparison", "save_comparison"]
 
@@ -93,9 +94,12 @@ def _quality(row: dict[str, Any]) -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     wrong = InputError(f"{path}: the input must be a file that bitsift eval -o wrote")
+    data = read_bytes(path, ".json")
     try:
-        plain = json.loads(read_bytes(path, ".json"))
+        plain = json.loads(data)
     except (ValueError, RecursionError) as error:
+        if not call_raised(error, "json", "encodings", "codecs"):
+            raise
         raise wrong from error
     if not _is_evaluation(plain):
         raise wrong
