@@ -15,12 +15,11 @@ from typing import Any, NamedTuple, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import bitsift.core.native as native
 from bitsift.core import unreadable
-from bitsift.core.blocks import row_blocks
-from bitsift.core.floats import in_default_floats
+from bitsift.core.blocks import converted, listed, row_blocks
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
-from bitsift.core.lists import converted, listed
 
 __all__ = [
     "MAX_DIM",
@@ -198,8 +197,8 @@ def _codes(array: NDArray[Any], name: str) -> Codes:
 
 def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
     _check_values(array, name, floats=floats)
-    native = array if array.dtype.isnative else copied(array, array.dtype.newbyteorder("="))
-    return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
+    ordered = array if array.dtype.isnative else copied(array, array.dtype.newbyteorder("="))
+    return Values(as_rows(_rows_in_place(ordered)), array.ndim == 1)
 
 
 def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
@@ -211,7 +210,6 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     check_n_values(array.shape[-1], name)
 
 
-@in_default_floats
 def narrow(
     values: NDArray[Any],
     dtype: type[np.floating[Any]],
@@ -227,13 +225,14 @@ def narrow(
     `first_row` is the number of the first row in the caller's array, or `numbers` are those of all
     rows; `purpose` says what the type is for.
     """
-    narrowed: NDArray[Any] = values.astype(dtype, copy=False)
-    finite = np.isfinite(narrowed)
-    if not finite.all():
-        refuse_non_finite(values, name, first_row, numbers=numbers)
-        wanted = f"within {np.dtype(dtype)}'s range{purpose}"
-        refuse_where(~finite, values, name, wanted, first_row, numbers=numbers)
-    return narrowed
+    with native.DefaultFloats():
+        narrowed: NDArray[Any] = values.astype(dtype, copy=False)
+        finite = np.isfinite(narrowed)
+        if not finite.all():
+            refuse_non_finite(values, name, first_row, numbers=numbers)
+            wanted = f"within {np.dtype(dtype)}'s range{purpose}"
+            refuse_where(~finite, values, name, wanted, first_row, numbers=numbers)
+        return narrowed
 
 
 def refuse_non_finite(
@@ -323,7 +322,6 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-@in_default_floats
 def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArray[Any]:
     """Return `x` as an array of any shape that holds no Python objects and has no mask.
 
@@ -336,14 +334,15 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
                 f"{name} must be a plain array; got a masked one, whose mask would be lost: "
                 "numpy.ma.filled gives its masked values a number"
             )
-    array = listed(x) if isinstance(x, (list, tuple)) else None
-    if array is None:
-        whole = converted(x)
-        if isinstance(whole, Exception):
-            raise unreadable.conversion_error(x, name, whole) from whole
-        array = whole
-    if array.dtype.hasobject:
-        raise unreadable.objects_error(x, array, name, wanted)
+    with native.DefaultFloats():
+        array = listed(x) if isinstance(x, (list, tuple)) else None
+        if array is None:
+            whole = converted(x)
+            if isinstance(whole, Exception):
+                raise unreadable.conversion_error(x, name, whole) from whole
+            array = whole
+        if array.dtype.hasobject:
+            raise unreadable.objects_error(x, array, name, wanted)
     return array
 
 
