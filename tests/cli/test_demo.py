@@ -240,6 +240,35 @@ def test_a_named_model_embeds_prepared_queries_too(fake_package: type[FakeEncode
     assert shown["results"] == run_json()["results"]
 
 
+def test_a_package_that_fails_to_import_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own dependencies fail in ways of their own."""
+    (tmp_path / "sentence_transformers.py").write_text("raise RuntimeError('another ABI')")
+    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run(OTHER, "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["type"] == "MissingPackageError"
+    assert "which fails to import: another ABI" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["clustering"], "TEXT"),
+        (["-k", 7], "-k"),
+        (["--model", "some/model"], "--model"),
+    ],
+)
+def test_a_list_of_queries_needs_nothing_else(words: list[object], names: str) -> None:
+    alone, result = run("--list"), run("--list", *words)
+    assert (result.exit_code, result.stdout) == (0, alone.stdout)
+    assert alone.stderr == ""
+    assert result.stderr == f"warning: {names} does nothing: --list runs no search\n"
+
+
 @pytest.mark.parametrize(
     ("model", "fragments"),
     [

@@ -248,6 +248,23 @@ def test_arguments_as_words(arguments: dict[str, object], words: str) -> None:
     assert as_words(arguments) == words
 
 
+def test_a_title_is_taken_literally(folder: Path) -> None:
+    """It is no formula of matplotlib, and neither ends a cell of Markdown nor its line."""
+    title = "a | b $\\x$\n# c"
+    picture, page, out = folder / "e.png", folder / "e.md", folder / "e.json"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--title", title]
+    result = run(*quick, "--picture", picture, "--markdown", page, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert picture.exists()
+    assert "\n## a | b $\\x$ # c\n" in page.read_text()
+    assert run("compare", out, "--markdown", page, "--title", title, "--force").exit_code == 0
+    lines = page.read_text().splitlines()
+    assert lines[0] == "## a | b $\\x$ # c"
+    (header,) = (line for line in lines if line.startswith("|  | "))
+    assert header == "|  | a \\| b $\\x$ # c, overlap@10 |"
+    assert json.loads(out.read_text())["title"] == title
+
+
 # How it fails
 
 
@@ -353,6 +370,20 @@ def test_what_ends_the_drawing_leaves_the_old_picture(
     assert picture.read_bytes() == b"old"
 
 
+def test_a_picture_says_why_matplotlib_cannot_be_imported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = folder / "matplotlib"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise AttributeError('made for another numpy')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(folder)
+    arguments = ["eval", folder / "docs.npy", "--picture", folder / "e.png"]
+    wanted = "matplotlib, which fails to import: made for another numpy"
+    check_failure(arguments, "MissingPackageError", [wanted])
+
+
 # Side by side
 
 
@@ -417,3 +448,15 @@ def test_compare_refuses_what_eval_did_not_write(made: list[Path], folder: Path)
     arguments: list[object] = ["compare", made[0], "--markdown", page, "--append"]
     check_failure(arguments, "InputError", ["no.md: no such file to append to"])
     assert not os.path.lexists(page)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_compare_refuses_what_is_no_number(made: list[Path], number: str) -> None:
+    plain = json.loads(made[1].read_text())
+    for place in ("overlap", "share_of_float32"):
+        changed = json.loads(made[1].read_text())
+        changed["rows"][1][place] = "HERE"
+        text = json.dumps(changed).replace('"HERE"', number)
+        made[1].write_text(text)
+        check_failure(["compare", *made], "InputError", ["two.json", "that bitsift eval -o wrote"])
+        made[1].write_text(json.dumps(plain))

@@ -100,6 +100,10 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
         yield partial
         check_outfile(path, force=force)  # Another process may have written there meanwhile.
         partial.replace(path)
+    except OSError as error:
+        if error.errno is None:  # it is not the system's
+            raise
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
 
