@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["as_options", "as_words", "speaking_of"]
+__all__ = ["as_options", "as_words", "speaking_of", "typed"]
 
 # Remedies that are other steps on the command line; what replaces them may hold NAME=VALUE.
 _STEPS = (
@@ -115,6 +116,11 @@ def as_words(arguments: Mapping[str, object]) -> str:
         elif value is not False:
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
     return " ".join(words)
+
+
+def typed(path: Path | str) -> str:
+    """Return a path as it can be typed: one that begins with a dash is no option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _options(command: Any) -> dict[str, _Option]:
