@@ -11,6 +11,7 @@ import base64
 import gc
 import inspect
 import json
+import operator
 import pickle
 import signal
 import sys
@@ -32,6 +33,9 @@ MOST_STEPS = 3000
 ROW = [-51, 0, 7, 9]
 TEXT = json.dumps({"data": [{"index": 0, "embedding": ROW}]})
 BASE64 = {"data": [{"index": 0, "embedding": base64.b64encode(bytes(4)).decode()}]}
+VECTORS = np.random.default_rng(0).standard_normal((9, 8), dtype=np.float32)
+INDEX = bitsift.Index(8)
+INDEX.add(VECTORS)
 
 
 class Subclass(bitsift.Index):
@@ -62,9 +66,15 @@ CALLS = {
     "evaluation": lambda folder: compare_files([folder / "e.json"]),
     "output": lambda folder: outfile._is_same(folder / "page.md", folder / "none.npy"),
     "machine": lambda folder: machine._processor(),
+    "search": lambda folder: INDEX.search(VECTORS[:2], 3, oversampling=2.0),
+    "ladder": lambda folder: INDEX.search(VECTORS[:2], 3, ladder=[("hamming", 2.0), "float32"]),
+    "membership": lambda folder: 5 in INDEX,
+    "graph": lambda folder: bitsift.knn_graph(INDEX.codes, 3, threads=1),
+    "list": lambda folder: bitsift.pack(VECTORS.tolist(), 0.5),
+    "new index": lambda folder: bitsift.Index(8, store="float16").add(VECTORS, ids=range(9)),
     "subclass": lambda folder: Subclass._loaded(bitsift.Index(8)._table.snapshot, None),
 }
-ERRORS = [ValueError, TimeoutError, OverflowError, RecursionError]
+ERRORS = [ValueError, TypeError, TimeoutError, OverflowError, MemoryError, RecursionError]
 
 
 def is_ours(frame):
@@ -162,13 +172,20 @@ def test_whose_error_it_is():
     def own():
         raise ValueError
 
-    def is_of_call(packages, function, *args):
+    def is_of_call(packages, function, *args, **options):
         try:
             function(*args)
         except ValueError as error:
-            return call_raised(error, *packages)
+            return call_raised(error, *packages, **options)
+
+    class Odd:
+        def __index__(self):
+            raise ValueError
 
     assert is_of_call((), int, "x")  # compiled code
+    assert not is_of_call((), operator.index, Odd())
+    assert is_of_call((), operator.index, Odd(), methods=True)
+    assert not is_of_call((), own, methods=True)
     assert is_of_call((__name__.partition(".")[0],), own)
     assert not is_of_call(("json",), own)
     assert is_of_call(("json",), json.loads, "{")

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import unreadable
 from bitsift.core.blocks import converted, listed, row_blocks
+from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
 
@@ -64,7 +65,9 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
         raise TypeError(f"{name} must be an integer; got {unreadable.shown(value)}")
     try:
         number = operator.index(value)
-    except TypeError:
+    except TypeError as error:
+        if not call_raised(error, methods=True):
+            raise
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
     if not low <= number <= high:
         raise ValueError(f"{name} must be {low} to {high}; got {number}")
@@ -105,11 +108,15 @@ def check_oversampling(oversampling: float) -> float:
         if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float() accepts these
             raise TypeError
         number = float(oversampling)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if not call_raised(error, methods=True):
+            raise
         raise TypeError(
             f"oversampling must be a number; got {type(oversampling).__name__}"
         ) from None
-    except OverflowError:
+    except OverflowError as error:
+        if not call_raised(error, methods=True):
+            raise
         number = math.inf
     if not (math.isfinite(number) and number >= 1):
         raise ValueError(f"oversampling must be finite and at least 1; got {number}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import counted
 from bitsift.core.options import Metric, Rule, Store
 from bitsift.encoding.encoder import Encoder
@@ -110,7 +111,9 @@ class Described:
     def __contains__(self, id: object) -> bool:
         try:
             wanted = operator.index(id)  # type: ignore[arg-type]
-        except TypeError:
+        except TypeError as error:
+            if not call_raised(error, methods=True):
+                raise
             return False
         if not 0 <= wanted <= MAX_ID:
             return False
