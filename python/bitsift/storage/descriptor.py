@@ -65,8 +65,7 @@ class Descriptor:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(OSError):
-            self.close()
+        self.close_quietly()
 
     @property
     def number(self) -> int:
@@ -89,6 +88,11 @@ class Descriptor:
         if self._numbers:
             next(map(os.close, map(self._numbers.pop, (0,))))
 
+    def close_quietly(self) -> None:
+        """Close it; after reading, what has been read is right whatever the system says."""
+        with contextlib.suppress(OSError):
+            self.close()
+
     def _lose(self) -> None:
         """Take it from a forked child, in the middle of whatever the child's thread was doing."""
         self._is_lost = True
@@ -100,8 +104,7 @@ class Descriptor:
                 os.dup2(null, number, inheritable=False)
                 os.close(null)
             except OSError:
-                with contextlib.suppress(OSError):
-                    self.close()
+                self.close_quietly()
 
 
 def read_at(descriptor: Descriptor, buffer: memoryview, position: int) -> int:

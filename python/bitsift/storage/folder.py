@@ -80,9 +80,9 @@ class Folder:
             self._descriptor.close()
 
     def close_quietly(self) -> None:
-        """Close the folder; for a reader, what it has read is right whatever the system says."""
-        with contextlib.suppress(OSError):
-            self.__exit__(None, None, None)
+        """Close the folder, for a reader."""
+        if self._descriptor is not None:
+            self._descriptor.close_quietly()
 
     def make_private(self) -> None:
         """Take the folder from children that are forked from now on: its methods fail there."""
@@ -135,7 +135,7 @@ class Folder:
         try:
             self._must_be_regular(name, os.fstat(file.number).st_mode)
         except BaseException:
-            file.close()
+            file.close_quietly()
             raise
         return file
 

@@ -155,8 +155,7 @@ class Lock:
         if self._note is not None:
             with contextlib.suppress(OSError):
                 others_wait = self.is_taken and not _try(self._note, fcntl.LOCK_EX)
-            with contextlib.suppress(OSError):
-                self._note.close()
+            self._note.close_quietly()
         if self._has_note:
             with contextlib.suppress(OSError):
                 self._folder.remove(LOCK_NOTE)
@@ -210,13 +209,13 @@ def _take(descriptor: Descriptor, folder: Folder, timeout: float | None) -> bool
             time.sleep(min(left, _PAUSE * random.uniform(0.5, 1)))
     finally:
         if waiting is not None:
-            waiting.close()
+            waiting.close_quietly()
 
 
 def _show_that_one_waits(folder: Folder, before: Descriptor | None) -> Descriptor | None:
     """Hold a shared lock on the note of the writer at work, if there is one; let go of `before`."""
     if before is not None:
-        before.close()
+        before.close_quietly()
     try:
         note = folder.open(LOCK_NOTE)
         note.is_private = True

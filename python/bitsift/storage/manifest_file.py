@@ -15,10 +15,13 @@ def read_manifest(folder: Folder) -> bytes:
     """Return the bytes of a folder's manifest, at most `MAX_MANIFEST_BYTES`."""
     path = folder.path_of(MANIFEST_NAME)
     try:
-        with folder.open(MANIFEST_NAME) as file:
+        file = folder.open(MANIFEST_NAME)
+        try:
             data, chunk = b"", memoryview(bytearray(1 << 16))
             while len(data) <= MAX_MANIFEST_BYTES and (n := read_at(file, chunk, len(data))):
                 data += chunk[:n]
+        finally:
+            file.close_quietly()
     except FileNotFoundError as error:
         raise NotAnIndexError(
             folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
