@@ -20,7 +20,7 @@ __all__ = ["Descriptor", "finish", "read_at", "write_all"]
 
 # Another thread's fork waits while a descriptor is being opened: its child could not know it yet.
 _guard = threading.RLock()
-_all: weakref.WeakSet[Descriptor] = weakref.WeakSet()
+_all: set[weakref.ref[Descriptor]] = set()
 
 
 class Descriptor:
@@ -47,11 +47,14 @@ class Descriptor:
         self.is_private = is_private
         self._is_lost = False
         self._numbers: list[int] = []  # the one number, or none
-        _all.add(self)
+        # Calls into C alone open and keep the number, and close it when the object is collected: no
+        # signal is handled in between, as it would be in a method `__del__`, where Python drops
+        # what a handler raises.
+        closing = map(os.close, iter(self._numbers))
         with _guard:
-            # One call into C opens and keeps the descriptor: no signal is handled in between.
-            opened = map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,))
-            self._numbers.extend(opened)
+            _all.difference_update([one for one in _all if one() is None])
+            _all.add(weakref.ref(self, partial(next, closing)))
+            self._numbers.extend(map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,)))
 
     def __enter__(self) -> Descriptor:
         return self
@@ -63,9 +66,6 @@ class Descriptor:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self.close_quietly()
 
     @property
     def number(self) -> int:
@@ -134,8 +134,8 @@ def finish(descriptor: Descriptor, n_bytes: int, name: str) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for descriptor in list(_all):
-        if descriptor.is_private:
+    for descriptor in [one() for one in _all]:
+        if descriptor is not None and descriptor.is_private:
             descriptor._lose()
     _guard.release()
 
