@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="descriptors of 
 
 ACTIONS: dict[str, Callable[[Path], Any]] = {
     "save": lambda path: writer.write(path, SMALL),
-    "load": lambda path: reader.read(path),
-    "verify": lambda path: reader.verify(path),
+    "load": reader.read,
+    "verify": reader.verify,
 }
 
 
@@ -137,7 +137,7 @@ def test_a_child_that_is_forked_while_a_file_is_written_writes_nothing(
 def test_a_child_that_is_forked_before_the_lock_saves_to_files_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = writer.Lock
+    real = lock.Lock
     children: list[int] = []
 
     def fork(*arguments: Any) -> Any:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,9 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, held: subprocess.Popen[str]) ->
         (-1, ValueError, "timeout must be finite and at least 0, or None for no limit; got -1.0"),
         (float("nan"), ValueError, "got nan"),
         (float("inf"), ValueError, "got inf"),
+        (10**400, ValueError, "timeout must be finite and at least 0, .*; got inf"),
+        (Fraction(10**400), ValueError, "got inf"),
+        (-(10**400), ValueError, "got -inf"),
         ("60", TypeError, "must be a number of seconds, or None for no limit; got str"),
         (True, TypeError, "got bool"),
         (1j, TypeError, "got complex"),
@@ -270,6 +274,10 @@ def test_bad_timeouts(tmp_path: Path, timeout: Any, error: type[Exception], mess
         b'{"pid": -1, "host": "h", "since": "2026-01-01T00:00:00Z"}',
         b'{"pid": 1, "host": 2, "since": "2026-01-01T00:00:00Z"}',
         b'{"pid": 1, "host": "h", "since": "\\u001b[2J"}',
+        json.dumps({"pid": 1, "host": ["h"], "since": "2026-01-01T00:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "2026-02-30T00:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "2026-01-01T25:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "\uff12026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 1, "host": "x" * 300, "since": "2026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 2**22 + 5, "host": os.uname().nodename,
                     "since": "2026-01-01T00:00:00Z"}).encode(),
@@ -301,6 +309,39 @@ def test_a_host_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     (tmp_path / LOCK_NOTE).write_text(json.dumps(note))
     with Folder(str(tmp_path)) as folder:
         assert lock._holder(folder) == r"process 7 on '\x1b[2J' (since 2026-01-01T00:00:00Z)"
+
+
+def test_a_writer_lets_those_go_first_who_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It pauses after its save, but not where nobody waits."""
+    pauses: list[float] = []
+    waits, real_sleep, real_write = threading.Event(), time.sleep, writer.write_manifest
+    main = threading.get_ident()
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == main:
+            pauses.append(seconds)
+        else:
+            waits.set()
+        real_sleep(seconds)
+
+    def wait(*arguments: Any) -> None:
+        if threading.get_ident() == main:
+            thread.start()
+            assert waits.wait(60)
+        real_write(*arguments)
+
+    monkeypatch.setattr("bitsift.storage.lock.time.sleep", sleep)
+    writer.write(tmp_path, OLD)
+    assert not pauses
+    thread = threading.Thread(target=writer.write, args=(tmp_path, NEW))
+    monkeypatch.setattr(writer, "write_manifest", wait)
+    writer.write(tmp_path, OLD)
+    assert pauses == [lock._PAUSE_FOR_OTHERS]
+    thread.join()
+    assert_same(reader.read(tmp_path), NEW)
+    assert names_of(tmp_path) == named_by_manifest(tmp_path)
 
 
 def test_every_release_takes_the_note_for_a_file_of_its_own() -> None:

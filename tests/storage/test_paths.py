@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from bitsift.core.errors import (
+    BitsiftWarning,
     IndexFileError,
     IndexNotFoundError,
     IndexWriteError,
     NotAnIndexError,
 )
-from bitsift.storage import reader, writer
+from bitsift.storage import folder, reader, writer
+from helpers.cut_short import NEW, OLD
 from helpers.storage_samples import (
     assert_same,
     file_of,
@@ -306,3 +308,24 @@ def test_parent_that_vanishes_again_and_again(
     monkeypatch.setattr(os, "mkdir", mkdir)
     with pytest.raises(IndexWriteError, match="No such file or directory"):
         writer.write(tmp_path / "a" / "b", sample())
+
+
+@pytest.mark.parametrize("then", ["nothing", "folder"])
+@pytest.mark.skipif(not folder._HAS_DIR_FD, reason="no descriptors of folders")
+def test_a_folder_that_is_renamed_during_a_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    path, moved = tmp_path / "index", tmp_path / "moved"
+    writer.write(path, OLD)
+    real = writer.write_manifest
+
+    def rename(*arguments: Any) -> None:
+        path.rename(moved)
+        if then == "folder":
+            path.mkdir()
+        real(*arguments)
+
+    monkeypatch.setattr(writer, "write_manifest", rename)
+    with pytest.warns(BitsiftWarning, match="the path does not lead to it"):
+        writer.write(path, NEW)
+    assert_same(reader.read(moved), NEW)
