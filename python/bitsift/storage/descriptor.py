@@ -14,6 +14,8 @@ import os
 import threading
 import weakref
 from functools import partial
+from itertools import filterfalse
+from operator import call
 from types import TracebackType
 
 __all__ = ["Descriptor", "finish", "read_at", "write_all"]
@@ -52,7 +54,7 @@ class Descriptor:
         # what a handler raises.
         closing = map(os.close, iter(self._numbers))
         with _guard:
-            _all.difference_update([one for one in _all if one() is None])
+            _all.difference_update(list(filterfalse(call, _all)))  # those collected
             _all.add(weakref.ref(self, partial(next, closing)))
             self._numbers.extend(map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,)))
 
