@@ -13,6 +13,7 @@ import errno
 import os
 import threading
 import weakref
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import filterfalse
 from operator import call
@@ -23,6 +24,7 @@ __all__ = ["Descriptor", "finish", "read_at", "write_all"]
 # Another thread's fork waits while a descriptor is being opened: its child could not know it yet.
 _guard = threading.RLock()
 _all: set[weakref.ref[Descriptor]] = set()
+_is_there: Callable[[weakref.ref[Descriptor]], object] = call
 
 
 class Descriptor:
@@ -54,7 +56,8 @@ class Descriptor:
         # what a handler raises.
         closing = map(os.close, iter(self._numbers))
         with _guard:
-            _all.difference_update(list(filterfalse(call, _all)))  # those collected
+            collected: Iterator[weakref.ref[Descriptor]] = filterfalse(_is_there, _all)
+            _all.difference_update(list(collected))
             _all.add(weakref.ref(self, partial(next, closing)))
             self._numbers.extend(map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,)))
 

@@ -62,7 +62,7 @@ def check_timeout(timeout: object) -> float | None:
     try:
         seconds = float(timeout)
     except OverflowError:
-        seconds = math.inf if timeout > 0 else -math.inf
+        seconds = math.inf if timeout == abs(timeout) else -math.inf
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
             f"timeout must be finite and at least 0, or None for no limit; got {seconds}"
