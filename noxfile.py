@@ -198,9 +198,9 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def python_sanitize(session: nox.Session) -> None:
-    """Run the Python tests that reach the compiled module, which is under sanitizers.
+    """Run Python tests of codes, encoding and retrieval on a compiled module under sanitizers.
 
-    ``-- ARGUMENTS`` take the place of the folders of tests.
+    ``-- ARGUMENTS`` take the place of these folders of tests.
     """
     install(session, "test")
     session.install(*build_requirements())
@@ -228,7 +228,7 @@ def python_sanitize(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
-    folders = ("codes", "core", "encoding", "index", "quantization", "retrieval", "storage")
+    folders = ("codes", "encoding", "quantization", "retrieval")
     tests = session.posargs or [f"tests/{folder}" for folder in folders]
     # A report goes to the file descriptor, and then the process ends.
     session.run("python", "-m", "pytest", "-q", "--capture=sys", *tests, env=env)

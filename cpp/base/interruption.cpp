@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/interruption.hpp"
 
+#include <stdexcept>
+
 namespace bitsift {
 namespace {
 
@@ -44,6 +46,13 @@ void Interruption::check_clock() {
 HelpsCall::HelpsCall(Interruption* call) noexcept { works_for = {call, false}; }
 
 HelpsCall::~HelpsCall() { works_for = {nullptr, false}; }
+
+void refuse_forked_child(std::int64_t process) {
+  if (process_id() == process) return;
+  throw std::runtime_error(
+      "a signal handler forked the process in the middle of this call; the child lacks the threads "
+      "of the call and cannot finish it: let the child end inside of the handler, or exec");
+}
 
 void check_interruption() {
   if (works_for.call != nullptr) works_for.call->check(works_for.is_caller);

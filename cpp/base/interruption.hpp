@@ -13,8 +13,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <mutex>
+
+#include "base/platform.hpp"
 
 namespace bitsift {
 
@@ -117,16 +120,28 @@ class Checkpoint {
   std::size_t left_;
 };
 
-// Unlocks a mutex for the life of this object.
+// A signal handler, which a poll runs, may fork. In the child, the threads that worked for the call
+// are missing, and a mutex may be locked for ever by one of them: the call cannot go on there.
+//
+// Throws in a child of the process that the call began in.
+void refuse_forked_child(std::int64_t process);
+
+// Unlocks a mutex for the life of this object. In a child that was forked meanwhile it stays
+// unlocked: who uses it calls check_not_forked() last.
 class Unlocked {
  public:
   explicit Unlocked(std::unique_lock<std::mutex>& lock) : lock_(lock) { lock_.unlock(); }
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
-  ~Unlocked() { lock_.lock(); }
+  ~Unlocked() {
+    if (process_id() == process_) lock_.lock();
+  }
+
+  void check_not_forked() const { refuse_forked_child(process_); }
 
  private:
   std::unique_lock<std::mutex>& lock_;
+  std::int64_t process_ = process_id();
 };
 
 }  // namespace bitsift

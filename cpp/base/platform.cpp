@@ -35,6 +35,8 @@ bool is_first_thread() {
 #endif
 }
 
+std::int64_t process_id() { return getpid(); }
+
 void call_in_forked_child(void (*forget)()) {
   // It fails for want of memory only.
   if (pthread_atfork(nullptr, nullptr, forget) != 0) throw std::bad_alloc();

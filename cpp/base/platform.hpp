@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace bitsift {
 
@@ -13,6 +14,9 @@ std::size_t available_threads();
 // Whether the calling thread is the one that the process, or the forked child, began with; true if
 // the operating system does not tell.
 bool is_first_thread();
+
+// Another number in a forked child.
+std::int64_t process_id();
 
 // Calls forget() in every child of a fork, before the child runs anything else. Throws
 // std::bad_alloc.

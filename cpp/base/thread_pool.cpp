@@ -58,6 +58,7 @@ struct Job {
 class ThreadPool {
  public:
   void run(std::size_t n_helpers, const std::function<void()>& body) {
+    const std::int64_t process = process_id();
     Job job{.body = body, .call = Interruption::current(), .n_wanted = n_helpers};
     {
       const std::lock_guard lock(mutex_);
@@ -68,6 +69,7 @@ class ThreadPool {
 
     Failure failure;
     failure.keep(body);
+    refuse_forked_child(process);
 
     std::unique_lock lock(mutex_);
     if (job.n_wanted > 0) jobs_.remove(job);  // no more threads join
@@ -75,6 +77,7 @@ class ThreadPool {
                                [&job] { return job.n_running == 0; })) {
       const Unlocked unlocked(lock);
       failure.keep(check_after_wait);
+      unlocked.check_not_forked();
     }
     lock.unlock();
     failure.add(job.failure);

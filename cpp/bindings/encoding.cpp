@@ -17,7 +17,8 @@ template <class Value, class Threshold>
 bool pack_as(const Kernels& kernels, const py::array& values, const py::array& thresholds,
              std::size_t threads, std::uint8_t* codes) {
   const auto matrix = matrix_of<Value>(values);
-  require(Vector<Threshold>::check_(thresholds), "thresholds must be contiguous, and float64 for float64 values, else float32");
+  require(Vector<Threshold>::check_(thresholds),
+          "thresholds must be contiguous, and float64 for float64 values, else float32");
   const auto row = py::reinterpret_borrow<Vector<Threshold>>(thresholds);
   require(row.ndim() == 1 && static_cast<std::size_t>(row.size()) == matrix.n_columns,
           "there must be one threshold for each column");

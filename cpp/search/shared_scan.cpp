@@ -159,7 +159,7 @@ class ScanGroup {
 
   // Returns when the request has been served. `lock` protects every member.
   void serve(Request& request, std::unique_lock<std::mutex>& lock) {
-    const Place place(*this, request);
+    const Place place(*this, request, lock);
     std::size_t n_expected = n_last_;
     while (request.together == nullptr) {
       if (leader_ == nullptr) leader_ = &request;
@@ -178,13 +178,15 @@ class ScanGroup {
   // The place of a request in its group.
   class Place {
    public:
-    Place(ScanGroup& group, Request& request) : group_(group), request_(request) {
+    Place(ScanGroup& group, Request& request, const std::unique_lock<std::mutex>& lock)
+        : group_(group), request_(request), lock_(lock) {
       request.move_to(&group.waiting_);
       ++group.n_callers_;
     }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
     ~Place() {
+      if (!lock_.owns_lock()) return;  // in a forked child, which has forgotten the group
       request_.move_to(nullptr);
       --group_.n_callers_;
       if (group_.leader_ == &request_) group_.change_leader();
@@ -193,6 +195,7 @@ class ScanGroup {
    private:
     ScanGroup& group_;
     Request& request_;
+    const std::unique_lock<std::mutex>& lock_;
   };
 
   // Those for whom the leader has been scanning wait again, in front. The first whose caller is not
@@ -216,6 +219,7 @@ class ScanGroup {
     if (leader_->is_polling(kLongPoll)) change_leader();
     const Unlocked unlocked(lock);
     check_after_wait();
+    unlocked.check_not_forked();
   }
 
   // Waits until so many wait, for a part of the time that the last scan took, or until another
@@ -230,6 +234,7 @@ class ScanGroup {
       if (Clock::now() >= end) return;
       const Unlocked unlocked(lock);
       check_after_wait();
+      unlocked.check_not_forked();
     }
   }
 
@@ -245,6 +250,7 @@ class ScanGroup {
       } else {
         together->scan();
       }
+      unlocked.check_not_forked();
     }
     leader.together = together;
     if (leader_ != &leader) return;  // deposed

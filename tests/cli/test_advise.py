@@ -87,7 +87,11 @@ def test_it_can_be_followed(
     index.add(rows)
     np.testing.assert_array_equal(built.codes, index.codes)
     np.testing.assert_array_equal(built.threshold, index.threshold)
-    assert (built.rotate, built.correction) == (index.rotate, bits_alone)
+    assert (built.rotate, built.correction) == (index.rotate, index.correction)
+    assert index.correction is ("correction" in told["recommendation"])
+    assert told["scoring"] == ("asymmetric" if bits_alone else "hamming")
+    says = "search the index with: bitsift search --scoring asymmetric"
+    assert (says in run("advise", path, *options).stdout) is bits_alone
     assert built.metric == index.metric == metric
     assert built.store == index.store == (None if bits_alone else "float32")
 

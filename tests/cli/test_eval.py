@@ -260,7 +260,7 @@ def test_failures(folder: Path) -> None:
                 ("docs", "docs.npy: qrels must be integers; got float16"),
             )
         ),
-        ([docs, "--price-per-gb", "-1"], "ValueError", ["price_per_gb must be", "-1"]),
+        ([docs, "--price-per-gb", "-1"], "ValueError", ["--price-per-gb must be", "-1"]),
         ([docs, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
         ([docs, "-o", folder], "InputError", ["the output must be a file; got a folder"]),
         ([docs, "--markdown", folder / "x" / "e.md"], "InputError", ["does not exist"]),

@@ -208,7 +208,7 @@ def test_search_failures(tmp_path: Path, index_path: Path, queries_path: Path) -
     check_failure(
         ["search", index_path, tmp_path / "bits.npy", "--scoring", "asymmetric"],
         "ValueError",
-        ['scoring="asymmetric" needs float queries; the queries are bits'],
+        ["--scoring asymmetric needs float queries; the queries are bits"],
     )
     bare = tmp_path / "bare"
     run_json("build", queries_path, "-o", bare, "--store", "none")

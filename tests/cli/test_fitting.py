@@ -183,7 +183,7 @@ def test_few_vectors_are_warned_of(tmp_path: Path, vectors: NDArray[np.float32])
     ended = run("build", path, "-o", tmp_path / "out", "--threshold", "mean", "--store", "int8")
     assert ended.exit_code == 0
     assert ended.stderr.startswith(
-        "warning: --threshold mean fitted to 1 vectors only; give 100 or "
+        "warning: --threshold mean fitted to 1 vector only; give 100 or "
     )
     assert ended.stderr.count("\n") == 1
 

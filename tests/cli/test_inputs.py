@@ -210,9 +210,9 @@ def test_no_output_replaces_an_input(
 def test_a_file_is_replaced_with_force_only(
     folder: Path, arguments: list[object], source: str
 ) -> None:
-    target = folder / "mine.png"
+    target = folder / ("mine.npz" if arguments[0] == "search" else "mine.png")
     target.write_text("mine")
-    fragments = ["mine.png: already exists; --force replaces it"]
+    fragments = [f"{target.name}: already exists; --force replaces it"]
     check_failure([*arguments, target], "InputError", fragments)
     assert target.read_text() == "mine"
     if arguments[0] == "search":

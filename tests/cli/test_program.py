@@ -100,9 +100,27 @@ def test_module_and_pipe(index_path: Path, queries_path: Path) -> None:
     assert "\x1b" not in described.stdout
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", [[], ["eval"]])
+def test_help_whose_reader_stops_early(command: list[str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "bitsift", *command, "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=120) == 0
+
+
+@pytest.mark.parametrize(
+    "options", [["--show", "20"], pytest.param(["--json"], marks=pytest.mark.slow)]
+)
 def test_closed_pipe_is_quiet(index_path: Path, queries_path: Path, options: list[str]) -> None:
-    arguments = ["search", index_path, queries_path, "--show", "20", *options]
+    arguments = ["search", index_path, queries_path, *options]
     with subprocess.Popen(
         [sys.executable, "-m", "bitsift", *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -441,7 +441,9 @@ class TestNumbers:
                 bitsift.codes_from_int8(numbers, convention=convention, dim=384)
 
     @pytest.mark.parametrize("convention", [*BYTES, "vespa"])
-    @pytest.mark.parametrize("kind", ["even", "rare", "frequent", "constant", "correlated"])
+    @pytest.mark.parametrize(
+        "kind", ["even", "rare", "frequent", "constant", "correlated", "image"]
+    )
     def test_packed_bits_are_not_refused(self, rng, convention, kind):
         """Whatever the bits are like; no warning either, which the tests would raise."""
         for width in (16, 128, 384):
@@ -452,6 +454,7 @@ class TestNumbers:
                 "frequent": uniform < 0.97,
                 "constant": np.where(uniform < 0.1, uniform < 0.5, rng.random(8 * width) < 0.5),
                 "correlated": np.repeat(rng.random((200, width)) < 0.2, 8, axis=1),
+                "image": np.cumsum(uniform < 0.1, axis=1) % 2,  # runs of ten
             }[kind]
             codes = np.packbits(bits, axis=1)
             given = bitsift.from_codes(codes, convention)

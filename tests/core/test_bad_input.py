@@ -82,7 +82,7 @@ VECTORS = [
     (np.ma.masked_array(FLOATS), TypeError, "got a masked one"),
     (None, TypeError, "must hold numbers; got None"),
     ({"a": 1}, TypeError, "must hold numbers; got a dict"),
-    ("text", ValueError, "must hold numbers; got a str"),
+    ("text", TypeError, "must hold numbers; got a str"),
     (np.where(np.arange(20) == 7, np.nan, FLOATS), ValueError, "row 0, dimension 7 is nan"),
     (np.where(np.arange(20) == 7, np.inf, FLOATS), ValueError, "row 0, dimension 7 is inf"),
     (

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bitsift
-import bitsift.core.native as native
 from bitsift.core.floats import DefaultFloats, in_default_floats
 from helpers.float_calls import CALLS, digest, run
-from helpers.float_environments import ENVIRONMENTS, control, environment
+from helpers.float_environments import ENVIRONMENTS, control, control_and_flags, environment
 
 # Public functions and members that neither compute with floats nor convert them. A search enters
 # `DefaultFloats` only where it converts queries: its calls run in every environment.
@@ -137,15 +139,13 @@ def test_an_environment_that_was_there_first(name, when, wanted):
 def test_the_caller_gets_back_control_and_flags():
     for name in ENVIRONMENTS:
         with environment(name):
-            found = native.set_default_floats()
-            native.restore_floats(found)
+            found = control_and_flags()
             with DefaultFloats():
                 assert np.geterr() == dict.fromkeys(
                     ("divide", "over", "under", "invalid"), "ignore"
                 )
                 np.float64(1) / np.float64(3)  # raises the flag of an inexact result
-            again = native.set_default_floats()
-            native.restore_floats(again)
+            again = control_and_flags()
         assert again == found
 
 
@@ -172,6 +172,35 @@ def test_an_exception_gives_back_what_was_found():
                 fail(error)
             after = control(), np.geterr()
         assert after == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no such timer")
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, TimeoutError])
+def test_a_handler_that_raises_anywhere_leaves_the_environment(kind):
+    def handle(number, frame):
+        raise kind("from the handler")
+
+    index = bitsift.Index(8)
+    index.add(np.eye(8))
+    n_raised = 0
+    found = signal.signal(signal.SIGALRM, handle)
+    gc.disable()  # Python loses what is raised in a callback of the collector
+    try:
+        with environment("all"):
+            before = control(), np.geterr()
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                with pytest.raises(kind, match="from the handler"):  # noqa: PT012
+                    signal.setitimer(signal.ITIMER_REAL, 3e-5)  # once
+                    for _ in range(100_000):
+                        bitsift.pack([[1.0, -1.0]])
+                        index.get([1, 2])
+                n_raised += 1
+                assert (control(), np.geterr()) == before
+    finally:
+        gc.enable()
+        signal.signal(signal.SIGALRM, found)
+    assert n_raised > 10
 
 
 def test_each_thread_has_its_own():

@@ -221,6 +221,7 @@ def test_any_error_of_a_handler_is_the_error_of_the_call():
     assert run(program) == ["from", "the", "handler"]
 
 
+@pytest.mark.slow
 def test_a_handler_searches_the_same_codes_and_the_call_goes_on():
     # As few queries as a shared scan takes: the handler must not wait for its own thread's scan.
     program = """
@@ -318,3 +319,47 @@ def test_a_child_forked_by_a_handler_amid_a_search_searches():
         check_that_all_works()
     """
     assert run(program) == ["7"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.parametrize("others", ["", SEARCHING_THREADS], ids=["alone", "beside others"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "bitsift.search(codes, codes[:20_000], 4, threads=2)",
+        "bitsift.search(large, codes[:3], 4)",
+        "bitsift.knn_graph(codes, 4)",
+    ],
+)
+def test_a_call_ends_in_a_child_that_a_handler_has_forked(call, others):
+    # The handler returns in the child, too, which has no other threads.
+    program = f"""
+        large = make_codes(2_000_000, 96)
+        {textwrap.indent(others, "        ").lstrip()}
+        children = []
+
+        def handler(*_):
+            child = os.fork()
+            if child:
+                children.append(child)
+            else:
+                children.append(None)
+
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            while not children:
+                {call}
+            ended = 0
+        except RuntimeError as error:
+            ended = 7 if "forked" in str(error) else 8
+        if children == [None]:
+            check_that_all_works()
+            os._exit(ended)
+        assert ended == 0
+        print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+        sys.stdout.flush()
+        os._exit(0)
+    """
+    assert run(program) in (["7"], ["0"])

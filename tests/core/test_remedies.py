@@ -299,3 +299,32 @@ def test_int8_of_another_dim_has_both_readings():
         bitsift.Index(300).add(NUMBERS)
     with pytest.raises(ValueError, match=r"48 bytes a row for dim 384; got 384 .*numbers"):
         bitsift.to_codes(NUMBERS, "binary", dim=384)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["[0.5, 1, -2e3]", "[1, 2, 3]"],
+        np.array(["0.5 1 -2", "[3 4 5]"]),
+        objects(["(1, 2, 3)", "(4, 5, 6)"]),
+    ],
+)
+def test_texts_of_numbers_are_read(texts):
+    index = bitsift.Index(3)
+    with pytest.raises(TypeError, match="texts of numbers: ") as caught:
+        index.add(texts)
+    remedy = str(caught.value).partition("texts of numbers: ")[2]
+    index.add(eval(remedy, {"numpy": np, "vectors": texts}))
+    assert index.get([0]).shape == (1, 3)
+
+
+def test_codes_of_another_index_name_its_dimensions():
+    codes = np.zeros((2, 48), np.uint8)
+    with pytest.raises(ValueError, match=r"384 dimensions: bitsift\.Index\(384\)$"):
+        bitsift.Index(48, store=None).add(codes)
+    bitsift.Index(384, store=None).add(codes)
+
+
+def test_an_empty_path_is_shown():
+    with pytest.raises(bitsift.IndexFileError, match=r"^'': "):
+        bitsift.Index.load("")

@@ -55,7 +55,7 @@ CALLS = [
     ("rotate=True does nothing to bits", lambda: rotated().add(CODES)),
     ("rotate=True does nothing to bits", lambda: rotated().add(VECTORS > 0)),
     (None, lambda: rotated().add(VECTORS)),
-    ("oversampling=8 does nothing.*store=None", lambda: BITS.search(VECTORS, oversampling=8)),
+    ("oversampling=8 does nothing.*has no originals", lambda: BITS.search(VECTORS, oversampling=8)),
     (
         "oversampling=4 does nothing.*rescore=False",
         lambda: FLOATS.search(VECTORS, oversampling=4.0, rescore=False),
@@ -154,12 +154,12 @@ class TestCommands:
         [
             (["build", "vectors", "-o", "out", "--sample", 50], "--sample does nothing"),
             (["search", "floats", "queries", "--show", 1, "--json"], "--show does nothing"),
-            (["search", "bits", "queries", "--oversampling", 8], "oversampling=8 does nothing"),
+            (["search", "bits", "queries", "--oversampling", 8], "--oversampling 8 does nothing"),
             (
                 ["search", "floats", "queries", "--no-rescore", "--oversampling", 4],
-                "oversampling=4 does nothing",
+                "--oversampling 4 does nothing",
             ),
-            (["search", "corrected", "queries"], "--correction is of no use"),
+            (["search", "corrected", "queries"], "correction is of no use"),
             (["search", "corrected", "queries", "--scoring", "hamming"], ""),
             (["search", "floats", "queries", "--show", 1], ""),
             (["build", "vectors", "-o", "out"], ""),

@@ -56,6 +56,11 @@ def control() -> int:
     return _FloatState().read() & _CONTROL
 
 
+def control_and_flags() -> int:
+    """The same, and the flags that arithmetic has raised."""
+    return _FloatState().read()
+
+
 class Log:
     """What NumPy calls, or writes to, where it meets an error."""
 

@@ -3,6 +3,8 @@
 
 import copy
 import pickle
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -289,6 +291,13 @@ def rolling_with(**attributes):
     return change
 
 
+def nested(held):
+    """Put a dictionary into itself."""
+    inside = dict(held)
+    inside["int8"] = inside
+    return inside
+
+
 DAMAGE = {
     "codes: row 2 has pad bits": {"codes": at((2, -1), 1)},
     "codes must be an array of dtype uint8": {"codes": lambda a: a.astype(np.int16)},
@@ -351,6 +360,25 @@ DAMAGE = {
     "correction must be": {"factors": lambda a: a[:, :1]},
     "unexpected keyword argument 'more'": {"more": 1},
     "advice is of type str": {"advice": "do"},
+    "dim must be an integer, of type int; got uint8": {"dim": np.uint8(13)},
+    "dim must be an integer, of type int; got bool": {"dim": True},
+    "threshold must be a float.*got str": {"threshold": "1.5"},
+    "threshold must be a float.*got bytes": {"threshold": b"1.5"},
+    "threshold must be a float.*got bool": {"threshold": True},
+    "threshold must be a float.*got bool_?": {"threshold": np.True_},
+    "threshold must be a float.*got Fraction": {"threshold": Fraction(1, 3)},
+    "threshold must be a float.*got Decimal": {"threshold": Decimal("0.1")},
+    "flips must have shape \\(n, 13\\); got shape .*, 9\\)": {"flips": lambda a: a[:, :9]},
+    "flips must have shape \\(n, 13\\); got shape .*, 16\\)": {
+        "flips": lambda a: np.tile(a, 2)[:, :16]
+    },
+    "rotation must be .* got shape \\(\\)|axis": {
+        "flips": lambda a: a[0, 0] * np.ones((), np.float32)
+    },
+    "it is not an index: .*recursion": {"originals": nested},
+    "it is not an index: .*recursion depth": {"calibrators": nested},
+    "store_is_name is of type ndarray": {"store_is_name": np.ones(2)},
+    "store_is_name is of type str": {"store_is_name": "yes"},
 }
 
 

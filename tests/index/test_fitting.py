@@ -9,8 +9,8 @@ import pytest
 
 import bitsift
 from bitsift import BitsiftWarning
-from bitsift.core.blocks import evenly_spaced
 from bitsift.core.limits import MOST_ROWS_FITTED
+from bitsift.core.samples import evenly_spaced
 from bitsift.index import fitting
 from oracle import reference
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from bitsift.index.table import _Repairing
 
 
 @pytest.fixture
@@ -154,3 +155,37 @@ def _use_in_child(index):
     assert index.get(0).shape == (64,)
     assert index.add(np.ones((1, 64))).tolist() == [n]
     assert len(index) == len(index.ids) == len(index.codes) == n + 1
+
+
+def test_the_first_writer_of_a_forked_child_replaces_a_lock_that_nobody_releases():
+    index = bitsift.Index(8)
+    index.add(np.eye(8))
+    table = index._table
+    holder = threading.Thread(target=table._lock.acquire)
+    holder.start()
+    holder.join()
+    table._writer, table._process = holder.ident, -1  # as a child finds them
+    _Repairing.forget()
+    index.add(np.eye(8))
+    assert len(index) == 16
+    assert table._process == os.getpid()
+    table._repair_after_fork()  # another thread comes late: nothing is left to do
+    assert table._process == os.getpid()
+
+
+def test_an_add_that_a_warning_refuses_lets_the_next_one_in():
+    rng = np.random.default_rng(0)
+    index = bitsift.Index(8, store="int8")
+    index.fit(rng.standard_normal((200, 8)))
+    far = rng.standard_normal((200, 8)) * 50
+
+    def add_one_by_one():
+        for row in far:
+            index.add(row)
+
+    with pytest.raises(bitsift.BitsiftWarning, match="outside the bounds"):
+        add_one_by_one()
+    n = len(index)
+    assert 0 < n < 200
+    index.add(rng.standard_normal(8))
+    assert len(index) == n + 1

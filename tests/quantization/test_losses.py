@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Warnings of what small types lose: said where much is lost, once a call, and else never."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -173,6 +175,150 @@ class TestAlike:
         index = bitsift.Index(4, store="ternary").fit(normal(rng, 200, 4))
         for _ in range(30):
             assert caught(lambda: index.add(normal(rng, n, 4))) == []
+
+
+class TestSmallAdds:
+    """Rows that come a few at a time are judged together."""
+
+    @staticmethod
+    def one_by_one(index, rows, n=1):
+        def adds():
+            for begin in range(0, len(rows), n):
+                index.add(rows[begin : begin + n])
+
+        return adds
+
+    @pytest.mark.parametrize("store", INTEGER_STORES)
+    @pytest.mark.parametrize(("dim", "n"), [(1, 1), (3, 5), (64, 1), (99, 1), (300, 1), (64, 7)])
+    def test_values_outside_the_bounds(self, rng, store, dim, n):
+        index = bitsift.Index(dim, store=store)
+        index.add(normal(rng, 500, dim))
+        assert caught(self.one_by_one(index, normal(rng, 210, dim), n)) == []
+        messages = caught(self.one_by_one(index, normal(rng, 1_050, dim, scale=100), n))
+        assert any(OUTSIDE in message for message in messages)
+
+    @pytest.mark.parametrize("scale", [1, 100])
+    def test_ternary_with_minimum_and_maximum_of_few(self, rng, scale):
+        index = bitsift.Index(64, store="ternary", calibrator=MinMaxCalibrator())
+        with pytest.warns(BitsiftWarning, match="fitted to 5 vectors only"):
+            index.add(normal(rng, 5) * 5)
+        messages = caught(self.one_by_one(index, normal(rng, 70, scale=scale)))
+        assert any((ALIKE if scale == 1 else OUTSIDE) in message for message in messages)
+
+    def test_the_same_vector_again_and_again(self, rng):
+        vectors = normal(rng, 500)
+        index = bitsift.Index(64, store="ternary")
+        index.add(vectors)
+        assert caught(self.one_by_one(index, np.repeat(vectors[:1], 100, axis=0))) == []
+
+    def test_bounded_memory(self, rng):
+        for dim in (4, 64, 4096):
+            index = bitsift.Index(dim, store="int8")
+            index.add(normal(rng, 200, dim))
+            for _ in range(200):
+                index.add(normal(rng, 7, dim))
+                few = index._table.snapshot.few
+                assert few.n == sum(map(len, few.batches)) < 32
+                assert all(batch.base is None for batch in few.batches)
+
+    def test_an_add_that_failed_does_not_count(self, rng):
+        index = bitsift.Index(64, store="int8")
+        index.add(normal(rng, 200), ids=range(200))
+        index.add(normal(rng, 1, scale=100), ids=[200])
+        before = index._table.snapshot
+        for wrong in (normal(rng, 1), np.full((1, 64), np.nan, np.float32)):
+            with pytest.raises(ValueError, match=r"ids|finite"):
+                index.add(wrong, ids=[200])
+            assert index._table.snapshot is before
+
+    def test_where_warnings_are_errors_good_adds_go_on(self, rng):
+        """The filter of the tests makes errors of them."""
+        index = bitsift.Index(64, store="int8")
+        index.add(normal(rng, 200))
+        n_refused = 0
+        for row in normal(rng, 320, scale=100):
+            try:
+                index.add(row[np.newaxis])
+            except BitsiftWarning:
+                n_refused += 1
+        assert n_refused == 10
+        assert len(index) == 510
+        assert caught(self.one_by_one(index, normal(rng, 100))) == []
+
+    @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+    def test_copies_go_on_by_themselves(self, rng, how):
+        index = bitsift.Index(64, store="int8")
+        index.add(normal(rng, 200))
+        assert caught(self.one_by_one(index, normal(rng, 20, scale=100))) == []
+        copied, remade = how(index), pickle.loads(pickle.dumps(index))
+        rows = normal(rng, 12, scale=100)
+        for one, n in ((index, 1), (copied, 1), (remade, 0)):
+            assert len(caught(self.one_by_one(one, rows))) == n
+
+    def test_a_trickle_of_wrong_vectors_after_many_good_ones(self, rng):
+        index = bitsift.Index(64, store="int4")
+        index.add(normal(rng, 200))
+        assert caught(self.one_by_one(index, normal(rng, 1_000))) == []
+        mixed = normal(rng, 1_000)
+        mixed[::2] *= 100
+        assert any(OUTSIDE in one for one in caught(self.one_by_one(index, mixed)))
+
+
+class TestSamples:
+    @pytest.mark.parametrize("period", [2, 3, 4, 8, 100])
+    @pytest.mark.parametrize("n", [2_048, 3_072, 100_000])
+    def test_no_period_hides(self, n, period):
+        for phase in range(min(period, 4)):
+            rows = np.zeros((n, 1), np.float32)
+            rows[phase::period] = 1
+            share = losses.sample_of(rows).mean()
+            assert 0.6 / period - 0.005 < share < 1.4 / period + 0.005
+
+    def test_rows_are_in_order_one_from_each_part(self):
+        for n in (1_024, 1_025, 1_500, 2_047, 2_048, 70_000):
+            rows = losses.sample_of(np.arange(n, dtype=np.float32)[:, np.newaxis])[:, 0]
+            assert len(rows) == 1_024
+            assert (np.diff(rows) > 0).all()
+            parts = np.searchsorted(np.arange(1, 1_025) * n // 1_024, rows, side="right")
+            np.testing.assert_array_equal(parts, np.arange(1_024))
+
+    def test_the_same_rows_on_every_machine(self):
+        rows = losses.sample_of(np.arange(10_000, dtype=np.float32)[:, np.newaxis], 4)
+        assert rows[:, 0].tolist() == [0, 4045, 5590, 9635]
+
+    def test_every_other_row_outside(self, rng):
+        index = bitsift.Index(64, store="int8")
+        index.add(normal(rng, 500))
+        vectors = normal(rng, 2_048)
+        vectors[1::2] *= 20
+        (message,) = caught(lambda: index.add(vectors))
+        assert share_in(message) == pytest.approx(
+            index.calibrators["int8"].share_clipped(vectors), abs=0.02
+        )
+
+
+@pytest.mark.parametrize(("store", "n_std"), [("int4", 3.0), ("int4", 9.0), ("ternary", 0.7)])
+def test_the_remedy_is_not_what_is_there(rng, store, n_std):
+    vectors = np.zeros((1_000, 64), np.float32) + normal(rng, 1_000, scale=1e-3)
+    vectors[::40] *= 1e6  # at 3 standard deviations too, nearly all of the others are alike
+    default = bitsift.Index(64, store=store).calibrators[store].n_std
+    index = bitsift.Index(64, store=store, calibrator=RollingCalibrator(n_std))
+    (message,) = [m for m in caught(lambda: index.add(vectors)) if ALIKE in m]
+    assert ("RollingCalibrator" in message) == (n_std > default)
+    assert 'store="float16"' in message
+
+
+@pytest.mark.parametrize("n", [8, 9, 10, 20])
+def test_few_sparse_rows_are_no_warning(rng, n):
+    sparse = np.where(rng.random((4_000, 128)) < 0.95, 0, normal(rng, 4_000, 128))
+    index = bitsift.Index(128, store="ternary", threshold="mean")
+
+    def adds():
+        index.add(sparse[:2_000])
+        for begin in range(2_000, 4_000, n):
+            index.add(sparse[begin : begin + n])
+
+    assert [m for m in caught(adds) if ALIKE in m] == []
 
 
 def test_float16_of_tiny_values(rng):

@@ -32,7 +32,7 @@ def test_centred_data_need_nothing(rng, metric, bits_alone):
     assert advice.best is advice.trials[0]
     assert (advice.best.threshold, advice.best.rotate) == ("zero", False)
     expected = {"metric": metric, "threshold": 0.0, "rotate": False}
-    if bits_alone:
+    if bits_alone and advice.best.corrected > advice.best.asymmetric:
         expected["correction"] = True
     assert advice.recommendation == expected
 
@@ -141,6 +141,7 @@ def test_table(rng):
     assert lines[11:] == [
         "",
         f"* recommended, by the column 'corrected': {chosen}, correction=True",
+        '  search it with scoring="asymmetric"',
     ]
 
 
@@ -153,9 +154,18 @@ def test_a_recommendation_makes_an_index(rng, make, metric, bits_alone, n):
     advice = bitsift.advise(sample, metric=metric, bits_alone=bits_alone)
     index = bitsift.Index(64, store=None if bits_alone else "int8", **advice.recommendation)
     assert (index.metric, index.rotate) == (metric, advice.best.rotate)
-    assert index.correction is bits_alone
+    assert index.correction is (bits_alone and advice.best.corrected > advice.best.asymmetric)
     index.add(sample)  # and no warning of poor bits
     assert index.search(sample[:3], 5, scoring="asymmetric").ids.shape == (3, 5)
+
+
+@pytest.mark.parametrize(("asymmetric", "corrected"), [(0.8, 0.8), (0.8, 0.79), (0.8, 0.81)])
+def test_a_correction_is_advised_only_if_it_finds_more(asymmetric, corrected):
+    best = Trial("zero", False, 0.7, 0.9, asymmetric, corrected)
+    advice = bitsift.Advice("cosine", 100, 10, (best,), best, "corrected")
+    assert ("correction" in advice.recommendation) is (corrected > asymmetric)
+    assert str(advice).splitlines()[-1] == '  search it with scoring="asymmetric"'
+    assert "correction=True" in str(advice) or corrected <= asymmetric
 
 
 class TestSampling:

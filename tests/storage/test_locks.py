@@ -23,6 +23,7 @@ import bitsift
 from bitsift.core.errors import IndexLockedError, IndexWriteError
 from bitsift.storage import lock, reader, writer
 from bitsift.storage.folder import Folder
+from bitsift.storage.lock_note import holder
 from bitsift.storage.manifest import LOCK_NOTE, OWN_FILE
 from helpers.cut_short import NEW, OLD
 from helpers.storage_samples import assert_same, named_by_manifest, names_of
@@ -249,7 +250,7 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, held: subprocess.Popen[str]) ->
         (-1, ValueError, "timeout must be finite and at least 0, or None for no limit; got -1.0"),
         (float("nan"), ValueError, "got nan"),
         (float("inf"), ValueError, "got inf"),
-        (10**400, ValueError, "timeout must be finite and at least 0, .*; got inf"),
+        (10**400, ValueError, "got inf"),
         (Fraction(10**400), ValueError, "got inf"),
         (-(10**400), ValueError, "got -inf"),
         ("60", TypeError, "must be a number of seconds, or None for no limit; got str"),
@@ -308,7 +309,7 @@ def test_a_host_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     note = {"pid": 7, "host": "\x1b[2J", "since": "2026-01-01T00:00:00Z"}
     (tmp_path / LOCK_NOTE).write_text(json.dumps(note))
     with Folder(str(tmp_path)) as folder:
-        assert lock._holder(folder) == r"process 7 on '\x1b[2J' (since 2026-01-01T00:00:00Z)"
+        assert holder(folder) == r"process 7 on '\x1b[2J' (since 2026-01-01T00:00:00Z)"
 
 
 def test_a_writer_lets_those_go_first_who_wait(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -209,14 +210,17 @@ def unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess
         "        bitsift.Index(8).save(path); print('saved')\n"
         "    except bitsift.IndexWriteError as error:\n"
         "        print(error)\n"
+        # What a save imports must be loaded before: others may not read this environment.
+        "bitsift.Index(8).save(sys.argv.pop())\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", drop + script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+    with tempfile.TemporaryDirectory() as elsewhere:
+        return subprocess.run(
+            [sys.executable, "-c", drop + script, *map(str, arguments), f"{elsewhere}/index"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX users")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bitsift.core.errors import BitsiftWarning, IndexFileError, IndexWriteError
-from bitsift.storage import reader, writer
+from bitsift.storage import npy_file, reader, writer
 from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder
 from helpers.cut_short import NEW, OLD, SMALL
@@ -218,6 +218,26 @@ def test_partial_writes_are_continued(tmp_path: Path, monkeypatch: pytest.Monkey
     real_write = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, data[:7]))
     writer.write(tmp_path, OLD)
+    assert_same(reader.read(tmp_path), OLD)
+
+
+def test_what_another_process_writes_into_a_file_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(tmp_path, OLD)
+    before = names_of(tmp_path)
+    real_write_all = npy_file.write_all
+
+    def write_twice(fd: int, data: memoryview) -> None:
+        # As a forked child does, which shares the descriptor and its position.
+        real_write_all(fd, data)
+        real_write_all(fd, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(npy_file, "write_all", write_twice)
+        with pytest.raises(IndexWriteError, match="another process wrote to it meanwhile"):
+            writer.write(tmp_path, NEW)
+    assert names_of(tmp_path) == before
     assert_same(reader.read(tmp_path), OLD)
 
 

@@ -137,7 +137,7 @@ def test_newer_version(damaged: Path, newer: int, rest: dict[str, Any]) -> None:
     file_of(damaged, "manifest").write_text(json.dumps(fields))
     refused(
         damaged,
-        f"format version {newer}; this release of bitsift reads version 2",
+        f"format version {newer}; this release of bitsift reads versions 1 to 2",
         kind=UnsupportedVersionError,
     )
 

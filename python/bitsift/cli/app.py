@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import bitsift
+from bitsift.cli.command import Command
 from bitsift.cli.commands.advise import advise
 from bitsift.cli.commands.build import build
 from bitsift.cli.commands.compare import compare
@@ -59,7 +60,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("verify", verify, "Check every byte of an index against its checksums."),
 )
 for _name, _run, _summary in _COMMANDS:
-    app.command(name=_name, help=_summary)(_run)
+    app.command(name=_name, help=_summary, cls=Command)(_run)
 
 
 def _print_version(asked: bool) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,22 +12,17 @@ from typing import Any
 
 import typer
 
-from bitsift import BitsiftError, BitsiftWarning
+from bitsift import BitsiftError, BitsiftWarning, IndexFileError
+from bitsift.cli.wording import as_options
 
 __all__ = [
     "CommandError",
     "InputError",
     "MissingPackageError",
     "ModelError",
-    "as_options",
     "one_line",
     "reporting",
 ]
-
-
-_FIT = re.compile(r"call fit\(sample\) with ([0-9,]+) or more before the first add")
-_TEXT = re.compile(r"\b([a-z]+)='([^']*)'")
-_TRUE = re.compile(r"\b([a-z_]+)=True\b")
 
 
 class CommandError(Exception):
@@ -47,17 +41,18 @@ class ModelError(CommandError):
     """An embedding model cannot be loaded or does not fit."""
 
 
-def one_line(error: BaseException | str) -> str:
-    """Return the message of an exception without line breaks, or its type if it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+def one_line(error: BaseException) -> str:
+    """Return the message of an exception without line breaks, or its type if it has none.
 
-
-def as_options(message: str) -> str:
-    """Rewrite what a warning of the library says of Python calls for the command line."""
-    message = _FIT.sub(r"give \1 or more vectors, and no smaller --sample", message)
-    message = _TEXT.sub(r"--\1 \2", message)
-    message = _TRUE.sub(lambda found: f"--{found[1].replace('_', '-')}", message)
-    return message.replace("bitsift.advise ", "bitsift advise ")
+    What the library says of Python arguments becomes what the command says of its options; a path
+    stays as it is.
+    """
+    if isinstance(error, IndexFileError):
+        before, _, after = str(error).rpartition(error.reason)
+        text = f"{before}{as_options(error.reason)}{after}"
+    else:
+        text = as_options(" ".join(str(error).split()))
+    return " ".join(text.split()) or type(error).__name__
 
 
 @contextmanager
@@ -90,7 +85,7 @@ def _warnings_as_lines() -> Iterator[None]:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, BitsiftWarning):
             show_others(message, category, *where, **more)
-        elif (line := f"warning: {as_options(one_line(message))}") not in printed:
+        elif (line := f"warning: {as_options(' '.join(str(message).split()))}") not in printed:
             printed.add(line)
             with suppress(OSError):  # A warning that cannot be printed must not end the command.
                 print(line, file=sys.stderr)

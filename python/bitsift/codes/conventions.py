@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.codes.numbers_or_bits import check_packed
 from bitsift.core import arguments
+from bitsift.core.blocks import fill, row_blocks
 from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import copied, interruptibly
+from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
 from bitsift.core.unreadable import codes_hint, shown
 
@@ -269,10 +272,17 @@ def _from_rows(
     """Return codes, shape (n, n_bytes), in `convention`; a new array."""
     if convention in BYTE_TYPES:
         return _swap_bytes(codes, convention).view(BYTE_TYPES[convention])
-    bits = np.unpackbits(codes, axis=1, count=dim)
+    bits = np.empty((len(codes), 8 * codes.shape[1] if dim is None else dim), np.uint8)
     if convention == "bits":
+        fill(bits, lambda block: np.unpackbits(block, axis=1, count=dim), codes)
         return bits
-    signs: NDArray[np.int8] = bits.view(np.int8)
+    signs = bits.view(np.int8)
+    fill(signs, lambda block: _signs(np.unpackbits(block, axis=1, count=dim)), codes)
+    return signs
+
+
+def _signs(bits: NDArray[np.uint8]) -> NDArray[np.int8]:
+    signs = bits.view(np.int8)
     signs *= 2
     signs -= 1
     return signs
@@ -280,11 +290,15 @@ def _from_rows(
 
 def _swap_bytes(array: NDArray[Any], convention: str) -> NDArray[np.uint8]:
     """Convert between codes and bytes in `convention`; the same swap converts back. A new array."""
-    raw: NDArray[np.uint8] = np.array(array, order="C").view(np.uint8)
+    given: NDArray[np.uint8] = array.view(np.uint8)
+    if convention not in ("binary", "sqlite-vec"):
+        return copied(given)
+    raw = np.empty(given.shape, np.uint8)
+    rows, given = arguments.as_rows(raw), arguments.as_rows(given)
     if convention == "binary":
-        raw ^= 0x80
-    elif convention == "sqlite-vec":
-        raw = _REVERSED[raw]
+        fill(rows, lambda block: block ^ np.uint8(0x80), given)
+    else:
+        fill(rows, lambda block: _REVERSED[block], given)
     return raw
 
 
@@ -303,23 +317,31 @@ def _as_bytes(array: NDArray[Any], convention: str) -> NDArray[Any]:
         raise TypeError(
             f'embeddings in convention "{convention}" must be {wanted}; got {array.dtype}{hint}'
         )
+    if array.shape[-1] > MAX_DIM:  # a row longer than a block should be
+        arguments.check_n_bytes(array.shape[-1], "embeddings")
     limits = np.iinfo(wanted)
-    outside = (array < limits.min) | (array > limits.max)
-    if outside.any():
-        hint = ""
-        if limits.min == 0 and array.min() >= -128 and array.max() <= 127:
-            hint = f"; negative values look like {_SIGNED}"
-        if limits.min < 0 and array.min() >= 0 and array.max() <= 255:
-            hint = f"; values of 0 to 255 look like {_UNSIGNED}"
-        arguments.refuse_where(
-            arguments.as_rows(outside),
-            arguments.as_rows(array),
-            f'embeddings in convention "{convention}"',
-            f"{limits.min} to {limits.max}",
-            column="value",
-            hint=hint,
-        )
-    return array.astype(wanted)
+    rows = arguments.as_rows(array)
+    made = np.empty(array.shape, wanted)
+    for begin, end in row_blocks(*rows.shape):
+        block = rows[begin:end]
+        outside = (block < limits.min) | (block > limits.max)
+        if outside.any():
+            name = f'embeddings in convention "{convention}"'
+            hint, within = _range_hint(array, limits.min), f"{limits.min} to {limits.max}"
+            arguments.refuse_where(outside, block, name, within, begin, column="value", hint=hint)
+        arguments.as_rows(made)[begin:end] = block
+    return made
+
+
+def _range_hint(array: NDArray[Any], low: int) -> str:
+    """Return which convention integers look like, some of which are out of the range from `low`."""
+    smallest = interruptibly(array.size, array.min)
+    largest = interruptibly(array.size, array.max)
+    if low == 0 and smallest >= -128 and largest <= 127:
+        return f"; negative values look like {_SIGNED}"
+    if low < 0 and smallest >= 0 and largest <= 255:
+        return f"; values of 0 to 255 look like {_UNSIGNED}"
+    return ""
 
 
 def _check_pad_bits(
@@ -328,9 +350,11 @@ def _check_pad_bits(
     """Raise for the first row with a pad bit that is not zero; `given` are the caller's bytes."""
     n_pad = 8 * codes.shape[-1] - dim
     last = arguments.as_rows(codes)[:, -1]
-    bad = np.flatnonzero(last & ((1 << n_pad) - 1))
-    if len(bad):
-        row = int(bad[0])
+    for begin, end in row_blocks(len(last), 1):
+        bad = np.flatnonzero(last[begin:end] & ((1 << n_pad) - 1))
+        if len(bad) == 0:
+            continue
+        row = begin + int(bad[0])
         zero = '; in "binary" a byte of zero bits is -128' if convention == "binary" else ""
         raise ValueError(
             f"the last {n_pad} bits of a row must be zero: dim is {dim}, a row has "
@@ -350,7 +374,13 @@ def _pack_values(array: NDArray[Any], convention: str, dim: int | None) -> NDArr
     if array.dtype.kind not in kinds:
         raise TypeError(f"{name} must be {types}; got {array.dtype}")
     arguments.check_n_values(array.shape[-1], name, dim)
-    high = array == 1
-    bad = ~(high | (array == low))
-    arguments.refuse_where(arguments.as_rows(bad), arguments.as_rows(array), name, f"{low} or 1")
-    return np.packbits(high, axis=-1)
+    rows = arguments.as_rows(array)
+    codes = np.empty((len(rows), (rows.shape[1] + 7) // 8), np.uint8)
+    for begin, end in row_blocks(*rows.shape):
+        block = rows[begin:end]
+        high = block == 1
+        known = high | (block == low)
+        if not known.all():
+            arguments.refuse_where(~known, block, name, f"{low} or 1", begin)
+        codes[begin:end] = np.packbits(high, axis=-1)
+    return codes[0] if array.ndim == 1 else codes

@@ -32,7 +32,8 @@ def search(
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes)
-        Packed codes; `n_bytes` is 1 to 8,192. A ``numpy.memmap`` works too. They are searched in
+        Packed codes; `n_bytes` is 1 to 8,192. uint8 is always taken as packed bits, also where it
+        holds numbers, one a dimension. A ``numpy.memmap`` works too. They are searched in
         place, with any stride between rows; copied only if the bytes of a row are not contiguous.
     queries : array_like of uint8, shape (n_queries, n_bytes) or (n_bytes,)
         Packed codes.
@@ -103,7 +104,8 @@ def knn_graph(
     Parameters
     ----------
     codes : array_like of uint8, shape (n, n_bytes)
-        Packed codes, as in :func:`search`.
+        Packed codes, as in :func:`search`; uint8 is always taken as packed bits, also where
+        it holds numbers, one a dimension.
     k : int
         Neighbours of each row. If `k` is greater than ``n - 1``, the surplus results have the id -1
         and the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
+from bitsift.core.limits import MAX_DIM
+from bitsift.core.samples import scattered
 
 __all__ = ["check_packed"]
 
@@ -26,6 +27,9 @@ _LEAST_DIFFERENT = 32
 # In two's complement, the middle half is where the two highest bits are equal, as they are where
 # nearly all bits are zeros, or ones; numbers are negative and positive alike.
 _LEAST_OF_EITHER_SIGN = 0.3
+# There, neighbours among the bits of an image are equal as often wherever they lie in their byte,
+# those of the value of a number only at the top: the lowest are as good as random.
+_MOST_EQUAL_LOW_BITS = 0.6
 
 
 def check_packed(array: NDArray[Any], convention: str, name: str) -> None:
@@ -37,7 +41,8 @@ def check_packed(array: NDArray[Any], convention: str, name: str) -> None:
     width = array.shape[-1]
     if width < _LEAST_COLUMNS or array.size == 0:
         return
-    sample = evenly(array, _MOST_ROWS) if array.ndim == 2 else array
+    array = array[..., : MAX_DIM // 8]  # of longer rows, which are no codes, the beginning
+    sample = scattered(array, _MOST_ROWS) if array.ndim == 2 else array
     numbers = sample.astype(np.int16) - (128 if sample.dtype == np.uint8 else 0)
     in_the_middle = np.count_nonzero((numbers >= -64) & (numbers < 64)) / numbers.size
     if in_the_middle <= _MOST_IN_THE_MIDDLE or len(np.unique(numbers)) < _LEAST_DIFFERENT:
@@ -52,8 +57,15 @@ def check_packed(array: NDArray[Any], convention: str, name: str) -> None:
     if convention != "vespa":
         raise ValueError(message)
     negative = np.count_nonzero(numbers < 0) / numbers.size
-    if _LEAST_OF_EITHER_SIGN <= negative <= 1 - _LEAST_OF_EITHER_SIGN:
+    is_even = _LEAST_OF_EITHER_SIGN <= negative <= 1 - _LEAST_OF_EITHER_SIGN
+    if is_even and _share_of_equal_low_bits(numbers) <= _MOST_EQUAL_LOW_BITS:
         warn(message)
+
+
+def _share_of_equal_low_bits(numbers: NDArray[np.int16]) -> float:
+    """Return how often the two lowest bits are equal, or the next two, whichever is more often."""
+    differ = numbers ^ (numbers >> 1)
+    return 1 - min(np.count_nonzero(differ & bit) for bit in (1, 2)) / numbers.size
 
 
 def _as_floats(array: NDArray[Any], name: str) -> str:

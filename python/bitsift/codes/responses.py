@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bitsift.codes import conventions
 from bitsift.core import arguments
+from bitsift.core.blocks import row_blocks
 from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
 
@@ -101,7 +102,16 @@ def codes_from_response(
                 f"embeddings must be of one length; embedding {place} has {len(row)} values, "
                 f"embedding 0 has {len(rows[0])}"
             )
-    return conventions.to_codes(np.stack(rows), convention, dim=n_dims)
+    return conventions.to_codes(_stacked(rows), convention, dim=n_dims)
+
+
+def _stacked(rows: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return ``numpy.stack(rows)``, a block at a time, so that signal handlers run."""
+    dtype = np.result_type(*{row.dtype for row in rows})
+    stacked = np.empty((len(rows), len(rows[0])), dtype)
+    for begin, end in row_blocks(*stacked.shape):
+        np.stack(rows[begin:end], out=stacked[begin:end])
+    return stacked
 
 
 def _parse(response: object) -> dict[str, Any] | list[Any]:

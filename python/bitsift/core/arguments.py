@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import unreadable
+from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
+from bitsift.core.lists import converted, listed
 
 __all__ = [
     "MAX_DIM",
@@ -204,7 +206,7 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     is_float = array.dtype.kind == "f" and array.dtype.itemsize <= 8
     if not is_float and (floats or array.dtype.kind != "b"):
         wanted = "float16, float32 or float64" if floats else "float16, float32, float64 or bool"
-        hint = unreadable.values_hint(array.dtype, name)
+        hint = unreadable.values_hint(array, name)
         raise TypeError(f"{name} must be {wanted}; got {array.dtype}{hint}")
     check_n_values(array.shape[-1], name)
 
@@ -241,8 +243,13 @@ def refuse_non_finite(
     *,
     numbers: NDArray[np.int64] | None = None,
 ) -> None:
-    """Raise for the first value that is NaN or infinite, if there is one."""
-    refuse_where(~np.isfinite(values), values, name, "finite", first_row, numbers=numbers)
+    """Raise for the first value of a matrix that is NaN or infinite, if there is one."""
+    for begin, end in row_blocks(*values.shape):
+        block = values[begin:end]
+        finite = np.isfinite(block)
+        if not finite.all():
+            those = None if numbers is None else numbers[begin:end]
+            refuse_where(~finite, block, name, "finite", first_row + begin, numbers=those)
 
 
 def refuse_where(
@@ -270,8 +277,13 @@ def refuse_where(
         )
 
 
-def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "") -> None:
-    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can."""
+def check_n_bytes(
+    n_bytes: int, name: str, dim: int | None = None, hint: str = "", *, of_index: bool = False
+) -> None:
+    """Raise unless codes of `n_bytes` bytes have `dim` bits, or at most as many as codes can.
+
+    `of_index` says that `dim` is that of an index, which may be the wrong one.
+    """
     needed = None if dim is None else (dim + 7) // 8
     if n_bytes == needed or (needed is None and n_bytes * 8 <= MAX_DIM):
         return
@@ -282,6 +294,12 @@ def check_n_bytes(n_bytes: int, name: str, dim: int | None = None, hint: str = "
         hint = (
             f"; numbers, one a dimension, are given as floats: numpy.asarray({name}, 'float32'), "
             "minus 128 if they are bytes with that offset"
+        )
+    if of_index and n_bytes * 8 <= MAX_DIM:
+        n_bits = n_bytes * 8
+        hint += (
+            f"; codes of {n_bytes} bytes a row need an index of {n_bits} dimensions: "
+            f"bitsift.Index({n_bits})"
         )
     raise ValueError(f"{name} must have {wanted}; got {n_bytes} bytes = {n_bytes * 8} bits{hint}")
 
@@ -318,12 +336,12 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
                 f"{name} must be a plain array; got a masked one, whose mask would be lost: "
                 "numpy.ma.filled gives its masked values a number"
             )
-    try:
-        array = np.asarray(x)
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever the caller's object raises
-        raise unreadable.conversion_error(x, name, error) from error
+    array = listed(x) if isinstance(x, (list, tuple)) else None
+    if array is None:
+        whole = converted(x)
+        if isinstance(whole, Exception):
+            raise unreadable.conversion_error(x, name, whole) from whole
+        array = whole
     if array.dtype.hasobject:
         raise unreadable.objects_error(x, array, name, wanted)
     return array

@@ -57,13 +57,13 @@ class IndexFileError(BitsiftError):
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         self.path = os.fspath(path)
         self.reason = reason
-        super().__init__(f"{self.path}: {reason}")
+        super().__init__(str(self))
 
     def __reduce__(self) -> tuple[type[IndexFileError], tuple[str, str]]:
         return type(self), (self.path, self.reason)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{self.path or repr(self.path)}: {self.reason}"
 
 
 @public

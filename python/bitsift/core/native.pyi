@@ -38,11 +38,12 @@ def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
 # --- The floating-point environment of the calling thread. The functions below set the default one
 # --- while they compute, and give back what they found.
 
-def set_default_floats() -> int:
-    """Set the default environment. Return the one found, flags included, for `restore_floats`."""
+class DefaultFloats:
+    """A context with the default environment, in which NumPy ignores errors; then what it found."""
 
-def restore_floats(state: int) -> None:
-    """Set an environment that `set_default_floats` returned in this thread."""
+    def __init__(self) -> None: ...
+    def __enter__(self) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
 
 # --- Files ---
 

@@ -27,6 +27,7 @@ __all__ = [
     "values_hint",
 ]
 
+_AROUND_NUMBERS = "[]() "
 _quoted = reprlib.Repr()
 _quoted.maxstring = _quoted.maxother = 80
 
@@ -81,6 +82,8 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
             f"numpy.stack(numpy.asarray({name}){part})"
         )
     cells = list(array.flat)
+    if remedy := _texts_remedy(array, name):
+        return TypeError(f"{wanted}; got texts of numbers: {remedy}")
     are_rows = sum(map(_is_row, cells)) > len(cells) / 2
     for place, cell in enumerate(cells):
         if not (_is_row(cell) if are_rows else isinstance(cell, (numbers.Real, Decimal))):
@@ -96,9 +99,9 @@ def objects_error(x: object, array: NDArray[Any], name: str, wanted: str) -> Exc
 
 
 def axes_error(x: object, array: NDArray[Any], name: str) -> Exception:
-    """Return the error for an array that has neither one axis nor two."""
+    """Return the error for a single text, or an array that has neither one axis nor two."""
     if array.dtype.kind in "US" and array.ndim == 0:
-        return ValueError(f"{name} must hold numbers; got {_kind(x)}{_single_remedy(x, name)}")
+        return TypeError(f"{name} must hold numbers; got {_kind(x)}{_single_remedy(x, name)}")
     remedy = ""
     if array.ndim > 2:
         remedy = f"; one row for each of the first: {name}.reshape(len({name}), -1)"
@@ -142,8 +145,9 @@ def int8_error(array: NDArray[Any], name: str, dim: int | None) -> Exception:
     )
 
 
-def values_hint(dtype: np.dtype[Any], name: str) -> str:
+def values_hint(array: NDArray[Any], name: str) -> str:
     """Return how to make floats of an array of another type, as the end of a message."""
+    dtype = array.dtype
     if dtype.kind in "iu" and dtype.itemsize == 1:
         return (
             "; packed codes hold bits, not values (bitsift.unpack shows them); numbers, one a "
@@ -153,6 +157,8 @@ def values_hint(dtype: np.dtype[Any], name: str) -> str:
         return f"; convert integers to a float type: numpy.asarray({name}, 'float32')"
     if dtype.kind == "f":
         return f"; {name}.astype('float64') narrows it"
+    if dtype.kind == "U" and (remedy := _texts_remedy(array, name)):
+        return f"; these are texts of numbers: {remedy}"
     return _odd_hint(dtype, name)
 
 
@@ -184,10 +190,40 @@ def _odd_hint(dtype: np.dtype[Any], name: str) -> str:
     return ""
 
 
+def _texts_remedy(array: NDArray[Any], name: str) -> str:
+    """Return how to read numbers that are written as text; "" if some cell is no such text."""
+    counts = [_n_numbers(cell) for cell in array.flat]
+    if not counts or not all(counts):
+        return ""
+    if max(counts) == 1:
+        return f"numpy.asarray({name}, 'float32')"
+    return f"numpy.stack([{_parsed('text', array.flat[0])} for text in {name}])"
+
+
+def _n_numbers(cell: object) -> int:
+    """Return how many numbers a text holds, such as "[0.1, 0.2]"; 0 if it is something else."""
+    if not isinstance(cell, str):
+        return 0
+    inner = cell.strip(_AROUND_NUMBERS)
+    words = inner.split("," if "," in inner else None)
+    try:
+        return len([float(word) for word in words])
+    except ValueError:
+        return 0
+
+
+def _parsed(name: str, text: str) -> str:
+    """Return the call that reads a text of numbers; the others are written as `text` is."""
+    separator = "," if "," in text else " "
+    return f"numpy.fromstring({name}.strip({_AROUND_NUMBERS!r}), sep={separator!r})"
+
+
 def _single_remedy(x: object, name: str) -> str:
     """Return the remedy for an object that is no array and no list."""
     if isinstance(x, os.PathLike) or (isinstance(x, str) and x.endswith(".npy")):
         return f"; numpy.load({name}) reads a .npy file"
+    if isinstance(x, str) and _n_numbers(x):
+        return f"; it is a text of numbers: {_parsed(name, x)}"
     if isinstance(x, str):
         return "; text has to be embedded by a model first"
     if isinstance(x, (bytes, bytearray)):

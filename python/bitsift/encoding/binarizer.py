@@ -105,7 +105,7 @@ class Binarizer:
         if isinstance(parsed, Values):
             arguments.check_n_values(n_columns, name, self.dim)
             return
-        arguments.check_n_bytes(n_columns, name, self.dim)
+        arguments.check_n_bytes(n_columns, name, self.dim, of_index=True)
         n_pad = 8 * self.n_bytes - self.dim
         if n_pad and interruptibly(len(parsed.rows), _any_bit, parsed.rows, (1 << n_pad) - 1):
             raise ValueError(

@@ -16,6 +16,7 @@ from bitsift.core.options import Metric
 from bitsift.encoding.binarizer import Binarizer, EncodedBlock
 from bitsift.encoding.correction import compute_factors, n_factors
 from bitsift.encoding.originals import Originals
+from bitsift.quantization.few_rows import FewRows
 from bitsift.quantization.losses import sample_of
 
 __all__ = ["Columns", "Encoder", "Queries"]
@@ -101,6 +102,14 @@ class Encoder:
         """The names of the stores."""
         return tuple(store.name for store in self.stores)
 
+    @cached_property
+    def _may_lose(self) -> bool:
+        return not set(self.store_names) <= {"float32"}
+
+    @cached_property
+    def _has_bounds(self) -> bool:
+        return any(store.calibrator is not None for store in self.stores)
+
     @property
     def n_factors(self) -> int:
         """Factors of the correction of each vector."""
@@ -134,16 +143,45 @@ class Encoder:
             if columns.factors is not None:
                 columns.factors[part] = self._factors(block, begin)
 
-    def warn_of_losses(self, rows: NDArray[Any], fitted_before: tuple[Originals, ...]) -> None:
+    def warn_of_losses(
+        self, rows: NDArray[Any], fitted_before: tuple[Originals, ...], few: FewRows
+    ) -> FewRows:
         """Warn if a store keeps little of documents that were encoded, by a sample of them.
 
-        `fitted_before` are the stores as they were before these documents came.
+        Few rows are judged alone, as far as they can be, and once more together with `few`, the
+        rows of earlier small batches.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, dim)
+            The documents.
+        fitted_before : tuple of Originals
+            The stores as they were before these documents came.
+        few : FewRows
+            What the last call returned.
+
+        Returns
+        -------
+        FewRows
+            The rows that wait for more to be judged together.
         """
-        if set(self.store_names) <= {"float32"}:
-            return
+        if not self._may_lose:
+            return few
         sample = sample_of(rows)
+        warned = False
         for store, before in zip(self.stores, fitted_before, strict=True):
-            store.warn_of_losses(sample, were_fitted_to=store is not before)
+            warned |= store.warn_of_losses(sample, were_fitted_to=store is not before)
+        if warned:
+            return FewRows()
+        if few.are_enough(len(sample), self.dim) or not self._has_bounds:
+            return few
+        kept = few.with_rows(sample)
+        if kept.n == few.n or not few.are_enough(kept.n, self.dim):
+            return kept
+        sample = kept.joined()
+        for store in self.stores:
+            warned |= store.warn_of_losses(sample, were_fitted_to=False)
+        return FewRows() if warned else kept.judged_fine()
 
     def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of some rows as the last store keeps them, or else their codes."""

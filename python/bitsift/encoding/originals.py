@@ -54,30 +54,32 @@ class Originals:
         add_rows(calibrator, vectors, name)
         return Originals(self.name, self.dim, calibrator)
 
-    def warn_of_losses(self, rows: NDArray[np.float32], *, were_fitted_to: bool) -> None:
-        """Warn if this store keeps little of vectors; `rows` are a sample of them.
+    def warn_of_losses(self, rows: NDArray[np.float32], *, were_fitted_to: bool) -> bool:
+        """Warn if this store keeps little of vectors; `rows` are a sample of them. Say whether.
 
         `were_fitted_to` says that the bounds come from these vectors, and clip what they mean to.
         """
         what = f"store={self.name!r}:"
         if self.name == "float16":
-            warn_of_tiny(rows, what)
+            return warn_of_tiny(rows, "store")
         if self.calibrator is None:
-            return
+            return False
         if were_fitted_to:
-            n_std = DEFAULT_N_STD.get(self.name, _USUAL_N_STD)
-            remedy = (
-                f"calibrator=bitsift.RollingCalibrator({n_std:g}) has bounds that outliers widen "
-                'less, and store="float16" has none'
-            )
+            n_std, usual = self.calibrator._n_std, DEFAULT_N_STD.get(self.name, _USUAL_N_STD)
+            remedy = 'store="float16" has no bounds'
+            if n_std is None or n_std > usual:  # else there is no narrower one to name
+                remedy = (
+                    f"calibrator=bitsift.RollingCalibrator({usual:g}) has bounds that outliers "
+                    'widen less, and store="float16" has none'
+                )
         else:
             remedy = (
                 "fit(sample) before the first add, with vectors of all kinds that will come, makes "
                 'bounds that suit them, and store="float16" has none'
             )
             if warn_of_clipped(rows, self._ranges, self.name, self.calibrator, what, remedy):
-                return
-        warn_of_alike(rows, self._ranges, self.name, what, remedy)
+                return True
+        return warn_of_alike(rows, self._ranges, self.name, what, remedy)
 
     def empty(self, n: int) -> NDArray[Any]:
         """Return an array of `n` vectors that are not written yet."""

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly_spaced, row_blocks
+from bitsift.core.blocks import row_blocks
+from bitsift.core.interruptible import interruptibly
+from bitsift.core.samples import evenly_spaced
 
 __all__ = ["EvaluationCorpus", "as_corpus"]
 
@@ -111,9 +113,8 @@ def _as_qrels(x: ArrayLike, n_queries: int, n_documents: int) -> NDArray[np.int6
             f"qrels must have grades from 0 to {2**31 - 1}; row {row} has {array[row, 2]}"
         )
     qrels: NDArray[np.int64] = array.astype(np.int64)
-    _, firsts = np.unique(qrels[:, :2], axis=0, return_index=True)
-    if len(firsts) < len(qrels):
-        twice = int(np.setdiff1d(np.arange(len(qrels)), firsts)[0])
+    twice = interruptibly(len(qrels), _judged_twice, qrels)
+    if twice is not None:
         raise ValueError(
             f"qrels must judge each document once for a query; row {twice} judges query "
             f"{qrels[twice, 0]}, document {qrels[twice, 1]} again"
@@ -121,3 +122,11 @@ def _as_qrels(x: ArrayLike, n_queries: int, n_documents: int) -> NDArray[np.int6
     if not qrels[:, 2].any():
         raise ValueError("qrels must have at least one grade above 0; got none")
     return qrels
+
+
+def _judged_twice(qrels: NDArray[np.int64]) -> int | None:
+    """Return the first row that judges the query and document of an earlier one, or None."""
+    order = np.lexsort((qrels[:, 1], qrels[:, 0]))  # stable: of equal rows, the first comes first
+    ordered = qrels[order, :2]
+    again = order[1:][(ordered[1:] == ordered[:-1]).all(axis=1)]
+    return int(again.min()) if len(again) else None

@@ -27,6 +27,8 @@ from bitsift.evaluation.running import Measurement, Runner
 __all__ = ["evaluate"]
 
 _DEPTH_PER_K = 10
+# Far above any price; beyond float's range, costs would not be numbers.
+_HIGHEST_PRICE = 1_000_000
 
 
 @public
@@ -66,8 +68,8 @@ def evaluate(
         ``"quick"`` leaves out most oversamplings and thresholds, and all conditions that score
         every vector as integers.
     price_per_gb : float
-        US dollars per GB (2**30 bytes) of memory per month. The default, 3.80, is the figure of
-        Hugging Face's article [1]_.
+        US dollars per GB (2**30 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
+        the figure of Hugging Face's article [1]_.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     progress : callable, optional
@@ -204,6 +206,6 @@ def _as_price(price_per_gb: SupportsFloat) -> float:
         ) from None
     except OverflowError:
         price = math.inf
-    if not (math.isfinite(price) and price >= 0):
-        raise ValueError(f"price_per_gb must be finite and not negative; got {price}")
+    if not 0 <= price <= _HIGHEST_PRICE:  # nor a NaN
+        raise ValueError(f"price_per_gb must be from 0 to {_HIGHEST_PRICE:,}; got {price}")
     return price

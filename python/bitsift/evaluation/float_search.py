@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.interruptible import copied
+
 __all__ = ["FloatSearch"]
 
 _MOST_SCORES = 1 << 24  # That one product gives.
@@ -18,7 +20,7 @@ class FloatSearch:
     """Documents as float32; for the cosine, scaled to length 1."""
 
     def __init__(self, documents: NDArray[Any], metric: str) -> None:
-        rows = documents.astype(np.float32)
+        rows: NDArray[np.float32] = copied(documents, np.float32)
         squares = np.einsum("ij,ij->i", rows, rows)
         if metric == "cosine":
             rows /= np.maximum(np.sqrt(squares), _SMALLEST_NORMAL)[:, np.newaxis]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import BitsiftWarning
-from bitsift.core.blocks import evenly
 from bitsift.core.options import Metric, Store
+from bitsift.core.samples import evenly
 from bitsift.evaluation.conditions import BASELINE, Condition
 from bitsift.evaluation.corpus import EvaluationCorpus
 from bitsift.evaluation.float_search import FloatSearch

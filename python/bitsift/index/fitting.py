@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.errors import warn
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Threshold
+from bitsift.core.samples import evenly, evenly_spaced, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.quantization.losses import sample_of
 from bitsift.retrieval.advice import Advice, advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
@@ -134,8 +135,8 @@ def _warn_of_few(n: int, what: str) -> None:
     """Warn if something was fitted to few vectors."""
     if n < FEW_VECTORS:
         warn(
-            f"{what} fitted to {n} vectors only; call fit(sample) with {FEW_VECTORS} or more "
-            "before the first add"
+            f"{what} fitted to {n} vector{'' if n == 1 else 's'} only; call fit(sample) with "
+            f"{FEW_VECTORS} or more before the first add"
         )
 
 
@@ -146,14 +147,14 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
     """
     if len(sample) < _LEAST_ROWS_CHECKED:
         return
-    some_codes = evenly(codes, _MOST_ROWS_CHECKED)
+    some_codes = scattered(codes, _MOST_ROWS_CHECKED)
     ones = np.unpackbits(some_codes, axis=1, count=encoder.dim).mean(axis=0)
     more_frequent = np.maximum(ones, 1 - ones)
     constant = float((more_frequent >= _NEARLY_ALL).mean())
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = _some_rows(sample, _MOST_ROWS_CHECKED, "vectors")
+    rows = np.ascontiguousarray(sample_of(sample, _MOST_ROWS_CHECKED))
     better = better_than(encoder.binarizer, rows, encoder.metric)
     if better is None:
         return

@@ -157,7 +157,7 @@ class Index(Remakable):
         The name of the rule if the threshold still has to be computed. A threshold computed for
         the cosine is for vectors scaled to length 1.
         """
-        documents, fitting, _, _ = self._table.snapshot
+        documents, fitting = self._table.snapshot[:2]
         if fitting.is_pending and fitting.rule is not None:
             return fitting.rule
         return documents.encoder.binarizer.threshold
@@ -165,7 +165,7 @@ class Index(Remakable):
     @property
     def rotate(self) -> bool:
         """Whether vectors are rotated before they become bits."""
-        documents, fitting, _, _ = self._table.snapshot
+        documents, fitting = self._table.snapshot[:2]
         return fitting.rotate or documents.encoder.binarizer.is_rotated
 
     @property
@@ -267,7 +267,7 @@ class Index(Remakable):
         wanted = as_ids(ids)
         if wanted.ndim > 1:
             raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
-        documents, _, id_table, _ = self._table.snapshot
+        documents, _, id_table = self._table.snapshot[:3]
         rows = id_table.rows_of(wanted.reshape(-1))
         if len(rows) and rows.min() < 0:
             missing = wanted.reshape(-1)[rows < 0]

@@ -14,7 +14,7 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.table import Snapshot, Table
 from bitsift.retrieval.advice import Advice
 from bitsift.storage.contents import Contents
-from bitsift.storage.contents_check import checked_contents
+from bitsift.storage.contents_check import checked_contents, refusing
 
 __all__ = ["Kept", "Remakable"]
 
@@ -62,8 +62,13 @@ class Kept:
         if not (advice is None or isinstance(advice, Advice)):
             raise CorruptIndexError(_SOURCE, f"advice is of type {type(advice).__name__}")
         store_is_name = fields.pop("store_is_name", None)
+        if not (store_is_name is None or isinstance(store_is_name, bool)):
+            got = type(store_is_name).__name__
+            raise CorruptIndexError(_SOURCE, f"store_is_name is of type {got}")
         contents = checked_contents(fields, _SOURCE)
-        snapshot = Snapshot.of(*from_contents(contents, resolve_isa(None)))
+        isa = resolve_isa(None)
+        with refusing(_SOURCE):
+            snapshot = Snapshot.of(*from_contents(contents, isa))
         fitting = snapshot.fitting._replace(advice=advice)
         one = len(contents.originals) == 1
         return cls(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,28 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
-from bitsift.core.errors import warn
+from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
+from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
 
 T = TypeVar("T")
 
-_living: weakref.WeakSet[Table] = weakref.WeakSet()
+_NO_ROWS = FewRows()
 
 
-def _repair_after_fork() -> None:
-    for table in list(_living):
-        table._repair_after_fork()
+class _Repairing:
+    """Keeps threads of a forked child apart while they repair what they inherited."""
+
+    lock = threading.RLock()
+
+    @classmethod
+    def forget(cls) -> None:
+        """Make a new lock: in the child, nobody would release the old one."""
+        cls.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_repair_after_fork)
+    os.register_at_fork(after_in_child=_Repairing.forget)
 
 
 class Snapshot(NamedTuple):
@@ -50,12 +56,15 @@ class Snapshot(NamedTuple):
         The ids of the rows, for look-ups.
     memory : GrowableColumns
         The rows once more, with the room behind them.
+    few : FewRows
+        Rows of small adds that wait for more, to be judged by what the stores lose of them.
     """
 
     documents: Documents
     fitting: Fitting
     ids: IdTable
     memory: GrowableColumns
+    few: FewRows
 
     @classmethod
     def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
@@ -64,12 +73,17 @@ class Snapshot(NamedTuple):
 
     @classmethod
     def of_memory(
-        cls, encoder: Encoder, fitting: Fitting, memory: GrowableColumns, ids: IdTable
+        cls,
+        encoder: Encoder,
+        fitting: Fitting,
+        memory: GrowableColumns,
+        ids: IdTable,
+        few: FewRows = _NO_ROWS,
     ) -> Snapshot:
         """Return the state with these rows."""
         tie_ids = None if ids.ascending else ids.stored
         documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
-        return cls(documents, fitting, ids, memory)
+        return cls(documents, fitting, ids, memory, few)
 
     @property
     def nbytes(self) -> int:
@@ -97,7 +111,8 @@ class Snapshot(NamedTuple):
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
-        return Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
+        snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
+        return snapshot._replace(few=self.few)
 
 
 class Table:
@@ -116,12 +131,12 @@ class Table:
         # A signal handler may write before `_writer` is set: its thread must not wait for itself.
         self._lock = threading.RLock()
         self._writer: int | None = None
+        self._process = os.getpid()
         self.snapshot = snapshot
-        _living.add(self)
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
-        documents, fitting, _, _ = self.snapshot
+        documents, fitting = self.snapshot[:2]
         encoder = documents.encoder
         # uint8 numbers, one a dimension, get the message about their width.
         if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
@@ -158,6 +173,8 @@ class Table:
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         """Call a method that publishes a state while no other thread does."""
+        if self._process != os.getpid():
+            self._repair_after_fork()
         with self._lock:
             if self._writer is not None:
                 raise RuntimeError(
@@ -172,7 +189,7 @@ class Table:
                 self._writer = None
 
     def _fit(self, sample: NDArray[Any]) -> None:
-        documents, fitting, ids, memory = self.snapshot
+        documents, fitting, ids, memory, _ = self.snapshot
         if len(documents):
             raise ValueError(
                 f"fit comes before the first add; the index holds {len(documents)} vectors"
@@ -186,13 +203,14 @@ class Table:
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
-        documents, fitting, ids, memory = self.snapshot
-        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory.reserved(size), ids)
+        documents, fitting, ids, memory, few = self.snapshot
+        memory = memory.reserved(size)
+        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few)
 
     def _append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
     ) -> NDArray[np.int64]:
-        documents, fitting, ids, memory = self.snapshot
+        documents, fitting, ids, memory, few = self.snapshot
         encoder, rows = documents.encoder, parsed.rows
         n = len(rows)
         new_ids = ids.check(given_ids, n)
@@ -206,17 +224,33 @@ class Table:
             copy_into(columns.codes, rows)
         else:
             encoder.encode_into(columns, rows)
-            encoder.warn_of_losses(rows, documents.encoder.stores)
+            few = self._warn_of_losses(encoder, rows)
             if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids)
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
         return new_ids
+
+    def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:
+        """Warn of what the stores lose; return the rows that wait for more."""
+        before = self.snapshot
+        try:
+            return encoder.warn_of_losses(rows, before.documents.encoder.stores, before.few)
+        except BitsiftWarning:
+            # Where warnings are errors, rows added before must not refuse each later add.
+            self.snapshot = before._replace(few=_NO_ROWS)
+            raise
 
     def _repair_after_fork(self) -> None:
         # The thread that held the lock is not in the child, unless it is the one that forked.
-        if self._writer != threading.get_ident():
-            self._lock, self._writer = threading.RLock(), None
+        # Found out by the next writer: a list of all tables would run code when one of them dies,
+        # where an interrupt is lost.
+        with _Repairing.lock:
+            if self._process == os.getpid():  # another thread was faster
+                return
+            if self._writer != threading.get_ident():
+                self._lock, self._writer = threading.RLock(), None
+            self._process = os.getpid()
 
 
 def _fitted(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.blocks import fill
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.public import public
@@ -105,7 +106,8 @@ def unpack(codes: ArrayLike, dim: SupportsIndex) -> NDArray[np.uint8]:
     packed = arguments.parse_codes(codes, "codes")
     dim = arguments.check_dim(dim)
     arguments.check_n_bytes(packed.rows.shape[1], "codes", dim)
-    bits = np.unpackbits(packed.rows, axis=1, count=dim)
+    bits = np.empty((len(packed.rows), dim), np.uint8)
+    fill(bits, lambda block: np.unpackbits(block, axis=1, count=dim), packed.rows)
     return bits[0] if packed.is_single else bits
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
-from bitsift.core.blocks import row_blocks
+from bitsift.core.blocks import fill, row_blocks
 from bitsift.core.errors import warn
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
@@ -224,7 +224,7 @@ def _warn_of_losses(
     sample = np.concatenate([sample_of(rows, most) for rows in matrices.values()])
     what = f"precision={precision!r}:"
     if precision == "float16":
-        warn_of_tiny(sample, what)
+        warn_of_tiny(sample, "precision")
         return
     if len(sample) == 0:
         return
@@ -318,7 +318,11 @@ def _quantize_rows(
     if precision in ("binary", "ubinary"):
         thresholds = kernel_thresholds(0.0, dim, rows.dtype)
         codes = pack_rows(rows, thresholds, name, resolve_isa(None), 0)
-        return codes if precision == "ubinary" else _minus_128(codes)
+        if precision == "ubinary":
+            return codes
+        offset = codes.view(np.int8)
+        fill(offset, _minus_128, codes)
+        return offset
     codec = INTEGER_CODECS.get(precision)
     columns = dim if codec is None else codec.n_columns(dim)
     quantized = np.empty((n, columns), np.dtype(precision) if codec is None else codec.dtype)

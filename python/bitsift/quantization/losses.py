@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.blocks import evenly
 from bitsift.core.errors import warn
+from bitsift.core.samples import scattered
 from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [
@@ -59,9 +59,11 @@ class BoundsRule(Protocol):
 
 
 def sample_of(rows: NDArray[Any], most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:
-    """Return at most `most` rows, evenly spaced, as float32; they are finite in it."""
+    """Return at most `most` rows, spread over all, as float32; they are finite in it."""
+    if rows.dtype == np.float32:
+        return scattered(rows, most)
     with np.errstate(under="ignore"):
-        return evenly(rows, most).astype(np.float32, copy=False)
+        return scattered(rows, most).astype(np.float32, copy=False)
 
 
 def warn_of_clipped(
@@ -100,33 +102,45 @@ def warn_of_alike(
     precision: str,
     what: str,
     remedy: str,
-) -> None:
-    """Warn if nearly all values of a dimension become the same integer, though they differ."""
+) -> bool:
+    """Warn if nearly all values of a dimension become the same integer, though they differ.
+
+    Say whether.
+    """
     if len(rows) < _LEAST_ROWS:
-        return
+        return False
     codec, dim = INTEGER_CODECS[precision], rows.shape[1]
     codes = codec.unpack(codec.encode(np.ascontiguousarray(rows), ranges), dim)
     alike = _shares_of_median(codes)
     if alike.mean() < _MOST_ALIKE:
-        return
-    # A dimension whose values are themselves alike loses nothing.
-    differ = _shares_of_median(rows) < _MOST_ALIKE
+        return False
+    # A dimension whose values are themselves alike loses nothing. In few rows of sparse data, some
+    # dimensions have values that differ by chance.
+    noise = _STANDARD_ERRORS * math.sqrt(_MOST_ALIKE * (1 - _MOST_ALIKE) / len(rows))
+    differ = _shares_of_median(rows) < _MOST_ALIKE - noise
     if not differ.any() or (share := float(alike[differ].mean())) < _MOST_ALIKE:
-        return
+        return False
     number = "0" if precision == "ternary" else "the same integer in their dimension"
     warn(f"{what} {share:.0%} of the values become {number}, so rows hardly differ: {remedy}")
+    return True
 
 
-def warn_of_tiny(rows: NDArray[np.float32], what: str) -> None:
-    """Warn if float16 keeps few bits of many rows, because all their values are tiny."""
+def warn_of_tiny(rows: NDArray[np.float32], parameter: str) -> bool:
+    """Warn if float16 keeps few bits of many rows, because all their values are tiny; say so.
+
+    `parameter` is that by which the caller chose float16.
+    """
     largest = np.abs(rows).max(axis=1, initial=0)
     tiny = (largest > 0) & (largest < _SMALLEST_NORMAL)
     share = float(tiny.mean()) if len(rows) else 0.0
-    if share > _MOST_CLIPPED:
-        warn(
-            f"{what} {share:.0%} of the rows have no value above {_SMALLEST_NORMAL:.1e}, where "
-            'float16 keeps few bits or none: scale the vectors, or use "float32"'
-        )
+    if share <= _MOST_CLIPPED:
+        return False
+    warn(
+        f"{parameter}='float16': {share:.0%} of the rows have no value above "
+        f"{_SMALLEST_NORMAL:.1e}, where float16 keeps few bits or none: scale the vectors, or "
+        f'use {parameter}="float32"'
+    )
+    return True
 
 
 def _share_outside(rows: NDArray[np.float32], ranges: NDArray[np.float32]) -> float:
@@ -146,7 +160,11 @@ def _usual_share(rows: NDArray[np.float32], calibrator: BoundsRule | None) -> fl
     values = rows.astype(np.float64)
     with np.errstate(over="ignore", under="ignore"):
         mean, spread = values.mean(axis=0), n_std * values.std(axis=0)
-    return float((np.abs(values - mean) > spread).mean())
+        outside = (np.abs(values - mean) > spread).mean(axis=0)
+    # The same value again and again has no spread. It lies outside as often as others: take normal
+    # ones.
+    outside[(values == values[0]).all(axis=0)] = math.erfc(n_std / math.sqrt(2))
+    return float(outside.mean())
 
 
 def _shares_of_median(rows: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.blocks import evenly, evenly_spaced
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
 from bitsift.core.public import public
+from bitsift.core.samples import evenly, evenly_spaced
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
@@ -95,13 +95,17 @@ class Advice:
 
     @property
     def recommendation(self) -> dict[str, Any]:
-        """Keyword arguments of :class:`Index`: ``Index(dim, **advice.recommendation)``."""
+        """Keyword arguments of :class:`Index`: ``Index(dim, **advice.recommendation)``.
+
+        With ``bits_alone=True``, ``correction=True`` is among them if `best` found more by
+        corrected scores than by asymmetric ones. Both are searched with ``scoring="asymmetric"``.
+        """
         chosen: dict[str, Any] = {
             "metric": self.metric,
             "threshold": 0.0 if self.best.threshold == "zero" else self.best.threshold,
             "rotate": self.best.rotate,
         }
-        if self.what_for == "corrected":
+        if self.what_for == "corrected" and self.best.corrected > self.best.asymmetric:
             chosen["correction"] = True
         return chosen
 
@@ -123,6 +127,8 @@ class Advice:
             )
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.recommendation.items())
         lines += ["", f"* recommended, by the column {self.what_for!r}: {chosen}"]
+        if self.what_for == "corrected":
+            lines.append('  search it with scoring="asymmetric"')
         return "\n".join(lines)
 
 
@@ -152,8 +158,10 @@ def advise(
         queries differ from documents.
     bits_alone : bool
         False recommends for an index with originals: what finds most among 4 candidates for each
-        result. True recommends for an index without originals: what finds most by corrected
-        asymmetric scoring.
+        result. True recommends for an index without originals, which is searched with
+        ``scoring="asymmetric"``: what finds most by corrected asymmetric scoring. It recommends
+        ``correction=True`` only if the recommended option's mean share `corrected` is greater than
+        its share `asymmetric`.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     threads : int

@@ -105,10 +105,11 @@ class LadderOptions(NamedTuple):
             asks = 'scoring="asymmetric"' if ladder is None else f"ladder={shown(ladder)}"
             raise ValueError(f"{asks} needs float queries; {_BITS}")
         if corrected and ladder is None and self.scoring is None:
-            remedy = "give float queries" if are_bits else 'scoring="asymmetric" uses it'
+            queries = "float queries" if are_bits else "this search"
             warn(
                 "correction=True is of no use to this search, which compares bits by Hamming "
-                f'distance: {remedy}, and scoring="hamming" says that none is wanted'
+                f'distance. With scoring="asymmetric", {queries} would use it. With '
+                'scoring="hamming", this search does not warn'
             )
         return rungs
 
@@ -117,7 +118,7 @@ class LadderOptions(NamedTuple):
         if self.rescore is not None:
             why = f"rescore={self.rescore}"
         else:
-            why = "the queries are bits" if are_bits and stores else "the index has store=None"
+            why = "the queries are bits" if are_bits and stores else "the index has no originals"
         warn(f"oversampling={self.oversampling:g} does nothing, because nothing is rescored: {why}")
 
 

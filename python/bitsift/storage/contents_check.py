@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,10 +23,10 @@ from bitsift.storage.npy_file import row_chunks
 from bitsift.storage.row_checks import find_duplicate, row_check
 from bitsift.storage.writer import parts_of
 
-__all__ = ["checked_contents"]
+__all__ = ["checked_contents", "refusing"]
 
 # What values of other types raise. A signal handler may raise anything, and that is not caught.
-_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @in_default_floats
@@ -49,16 +51,24 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
     -----
     Costs a pass over the arrays, and over ids that do not ascend one for each 16 M of them.
     """
-    try:
+    with refusing(source):
         contents = Contents(**{name: _readable(value) for name, value in fields.items()})
         _check_fields(contents)
         manifest, arrays = parts_of(contents)
+        _check_width(contents.flips, manifest.dim)
         _check_manifest(manifest, source)
         for part, array in arrays.items():
             _check_rows(part, array, manifest)
+        return contents
+
+
+@contextmanager
+def refusing(source: str) -> Iterator[None]:
+    """Turn what checks of a stranger's values raise into an error that names their source."""
+    try:
+        yield
     except _ERRORS as error:
         raise CorruptIndexError(source, f"it is not an index: {error}") from error
-    return contents
 
 
 def _readable(value: Any) -> Any:
@@ -74,6 +84,13 @@ def _readable(value: Any) -> Any:
 
 def _check_fields(contents: Contents) -> None:
     """Check what a manifest cannot show, as it holds the numbers and names of other things."""
+    # Others pass for numbers, and would take the place of what was checked.
+    if type(contents.dim) is not int:
+        raise TypeError(f"dim must be an integer, of type int; got {type(contents.dim).__name__}")
+    threshold: Any = contents.threshold
+    if not (threshold is None or type(threshold) is float or isinstance(threshold, np.ndarray)):
+        got = type(threshold).__name__
+        raise TypeError(f"threshold must be a float, an array or None; got {got}")
     if type(contents.ids_ascending) is not bool:
         raise TypeError(f"ids_ascending must be a bool; got {contents.ids_ascending!r}")
     if contents.ids is None and not contents.ids_ascending:
@@ -83,6 +100,12 @@ def _check_fields(contents: Contents) -> None:
         raise ValueError("flips must be +1 and -1, float32; got other values")
     for calibrator in contents.calibrators.values():
         restore_state(*save_state(calibrator))
+
+
+def _check_width(flips: NDArray[np.float32] | None, dim: int) -> None:
+    """Check what bytes of packed signs cannot show: how many signs are in the last one."""
+    if flips is not None and flips.shape[1] != dim:
+        raise ValueError(f"flips must have shape (n, {dim}); got shape {flips.shape}")
 
 
 def _check_manifest(manifest: Manifest, source: str) -> None:

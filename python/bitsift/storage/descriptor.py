@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors that no interrupt loses and that no forked child shares.
+"""Descriptors that no interrupt loses, and what a save opens is no forked child's.
 
-A signal handler may raise after any call, also between ``os.open`` and the assignment of what it
-returns. And it may fork: its child returns into the same calls, with the same files at the same
-positions.
+A signal handler may raise after any call from Python code, also between ``os.open`` and the
+assignment of what it returns. And it may fork: its child returns into the same calls, with the same
+files at the same positions.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import errno
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import filterfalse
-from operator import call
 from types import TracebackType
+from typing import Any
+
+from bitsift.core.errors import IndexWriteError
 
 __all__ = ["Descriptor", "finish", "read_at", "write_all"]
 
-# Another thread's fork waits while a descriptor is being opened: its child could not know it yet.
+# Another thread's fork waits while a private descriptor is being opened: its child could not know
+# it yet.
 _guard = threading.RLock()
 _all: set[weakref.ref[Descriptor]] = set()
-_is_there: Callable[[weakref.ref[Descriptor]], object] = call
+_referent: Callable[[Any], object] = weakref.ref.__call__
 
 
 class Descriptor:
@@ -54,12 +57,15 @@ class Descriptor:
         # Calls into C alone open and keep the number, and close it when the object is collected: no
         # signal is handled in between, as it would be in a method `__del__`, where Python drops
         # what a handler raises.
+        opening = map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,))
         closing = map(os.close, iter(self._numbers))
         with _guard:
-            collected: Iterator[weakref.ref[Descriptor]] = filterfalse(_is_there, _all)
-            _all.difference_update(list(collected))
+            _all.difference_update(list(filterfalse(_referent, _all)))  # those that were collected
             _all.add(weakref.ref(self, partial(next, closing)))
-            self._numbers.extend(map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,)))
+            if is_private:
+                self._numbers.extend(opening)
+        if not is_private:  # no fork waits for a reader's slow disk
+            self._numbers.extend(opening)
 
     def __enter__(self) -> Descriptor:
         return self
@@ -113,11 +119,13 @@ class Descriptor:
 
 
 def read_at(descriptor: Descriptor, buffer: memoryview, position: int) -> int:
-    """Read bytes from a position of a file into `buffer`; return how many, 0 at the file's end."""
-    if hasattr(os, "preadv"):  # it needs no position that a forked child would share
+    """Read bytes from a position of a file into `buffer`; return how many, 0 at the file's end.
+
+    It needs no position that a forked child would share.
+    """
+    if hasattr(os, "preadv"):
         return os.preadv(descriptor.number, [buffer], position)
-    os.lseek(descriptor.number, position, os.SEEK_SET)
-    data = os.read(descriptor.number, len(buffer))
+    data = os.pread(descriptor.number, len(buffer), position)
     buffer[: len(data)] = data
     return len(data)
 
@@ -128,21 +136,25 @@ def write_all(descriptor: Descriptor, data: memoryview) -> None:
         data = data[os.write(descriptor.number, data) :]
 
 
-def finish(descriptor: Descriptor, n_bytes: int, name: str) -> None:
+def finish(descriptor: Descriptor, n_bytes: int, path: str) -> None:
     """Make a file durable that was written once; it must have as many bytes as were written."""
     os.fsync(descriptor.number)
     found = os.fstat(descriptor.number).st_size
     if found != n_bytes:
-        raise OSError(
-            errno.EIO, f"{name} has {found} bytes, expected {n_bytes}: another process wrote to it"
+        raise IndexWriteError(
+            path,
+            f"it has {found} bytes, expected {n_bytes}: another process wrote to it meanwhile; let "
+            "only bitsift write to the folder, and save again",
         )
 
 
 def _after_fork_in_child() -> None:
-    for descriptor in [one() for one in _all]:
-        if descriptor is not None and descriptor.is_private:
-            descriptor._lose()
-    _guard.release()
+    try:
+        for descriptor in [one() for one in _all]:
+            if descriptor is not None and descriptor.is_private:
+                descriptor._lose()
+    finally:
+        _guard.release()
 
 
 if hasattr(os, "register_at_fork"):

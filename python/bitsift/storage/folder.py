@@ -104,8 +104,10 @@ class Folder:
         try:
             status = os.stat(self.path)
             return (status.st_dev, status.st_ino) == self.identity()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:  # nobody can say, as on a network file system that fails
+            return True
 
     def path_of(self, name: str) -> str:
         """Return the path of a file in the folder, for errors."""
@@ -115,7 +117,7 @@ class Folder:
         """Return the names in the folder, sorted."""
         return sorted(os.listdir(self.path if self._fd is None else self._fd))
 
-    def open(self, name: str) -> Descriptor:
+    def open(self, name: str, *, is_private: bool = False) -> Descriptor:
         """Open a regular file to read.
 
         Raises
@@ -127,7 +129,7 @@ class Folder:
             name, os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode
         )
         try:
-            file = Descriptor(self._at(name), _READ, dir_fd=self._fd)
+            file = Descriptor(self._at(name), _READ, dir_fd=self._fd, is_private=is_private)
         except OSError as error:
             if error.errno == errno.ELOOP:  # it became a link after the check above
                 self._must_be_regular(name, stat.S_IFLNK)

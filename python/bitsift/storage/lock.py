@@ -14,22 +14,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import math
 import numbers
 import os
-import platform
 import random
-import re
 import threading
 import time
 import weakref
-from datetime import UTC, datetime
 from types import TracebackType
 
 from bitsift.core.errors import IndexFileError, IndexLockedError
-from bitsift.storage.descriptor import Descriptor, write_all
+from bitsift.storage.descriptor import Descriptor
 from bitsift.storage.folder import NOT_SUPPORTED, Folder
+from bitsift.storage.lock_note import holder, write_note
 from bitsift.storage.manifest import LOCK_NOTE
 
 __all__ = ["Lock", "check_timeout"]
@@ -39,11 +36,9 @@ try:
 except ImportError:  # nor are there descriptors of folders, so that nothing is locked
     fcntl = None  # type: ignore[assignment]
 
-# Seconds between two tries to take the lock, and after a save for which others wait.
-_PAUSE, _PAUSE_FOR_OTHERS = 0.002, 0.01
-_MAX_NOTE_BYTES = 4096
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+# Seconds between two tries to take the lock; and after a save for which others wait, enough for
+# each of them to try twice.
+_PAUSE, _PAUSE_FOR_OTHERS = 0.005, 0.015
 
 # The locks of this process, also those it waits for, by device, inode and thread. Only the thread
 # itself adds and removes its own.
@@ -62,7 +57,7 @@ def check_timeout(timeout: object) -> float | None:
     try:
         seconds = float(timeout)
     except OverflowError:
-        seconds = math.inf if timeout == abs(timeout) else -math.inf
+        seconds = -math.inf if timeout < 0 else math.inf
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
             f"timeout must be finite and at least 0, or None for no limit; got {seconds}"
@@ -132,7 +127,8 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         try:
-            others_wait = self._remove_note()
+            others_wait = self._others_wait()
+            self._remove_note()
         finally:
             self._release()
         if others_wait:
@@ -140,26 +136,24 @@ class Lock:
 
     def leave_note(self) -> None:
         """Leave a note that says who saves, for the messages of others; no save fails for it."""
-        since = datetime.now(UTC).strftime(_TIME_FORMAT)
-        note = {"pid": os.getpid(), "host": platform.node(), "since": since}
         self._has_note = True
         with contextlib.suppress(OSError):
             self._folder.remove(LOCK_NOTE)  # that of a writer that was killed
         with contextlib.suppress(OSError):
             self._note = self._folder.create(LOCK_NOTE)
-            write_all(self._note, memoryview(json.dumps(note).encode("ascii")))
+            write_note(self._note)
 
-    def _remove_note(self) -> bool:
-        """Remove the note; return whether others wait."""
-        others_wait = False
+    def _others_wait(self) -> bool:
+        with contextlib.suppress(OSError):  # the file system may lock folders alone
+            return self.is_taken and self._note is not None and not _try(self._note, fcntl.LOCK_EX)
+        return False
+
+    def _remove_note(self) -> None:
         if self._note is not None:
-            with contextlib.suppress(OSError):
-                others_wait = self.is_taken and not _try(self._note, fcntl.LOCK_EX)
             self._note.close_quietly()
         if self._has_note:
             with contextlib.suppress(OSError):
                 self._folder.remove(LOCK_NOTE)
-        return others_wait
 
     def _release(self) -> None:
         try:
@@ -187,7 +181,7 @@ def _try(descriptor: Descriptor, kind: int) -> bool:
 def _take(descriptor: Descriptor, folder: Folder, timeout: float | None) -> bool:
     """Take the lock; return whether there is one. Signals are handled between tries."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    waiting: Descriptor | None = None  # open while others are to see that this writer waits
+    sign: Descriptor | None = None  # open while others are to see that this writer waits
     try:
         while True:
             try:
@@ -201,54 +195,28 @@ def _take(descriptor: Descriptor, folder: Folder, timeout: float | None) -> bool
             if left <= 0:
                 raise IndexLockedError(
                     folder.path,
-                    f"{_holder(folder)} is saving to it, and did not end within {timeout:g} "
+                    f"{holder(folder)} is saving to it, and did not end within {timeout:g} "
                     "seconds; save again later, or with a larger timeout",
                 )
-            waiting = _show_that_one_waits(folder, waiting)
+            sign = _show_that_one_waits(folder, sign)
             # Not in step with others that wait.
             time.sleep(min(left, _PAUSE * random.uniform(0.5, 1)))
     finally:
-        if waiting is not None:
-            waiting.close_quietly()
+        if sign is not None:
+            sign.close_quietly()
 
 
 def _show_that_one_waits(folder: Folder, before: Descriptor | None) -> Descriptor | None:
-    """Hold a shared lock on the note of the writer at work, if there is one; let go of `before`."""
-    if before is not None:
-        before.close_quietly()
+    """Hold a shared lock on the present writer's note, if there is one; then let go of `before`."""
     try:
-        note = folder.open(LOCK_NOTE)
-        note.is_private = True
+        note = folder.open(LOCK_NOTE, is_private=True)
         _try(note, fcntl.LOCK_SH)
     except (OSError, IndexFileError):
         return None
+    finally:
+        if before is not None:
+            before.close_quietly()
     return note
-
-
-def _holder(folder: Folder) -> str:
-    """Name the process that holds the lock, as its note says, if there is a believable one."""
-    try:
-        with folder.open(LOCK_NOTE) as file:
-            note = json.loads(os.read(file.number, _MAX_NOTE_BYTES))
-        pid, host, since = note["pid"], note["host"], note["since"]
-        is_note = type(pid) is int and pid > 0 and type(host) is str and len(host) < 256
-        is_note = is_note and _TIME.fullmatch(since) is not None
-        datetime.strptime(since, _TIME_FORMAT)  # refuses dates that do not exist
-        if is_note and (host != platform.node() or _is_alive(pid)):
-            return f"process {pid} on {host!a} (since {since})"
-    except (OSError, IndexFileError, ValueError, TypeError, KeyError, RecursionError):
-        pass  # without a note, or with a damaged one
-    return "another process"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # signal 0 only asks
-    except PermissionError:  # another user's process
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
 
 
 if hasattr(os, "register_at_fork"):

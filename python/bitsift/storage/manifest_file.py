@@ -39,4 +39,4 @@ def write_manifest(folder: Folder, name: str, data: bytes) -> None:
     """Create a file of that name with the bytes of a manifest, and make it durable."""
     with folder.create(name) as file:
         write_all(file, memoryview(data))
-        finish(file, len(data), name)
+        finish(file, len(data), folder.path_of(name))

@@ -244,8 +244,8 @@ class _Decoder:
         if version > FORMAT_VERSION:
             raise UnsupportedVersionError(
                 self._path,
-                f"written in format version {version}; this release of bitsift reads "
-                f"version {FORMAT_VERSION}",
+                f"written in format version {version}; this release of bitsift reads versions 1 "
+                f"to {FORMAT_VERSION}",
             )
         return version
 

@@ -272,7 +272,7 @@ def write_array(
             digest.update(data)
             write_all(file, data)
             n_bytes += len(data)
-        finish(file, n_bytes, name)
+        finish(file, n_bytes, folder.path_of(name))
     return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
 
 

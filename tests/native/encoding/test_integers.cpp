@@ -245,8 +245,8 @@ TEST_CASE("rows shared out among the threads, and none") {
 
 TEST_CASE("NaN becomes the lowest integer, a ternary one 0, and infinity is clipped") {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float kInf = std::numeric_limits<float>::infinity();
-  const std::vector<float> values{kNan, -kNan, kInf, -kInf, 0};
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> values{kNan, -kNan, kInfinity, -kInfinity, 0};
   const std::vector<float> lower(5, -1.0f);
   const std::vector<float> upper(5, 1.0f);
   for (const IntegerType type : kTypes) {

@@ -27,7 +27,7 @@ from bitsift.cli.failure import InputError, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
 from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
-from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric
+from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric, Scoring
 
 __all__ = [
     "AdviseArguments",
@@ -204,7 +204,13 @@ def advice_dict(advice: bitsift.Advice) -> dict[str, Any]:
         "by": advice.what_for,
         "best": dataclasses.asdict(advice.best),
         "recommendation": advice.recommendation,
+        "scoring": _scoring(advice),
     }
+
+
+def _scoring(advice: bitsift.Advice) -> Scoring:
+    """Return the scoring of the search that the advice is for."""
+    return "asymmetric" if advice.what_for == "corrected" else "hamming"
 
 
 def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommended") -> None:
@@ -237,6 +243,8 @@ def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommen
         f"* {verb}: {best.threshold}, {'rotated' if best.rotate else 'not rotated'}, by the column "
         f"{_COLUMNS[advice.what_for]!r}; another than zero only if it finds significantly more",
     )
+    if _scoring(advice) == "asymmetric":
+        print_line(console, "  search the index with: bitsift search --scoring asymmetric")
 
 
 def print_advised(advised: Advised, console: Console) -> None:

@@ -183,7 +183,7 @@ def make_graph(folder: Path, out: Path, arguments: GraphArguments) -> Graph:
     InputError
         A file or an option does not fit. Nothing has been written.
     """
-    check_outfile(out, force=arguments.force)
+    check_outfile(out, force=arguments.force, suffix=".npz")
     index = bitsift.Index.load(folder, mmap=True, isa=arguments.isa)
     codes, ids = index.codes, index.ids
     if len(codes) == 0:

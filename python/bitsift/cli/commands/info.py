@@ -159,7 +159,7 @@ def print_description(description: Description, console: Console) -> None:
         ("correction", "yes" if description.correction else "no"),
         ("format", f"version {description.format_version}"),
         ("memory", memory),
-        ("on disk", human_bytes(sum(description.parts.values()))),
+        ("files", human_bytes(sum(description.parts.values()))),
     ]
     pairs += [(f"  {name}", human_bytes(size)) for name, size in description.parts.items()]
     key_values(console, pairs)

@@ -111,7 +111,7 @@ def search(
     """Search an index for every query in a file."""
     with reporting(as_json):
         if out is not None:
-            check_outfile(out, force=force, inputs=[queries])
+            check_outfile(out, force=force, inputs=[queries], suffix=".npz")
         report = search_index(
             index,
             queries,

@@ -15,7 +15,7 @@ from bitsift.cli.console import progress_bar
 from bitsift.cli.demo.corpus import load_corpus, load_queries
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
-from bitsift.cli.failure import InputError, MissingPackageError
+from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
 from bitsift.cli.files.outfile import check_distinct, check_outfile, save_text
@@ -102,7 +102,7 @@ def evaluate_files(arguments: EvalArguments) -> Evaluation:
             path = _file_of(str(error), arguments)
             if path is None:
                 raise
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{path}: {one_line(error)}") from error
 
 
 def _check_outputs(arguments: EvalArguments) -> None:

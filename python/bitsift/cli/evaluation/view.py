@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import columns, fitting
+from bitsift.cli.wording import as_options
 from bitsift.evaluation import Evaluation
 
 __all__ = ["print_evaluation"]
@@ -34,7 +35,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
     for check in evaluation.checks:
         print_line(console, str(check), "" if check.verdict == "held" else "dim")
     for warning in evaluation.warnings:
-        print_line(console, f"warning: {warning}", "yellow")
+        print_line(console, f"warning: {as_options(warning)}", "yellow")
     if evaluation.recommendation is not None:
         chosen_arguments = ", ".join(f"{k}={v!r}" for k, v in evaluation.recommendation.items())
         print_line(console, f'threshold="auto" chose: {chosen_arguments}')

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.cli.failure import InputError, one_line
 from bitsift.cli.files.infile import open_regular
-from bitsift.core.blocks import evenly_spaced
+from bitsift.core.samples import evenly_spaced
 
 __all__ = [
     "FileRows",

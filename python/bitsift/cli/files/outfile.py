@@ -20,7 +20,9 @@ from bitsift.storage import has_manifest
 __all__ = ["check_distinct", "check_outfile", "replacing", "save_arrays", "save_text"]
 
 
-def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()) -> None:
+def check_outfile(
+    path: Path, *, force: bool, inputs: Sequence[Path | None] = (), suffix: str = ""
+) -> None:
     """Refuse a path that cannot be written, or must not be.
 
     Parameters
@@ -30,6 +32,8 @@ def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()
         Whether an existing file may be replaced.
     inputs : sequence of Path or None
         Files that the command reads; none of them may be replaced, by any of its names.
+    suffix : str
+        How the name must end, where programs choose a reader by it; "" allows any.
     """
     if path.is_dir():
         raise InputError(f"{path}: the output must be a file; got a folder")
@@ -50,6 +54,8 @@ def check_outfile(path: Path, *, force: bool, inputs: Sequence[Path | None] = ()
         raise InputError(f"{path}: already exists; --force replaces it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
+    if suffix and path.suffix.lower() != suffix:
+        raise InputError(f"{path}: the name must end in {suffix}; got {path.suffix!r}")
 
 
 def check_distinct(outputs: Sequence[Path | None]) -> None:
