@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -16,11 +17,11 @@ import pytest
 
 from bitsift.core.errors import IndexWriteError
 from bitsift.storage import descriptor, lock, npy_file, reader, writer
-from bitsift.storage.descriptor import Descriptor
+from bitsift.storage.descriptor import Descriptor, read_at
 from helpers.cut_short import NEW, OLD, SMALL, at_line
 from helpers.storage_samples import assert_same, named_by_manifest, names_of
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="descriptors of folders, and forks")
+fcntl = pytest.importorskip("fcntl")
 
 ACTIONS: dict[str, Callable[[Path], Any]] = {
     "save": lambda path: writer.write(path, SMALL),
@@ -41,6 +42,21 @@ def n_descriptors() -> int:
     return n
 
 
+def is_free(some_lock: threading.RLock) -> bool:
+    """Say whether no thread holds it."""
+    answers: list[bool] = []
+
+    def acquire() -> None:
+        answers.append(some_lock.acquire(blocking=False))
+        if answers[0]:
+            some_lock.release()
+
+    thread = threading.Thread(target=acquire)
+    thread.start()
+    thread.join()
+    return answers[0]
+
+
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_no_interrupt_leaves_a_descriptor_or_a_lock(
@@ -48,6 +64,7 @@ def test_no_interrupt_leaves_a_descriptor_or_a_lock(
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     writer.write(tmp_path, OLD)
+    gc.collect()  # what earlier tests left
     before = n_descriptors()
 
     def interrupt() -> None:
@@ -63,6 +80,7 @@ def test_no_interrupt_leaves_a_descriptor_or_a_lock(
             gc.collect()  # the frames of the traceback
         assert (n, n_descriptors()) == (n, before)
         assert not lock._saving, n
+        assert is_free(lock._opening), n
     assert n > 100
     writer.write(tmp_path, NEW, timeout=0)
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
@@ -70,6 +88,7 @@ def test_no_interrupt_leaves_a_descriptor_or_a_lock(
 
 def test_an_interrupt_right_after_the_system_call(tmp_path: Path) -> None:
     """What a profiler raises after ``os.open`` is what a signal handler raises there."""
+    gc.collect()
     before = n_descriptors()
     depth = 0
 
@@ -157,6 +176,35 @@ def test_a_child_that_is_forked_before_the_lock_saves_to_files_of_its_own(
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
 
 
+def test_a_child_that_is_forked_while_a_save_waits_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.write(tmp_path, OLD)
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    children: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        children.append(os.fork())
+        if children != [0]:
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+    monkeypatch.setattr("bitsift.storage.lock.time.sleep", sleep)
+    status = 1
+    try:
+        writer.write(tmp_path, NEW)
+        status = 0
+    except IndexWriteError as error:
+        status = 3 if "this process was forked" in str(error) else 1
+    finally:
+        if children == [0]:
+            os._exit(status)
+    os.close(other)
+    assert status == 0
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 3
+    assert_same(reader.read(tmp_path), NEW)
+
+
 @pytest.mark.parametrize("action", ["load", "verify"])
 def test_a_child_that_is_forked_while_a_file_is_read_reads_it_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
@@ -181,6 +229,58 @@ def test_a_child_that_is_forked_while_a_file_is_read_reads_it_too(
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
 
 
+@pytest.mark.parametrize("has_preadv", [True, False])
+def test_a_file_is_read_where_one_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_preadv: bool
+) -> None:
+    if not has_preadv:
+        monkeypatch.delattr(os, "preadv", raising=False)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    buffer = bytearray(b"------")
+    with Descriptor(str(tmp_path / "file"), os.O_RDONLY) as file:
+        assert read_at(file, memoryview(buffer)[:4], 2) == 4
+        assert buffer == b"2345--"
+        assert read_at(file, memoryview(buffer), 8) == 2
+        assert buffer == b"8945--"
+        assert read_at(file, memoryview(buffer), 10) == 0
+        assert os.lseek(file.number, 0, os.SEEK_CUR) == 0
+
+
+def test_a_descriptor_is_closed_once(tmp_path: Path) -> None:
+    one = Descriptor(str(tmp_path), os.O_RDONLY)
+    one.close()
+    one.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        _ = one.number
+
+
+@pytest.mark.parametrize("null", [os.devnull, "/nothing/here"])
+def test_a_child_that_is_forked_loses_what_is_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: str
+) -> None:
+    private = Descriptor(str(tmp_path / "file"), os.O_WRONLY | os.O_CREAT, is_private=True)
+    shared = Descriptor(str(tmp_path), os.O_RDONLY)
+    number = private.number
+    monkeypatch.setattr(os, "devnull", null)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.fstat(shared.number)
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.write(number, b"x")
+            with pytest.raises(OSError, match="this process was forked"):
+                _ = private.number
+            private.close()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert os.write(private.number, b"x") == 1
+    private.close()
+    shared.close()
+
+
 def test_a_file_of_another_size_is_in_no_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,9 +288,9 @@ def test_a_file_of_another_size_is_in_no_manifest(
     writer.write(tmp_path, OLD)
     real = descriptor.finish
 
-    def finish(file: Descriptor, n_bytes: int, name: str) -> None:
+    def finish(file: Descriptor, n_bytes: int, path: str) -> None:
         os.write(file.number, b"x")
-        real(file, n_bytes, name)
+        real(file, n_bytes, path)
 
     for module in ("npy_file", "manifest_file"):
         with monkeypatch.context() as patch:

@@ -216,19 +216,19 @@ def test_threads_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def wait(*arguments: Any) -> None:
         inside.set()
-        assert go_on.wait(60)
+        assert go_on.wait(600)
         real(*arguments)
 
     monkeypatch.setattr(writer, "write_manifest", wait)
     thread = threading.Thread(target=writer.write, args=(tmp_path, OLD))
     thread.start()
-    assert inside.wait(60)
+    assert inside.wait(600)
     try:
         with pytest.raises(IndexLockedError, match=f"process {os.getpid()} on"):
             writer.write(tmp_path, NEW, timeout=0.01)
     finally:
         threading.Timer(0.05, go_on.set).start()
-        writer.write(tmp_path, NEW, timeout=60)
+        writer.write(tmp_path, NEW, timeout=600)
         thread.join()
     assert_same(reader.read(tmp_path), NEW)
 
@@ -330,7 +330,7 @@ def test_a_writer_lets_those_go_first_who_wait(
     def wait(*arguments: Any) -> None:
         if threading.get_ident() == main:
             thread.start()
-            assert waits.wait(60)
+            assert waits.wait(600)
         real_write(*arguments)
 
     monkeypatch.setattr("bitsift.storage.lock.time.sleep", sleep)
@@ -343,6 +343,31 @@ def test_a_writer_lets_those_go_first_who_wait(
     thread.join()
     assert_same(reader.read(tmp_path), NEW)
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
+
+
+def test_others_see_all_the_time_that_a_writer_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for the note of the writer at work again and again, and never lets go in between."""
+    (tmp_path / LOCK_NOTE).touch()
+    writers = os.open(tmp_path / LOCK_NOTE, os.O_WRONLY)
+    with Folder(str(tmp_path)) as folder:
+        sign = lock._show_that_one_waits(folder, None)
+        real = folder.open
+
+        def look(name: str, **options: Any) -> Any:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return real(name, **options)
+
+        monkeypatch.setattr(folder, "open", look)
+        sign = lock._show_that_one_waits(folder, sign)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / LOCK_NOTE).unlink()
+        assert lock._show_that_one_waits(folder, sign) is None
+        fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(writers)
 
 
 def test_every_release_takes_the_note_for_a_file_of_its_own() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -23,9 +22,6 @@ from bitsift.core.errors import IndexWriteError
 
 __all__ = ["Descriptor", "finish", "read_at", "write_all"]
 
-# Another thread's fork waits while a private descriptor is being opened: its child could not know
-# it yet.
-_guard = threading.RLock()
 _all: set[weakref.ref[Descriptor]] = set()
 _referent: Callable[[Any], object] = weakref.ref.__call__
 
@@ -41,7 +37,8 @@ class Descriptor:
     dir_fd : int, optional
         The folder to which the path is relative.
     is_private : bool
-        Whether a forked child loses it. Otherwise the child has a copy that shares its position.
+        Whether a forked child loses it. Otherwise the child has a copy that shares its position;
+        so it has if another thread forks while this one opens it.
 
     Attributes
     ----------
@@ -59,13 +56,9 @@ class Descriptor:
         # what a handler raises.
         opening = map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,))
         closing = map(os.close, iter(self._numbers))
-        with _guard:
-            _all.difference_update(list(filterfalse(_referent, _all)))  # those that were collected
-            _all.add(weakref.ref(self, partial(next, closing)))
-            if is_private:
-                self._numbers.extend(opening)
-        if not is_private:  # no fork waits for a reader's slow disk
-            self._numbers.extend(opening)
+        _all.difference_update(list(filterfalse(_referent, _all.copy())))  # those collected
+        _all.add(weakref.ref(self, partial(next, closing)))
+        self._numbers.extend(opening)
 
     def __enter__(self) -> Descriptor:
         return self
@@ -148,18 +141,11 @@ def finish(descriptor: Descriptor, n_bytes: int, path: str) -> None:
         )
 
 
-def _after_fork_in_child() -> None:
-    try:
-        for descriptor in [one() for one in _all]:
-            if descriptor is not None and descriptor.is_private:
-                descriptor._lose()
-    finally:
-        _guard.release()
+def _lose_private() -> None:
+    for descriptor in [one() for one in _all.copy()]:
+        if descriptor is not None and descriptor.is_private:
+            descriptor._lose()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_guard.acquire,
-        after_in_parent=_guard.release,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_lose_private)

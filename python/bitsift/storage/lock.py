@@ -40,6 +40,9 @@ except ImportError:  # nor are there descriptors of folders, so that nothing is 
 # each of them to try twice.
 _PAUSE, _PAUSE_FOR_OTHERS = 0.005, 0.015
 
+# Another thread's fork waits while the descriptor of a lock is being opened: its child could not
+# know it yet.
+_opening = threading.RLock()
 # The locks of this process, also those it waits for, by device, inode and thread. Only the thread
 # itself adds and removes its own.
 _saving: weakref.WeakValueDictionary[tuple[int, int, int], Lock] = weakref.WeakValueDictionary()
@@ -111,7 +114,8 @@ class Lock:
         try:
             _saving[self._key] = self
             self._folder.make_private()
-            self._descriptor = self._folder.open_again()
+            with _opening:
+                self._descriptor = self._folder.open_again()
             self.is_taken = self._descriptor is not None and _take(
                 self._descriptor, self._folder, self._timeout
             )
@@ -219,5 +223,16 @@ def _show_that_one_waits(folder: Folder, before: Descriptor | None) -> Descripto
     return note
 
 
+def _after_fork_in_child() -> None:
+    try:
+        _saving.clear()
+    finally:
+        _opening.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_saving.clear)
+    os.register_at_fork(
+        before=_opening.acquire,
+        after_in_parent=_opening.release,
+        after_in_child=_after_fork_in_child,
+    )
