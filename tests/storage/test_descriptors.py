@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bitsift.core.errors import IndexWriteError
@@ -82,6 +84,49 @@ def test_no_interrupt_leaves_a_descriptor_or_a_lock(
         assert not lock._saving, n
         assert is_free(lock._opening), n
     assert n > 100
+    writer.write(tmp_path, NEW, timeout=0)
+    assert names_of(tmp_path) == named_by_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("n_calls", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_signals_at_any_time_leave_a_folder_that_can_be_saved_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_calls: int
+) -> None:
+    """Real signals also come between two lines, and in places where Python drops exceptions."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    dropped: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    writer.write(tmp_path, OLD)
+    gc.collect()
+    before, seed = n_descriptors(), np.random.default_rng(0)
+    n_signals = n_caught = 0
+    is_armed = False
+
+    def handler(*_: object) -> None:
+        nonlocal n_signals
+        if is_armed:
+            n_signals += 1
+            raise KeyboardInterrupt
+
+    replaced = signal.signal(signal.SIGALRM, handler)
+    try:
+        for n in range(n_calls):
+            signal.setitimer(signal.ITIMER_REAL, seed.uniform(1e-5, 4e-3))
+            try:
+                is_armed = True
+                ACTIONS[("save", "load")[n % 2]](tmp_path)
+                is_armed = False
+            except KeyboardInterrupt:
+                is_armed = False
+                n_caught += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, replaced)
+    gc.collect()
+    assert (n_caught, dropped) == (n_signals, [])
+    assert n_descriptors() == before
+    assert not lock._saving
+    assert is_free(lock._opening)
     writer.write(tmp_path, NEW, timeout=0)
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
 
