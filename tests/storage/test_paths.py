@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from bitsift.core.errors import (
     IndexWriteError,
     NotAnIndexError,
 )
-from bitsift.storage import folder, reader, writer
+from bitsift.storage import reader, writer
+from bitsift.storage.folder import _HAS_DIR_FD, Folder
 from helpers.cut_short import NEW, OLD
 from helpers.storage_samples import (
     assert_same,
@@ -315,7 +317,7 @@ def test_parent_that_vanishes_again_and_again(
 
 
 @pytest.mark.parametrize("then", ["nothing", "folder"])
-@pytest.mark.skipif(not folder._HAS_DIR_FD, reason="no descriptors of folders")
+@pytest.mark.skipif(not _HAS_DIR_FD, reason="no descriptors of folders")
 def test_a_folder_that_is_renamed_during_a_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
@@ -333,3 +335,23 @@ def test_a_folder_that_is_renamed_during_a_save(
     with pytest.warns(BitsiftWarning, match="the path does not lead to it"):
         writer.write(path, NEW)
     assert_same(reader.read(moved), NEW)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_there"),
+    [(errno.ENOENT, False), (errno.ENOTDIR, False), (errno.ESTALE, True), (errno.EACCES, True)],
+)
+def test_only_what_the_system_says_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_there: bool
+) -> None:
+    """A network file system that fails does not say that the folder was renamed."""
+
+    def stat(*args: Any, **options: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    with Folder(str(tmp_path)) as folder:
+        assert folder.is_at_path()
+        monkeypatch.setattr(os, "stat", stat)
+        answer = folder.is_at_path()
+        monkeypatch.undo()
+    assert answer is is_there
