@@ -119,11 +119,12 @@ def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
         return local if frame.f_code.co_filename in WRITER_FILES else None
 
+    before = sys.gettrace()  # that of a measurement of coverage
     sys.settrace(trace)
     try:
         action()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
         entered.clear()  # the frames hold what they opened
 
 
