@@ -331,6 +331,25 @@ def test_a_child_that_is_forked_loses_what_is_private(
     shared.close()
 
 
+@pytest.mark.parametrize("null", [os.devnull, "/nothing/here"])
+def test_what_is_lost_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, null: str
+) -> None:
+    """What a forked child does, here without a fork."""
+    private = Descriptor(str(tmp_path / "file"), os.O_WRONLY | os.O_CREAT, is_private=True)
+    shared = Descriptor(str(tmp_path), os.O_RDONLY)
+    number = private.number
+    monkeypatch.setattr(os, "devnull", null)
+    descriptor._lose_private()
+    os.fstat(shared.number)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.write(number, b"x")
+    with pytest.raises(OSError, match="this process was forked"):
+        _ = private.number
+    private.close()
+    shared.close()
+
+
 def test_a_file_of_another_size_is_in_no_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
