@@ -407,12 +407,14 @@ class Index(Described, Remakable):
         BitsiftWarning
             The new index is in place, but something failed after that: the system could not make
             it durable, so that a power cut may bring back the old one, or could not remove the old
-            one's files.
+            one's files; or the folder was renamed or removed meanwhile.
 
         Notes
         -----
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
+        Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
+        go first, but a program that locks the folder by other means may keep them waiting.
         """
         writer.write(path, to_contents(*self._table.snapshot[:2]), timeout=timeout)
 
