@@ -166,7 +166,8 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
 # Warnings
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_warning_is_one_line_on_standard_error(
     tmp_path: Path, vectors_path: Path, options: list[str]
 ) -> None:

@@ -132,6 +132,7 @@ def test_no_text_is_read_from_a_pipe_or_device(folder: Path, make: Callable[[Pat
     check_failure(["compare", "X"], "InputError", ["must be a .json file; got a pipe or a device"])
 
 
+@pytest.mark.unsanitized
 def test_no_manifest_is_read_from_a_pipe_a_device_or_a_link(folder: Path) -> None:
     """In a process whose memory is bounded: an endless device would fill it."""
     program = """

@@ -102,7 +102,7 @@ def test_module_and_pipe(index_path: Path, queries_path: Path) -> None:
     assert "\x1b" not in described.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["eval"]])
+@pytest.mark.parametrize("command", [[], pytest.param(["eval"], marks=pytest.mark.slow)])
 def test_help_whose_reader_stops_early(command: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "bitsift", *command, "--help"],
@@ -162,7 +162,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path, vectors_path: Path) -> None
     assert b"adding" in shown
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", ["typer", pytest.param("rich", marks=pytest.mark.slow)])
 def test_missing_extra_is_one_line(missing: str) -> None:
     script = f"""
 import sys

@@ -123,7 +123,7 @@ def test_zero_vectors_have_no_factor(rng):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("threshold", [0.0, "mean"])
+@pytest.mark.parametrize("threshold", [pytest.param(0.0, marks=pytest.mark.slow), "mean"])
 @pytest.mark.parametrize("rotate", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_unbiased(rng, metric, threshold, rotate):
     # The error of one score is about sqrt((pi / 2 - 1) / dim) times the norms. The mean of many
