@@ -48,7 +48,9 @@ def oracle(index, vectors, queries):
 
 @pytest.mark.parametrize(("metric", "threshold"), CENTRES)
 @pytest.mark.parametrize("rotate", [False, True])
-@pytest.mark.parametrize("dim", [1, 5, 8, 13, 100, 384])
+@pytest.mark.parametrize(
+    "dim", [1, 5, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (8, 100)), 13, 384]
+)
 def test_factors_and_estimates(isa, rng, metric, threshold, rotate, dim):
     vectors = rng.standard_normal((150, dim), dtype=np.float32) + np.float32(0.1)
     queries = rng.standard_normal((4, dim), dtype=np.float32) + np.float32(0.1)
