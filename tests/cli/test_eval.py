@@ -151,7 +151,10 @@ def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
     assert "## One" not in page.read_text()
 
 
-def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
+def test_a_page_does_not_name_folders_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitsift.cli.evaluation.run.draw", lambda *_, **__: None)
     (folder / "pages" / "my pictures").mkdir(parents=True)
     page = folder / "pages" / "e.md"
     quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--force"]
@@ -162,10 +165,8 @@ def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
     assert "![" not in page.read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "begin"),
-    [("e.svg", b"<?xml"), pytest.param("e.PDF", b"%PDF", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
 def test_other_pictures(folder: Path, name: str, begin: bytes) -> None:
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "--picture", folder / name).exit_code == 0
