@@ -52,7 +52,14 @@ def lines_of(stdout: str) -> set[str]:
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("more", [{}, {"rotate": True}, {"correction": True}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        pytest.param({"rotate": True}, marks=pytest.mark.slow),
+        pytest.param({"correction": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_build_follows_a_rule(
     tmp_path: Path,
     vectors: NDArray[np.float32],

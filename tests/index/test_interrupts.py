@@ -54,7 +54,7 @@ def state_of(index):
         pytest.param("second add", marks=pytest.mark.slow),
         "reserve",
         "copy",
-        "deepcopy",
+        pytest.param("deepcopy", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.usefixtures("short_is_long")
