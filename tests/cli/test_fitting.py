@@ -52,7 +52,14 @@ def lines_of(stdout: str) -> set[str]:
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("more", [{}, {"rotate": True}, {"correction": True}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        pytest.param({"rotate": True}, marks=pytest.mark.slow),
+        pytest.param({"correction": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_build_follows_a_rule(
     tmp_path: Path,
     vectors: NDArray[np.float32],
@@ -166,7 +173,8 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
 # Warnings
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_warning_is_one_line_on_standard_error(
     tmp_path: Path, vectors_path: Path, options: list[str]
 ) -> None:
