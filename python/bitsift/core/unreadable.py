@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.handlers import call_raised
+
 __all__ = [
     "axes_error",
     "codes_hint",
@@ -208,7 +210,9 @@ def _n_numbers(cell: object) -> int:
     words = inner.split("," if "," in inner else None)
     try:
         return len([float(word) for word in words])
-    except ValueError:
+    except ValueError as error:
+        if not call_raised(error, "bitsift"):
+            raise
         return 0
 
 
