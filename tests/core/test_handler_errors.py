@@ -13,6 +13,7 @@ import gc
 import inspect
 import json
 import operator
+import os
 import pickle
 import shutil
 import signal
@@ -27,7 +28,7 @@ from bitsift.cli.failure import InputError
 from bitsift.cli.files import outfile
 from bitsift.cli.files.arrays import open_npy
 from bitsift.cli.files.infile import read_text
-from bitsift.core.handlers import call_raised
+from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
 from bitsift.evaluation import machine
 
 MOST_STEPS = 3000
@@ -215,6 +216,16 @@ def test_whose_error_it_is():
     assert not is_of_call(("json",), own)
     assert is_of_call(("json",), json.loads, "{")
     assert not is_of_call(("base64",), json.loads, "{")
+
+
+def test_what_the_system_says():
+    assert is_of_system(FileNotFoundError(2, "none"))
+    assert not is_of_system(TimeoutError("of the handler"))
+    assert not is_of_system(ValueError(2, "none"))
+    with suppress_system_errors():
+        os.fstat(1 << 30)
+    with pytest.raises(TimeoutError), suppress_system_errors():
+        raise TimeoutError
 
 
 def test_a_subclass_is_opened_as_before():
