@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,16 @@ from bitsift.cli.demo.view import print_demo
 FOLDER = Path(bitsift.__file__).parent / "data" / "arxiv"
 DIM = 384
 OTHER = "graph neural networks for proteins"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    """Read the papers once, and measure few searches: nothing here looks at seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitsift.cli.demo.demo.load_corpus", functools.cache(load_corpus))
+        patch.setattr("bitsift.cli.demo.demo.REPEATS", 3)
+        patch.setattr("bitsift.cli.demo.demo._WARM_UPS", 1)
+        yield
 
 
 def run(*arguments: object) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,16 +28,20 @@ HAMMING = "binary x binary (Hamming)"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files that fit one another."""
+    return with_files(tmp_path)
+
+
+def with_files(path: Path) -> Path:
+    """Save files that fit one another."""
     rng = np.random.default_rng(3)
     docs = rng.standard_normal((N, DIM)).astype(np.float16)
     queries = rng.standard_normal((N_QUERIES, DIM)).astype(np.float32)
     nearest = np.argsort(-(queries[:2] @ docs.T.astype(np.float32)))
     qrels = [[0, nearest[0, 0], 2], [0, nearest[0, 4], 1], [1, nearest[1, 2], 1], [1, 0, 0]]
-    np.save(tmp_path / "docs.npy", docs)
-    np.save(tmp_path / "queries.npy", queries)
-    np.save(tmp_path / "qrels.npy", np.array(qrels, np.int32))
-    return tmp_path
+    np.save(path / "docs.npy", docs)
+    np.save(path / "queries.npy", queries)
+    np.save(path / "qrels.npy", np.array(qrels, np.int32))
+    return path
 
 
 def judged(folder: Path) -> list[object]:
@@ -148,7 +153,10 @@ def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
     assert "## One" not in page.read_text()
 
 
-def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
+def test_a_page_does_not_name_folders_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitsift.cli.evaluation.run.draw", lambda *_, **__: None)
     (folder / "pages" / "my pictures").mkdir(parents=True)
     page = folder / "pages" / "e.md"
     quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--force"]
@@ -159,10 +167,8 @@ def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
     assert "![" not in page.read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "begin"),
-    [("e.svg", b"<?xml"), pytest.param("e.PDF", b"%PDF", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
 def test_other_pictures(folder: Path, name: str, begin: bytes) -> None:
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "--picture", folder / name).exit_code == 0
@@ -394,13 +400,19 @@ def test_a_picture_says_why_matplotlib_cannot_be_imported(
 # Side by side
 
 
-@pytest.fixture
-def made(folder: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = with_files(tmp_path_factory.mktemp("evaluated"))
     paths = [folder / "one.json", folder / "two.json"]
     assert run(*judged(folder), "-o", paths[0], "--title", "One").exit_code == 0
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "-o", paths[1], "--title", "Two").exit_code == 0
     return paths
+
+
+@pytest.fixture
+def made(folder: Path, evaluated: list[Path]) -> list[Path]:
+    return [Path(shutil.copy(path, folder)) for path in evaluated]
 
 
 def test_compare(made: list[Path]) -> None:

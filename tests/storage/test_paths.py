@@ -226,7 +226,17 @@ def unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX users")
-@pytest.mark.parametrize("path", ["index", "./index", "a/b/index", "../private/index", "a/", "."])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index",
+        "../private/index",
+        *(
+            pytest.param(path, marks=pytest.mark.slow)
+            for path in ("./index", "a/b/index", "a/", ".")
+        ),
+    ],
+)
 def test_working_directory_that_cannot_be_searched(tmp_path: Path, path: str) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
     script = (
