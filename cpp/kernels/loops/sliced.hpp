@@ -51,12 +51,13 @@ static inline std::size_t n_slices(std::size_t n_words) {
   return n;
 }
 
-// Turns 64 rows of 64 bits over: bit i of row k goes to bit k of row i. Eight matrices at once.
-static inline void transpose_bits(std::uint64_t (*rows)[8]) {
+// Turns kColumns matrices of 64 rows of 64 bits over: bit i of row k goes to bit k of row i.
+template <std::size_t kColumns>
+inline void transpose_bits(std::uint64_t (*rows)[kColumns]) {
   std::uint64_t low = 0x00000000FFFFFFFF;
   for (std::size_t half = 32; half > 0; half /= 2, low ^= low << half) {
     for (std::size_t k = 0; k < 64; k = (k + half + 1) & ~half) {
-      for (std::size_t i = 0; i < 8; ++i) {
+      for (std::size_t i = 0; i < kColumns; ++i) {
         const std::uint64_t swapped = (rows[k][i] >> half ^ rows[k + half][i]) & low;
         rows[k + half][i] ^= swapped;
         rows[k][i] ^= swapped << half;
@@ -72,22 +73,21 @@ void fill_sliced_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size
   auto* slices = static_cast<std::uint64_t*>(tile);
   const std::size_t n_words = (n_bytes + 7) / 8;
   for (std::size_t part = 0; part < kWords; ++part) {
-    for (std::size_t first = 0; first < n_words; first += 8) {
+    for (std::size_t first = 0; first < n_words; first += kWords) {
       const std::size_t n_left = n_bytes - 8 * first;
-      std::uint64_t block[64][8];
+      std::uint64_t block[64][kWords];
       for (std::size_t i = 0; i < 64; ++i) {
         const std::size_t row = 64 * part + i;
-        if (row >= n_rows || n_left < 64) __builtin_memset(block[i], 0, 64);
-        if (row >= n_rows) continue;
         const std::uint8_t* code = rows + static_cast<std::ptrdiff_t>(row) * stride + 8 * first;
-        if (n_left >= 64) {
-          __builtin_memcpy(block[i], code, 64);
+        if (row < n_rows && n_left >= sizeof(block[i])) {
+          __builtin_memcpy(block[i], code, sizeof(block[i]));
         } else {
-          __builtin_memcpy(block[i], code, n_left);
+          __builtin_memset(block[i], 0, sizeof(block[i]));
+          if (row < n_rows) __builtin_memcpy(block[i], code, n_left);
         }
       }
       transpose_bits(block);
-      for (std::size_t w = 0; w < 8 && first + w < n_words; ++w) {
+      for (std::size_t w = 0; w < kWords && first + w < n_words; ++w) {
         std::uint64_t* out = slices + (first + w) * 64 * kWords + part;
         for (std::size_t bit = 0; bit < 64; ++bit) out[bit * kWords] = block[bit][w];
       }
@@ -381,6 +381,7 @@ constexpr BatchKernel make_sliced_kernel() {
   return {
       .max_code_bytes = kMaxCodeBytes,
       .weighted = false,
+      .least_queries = 8,
       .tile_rows = 64 * Simd::kLanes,
       .tile_word_bytes = 64 * 8 * Simd::kLanes,
       .fill_tile = fill_sliced_tile<Simd>,
