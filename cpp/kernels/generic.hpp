@@ -19,6 +19,7 @@
 //                     add_widened, broadcast16, max16, room16, is_zero
 //     sliced         add_bits (a full adder). It may have a policy of its own, with these, load,
 //                     store_lanes, broadcast, exclusive_or, bitwise_and, bitwise_or, concealed
+//     pairs          as lookup, and low_nibbles, high_nibbles
 //   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
 //                     add_products, flush_products (each kProductWordsPerFlush), store_products,
 //                     concealed; kProductRows documents at once; expand_bits
@@ -30,6 +31,7 @@
 #include "kernels/kernels.hpp"
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
+#include "kernels/loops/pairs.hpp"
 #include "kernels/loops/popcount.hpp"
 #include "kernels/loops/product.hpp"
 #include "kernels/loops/rescoring.hpp"

@@ -19,7 +19,6 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
-#include "kernels/loops/product.hpp"
 
 namespace bitsift {
 
@@ -222,6 +221,12 @@ inline void add_units(const std::uint64_t* tables, const std::uint16_t* places, 
   }
 }
 
+// Byte i of the result is bit i of `byte`.
+static inline std::uint64_t spread_bits(std::uint8_t byte) {
+  const std::uint64_t bits = byte * 0x0101010101010101u & 0x8040201008040201u;
+  return (bits + 0x7F7F7F7F7F7F7F7Fu) >> 7 & 0x0101010101010101u;
+}
+
 // Distances of a block of queries to a tile, as slices.
 template <class Simd>
 struct SlicedSums {
@@ -253,7 +258,7 @@ struct SlicedSums {
     std::uint64_t bytes[3] = {};  // of each distance
     for (std::size_t i = 0; i < n_sums; ++i) {
       const auto bits = static_cast<std::uint8_t>(word[i * Simd::kLanes] >> (row % 64));
-      bytes[i / 8] |= bytes_of_bits(bits) << (i % 8);
+      bytes[i / 8] |= spread_bits(bits) << (i % 8);
     }
     for (std::size_t i = 0; i < 8; ++i) {
       std::uint64_t distance = 0;
