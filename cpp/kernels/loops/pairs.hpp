@@ -67,26 +67,34 @@ void fill_paired_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size
   }
 }
 
+// The distances of each nibble to all, a byte each.
+struct NibbleDistances {
+  std::uint64_t of[16][2] = {};
+
+  constexpr NibbleDistances() {
+    for (unsigned a = 0; a < 16; ++a) {
+      for (unsigned b = 0; b < 16; ++b) {
+        const auto distance = static_cast<std::uint64_t>(__builtin_popcount(a ^ b));
+        of[a][b / 8] |= distance << (8 * (b % 8));
+      }
+    }
+  }
+};
+
 template <class Simd>
 void fill_paired_group(const std::uint8_t* const* codes, const std::uint8_t* const* /*magnitudes*/,
                        std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
-  auto* tables = static_cast<std::uint8_t*>(group);
-  std::uint8_t of_nibble[16][16];
-  for (unsigned a = 0; a < 16; ++a) {
-    for (unsigned b = 0; b < 16; ++b) {
-      of_nibble[a][b] = static_cast<std::uint8_t>(__builtin_popcount(a ^ b));
-    }
-  }
+  static constexpr NibbleDistances kDistances;
+  auto* tables = static_cast<std::uint64_t*>(group);
   for (std::size_t byte = 0; byte < n_bytes; ++byte) {
-    const std::uint8_t first = codes[0][byte];
-    const std::uint8_t second = n_queries < 2 ? std::uint8_t{0} : codes[1][byte];
-    for (std::size_t b = 0; b < 16; ++b) {
-      tables[b] =
-          static_cast<std::uint8_t>(of_nibble[first >> 4][b] | of_nibble[second >> 4][b] << 4);
-      tables[16 + b] =
-          static_cast<std::uint8_t>(of_nibble[first & 15][b] | of_nibble[second & 15][b] << 4);
+    const unsigned first = codes[0][byte];
+    const unsigned second = n_queries < 2 ? 0u : codes[1][byte];
+    for (std::size_t half = 0; half < 2; ++half) {
+      *tables++ = kDistances.of[first >> 4][half] | kDistances.of[second >> 4][half] << 4;
     }
-    tables += 32;
+    for (std::size_t half = 0; half < 2; ++half) {
+      *tables++ = kDistances.of[first & 15][half] | kDistances.of[second & 15][half] << 4;
+    }
   }
 }
 
@@ -172,21 +180,25 @@ std::size_t scan_paired(const void* tile, std::size_t n_rows, std::size_t n_byte
     for (std::size_t i = 0; i < kPairedQueries; ++i) {
       const std::size_t query = group * kPairedQueries + i;
       const Vector bound = Simd::broadcast16(paired_bound(limits[query]));
-      Vector near = Simd::broadcast(0);
+      Vector near[2 * kPairedVectors];
+      Vector any = Simd::broadcast(0);
       for (std::size_t v = 0; v < 2 * kPairedVectors; ++v) {
         const Vector of_rows = Simd::load(row_bounds + v * 16);
-        near = Simd::bitwise_or(near, Simd::room16(Simd::max16(bound, of_rows), sums.of[i][v]));
+        near[v] = Simd::room16(Simd::max16(bound, of_rows), sums.of[i][v]);
+        any = Simd::bitwise_or(any, near[v]);
       }
-      if (Simd::is_zero(near)) continue;
-      alignas(32) std::uint16_t distances[kPairedRows];
-      for (std::size_t v = 0; v < 2 * kPairedVectors; ++v) {
-        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(distances) + v * 4, sums.of[i][v]);
-      }
+      if (Simd::is_zero(any)) continue;
       const std::uint16_t query_bound = paired_bound(limits[query]);
-      for (std::size_t row = 0; row < n_rows; ++row) {
-        if (distances[row] < query_bound || distances[row] < row_bounds[row]) {
-          hits[n_hits++] = {static_cast<std::uint32_t>(query), static_cast<std::uint32_t>(row),
-                            distances[row]};
+      for (std::size_t v = 0; 16 * v < n_rows; ++v) {
+        if (Simd::is_zero(near[v])) continue;
+        alignas(32) std::uint16_t distances[16];
+        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(distances), sums.of[i][v]);
+        for (std::size_t j = 0; j < 16 && 16 * v + j < n_rows; ++j) {
+          const std::size_t row = 16 * v + j;
+          if (distances[j] < query_bound || distances[j] < row_bounds[row]) {
+            hits[n_hits++] = {static_cast<std::uint32_t>(query), static_cast<std::uint32_t>(row),
+                              distances[j]};
+          }
         }
       }
     }
