@@ -9,9 +9,9 @@
 // VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1/31
 // VPMADDUBSW + VPADDW  5c, p0    5c, p01   3c, 2/clk   magnitudes only:  8 each
 //
-// Bottleneck of a batch: all of these together, 10 for 3 look-ups of 4 bits for 32 documents and two
-// queries; on Haswell VPSHUFB takes 3 of 4 cycles. Of one query: memory;
-// before that 8 instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612).
+// Bottleneck of a batch: all of these together, 10 for three look-ups of 4 bits for 32 documents
+// and two queries. Of one query: memory; before that 8 instructions, two look-ups for 256 bits
+// (Mula, Kurz, Lemire, arXiv:1611.07612).
 
 #include <immintrin.h>
 
