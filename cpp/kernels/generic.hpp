@@ -17,6 +17,9 @@
 //                     min_lanes, kCarrySave (whether there is a carry() in one instruction)
 //     lookup          load_halves, transpose_bytes, store_nibbles, load_table, look_up,
 //                     add_widened, broadcast16, max16, room16, is_zero
+//     sliced         add_bits (a full adder). It may have a policy of its own, with these, load,
+//                     store_lanes, broadcast, exclusive_or, bitwise_and, bitwise_or, concealed
+//     pairs          as lookup, and low_nibbles, high_nibbles
 //   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
 //                     add_products, flush_products (each kProductWordsPerFlush), store_products,
 //                     concealed; kProductRows documents at once; expand_bits
@@ -29,10 +32,12 @@
 #include "kernels/kernels.hpp"
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
+#include "kernels/loops/pairs.hpp"
 #include "kernels/loops/popcount.hpp"
 #include "kernels/loops/product.hpp"
 #include "kernels/loops/rescoring.hpp"
 #include "kernels/loops/rows.hpp"
+#include "kernels/loops/sliced.hpp"
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "codes are read as little-endian words");
 

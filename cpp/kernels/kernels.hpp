@@ -57,6 +57,8 @@ inline constexpr std::int64_t kAdmitNone = -1;
 struct BatchKernel {
   std::size_t max_code_bytes;  // its sums hold no more
   bool weighted;               // whether queries may have magnitudes
+  // For fewer queries a row kernel is the better guess, while no costs are known.
+  std::size_t least_queries = 4;
 
   std::size_t tile_rows;
   std::size_t tile_word_bytes;

@@ -15,6 +15,18 @@ struct Queries {
   Matrix<std::uint8_t> magnitudes = {};
 
   bool weighted() const { return magnitudes.data != nullptr; }
+
+  // Queries [begin, end).
+  Queries part(std::size_t begin, std::size_t end) const {
+    Queries part = *this;
+    part.codes.data = codes.row(begin);
+    part.codes.n_rows = end - begin;
+    if (weighted()) {
+      part.magnitudes.data = magnitudes.row(begin);
+      part.magnitudes.n_rows = end - begin;
+    }
+    return part;
+  }
 };
 
 // Throws std::invalid_argument if a magnitude is above 127.

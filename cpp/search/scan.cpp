@@ -7,11 +7,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/platform.hpp"
 #include "base/thread_pool.hpp"
 #include "search/query_batch.hpp"
+#include "search/sample.hpp"
 #include "search/tile.hpp"
 #include "search/topk.hpp"
 
@@ -38,11 +40,15 @@ std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; 
 // Limits that the threads of one batch share. If each of T threads has ceil(k / T) rows within d,
 // then k rows are within d, so d bounds the k-th distance. Each thread publishes the distance of
 // its ceil(k / T)-th best row, and d is the largest of these. No thread needs to report rows beyond
-// d. Rows at d must be reported: their id may be smaller.
+// d. Rows at d must be reported: their id may be smaller. No limit exceeds the one that a query
+// begins with.
 class SharedLimits {
  public:
-  SharedLimits(std::size_t n_threads, std::size_t n_queries, std::size_t k)
-      : n_queries_(n_queries), share_(ceil_divide(k, n_threads)), limits_(n_threads * n_queries) {
+  SharedLimits(std::size_t n_threads, std::vector<std::int64_t> first_limits, std::size_t k)
+      : n_queries_(first_limits.size()),
+        share_(ceil_divide(k, n_threads)),
+        first_limits_(std::move(first_limits)),
+        limits_(n_threads * n_queries_) {
     for (auto& limit : limits_) limit.store(kAdmitAll, std::memory_order_relaxed);
   }
 
@@ -57,12 +63,13 @@ class SharedLimits {
     for (std::size_t i = query; i < limits_.size(); i += n_queries_) {
       farthest = std::max(farthest, limits_[i].load(std::memory_order_relaxed));
     }
-    return farthest;
+    return std::min(farthest, first_limits_[query]);
   }
 
  private:
   std::size_t n_queries_;
   std::size_t share_;
+  std::vector<std::int64_t> first_limits_;
   std::vector<std::atomic<std::int64_t>> limits_;
   std::atomic<std::size_t> n_joined_{0};
 };
@@ -268,11 +275,48 @@ class Scan {
   }
 
   void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
-    const QueryBatch batch(queries_, begin, end);
+    const std::size_t k = std::min(options_.k, codes_.n_rows);
+    const std::optional<Sample> sample = worthwhile_sample(codes_.n_rows, k, end - begin);
+    if (!sample) {
+      scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads);
+      return;
+    }
+    const auto [first, last] =
+        scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads);
+    if (first < last) {
+      scan_within(std::vector<std::int64_t>(last - first, kAdmitAll), first, n_threads);
+    }
+  }
+
+  // The distances, for queries [begin, end), of the row of this rank in a sample.
+  std::vector<std::int64_t> farthest_of(const Sample& sample, std::size_t begin, std::size_t end,
+                                        std::size_t n_threads) const {
+    Matrix<std::uint8_t> codes = codes_;
+    codes.n_rows = sample.n_rows;
+    codes.stride *= static_cast<std::ptrdiff_t>(sample.step);
+    ScanOptions options = options_;
+    options.k = sample.rank;
+    options.ids = nullptr;
+    options.n_threads = n_threads;
+    const std::size_t n = end - begin;
+    std::vector<std::int32_t> distances(n * sample.rank);
+    std::vector<std::int64_t> rows(n * sample.rank);
+    Scan(kernels_, codes, queries_.part(begin, end), options, distances.data(), rows.data()).run();
+    std::vector<std::int64_t> farthest(n);
+    for (std::size_t i = 0; i < n; ++i) farthest[i] = distances[(i + 1) * sample.rank - 1];
+    return farthest;
+  }
+
+  // Scans for the queries from `begin` on, one for each of `first_limits`. Returns the first and
+  // behind the last query that has too few rows within its limit.
+  std::pair<std::size_t, std::size_t> scan_within(std::vector<std::int64_t> first_limits,
+                                                  std::size_t begin, std::size_t n_threads) const {
+    const QueryBatch batch(queries_, begin, begin + first_limits.size());
     const std::size_t piece = rows_per_piece();
     const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
     n_threads = std::min(n_threads, n_pieces);
-    SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
+    const std::size_t k = std::min(options_.k, codes_.n_rows);
+    SharedLimits shared(n_threads, std::move(first_limits), k);
     Pieces pieces(n_pieces);
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
@@ -288,10 +332,19 @@ class Scan {
         scans.push_back(std::move(*scan));
       }
     });
+    std::pair<std::size_t, std::size_t> incomplete = {begin, begin};
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      std::size_t n_kept = 0;
+      for (BatchScan& scan : scans) n_kept += scan.best(i).size();
+      if (n_kept >= k) continue;
+      if (incomplete.first == incomplete.second) incomplete.first = begin + i;
+      incomplete.second = begin + i + 1;
+    }
     for_each_piece(batch.size(), 16, n_threads, [&](std::size_t first, std::size_t last) {
       Checkpoint checkpoint(kValuesBetweenChecks);
       for (std::size_t i = first; i < last; ++i) write(begin + i, i, checkpoint, scans);
     });
+    return incomplete;
   }
 
   // Merges and writes the results of the threads. The order is total, so results do not depend on

@@ -11,8 +11,6 @@ namespace {
 // and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
 // where products are slow.
 constexpr std::size_t kMostRowQueries = 16;
-// From this number of queries on, a batch is the better guess while no costs are known.
-constexpr std::size_t kLeastBatchQueries = 4;
 // A rival that costs r times as much as the cheapest method gets one turn in 64 r. So each rival
 // takes about 1/64 of the time.
 constexpr float kTurnsPerTrial = 64;
@@ -34,7 +32,8 @@ EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, 
     if (product) methods_[n_++] = ScanMethod::kProduct;
   }
   if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
-  if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
+  if (n_queries < (batch ? kernels.batch : kernels.product).least_queries)
+    std::swap(methods_[0], methods_[n_ - 1]);
 }
 
 MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, std::size_t n_queries,

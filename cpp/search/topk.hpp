@@ -11,38 +11,10 @@
 #include "base/checked_order.hpp"
 #include "kernels/kernels.hpp"
 #include "search/distance_counts.hpp"
+#include "search/neighbor.hpp"
+#include "search/sort_neighbors.hpp"
 
 namespace bitsift {
-
-inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
-
-// A row at a distance. The distance (24 bits: at most 65,536 bits of magnitude 127) lies above the
-// row (40 bits) in one number, so that comparing numbers compares (distance, row).
-class Neighbor {
- public:
-  Neighbor() = default;
-  Neighbor(std::int32_t distance, std::int64_t row)
-      : key_(static_cast<std::uint64_t>(distance) << kRowBits | static_cast<std::uint64_t>(row)) {}
-
-  std::int32_t distance() const { return static_cast<std::int32_t>(key_ >> kRowBits); }
-  std::int64_t row() const { return static_cast<std::int64_t>(key_ & kRowMask); }
-  std::uint64_t key() const { return key_; }
-
- private:
-  static constexpr int kRowBits = 40;
-  static constexpr std::uint64_t kRowMask = (std::uint64_t{1} << kRowBits) - 1;
-  std::uint64_t key_;
-};
-
-// The total order of results: (distance, id). Without ids a row's number is its id.
-struct ByDistanceThenId {
-  const std::int64_t* ids;
-
-  bool operator()(Neighbor a, Neighbor b) const {
-    if (ids == nullptr || a.distance() != b.distance()) return a.key() < b.key();
-    return ids[a.row()] < ids[b.row()];
-  }
-};
 
 // The order in which rows are offered to a TopK. If it is ascending and there are no ids, a later
 // row loses every tie.
@@ -60,7 +32,8 @@ struct Counting {
 // * A larger k: appended to a buffer that is cut back whenever it is full, at constant amortised
 //   cost for any k and any order of distances. The limit is known only after each cut.
 // * A larger k with Counting: the same, but counts of the distances tell the limit at every moment,
-//   so it admits few more rows than a heap would, at lower cost. Counts take memory.
+//   so it admits few more rows than a heap would, at lower cost. Counts take memory, and tell
+//   nothing before `share` rows are kept: they are made then.
 class TopK {
  public:
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order,
@@ -75,7 +48,8 @@ class TopK {
   TopK(std::size_t k, std::size_t n_rows, ByDistanceThenId order, Counting counting)
       : TopK(k, n_rows, order) {
     if (keeps_sorted()) return;
-    counts_.emplace(counting.max_distance, k_, std::max<std::size_t>(counting.share, 1));
+    counting_ = {.max_distance = counting.max_distance,
+                 .share = std::max<std::size_t>(counting.share, 1)};
     room_ = k_ + std::max(k_, kLeastRoom);
     kept_.reserve(std::min(room_, n_rows));
   }
@@ -89,13 +63,16 @@ class TopK {
     const Neighbor neighbor(distance, row);
     if (neighbor.key() > worst_) return false;
     if (keeps_sorted()) return insert(neighbor);
-    return counts_ ? append_counted(neighbor) : append(neighbor);
+    return counting_ ? append_counted(neighbor) : append(neighbor);
   }
+
+  // Rows that are kept, the k best of those offered among them.
+  std::size_t size() const { return kept_.size(); }
 
   // The distance of the n-th best row offered so far, n <= k, or a little more. To be asked after
   // a change of the limit.
   std::int64_t distance_of_best(std::size_t n) {
-    if (counts_) return counts_->has_share() ? counts_->distance_of_share() : kAdmitAll;
+    if (counting_) return counts_->has_share() ? counts_->distance_of_share() : kAdmitAll;
     const auto nth = kept_.begin() + static_cast<std::ptrdiff_t>(n) - 1;
     if (!keeps_sorted()) part_at(nth);
     return nth->distance();
@@ -113,9 +90,9 @@ class TopK {
 
   // The best k, in order. Nothing may be offered after it.
   const std::vector<Neighbor>& sorted() {
-    if (kept_.size() > k_) cut();
-    with_checks(kept_.size(), order_,
-                [this](const auto& order) { std::sort(kept_.begin(), kept_.end(), order); });
+    if (order_.ids != nullptr && kept_.size() > k_) cut();
+    sort_neighbors(kept_, order_);
+    kept_.resize(std::min(k_, kept_.size()));
     return kept_;
   }
 
@@ -145,7 +122,7 @@ class TopK {
 
   bool append_counted(Neighbor neighbor) {
     kept_.push_back(neighbor);
-    bool changed = counts_->add(neighbor.distance());
+    bool changed = counts_ ? counts_->add(neighbor.distance()) : count_kept();
     if (changed && counts_->has_k()) {
       // If ties lose, k rows at this distance or nearer are enough.
       const bool enough = ties_lose_ && counts_->is_exact();
@@ -156,6 +133,14 @@ class TopK {
       changed = true;
     }
     return changed;
+  }
+
+  // Begins to count, if the counts will tell anything. Returns whether they do.
+  bool count_kept() {
+    if (kept_.size() < counting_->share) return false;
+    counts_.emplace(counting_->max_distance, k_, counting_->share);
+    for (const Neighbor one : kept_) counts_->add(one.distance());
+    return true;
   }
 
   void make_room() {
@@ -202,6 +187,7 @@ class TopK {
   bool ties_lose_;
   std::vector<Neighbor> kept_;
   std::size_t room_ = 0;  // with counts: the size at which kept_ is cut back
+  std::optional<Counting> counting_;
   std::optional<DistanceCounts> counts_;
   std::int64_t limit_ = kAdmitAll;
   std::uint64_t worst_ = UINT64_MAX;  // without ids: keys above it lose, also in a tie

@@ -59,8 +59,7 @@ def levels(run: Run) -> None:
     for level in chosen:
         n = settings.n_rows // 10 if level == "scalar" else settings.n_rows
         both = BothIndexes(n, isa=settings.isa)
-        # Compilers vectorize the scalar kernel, but not its ceiling: that bounds nothing.
-        ceilings = [] if level == "scalar" else kernel_ceilings(level, settings.threads)
+        ceilings = kernel_ceilings(level, settings.threads)
         question = both.question(queries, threads=settings.threads, ceilings=ceilings, isa=level)
         (result,) = run.race([question], 1 / len(chosen))
         if faiss is not None:

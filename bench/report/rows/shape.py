@@ -12,6 +12,7 @@ from ..session import Run
 
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _KS = (10, 1, 100, 1000)  # what the others are compared with first
+_FEW_QUERIES = 64
 _BITS = (64, 128, 256, 1024, 1536, 3072)
 _QUICK_BITS = (64, 256, 1024, 3072)
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -38,8 +39,10 @@ def ks(run: Run) -> None:
     settings = run.settings
     both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_query_codes()
-    results = run.race([both.question(queries, threads=settings.threads, k=k) for k in _KS])
-    for result in results[1:]:
+    questions = [both.question(queries, threads=settings.threads, k=k) for k in _KS]
+    few = both.question(queries[:_FEW_QUERIES], threads=settings.threads, k=100)
+    results = run.race([*questions, few])
+    for result in results[1:-1]:
         result.remark = _relative(result, results[0], f"k={_KS[0]}")
 
 

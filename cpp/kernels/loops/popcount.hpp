@@ -186,6 +186,36 @@ static inline std::uint64_t start_of(std::int64_t limit) {
   return static_cast<std::uint64_t>(-limit - 1);
 }
 
+// Reports the pairs of a group and a tile whose sums are negative. All sums are stored and all hits
+// found in one loop: whether a query or a row has any cannot be predicted.
+template <class Simd, bool kRowLimits>
+[[gnu::noinline]] static std::size_t report_hits(const TileSums<Simd>& sums, std::uint64_t present,
+                                                 std::size_t first, const std::int64_t* limits,
+                                                 const std::int64_t* row_limits, Hit* hits) {
+  constexpr std::size_t kRows = Simd::kTileVectors * Simd::kLanes;
+  std::uint64_t near = 0;
+  for (std::size_t i = 0; i < kPopcountQueries; ++i) {
+    for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
+      const std::uint64_t negative = Simd::negative_lanes(sums.of[i][v]);
+      near |= negative << (i * kRows + v * Simd::kLanes);
+    }
+  }
+  near &= present;
+  std::size_t n_hits = 0;
+  for (; near != 0; near &= near - 1) {
+    const auto pair = static_cast<std::uint32_t>(__builtin_ctzll(near));
+    const std::uint32_t i = pair / kRows;
+    const std::uint32_t row = pair % kRows;
+    std::int64_t limit = limits[i];
+    if (kRowLimits && row_limits[row] > limit) limit = row_limits[row];
+    std::uint64_t sum;
+    __builtin_memcpy(&sum, reinterpret_cast<const std::uint64_t*>(&sums) + pair, 8);
+    hits[n_hits++] = {static_cast<std::uint32_t>(first + i), row,
+                      static_cast<std::int32_t>(static_cast<std::int64_t>(sum) + limit + 1)};
+  }
+  return n_hits;
+}
+
 template <class Simd, bool kRowLimits>
 inline std::size_t scan_popcount_by(const std::uint64_t* words, std::size_t n_rows,
                                     std::size_t n_words, const std::uint64_t* queries,
@@ -194,7 +224,11 @@ inline std::size_t scan_popcount_by(const std::uint64_t* words, std::size_t n_ro
   using Vector = typename Simd::Vector;
   constexpr std::size_t kVectors = Simd::kTileVectors;
   constexpr std::size_t kRows = kVectors * Simd::kLanes;
-  const std::uint32_t present = (1u << n_rows) - 1;
+  // The bits of rows that are there, for each query of a group.
+  std::uint64_t present = 0;
+  for (std::size_t i = 0; i < kPopcountQueries; ++i) {
+    present |= ((std::uint64_t{1} << n_rows) - 1) << (i * kRows);
+  }
   Vector row_starts[kVectors];
   if constexpr (kRowLimits) {
     std::uint64_t starts[kRows];
@@ -219,27 +253,8 @@ inline std::size_t scan_popcount_by(const std::uint64_t* words, std::size_t n_ro
       for (const Vector& sum : query) signs = Simd::bitwise_or(signs, sum);
     }
     if (Simd::negative_lanes(signs) == 0) continue;
-
-    for (std::size_t i = 0; i < kPopcountQueries; ++i) {
-      std::uint32_t near = 0;
-      for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
-        near |= Simd::negative_lanes(sums.of[i][v]) << (v * Simd::kLanes);
-      }
-      near &= present;
-      if (near == 0) continue;
-      std::uint64_t sum[kRows];
-      for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
-        Simd::store_lanes(sum + v * Simd::kLanes, sums.of[i][v]);
-      }
-      for (; near != 0; near &= near - 1) {
-        const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
-        std::int64_t limit = limits[first + i];
-        if (kRowLimits && row_limits[row] > limit) limit = row_limits[row];
-        hits[n_hits++] = {
-            static_cast<std::uint32_t>(first + i), row,
-            static_cast<std::int32_t>(static_cast<std::int64_t>(sum[row]) + limit + 1)};
-      }
-    }
+    n_hits += report_hits<Simd, kRowLimits>(sums, present, first, limits + first, row_limits,
+                                            hits + n_hits);
   }
   return n_hits;
 }

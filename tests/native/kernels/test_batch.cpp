@@ -120,6 +120,9 @@ class Input {
   GuardedPages row_pages_;
 };
 
+constexpr std::size_t kMostQueries = 260;
+constexpr std::size_t kMostPadded = kMostQueries + kMaxGroupQueries;
+
 // Calls check(kernel, random, shape) for both kernels of every level.
 template <class Check>
 void for_each_shape(Check check) {
@@ -160,6 +163,10 @@ void for_each_shape(Check check) {
         try_shape({rows, n_bytes, 3, Content::kOpposite, Side::kBegin});
         try_shape({rows, n_bytes, 3, Content::kHamming, Side::kBegin});
       }
+      // Around the numbers of queries at which a kernel begins another block of them.
+      for (const std::size_t n_queries : Sizes{127, 128, 129, kMostQueries}) {
+        try_shape({rows / 2, 25, n_queries, Content::kHamming, Side::kBegin});
+      }
     }
   }
 }
@@ -179,8 +186,8 @@ bool rows_ascend(const std::vector<Hit>& hits, std::size_t n_queries) {
 }
 
 TEST_CASE("hits are all pairs within the limits") {
-  GuardedPages hit_pages(64 * kMaxTileRows * sizeof(Hit));
-  GuardedPages limit_pages(64 * sizeof(std::int64_t));
+  GuardedPages hit_pages(kMostPadded * kMaxTileRows * sizeof(Hit));
+  GuardedPages limit_pages(kMostPadded * sizeof(std::int64_t));
   GuardedPages row_limit_pages(kMaxTileRows * sizeof(std::int64_t));
   for_each_shape([&](const BatchKernel& kernel, Random& random, const Shape& shape) {
     const Input input(kernel, random, shape);
@@ -231,7 +238,7 @@ TEST_CASE("hits are all pairs within the limits") {
 }
 
 TEST_CASE("distances of all pairs") {
-  GuardedPages out_pages(36 * (kMaxTileRows + 7) * sizeof(std::int32_t));
+  GuardedPages out_pages(kMostQueries * (kMaxTileRows + 7) * sizeof(std::int32_t));
   for_each_shape([&](const BatchKernel& kernel, Random& random, const Shape& shape) {
     const Input input(kernel, random, shape);
     constexpr std::int32_t kUnwritten = -7;
