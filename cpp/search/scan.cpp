@@ -30,6 +30,8 @@ constexpr std::size_t kMaxKeptRows = 1 << 22;
 // share stays in L1.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
+// Without a limit every row of a block is kept for a while: the first blocks are short.
+constexpr std::size_t kRowsPerFirstBlock = 32;
 // Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -155,10 +157,12 @@ class BatchScan {
   void scan_rows(std::size_t begin, std::size_t end) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
-    const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    Hit* hits = room_for(block * at_once);
-    for (std::size_t first = begin; first < end; first += block) {
-      const std::size_t n_rows = std::min(block, end - first);
+    const std::size_t most = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : most;
+    Hit* hits = room_for(most * at_once);
+    for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
+      n_rows = std::min(block, end - first);
+      block = std::min(2 * block, most);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
         const std::size_t n_hits = batch_.weighted()
                                        ? scan_rows_weighted(query, first, n_rows, hits)

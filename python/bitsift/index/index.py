@@ -477,6 +477,11 @@ class Index(Remakable):
         >>> ids[ids >= 0]
         array([0, 1, 2])
         """
+        if oversampling is None and rescore is None and scoring is None and ladder is None:
+            documents = self._table.snapshot.documents
+            search_one = documents.search_one or documents.prepare_search_one()
+            if search_one is not None and (found := search_one(queries, k, threads)) is not None:
+                return found
         k = arguments.check_k(k)
         if oversampling is not None:
             oversampling = arguments.check_oversampling(oversampling)

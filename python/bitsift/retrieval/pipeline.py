@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
+from bitsift.core.options import DEFAULT_OVERSAMPLING
+from bitsift.core.results import SearchResult
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
@@ -44,6 +46,7 @@ class Documents:
     columns: Columns
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
+    search_one: native.OneQuerySearch | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.columns.codes)
@@ -52,6 +55,30 @@ class Documents:
     def are_corrected(self) -> bool:
         """Whether asymmetric scores of them are estimates of the metric."""
         return self.columns.factors is not None
+
+    def prepare_search_one(self) -> native.OneQuerySearch | None:
+        """Set `one_query`, and return it; None if every search has to warn."""
+        if self.are_corrected:
+            return None
+        encoder = self.encoder
+        originals = None
+        if encoder.stores:
+            originals = encoder.stores[-1].arrays(self.columns.originals[-1])
+        prepared = native.one_query_search(
+            self.columns.codes,
+            dim=encoder.dim,
+            **encoder.binarizer.arrays(),
+            originals=originals,
+            metric=encoder.metric,
+            ids=self.ids,
+            tie_ids=self.tie_ids,
+            oversampling=int(DEFAULT_OVERSAMPLING),
+            isa=encoder.isa,
+            result_type=SearchResult,
+        )
+        # Other threads may do the same at once. The object is frozen, but this says nothing new.
+        object.__setattr__(self, "search_one", prepared)
+        return prepared
 
     def ids_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids of rows; -1 stays -1."""
