@@ -1,287 +1,284 @@
 // SPDX-License-Identifier: Apache-2.0
-// Searches of one query with arguments of the usual types. Anything else gets None: the Python
-// layer takes its general way then, which knows every type and words every error.
+// Searches of one query, with arguments of the usual types, in one call. For others they return
+// None, and the Python layer searches in its general way.
 #include "retrieval/one_query.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <tuple>
-#include <utility>
+#include <type_traits>
 
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
-#include "search/topk.hpp"
+#include "bindings/usual_arguments.hpp"
 
 namespace bitsift {
 namespace {
 
-// More results than this take so long that checking arguments in Python costs nothing.
+// With more results, the time that Python takes for its checks does not count.
 constexpr std::size_t kMostResults = 4096;
 
-// An int, and nothing that merely can become one.
-std::optional<std::size_t> size_of(py::handle number, std::size_t most) {
-  if (!PyLong_CheckExact(number.ptr())) return std::nullopt;
-  int overflow = 0;
-  const long long value = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
-  if (overflow != 0 || value < 0 || static_cast<std::size_t>(value) > most) return std::nullopt;
-  return static_cast<std::size_t>(value);
-}
+float as_float(double value) { return static_cast<float>(value); }
+float as_float(Half value) { return to_float(value); }
 
-// One row of values that compiled code can read in place: an ndarray, no subclass, of shape (n,) or
-// (1, n).
-class Row {
- public:
-  static std::optional<Row> of(py::handle array, py::handle array_type) {
-    if (!py::type::handle_of(array).is(array_type)) return std::nullopt;
-    Row row(py::reinterpret_borrow<py::array>(array));
-    const py::ssize_t n_axes = row.array_.ndim();
-    if (n_axes != 1 && !(n_axes == 2 && row.array_.shape(0) == 1)) return std::nullopt;
-    const py::ssize_t stride = row.array_.strides(n_axes - 1);
-    if (row.size() != 1 && stride != row.array_.itemsize()) return std::nullopt;
-    return row;
+// What every search gets.
+struct Request {
+  UsualQuery query;
+  std::size_t k;
+  std::size_t threads;
+
+  static std::optional<Request> of(py::handle query, py::handle k, py::handle threads) {
+    auto usual_query = UsualQuery::of(query);
+    const auto usual_k = usual_size(k, kMostResults);
+    const auto usual_threads = usual_size(threads, kMaxThreads);
+    if (!usual_query || !usual_k || !usual_threads) return std::nullopt;
+    return Request{*std::move(usual_query), *usual_k, *usual_threads};
   }
 
-  bool is_single() const { return array_.ndim() == 1; }
-  std::size_t size() const {
-    return static_cast<std::size_t>(array_.shape(array_.ndim() - 1));
+  // The operating system is asked for their number where more than one may be worth it.
+  std::size_t n_threads(const IndexedRows& rows, std::size_t n_candidates) const {
+    return is_for_one_thread(rows, n_candidates) ? 1 : threads_of(threads);
   }
-  // The values, or nullptr if they are of another type.
-  template <class T>
-  const T* values(char kind) const {
-    const py::dtype type = array_.dtype();
-    const bool fits = type.kind() == kind && type.itemsize() == sizeof(T) &&
-                      (sizeof(T) == 1 || type.byteorder() == '=') && is_aligned<T>(array_.data());
-    return fits ? static_cast<const T*>(array_.data()) : nullptr;
-  }
-
- private:
-  explicit Row(py::array array) : array_(std::move(array)) {}
-
-  py::array array_;
 };
 
-// Room for the results of one query, in the shape that the query came in.
+// Room for scores and ids, of as many axes as the query.
 template <class Score>
-struct Results {
-  Results(const Row& query, std::size_t k)
-      : scores(room<Score>(query, k)), ids(room<std::int64_t>(query, k)) {}
+class Results {
+ public:
+  explicit Results(const Request& request)
+      : scores_(room<Score>(request)), ids_(room<std::int64_t>(request)) {}
 
-  template <class T>
-  static py::array_t<T> room(const Row& query, std::size_t k) {
-    if (query.is_single()) return py::array_t<T>(static_cast<py::ssize_t>(k));
-    return empty<T>(1, k);
-  }
-  // As tuple.__new__(type, (scores, ids)) makes it.
+  Score* scores() { return scores_.mutable_data(); }
+  std::int64_t* ids() { return ids_.mutable_data(); }
+
+  // As tuple.__new__(type, (scores, ids)) would make it, in less time.
   py::object as(py::handle type) {
     auto* tuple_type = reinterpret_cast<PyTypeObject*>(type.ptr());
     auto tuple = py::reinterpret_steal<py::object>(tuple_type->tp_alloc(tuple_type, 2));
     if (!tuple) throw py::error_already_set();
-    PyTuple_SET_ITEM(tuple.ptr(), 0, scores.release().ptr());
-    PyTuple_SET_ITEM(tuple.ptr(), 1, ids.release().ptr());
+    PyTuple_SET_ITEM(tuple.ptr(), 0, scores_.release().ptr());
+    PyTuple_SET_ITEM(tuple.ptr(), 1, ids_.release().ptr());
     return tuple;
   }
 
-  py::array_t<Score> scores;
-  py::array_t<std::int64_t> ids;
+ private:
+  template <class T>
+  static py::array_t<T> room(const Request& request) {
+    if (!request.query.is_single()) return empty<T>(1, request.k);
+    return py::array_t<T>(static_cast<py::ssize_t>(request.k));
+  }
+
+  py::array_t<Score> scores_;
+  py::array_t<std::int64_t> ids_;
 };
 
+py::object search_by_code(const IndexedRows& rows, const Request& request, const std::uint8_t* code,
+                          py::handle result_type) {
+  Results<std::int32_t> results(request);
+  std::int32_t* distances = results.scores();
+  std::int64_t* ids = results.ids();
+  const std::size_t n_threads = request.n_threads(rows, 0);
+  without_gil([&] { search_code(rows, code, request.k, n_threads, distances, ids); });
+  return results.as(result_type);
+}
+
+// Searches the caller's codes.
+py::object search_one(py::handle codes, py::handle query, py::handle k, py::handle isa,
+                      py::handle threads, const py::type& result_type) {
+  const auto documents = usual_codes(codes);
+  const auto request = Request::of(query, k, threads);
+  if (!documents || !request || request->query.size() != documents->n_columns) return py::none();
+  const auto* code = request->query.values<std::uint8_t>('u');
+  if (code == nullptr) return py::none();
+  const Kernels* kernels = isa.is_none() ? available_kernels().back() : usual_kernels(isa);
+  if (kernels == nullptr) return py::none();
+  IndexedRows rows{};
+  rows.kernels = kernels;
+  rows.codes = *documents;
+  return search_by_code(rows, *request, code, result_type);
+}
+
+// threshold, flips, normalize
 using CentringArrays = std::tuple<Vector<float>, py::array_t<float>, bool>;
+// stored, and for integers their type, base and step
 using OriginalArrays = std::tuple<py::array, std::optional<std::string>,
                                   std::optional<Vector<double>>, std::optional<Vector<double>>>;
+using Ids = std::optional<Vector<std::int64_t>>;
 
+// Searches an index. Never changes, so any number of threads may use it.
 class OneQuerySearch {
  public:
   OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
                  const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
-                 const std::optional<Vector<std::int64_t>>& ids,
-                 const std::optional<Vector<std::int64_t>>& tie_ids, std::size_t oversampling,
+                 const Ids& ids, const Ids& tie_ids, std::size_t oversampling,
                  const std::string& isa, const py::type& result_type)
-      : array_type_(py::type::of(py::array())),
+      : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
         oversampling_(oversampling) {
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
+    rows_.rule.thresholds = values_of(thresholds);
+    rows_.codes = matrix_of<std::uint8_t>(codes);
     rows_.metric = metric_named(metric);
-    rows_.codes = matrix_of<std::uint8_t>(keep(codes));
+    rows_.ids = ids_of(ids, rows_.codes.n_rows);
+    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows);
     require(rows_.codes.n_columns == (dim + 7) / 8 && rows_.codes.n_columns <= kMaxCodeBytes,
             "codes must have one bit for each dimension, at most 65536");
     require(rows_.codes.n_rows <= kMaxRows, "there are at most 2^40 codes");
-    require(static_cast<std::size_t>(thresholds.size()) == dim,
-            "there must be one threshold for each dimension");
-    rows_.rule.thresholds = values_of(keep(thresholds));
-    if (centring) set_centring(*centring);
-    if (originals) set_originals(*originals);
-    if (ids) keep(*ids);
-    if (tie_ids) keep(*tie_ids);
-    rows_.ids = ids_of(ids, rows_.codes.n_rows);
-    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows);
+    require_values(thresholds, "there must be one threshold for each dimension");
+    if (centring) rows_.rule.centring = centred_rotation(*centring);
+    if (originals) rows_.originals = originals_of(*originals);
   }
 
-  // Scores and ids; or None.
-  py::object search(py::handle query, py::handle k_given, py::handle threads_given) const {
-    const auto k = size_of(k_given, kMostResults);
-    const auto threads = size_of(threads_given, kMaxThreads);
-    const auto row = Row::of(query, array_type_);
-    if (!k || !threads || !row) return py::none();
-    if (const auto* code = row->values<std::uint8_t>('u')) {
-      return has_width(*row, code) ? by_code(*row, code, *k, *threads) : py::none();
+  py::object search(py::handle query, py::handle k, py::handle threads) const {
+    const auto request = Request::of(query, k, threads);
+    if (!request) return py::none();
+    const UsualQuery& row = request->query;
+    if (const auto* code = row.values<std::uint8_t>('u')) {
+      if (!is_code(code, row.size())) return py::none();
+      return search_by_code(rows_, *request, code, result_type_);
     }
-    if (row->size() != rows_.dim) return py::none();
-    if (const auto* values = row->values<float>('f')) return by_values(*row, values, *k, *threads);
-    if (const auto* values = row->values<double>('f')) return by_values(*row, values, *k, *threads);
+    if (row.size() != rows_.dim) return py::none();
+    if (const auto* values = row.values<float>('f')) return search_by_values(*request, values);
+    if (const auto* values = row.values<double>('f')) return search_by_values(*request, values);
+    if (const auto* values = row.values<Half>('f')) return search_by_values(*request, values);
     return py::none();
   }
 
  private:
-  template <class Array>
-  const Array& keep(const Array& array) {
-    kept_.append(array);
-    return array;
+  template <class T>
+  void require_values(const Vector<T>& array, const char* what) const {
+    require(static_cast<std::size_t>(array.size()) == rows_.dim, what);
   }
 
-  void set_centring(const CentringArrays& arrays) {
+  CentredRotation centred_rotation(const CentringArrays& arrays) const {
     const auto& [threshold, flips, normalize] = arrays;
-    const auto signs = matrix_of<float>(keep(flips));
-    require(static_cast<std::size_t>(threshold.size()) == rows_.dim &&
-                signs.n_columns == rows_.dim && signs.n_rows % flips_per_round(rows_.dim) == 0,
-            "threshold and flips must be as long as the vectors");
-    rows_.rule.centring = {
-        .normalize = normalize, .threshold = values_of(keep(threshold)), .flips = signs};
+    const auto signs = matrix_of<float>(flips);
+    require_values(threshold, "the threshold must be as long as the vectors");
+    require(signs.n_columns == rows_.dim && signs.n_rows % flips_per_round(rows_.dim) == 0,
+            "flips must be as long as the vectors");
+    return {.normalize = normalize, .threshold = values_of(threshold), .flips = signs};
   }
 
-  void set_originals(const OriginalArrays& arrays) {
+  Originals originals_of(const OriginalArrays& arrays) const {
     const auto& [stored, integer_type, base, step] = arrays;
-    keep(stored);
-    if (integer_type) {
-      require(base && step && static_cast<std::size_t>(base->size()) == rows_.dim &&
-                  static_cast<std::size_t>(step->size()) == rows_.dim,
-              "there must be one base and one step for each dimension");
-      const IntegerVectors vectors = {
-          .rows = matrix_of<std::uint8_t>(stored),
-          .type = integers_named(*integer_type),
-          .dim = rows_.dim,
-          .scale = {.base = values_of(keep(*base)), .step = values_of(keep(*step))}};
-      require(vectors.rows.n_columns == bytes_for(vectors.type, rows_.dim),
-              "originals must be as long as the vectors");
-      set_originals(vectors, vectors.rows.n_rows);
-    } else {
+    if (!integer_type) {
       require(stored.dtype().kind() == 'f', "originals must be float32 or float16");
-      if (stored.itemsize() == 2) {
-        set_float_originals(matrix_of<Half>(stored));
-      } else {
-        set_float_originals(matrix_of<float>(stored));
-      }
+      if (stored.itemsize() == 2) return checked(matrix_of<Half>(stored), rows_.dim);
+      return checked(matrix_of<float>(stored), rows_.dim);
     }
+    require(base && step, "integers must have a base and a step");
+    require_values(*base, "there must be one base for each dimension");
+    require_values(*step, "there must be one step for each dimension");
+    const IntegerType type = integers_named(*integer_type);
+    return IntegerVectors{
+        .rows = checked(matrix_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
+        .type = type,
+        .dim = rows_.dim,
+        .scale = {.base = values_of(*base), .step = values_of(*step)}};
   }
-  template <class Value>
-  void set_float_originals(const Matrix<Value>& matrix) {
-    require(matrix.n_columns == rows_.dim, "originals must be as long as the vectors");
-    set_originals(matrix, matrix.n_rows);
-  }
-  template <class Vectors>
-  void set_originals(const Vectors& vectors, std::size_t n_rows) {
-    require(n_rows == rows_.codes.n_rows, "there must be one original for each code");
-    rows_.originals = vectors;
+  template <class T>
+  Matrix<T> checked(Matrix<T> originals, std::size_t n_columns) const {
+    require(originals.n_columns == n_columns, "originals must be as long as the vectors");
+    require(originals.n_rows == rows_.codes.n_rows, "there must be one original for each code");
+    return originals;
   }
 
-  // Whether a code has the bits of the index, pad bits zero.
-  bool has_width(const Row& row, const std::uint8_t* code) const {
-    const std::size_t n_bytes = rows_.codes.n_columns;
+  // Whether these bytes are a code of the index, whose pad bits are zero.
+  bool is_code(const std::uint8_t* bytes, std::size_t n_bytes) const {
     const std::size_t n_pad = 8 * n_bytes - rows_.dim;
-    return row.size() == n_bytes && (code[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
-  }
-
-  std::size_t threads_for(std::size_t threads, std::size_t n_candidates) const {
-    return is_for_one_thread(rows_, n_candidates) ? 1 : threads_of(threads);
-  }
-
-  py::object by_code(const Row& query, const std::uint8_t* code, std::size_t k,
-                     std::size_t threads) const {
-    Results<std::int32_t> results(query, k);
-    std::int32_t* distances = results.scores.mutable_data();
-    std::int64_t* ids = results.ids.mutable_data();
-    threads = threads_for(threads, 0);
-    without_gil([&] { search_code(rows_, code, k, threads, distances, ids); });
-    return results.as(result_type_);
+    return n_bytes == rows_.codes.n_columns && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
   }
 
   template <class Value>
-  py::object by_values(const Row& query, const Value* values, std::size_t k,
-                       std::size_t threads) const {
-    if (!rows_.has_originals()) {
-      Results<std::int32_t> results(query, k);
-      std::int32_t* distances = results.scores.mutable_data();
-      std::int64_t* ids = results.ids.mutable_data();
-      threads = threads_for(threads, 0);
-      const bool finite = with_code(values, [&](const float*, const std::uint8_t* code) {
-        search_code(rows_, code, k, threads, distances, ids);
-      });
-      return finite ? results.as(result_type_) : py::none();
-    }
-    Results<float> results(query, k);
-    float* scores = results.scores.mutable_data();
-    std::int64_t* ids = results.ids.mutable_data();
-    const std::size_t n_candidates = std::min(k * oversampling_, rows_.codes.n_rows);
-    threads = threads_for(threads, n_candidates);
-    const bool finite = with_code(values, [&](const float* floats, const std::uint8_t* code) {
-      search_and_rescore(rows_, code, floats, k, n_candidates, threads, scores, ids);
-    });
-    return finite ? results.as(result_type_) : py::none();
+  py::object search_by_values(const Request& request, const Value* values) const {
+    return rows_.has_originals() ? search_and_rescore_values(request, values)
+                                 : search_values(request, values);
   }
 
-  // Calls body(values, code) without the GIL, unless a value is not finite; returns whether it did.
+  template <class Value>
+  py::object search_values(const Request& request, const Value* values) const {
+    Results<std::int32_t> results(request);
+    std::int32_t* distances = results.scores();
+    std::int64_t* ids = results.ids();
+    const std::size_t n_threads = request.n_threads(rows_, 0);
+    const bool is_finite = with_code(values, [&](const float*, const std::uint8_t* code) {
+      search_code(rows_, code, request.k, n_threads, distances, ids);
+    });
+    return is_finite ? results.as(result_type_) : py::none();
+  }
+
+  template <class Value>
+  py::object search_and_rescore_values(const Request& request, const Value* values) const {
+    Results<float> results(request);
+    float* scores = results.scores();
+    std::int64_t* ids = results.ids();
+    const std::size_t n_candidates = std::min(request.k * oversampling_, rows_.codes.n_rows);
+    const std::size_t n_threads = request.n_threads(rows_, n_candidates);
+    const bool is_finite = with_code(values, [&](const float* query, const std::uint8_t* code) {
+      search_and_rescore(rows_, code, query, request.k, n_candidates, n_threads, scores, ids);
+    });
+    return is_finite ? results.as(result_type_) : py::none();
+  }
+
+  // Calls body(query, code) without the GIL, if all values are finite in float32; returns whether
+  // they are.
   template <class Value, class Body>
   bool with_code(const Value* values, Body&& body) const {
-    bool finite = false;
+    bool is_finite = false;
     without_gil([&] {
-      const float* floats = nullptr;
       std::unique_ptr<float[]> narrowed;
+      const float* query;
       if constexpr (std::is_same_v<Value, float>) {
-        floats = values;
+        query = values;
       } else {
         narrowed = std::make_unique_for_overwrite<float[]>(rows_.dim);
-        std::copy(values, values + rows_.dim, narrowed.get());
-        floats = narrowed.get();
+        std::transform(values, values + rows_.dim, narrowed.get(),
+                       [](Value x) { return as_float(x); });
+        query = narrowed.get();
       }
       const auto code = std::make_unique_for_overwrite<std::uint8_t[]>(rows_.codes.n_columns);
-      finite = encode_query(rows_, floats, code.get());
-      if (finite) body(floats, code.get());
+      is_finite = encode_query(rows_, query, code.get());
+      if (is_finite) body(query, code.get());
     });
-    return finite;
+    return is_finite;
   }
 
-  py::object array_type_;
-  py::object result_type_;  // a subclass of tuple
-  py::list kept_;  // the arrays that rows_ points into
+  py::tuple arrays_;  // keeps alive what rows_ points to
+  py::type result_type_;
   std::size_t oversampling_;
   IndexedRows rows_{};
 };
 
+// A function, not an object with a method: calls take less time.
+py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::size_t dim,
+                                  const Vector<float>& thresholds,
+                                  const std::optional<CentringArrays>& centring,
+                                  const std::optional<OriginalArrays>& originals,
+                                  const std::string& metric, const Ids& ids, const Ids& tie_ids,
+                                  std::size_t oversampling, const std::string& isa,
+                                  const py::type& result_type) {
+  auto prepared =
+      std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring, originals, metric,
+                                             ids, tie_ids, oversampling, isa, result_type);
+  return py::cpp_function(
+      [prepared = std::move(prepared)](py::handle query, py::handle k, py::handle threads) {
+        return prepared->search(query, k, threads);
+      });
+}
+
 }  // namespace
 
 void register_one_query(py::module_& m) {
-  m.def(
-      "one_query_search",
-      [](const py::array_t<std::uint8_t>& codes, std::size_t dim, const Vector<float>& thresholds,
-         const std::optional<CentringArrays>& centring,
-         const std::optional<OriginalArrays>& originals, const std::string& metric,
-         const std::optional<Vector<std::int64_t>>& ids,
-         const std::optional<Vector<std::int64_t>>& tie_ids, std::size_t oversampling,
-         const std::string& isa, const py::type& result_type) {
-        return py::cpp_function(
-            [search = std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring,
-                                                             originals, metric, ids, tie_ids,
-                                                             oversampling, isa, result_type)](
-                py::handle query, py::handle k, py::handle threads) {
-              return search->search(query, k, threads);
-            });
-      },
-      py::arg("codes").noconvert(), py::kw_only(), py::arg("dim"), py::arg("thresholds"),
-      py::arg("centring"), py::arg("originals"), py::arg("metric"), py::arg("ids").noconvert(),
-      py::arg("tie_ids").noconvert(), py::arg("oversampling"), py::arg("isa"),
-      py::arg("result_type"));
+  m.def("search_one", &search_one);
+  m.def("one_query_search", &one_query_search, py::arg("codes").noconvert(), py::kw_only(),
+        py::arg("dim"), py::arg("thresholds").noconvert(), py::arg("centring").noconvert(),
+        py::arg("originals").noconvert(), py::arg("metric"), py::arg("ids").noconvert(),
+        py::arg("tie_ids").noconvert(), py::arg("oversampling"), py::arg("isa"),
+        py::arg("result_type"));
 }
 
 }  // namespace bitsift

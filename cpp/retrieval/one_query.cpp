@@ -34,9 +34,12 @@ std::size_t row_bytes(const Originals& originals) {
   return std::visit(
       [](const auto& matrix) -> std::size_t {
         using T = std::decay_t<decltype(matrix)>;
-        if constexpr (std::is_same_v<T, std::monostate>) return 0;
-        else if constexpr (std::is_same_v<T, IntegerVectors>) return matrix.rows.n_columns;
-        else return matrix.n_columns * sizeof(*matrix.data);
+        if constexpr (std::is_same_v<T, std::monostate>)
+          return 0;
+        else if constexpr (std::is_same_v<T, IntegerVectors>)
+          return matrix.rows.n_columns;
+        else
+          return matrix.n_columns * sizeof(*matrix.data);
       },
       originals);
 }

@@ -478,6 +478,7 @@ class Index(Remakable):
         array([0, 1, 2])
         """
         if oversampling is None and rescore is None and scoring is None and ladder is None:
+            # Without this, checks in Python take longer than a scan of a few thousand codes.
             documents = self._table.snapshot.documents
             search_one = documents.search_one or documents.prepare_search_one()
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:

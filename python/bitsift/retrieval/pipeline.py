@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ from bitsift.retrieval.ladder import LadderOptions, Plan
 
 __all__ = ["Documents", "find_rows", "search"]
 
+_SearchOne = Callable[[object, object, object], SearchResult | None]
+
 _MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
 _NO_DISTANCE = np.iinfo(np.int32).max
 
@@ -40,13 +43,15 @@ class Documents:
         The id of each row; None if it is the row's number.
     tie_ids : ndarray of int64, shape (n,), or None
         What orders rows of equal scores; None if the row's number does.
+    search_one : callable or None
+        What `prepare_search_one` returned; None before.
     """
 
     encoder: Encoder
     columns: Columns
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
-    search_one: native.OneQuerySearch | None = field(default=None, init=False)
+    search_one: _SearchOne | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.columns.codes)
@@ -56,8 +61,12 @@ class Documents:
         """Whether asymmetric scores of them are estimates of the metric."""
         return self.columns.factors is not None
 
-    def prepare_search_one(self) -> native.OneQuerySearch | None:
-        """Set `one_query`, and return it; None if every search has to warn."""
+    def prepare_search_one(self) -> _SearchOne | None:
+        """Return a function that searches for one query without further Python code.
+
+        It takes a query, `k` and `threads`, and returns None unless all are right and of the types
+        that they usually have. None instead of the function, if each search has to warn.
+        """
         if self.are_corrected:
             return None
         encoder = self.encoder
@@ -76,7 +85,7 @@ class Documents:
             isa=encoder.isa,
             result_type=SearchResult,
         )
-        # Other threads may do the same at once. The object is frozen, but this says nothing new.
+        # Not locked: other threads may do the same, and a signal handler may search.
         object.__setattr__(self, "search_one", prepared)
         return prepared
 
