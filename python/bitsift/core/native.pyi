@@ -151,11 +151,11 @@ def hamming(
 ) -> NDArray[np.int32]:
     """Return the Hamming distances (len(a), len(b)) of all pairs."""
 
-# --- Searches of one query, from the caller's arguments to his results: a `result_type`, a subclass
-# --- of tuple, of scores and ids. They take one row as an ndarray of shape (d,) or (1, d), in place,
-# --- and integers as int. For anything else, and for anything wrong, they return None.
+# --- Searches of one query, an ndarray of shape (d,) or (1, d) readable in place; numbers are ints.
+# --- The result is a `result_type`, a subclass of tuple, of scores and ids; None for
+# --- arguments of any other type, and for all that is wrong.
 
-R = TypeVar("R", bound=tuple[Any, ...])
+_R = TypeVar("_R", bound=tuple[Any, ...])
 
 def search_one(
     codes: object,
@@ -163,12 +163,12 @@ def search_one(
     k: object,
     isa: str | None,
     threads: object,
-    result_type: type[R],
+    result_type: type[_R],
     /,
-) -> R | None:
-    """Search (n, n_bytes) uint8 codes for one of them. No `isa` is the fastest one.
+) -> _R | None:
+    """Search (n, n_bytes) uint8 codes for a code. Without `isa`, the fastest is used.
 
-    It takes no argument by keyword, which would take a tenth of its time.
+    There are no keywords, which would take a tenth of the time of a call.
     """
 
 def one_query_search(
@@ -186,8 +186,8 @@ def one_query_search(
     tie_ids: NDArray[np.int64] | None,
     oversampling: int,
     isa: str,
-    result_type: type[R],
-) -> Callable[[object, object, object], R | None]:
+    result_type: type[_R],
+) -> Callable[[object, object, object], _R | None]:
     """Return a function that searches an index for a query, `k` results, with `threads`.
 
     The query is a code, or floats: these are centred by `centring` (threshold, flips and normalize
