@@ -23,6 +23,13 @@ constexpr std::size_t kMostResults = 4096;
 float as_float(double value) { return static_cast<float>(value); }
 float as_float(Half value) { return to_float(value); }
 
+void require_tuple_type(const py::type& type) {
+  auto* object = reinterpret_cast<PyTypeObject*>(type.ptr());
+  if (!PyType_HasFeature(object, Py_TPFLAGS_TUPLE_SUBCLASS)) {
+    throw py::type_error("the type of results must be a tuple");
+  }
+}
+
 // What every search gets.
 struct Request {
   UsualQuery query;
@@ -87,6 +94,7 @@ py::object search_by_code(const IndexedRows& rows, const Request& request, const
 // Searches the caller's codes.
 py::object search_one(py::handle codes, py::handle query, py::handle k, py::handle isa,
                       py::handle threads, const py::type& result_type) {
+  require_tuple_type(result_type);
   const auto documents = usual_codes(codes);
   const auto request = Request::of(query, k, threads);
   if (!documents || !request || request->query.size() != documents->n_columns) return py::none();
@@ -118,6 +126,7 @@ class OneQuerySearch {
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
         oversampling_(oversampling) {
+    require_tuple_type(result_type);
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
     rows_.rule.thresholds = values_of(thresholds);
