@@ -12,9 +12,6 @@
 namespace bitsift {
 namespace {
 
-// Scans and rescoring divide work of more bytes than this among threads.
-constexpr std::size_t kBytesOfOneThread = 1 << 18;
-
 void find_rows(const IndexedRows& rows, const std::uint8_t* code, std::size_t k,
                std::size_t n_threads, std::int32_t* distances, std::int64_t* found) {
   const Queries query = {.codes = {.data = code, .n_rows = 1, .n_columns = rows.codes.n_columns}};
@@ -86,8 +83,8 @@ void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const
 }
 
 bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates) {
-  return rows.codes.n_rows * rows.codes.n_columns < kBytesOfOneThread &&
-         n_candidates * row_bytes(rows.originals) < kBytesOfOneThread;
+  return rows.codes.n_rows * rows.codes.n_columns <= kScanPieceBytes &&
+         n_candidates * row_bytes(rows.originals) <= kScanPieceBytes;
 }
 
 }  // namespace bitsift
