@@ -27,11 +27,9 @@ constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
-// share stays in L1.
+// share stays in L1. Without a limit, blocks begin as small, since every row of the first is kept.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
-// Without a limit every row of a block is kept for a while: the first blocks are short.
-constexpr std::size_t kRowsPerFirstBlock = 32;
 // Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -158,7 +156,7 @@ class BatchScan {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
     const std::size_t most = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : most;
+    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerSharedBlock : most;
     Hit* hits = room_for(most * at_once);
     for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
       n_rows = std::min(block, end - first);
