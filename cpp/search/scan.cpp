@@ -27,9 +27,10 @@ constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
-// share stays in L1. Without a limit, blocks begin as small, since every row of the first is kept.
+// share stays in L1. Without a limit, blocks begin small, since every row of the first is kept.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
+constexpr std::size_t kRowsPerFirstBlock = 32;
 // Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -46,6 +47,8 @@ class SharedLimits {
     for (auto& limit : limits_) limit.store(kAdmitAll, std::memory_order_relaxed);
   }
 
+  // Whether there is more than one thread.
+  bool are_shared() const { return limits_.size() > n_queries_; }
   std::size_t join() { return n_joined_.fetch_add(1, std::memory_order_relaxed); }
   // A thread publishes the distance of its share()-th best row.
   std::size_t share() const { return share_; }
@@ -156,7 +159,7 @@ class BatchScan {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
     const std::size_t most = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerSharedBlock : most;
+    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : most;
     Hit* hits = room_for(most * at_once);
     for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
       n_rows = std::min(block, end - first);
@@ -191,7 +194,9 @@ class BatchScan {
     TopK& best = best_[query];
     if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
       limits_[query] = std::min(limits_[query], best.limit());
-      shared_.report(thread_, query, best.distance_of_best(shared_.share()));
+      if (shared_.are_shared()) {
+        shared_.report(thread_, query, best.distance_of_best(shared_.share()));
+      }
     }
   }
 
