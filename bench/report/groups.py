@@ -16,7 +16,7 @@ GROUPS = [
     Group("levels", "A batch at each other level", levels, 30, 3),
     Group("batches", "Batches from 1 to 256 queries", batches, 25, 4),
     Group("k", "The k nearest, of 256 queries", ks, 25, 3),
-    Group("small", "What a call costs: 10,000 rows, one query", small, 4, 2),
+    Group("small", "What a call costs: one query, 1,000 rows and more", small, 4, 2),
     Group("bits", "Other numbers of bits", bits, 30, 4),
     Group("packing", "Packing float32 to bits", packing, 5, 1),
     Group("rescoring", "Rescoring by the cosine", rescoring, 5, 2),

@@ -97,8 +97,9 @@ inline const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids
   return values_of(*ids);
 }
 
+inline constexpr std::size_t kMaxThreads = 1024;  // MAX_THREADS in python/bitsift/core/limits.py
+
 inline std::size_t threads_of(std::size_t threads) {
-  constexpr std::size_t kMaxThreads = 1024;  // MAX_THREADS in python/bitsift/core/limits.py
   return threads == 0 ? available_threads() : std::min(threads, kMaxThreads);
 }
 

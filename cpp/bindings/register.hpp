@@ -10,6 +10,7 @@ void register_diagnostics(pybind11::module_& m);
 void register_encoding(pybind11::module_& m);
 void register_files(pybind11::module_& m);
 void register_floats(pybind11::module_& m);
+void register_one_query(pybind11::module_& m);
 void register_rescoring(pybind11::module_& m);
 void register_search(pybind11::module_& m);
 

@@ -28,6 +28,22 @@ struct Half {
   std::uint16_t bits;
 };
 
+// Exact: every binary16 is a binary32. Inlined everywhere: no level may lend its copy to another.
+[[gnu::always_inline]] inline float to_float(Half half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half.bits & 0x8000) << 16;
+  const std::uint32_t exponent = (half.bits >> 10) & 0x1F;
+  const std::uint32_t fraction = half.bits & 0x3FF;
+  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
+    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const std::uint32_t biased = exponent == 0x1F ? 0xFF : exponent + (127 - 15);
+  const std::uint32_t bits = sign | (biased << 23) | (fraction << 13);
+  float result;
+  __builtin_memcpy(&result, &bits, 4);
+  return result;
+}
+
 // The scale of quantized vectors: value i of a vector is base[i] + step[i] * integer i.
 struct Scale {
   const double* base;

@@ -30,22 +30,22 @@ class DistanceCounts {
     const std::size_t bin = static_cast<std::size_t>(distance) >> shift_;
     ++counts_[bin];
     const bool all_changed = all_.add(counts_, bin);
-    return share_.add(counts_, bin) || all_changed;
+    return (!share_is_all() && share_.add(counts_, bin)) || all_changed;
   }
 
   // The k-th and the share-th smallest distance, rounded up to the largest of its bin; defined once
   // that many distances have been added.
   bool has_k() const { return all_.is_reached(); }
   std::int32_t distance_of_k() const { return upper(all_.bin); }
-  bool has_share() const { return share_.is_reached(); }
-  std::int32_t distance_of_share() const { return upper(share_.bin); }
+  bool has_share() const { return share().is_reached(); }
+  std::int32_t distance_of_share() const { return upper(share().bin); }
 
   // Forgets all but the k smallest.
   void cut() {
     const std::size_t n = all_.total - all_.wanted;
     counts_[all_.bin] -= static_cast<std::uint32_t>(n);
     all_.total -= n;
-    if (share_.bin == all_.bin) share_.total -= n;
+    if (!share_is_all() && share_.bin == all_.bin) share_.total -= n;
   }
 
  private:
@@ -66,6 +66,10 @@ class DistanceCounts {
       return bin != before || total == wanted;
     }
   };
+
+  // One thread's share is all: it needs one cursor.
+  bool share_is_all() const { return share_.wanted == all_.wanted; }
+  const Cursor& share() const { return share_is_all() ? all_ : share_; }
 
   std::int32_t upper(std::size_t bin) const {
     return static_cast<std::int32_t>(((bin + 1) << shift_) - 1);

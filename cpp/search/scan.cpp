@@ -29,9 +29,10 @@ constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
-// share stays in L1.
+// share stays in L1. Without a limit, blocks begin small, since every row of the first is kept.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
+constexpr std::size_t kRowsPerFirstBlock = 32;
 // Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -52,6 +53,8 @@ class SharedLimits {
     for (auto& limit : limits_) limit.store(kAdmitAll, std::memory_order_relaxed);
   }
 
+  // Whether there is more than one thread.
+  bool are_shared() const { return limits_.size() > n_queries_; }
   std::size_t join() { return n_joined_.fetch_add(1, std::memory_order_relaxed); }
   // A thread publishes the distance of its share()-th best row.
   std::size_t share() const { return share_; }
@@ -162,10 +165,12 @@ class BatchScan {
   void scan_rows(std::size_t begin, std::size_t end) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
-    const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    Hit* hits = room_for(block * at_once);
-    for (std::size_t first = begin; first < end; first += block) {
-      const std::size_t n_rows = std::min(block, end - first);
+    const std::size_t most = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : most;
+    Hit* hits = room_for(most * at_once);
+    for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
+      n_rows = std::min(block, end - first);
+      block = std::min(2 * block, most);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
         const std::size_t n_hits = batch_.weighted()
                                        ? scan_rows_weighted(query, first, n_rows, hits)
@@ -196,7 +201,9 @@ class BatchScan {
     TopK& best = best_[query];
     if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
       limits_[query] = std::min(limits_[query], best.limit());
-      shared_.report(thread_, query, best.distance_of_best(shared_.share()));
+      if (shared_.are_shared()) {
+        shared_.report(thread_, query, best.distance_of_best(shared_.share()));
+      }
     }
   }
 

@@ -36,6 +36,27 @@ def rescore_codes(codes, queries, candidates, factors, numbers, ids):
     return native.rescore_codes(*arrays, estimate=estimate, ids=ids, **RESCORING)
 
 
+ONE_QUERY = {
+    "codes": BYTES,
+    "dim": DIM,
+    "thresholds": ZEROS,
+    "centring": None,
+    "originals": None,
+    "metric": "dot",
+    "ids": None,
+    "tie_ids": None,
+    "oversampling": 4,
+    "isa": "scalar",
+    "result_type": bitsift.SearchResult,
+}
+
+
+def one_query_search(codes, thresholds, threshold, flips, stored, ids, tie_ids):
+    arrays = {"thresholds": thresholds, "centring": (threshold, flips, True)}
+    arrays |= {"originals": (stored, None, None, None), "ids": ids, "tie_ids": tie_ids}
+    return native.one_query_search(**ONE_QUERY | arrays | {"codes": codes})
+
+
 # Function and the arrays that it takes.
 TAKEN = {
     "pack float16": (partial(native.pack, **LEVEL), (HALVES, ZEROS)),
@@ -77,6 +98,20 @@ TAKEN = {
         (FLOATS.astype(np.int8), FLOATS, ROWS, DOUBLES[0], DOUBLES[1], IDS),
     ),
     "rescore_codes": (rescore_codes, (BYTES, BYTES, ROWS, FACTORS, NUMBERS, IDS)),
+    "one_query_search float32": (
+        one_query_search,
+        (BYTES, ZEROS, ZEROS, FLIPS, FLOATS, IDS, IDS),
+    ),
+    "one_query_search float16": (
+        one_query_search,
+        (BYTES, ZEROS, ZEROS, FLIPS, HALVES, IDS, IDS),
+    ),
+    "one_query_search integers": (
+        lambda stored, base, step: native.one_query_search(
+            **ONE_QUERY | {"originals": (stored, "int8", base, step)}
+        ),
+        (FLOATS.astype(np.int8), DOUBLES[0], DOUBLES[1]),
+    ),
 }
 PLACES = [(name, place) for name, (_, arrays) in TAKEN.items() for place in range(len(arrays))]
 
@@ -134,6 +169,47 @@ def test_strides(values):
     # The stride of an axis along which no step is taken means nothing.
     assert function(rows_apart(values, 1)[:1])[0].shape == (1, 2)
     assert function(values[:0])[0].shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"codes": BYTES[:, :1]},
+        {"codes": BYTES[0]},
+        {"codes": BYTES.T},
+        {"dim": 17},
+        {"dim": 0},
+        {"thresholds": ZEROS[1:]},
+        {"thresholds": DOUBLES[0]},
+        {"centring": (ZEROS[1:], FLIPS, True)},
+        {"centring": (ZEROS, FLIPS[:, 1:], True)},
+        {"centring": (ZEROS, FLIPS[:1], True)},
+        {"originals": (FLOATS[1:], None, None, None)},
+        {"originals": (FLOATS[:, 1:], None, None, None)},
+        {"originals": (DOUBLES, None, None, None)},
+        {"originals": (BYTES, None, None, None)},
+        {"originals": (FLOATS.astype(np.int8), "int8", None, None)},
+        {"originals": (FLOATS.astype(np.int8), "int8", DOUBLES[0], DOUBLES[0, 1:])},
+        {"originals": (FLOATS.astype(np.int8), "int4", DOUBLES[0], DOUBLES[0])},
+        {"originals": (FLOATS.astype(np.int8), "int3", DOUBLES[0], DOUBLES[0])},
+        {"originals": (FLOATS.astype(np.int8)[1:], "int8", DOUBLES[0], DOUBLES[0])},
+        {"metric": "hamming"},
+        {"ids": IDS[1:]},
+        {"tie_ids": IDS[1:]},
+        {"isa": "sse9"},
+        {"result_type": list},
+        {"result_type": 3},
+    ],
+)
+def test_a_search_of_one_query_refuses_what_does_not_fit(wrong):
+    assert native.one_query_search(**ONE_QUERY)(FLOATS[0], 1, 1) is not None
+    with pytest.raises((ValueError, TypeError)):
+        native.one_query_search(**ONE_QUERY | wrong)
+
+
+def test_the_result_of_a_search_of_one_query_is_a_tuple():
+    with pytest.raises(TypeError):
+        native.search_one(BYTES, BYTES[0], 1, None, 1, list)
 
 
 def test_the_python_layer_copies_what_the_core_refuses():

@@ -93,6 +93,8 @@ def _searches(index: Any, ladder: Any = None) -> list[Any]:
         ):
             for threads in (1, 2, 7):
                 found += index.search(queries, **options, threads=threads)
+        for query in queries:
+            found += index.search(query)
     return found
 
 

@@ -13,31 +13,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift
+from bitsift.core.options import Store
 
-from ...data import K, random_query_codes
+from ...checks import close_scores
+from ...data import DIM, K, random_queries, random_query_codes, random_vectors
 from ...formats import duration
 from ...peers.libraries import faiss
-from ..both_indexes import BothIndexes
-from ..race import Call, Result
+from ...peers.packing import numpy_pack
+from ...peers.rescoring import N_CANDIDATES, numpy_rescore
+from .. import search_peers
+from ..both_indexes import BothIndexes, in_words
+from ..race import Call, Peer, Question, Result
 from ..session import Run
+from ..settings import Settings
 
 _FEW = 10_000
+_FEWEST = 1_000
 _CALLERS = 8
 
 
 def small(run: Run) -> None:
     settings = run.settings
     query = random_query_codes(1)
-    pairs_of_indexes = [BothIndexes(n, isa=settings.isa) for n in (_FEW, 2 * _FEW)]
+    pairs_of_indexes = [BothIndexes(n, isa=settings.isa) for n in (_FEW, 2 * _FEW, _FEWEST)]
     questions = [both.question(query, threads=settings.threads) for both in pairs_of_indexes]
     questions = [replace(question, text=f"Index.search: {question.text}") for question in questions]
     for both, question in zip(pairs_of_indexes, tuple(questions), strict=True):
         text = question.text.replace("Index.", "bitsift.")
         call = _function_search(both, query, settings.threads)
         questions.append(replace(question, text=text, ours=call))
+    questions += [_rescored_question(store, settings) for store in ("float32", "float16")]
     results = run.race(questions)
-    for one, two in (results[:2], results[2:]):
+    for one, two in (results[0:2], results[3:5]):
         one.remark = _beyond_the_scan(one, two)
+
+
+def _rescored_question(store: Store, settings: Settings) -> Question:
+    """Ask for the best by the cosine; the peer is FAISS, for candidates, and NumPy."""
+    vectors = random_vectors(_FEWEST)
+    index = bitsift.Index(DIM, store=store, isa=settings.isa)
+    index.add(vectors)
+    query = random_queries()[:1]
+    originals = index.get(index.ids)
+    flat = search_peers.faiss_index(index.codes)
+
+    def by_faiss_and_numpy() -> Any:
+        _, rows = flat.search(numpy_pack(query), N_CANDIDATES)
+        return numpy_rescore(originals, query, rows, "cosine")
+
+    return Question(
+        f"Index.search, rescored from {store}: {in_words(1, _FEWEST, DIM, K)}",
+        settings.isa,
+        settings.threads,
+        lambda: index.search(query, K, threads=settings.threads),
+        [] if flat is None else [Peer("faiss and numpy", by_faiss_and_numpy, close_scores)],
+        facts={"n_queries": 1, "n_rows": _FEWEST, "n_bits": DIM, "k": K},
+    )
 
 
 def callers(run: Run) -> None:

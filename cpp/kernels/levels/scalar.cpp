@@ -11,22 +11,6 @@
 namespace bitsift {
 namespace {
 
-// Exact: every binary16 is a binary32.
-inline float to_float(Half half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half.bits & 0x8000) << 16;
-  const std::uint32_t exponent = (half.bits >> 10) & 0x1F;
-  const std::uint32_t fraction = half.bits & 0x3FF;
-  if (exponent == 0) {  // zero or subnormal: fraction * 2^-24
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t biased = exponent == 0x1F ? 0xFF : exponent + (127 - 15);
-  const std::uint32_t bits = sign | (biased << 23) | (fraction << 13);
-  float result;
-  __builtin_memcpy(&result, &bits, 4);
-  return result;
-}
-
 struct Scalar {
   static constexpr std::size_t kLanes = 1;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
-from bitsift.core.isa import resolve_isa
+from bitsift.core.isa import chosen_isa, resolve_isa
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 
@@ -71,6 +71,9 @@ def search(
     >>> distances, rows
     (array([0, 1], dtype=int32), array([1, 0]))
     """
+    found = native.search_one(codes, queries, k, chosen_isa(isa), threads, SearchResult)
+    if found is not None:
+        return found
     documents = _parse_matrix(codes, "codes")
     wanted = arguments.parse_codes(queries, "queries")
     _check_same_width("queries", wanted.rows, "codes", documents)

@@ -10,7 +10,7 @@ from bitsift.core.errors import UnsupportedIsaError
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
 
-__all__ = ["available_isas", "resolve_isa"]
+__all__ = ["available_isas", "chosen_isa", "resolve_isa"]
 
 
 @public
@@ -26,12 +26,15 @@ def available_isas() -> list[str]:
     return native.available_isas()
 
 
+def chosen_isa(isa: str | None) -> str | None:
+    """Return `isa`, or else what ``BITSIFT_ISA`` names; None for the fastest."""
+    return os.environ.get("BITSIFT_ISA") or None if isa is None else isa
+
+
 def resolve_isa(isa: str | None) -> str:
     """Return the level to use: `isa`, else that of ``BITSIFT_ISA``, else the fastest."""
-    source = "isa"
-    if isa is None:
-        isa = os.environ.get("BITSIFT_ISA") or None
-        source = "the environment variable BITSIFT_ISA"
+    source = "isa" if isa is not None else "the environment variable BITSIFT_ISA"
+    isa = chosen_isa(isa)
     available = native.available_isas()
     if isa is None:
         return available[-1]

@@ -9,6 +9,7 @@ Functions that take arrays release the GIL.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,6 +156,51 @@ def hamming(
     a: NDArray[np.uint8], b: NDArray[np.uint8], isa: str, threads: int
 ) -> NDArray[np.int32]:
     """Return the Hamming distances (len(a), len(b)) of all pairs."""
+
+# --- Searches of one query, an ndarray of shape (d,) or (1, d) readable in place; numbers are ints.
+# --- The result is a `result_type`, a subclass of tuple, of scores and ids; None for
+# --- arguments of any other type, and for all that is wrong.
+
+_R = TypeVar("_R", bound=tuple[Any, ...])
+
+def search_one(
+    codes: object,
+    query: object,
+    k: object,
+    isa: str | None,
+    threads: object,
+    result_type: type[_R],
+    /,
+) -> _R | None:
+    """Search (n, n_bytes) uint8 codes for a code. Without `isa`, the fastest is used.
+
+    There are no keywords, which would take a tenth of the time of a call.
+    """
+
+def one_query_search(
+    codes: NDArray[np.uint8],
+    *,
+    dim: int,
+    thresholds: NDArray[np.float32],
+    centring: tuple[NDArray[np.float32], NDArray[np.float32], bool] | None,
+    originals: tuple[
+        NDArray[Any], str | None, NDArray[np.float64] | None, NDArray[np.float64] | None
+    ]
+    | None,
+    metric: str,
+    ids: NDArray[np.int64] | None,
+    tie_ids: NDArray[np.int64] | None,
+    oversampling: int,
+    isa: str,
+    result_type: type[_R],
+) -> Callable[[object, object, object], _R | None]:
+    """Return a function that searches an index for a query, `k` results, with `threads`.
+
+    The query is a code, or floats: these are centred by `centring` (threshold, flips and normalize
+    of `centre_and_rotate`), compared with `thresholds` (of `pack`) and, if there are `originals`,
+    rescored by them. These are the array and, for integers, their type, base and step (of
+    `rescore_integers`). `tie_ids` order rows of equal scores, `ids` are what results call them.
+    """
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows
 # --- (n_queries, k), best first, ties by ascending id; beyond the last candidate: the worst score,

@@ -99,6 +99,13 @@ class Binarizer:
         """Whether there is a rotation."""
         return len(self.flips) > 0
 
+    def arrays(self) -> dict[str, Any]:
+        """Return what encodes a vector: the arguments of `native.OneQuerySearch`."""
+        centring = None
+        if self._centres:
+            centring = self._threshold_row, self.flips, self.normalized
+        return {"thresholds": self._kernel_thresholds, "centring": centring}
+
     def check_width(self, parsed: Codes | Values, name: str) -> None:
         """Raise unless rows have `dim` values, or codes of `dim` bits whose pad bits are zero."""
         n_columns = parsed.rows.shape[1]

@@ -110,6 +110,14 @@ class Originals:
             return np.empty((0, self.dim), np.float32)
         return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
+    def arrays(self, stored: NDArray[Any]) -> tuple[Any, ...]:
+        """Return what rescores: the argument of `native.OneQuerySearch`."""
+        if self.name in INTEGER_CODECS and self.is_fitted:
+            return stored, self.name, self._base, self._step
+        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
+            stored = np.empty((0, self.dim), np.float32)
+        return stored, None, None, None
+
     def rescore(
         self,
         stored: NDArray[Any],

@@ -369,13 +369,18 @@ class Index(Described, Remakable):
         >>> ids[ids >= 0]
         array([0, 1, 2])
         """
+        documents = self._table.snapshot.documents
+        if oversampling is None and rescore is None and scoring is None and ladder is None:
+            # Without this, checks in Python take longer than a scan of a few thousand codes.
+            search_one = documents.search_one or documents.prepare_search_one()
+            if search_one is not None and (found := search_one(queries, k, threads)) is not None:
+                return found
         k = arguments.check_k(k)
         if oversampling is not None:
             oversampling = arguments.check_oversampling(oversampling)
         if scoring is not None:
             arguments.choice(scoring, "scoring", SCORINGS)
         threads = arguments.check_threads(threads)
-        documents = self._table.snapshot.documents
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
         scores, ids = search(documents, parsed, k, options, threads)

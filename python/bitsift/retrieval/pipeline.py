@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
+from bitsift.core.options import DEFAULT_OVERSAMPLING
+from bitsift.core.results import SearchResult
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
 from bitsift.retrieval.ladder import LadderOptions, Plan
 
 __all__ = ["Documents", "find_rows", "search"]
+
+_SearchOne = Callable[[object, object, object], SearchResult | None]
 
 _MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
 _NO_DISTANCE = np.iinfo(np.int32).max
@@ -38,12 +43,15 @@ class Documents:
         The id of each row; None if it is the row's number.
     tie_ids : ndarray of int64, shape (n,), or None
         What orders rows of equal scores; None if the row's number does.
+    search_one : callable or None
+        What `prepare_search_one` returned; None before.
     """
 
     encoder: Encoder
     columns: Columns
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
+    search_one: _SearchOne | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.columns.codes)
@@ -52,6 +60,34 @@ class Documents:
     def are_corrected(self) -> bool:
         """Whether asymmetric scores of them are estimates of the metric."""
         return self.columns.factors is not None
+
+    def prepare_search_one(self) -> _SearchOne | None:
+        """Return a function that searches for one query without further Python code.
+
+        It takes a query, `k` and `threads`, and returns None unless all are right and of the types
+        that they usually have. None instead of the function, if each search has to warn.
+        """
+        if self.are_corrected:
+            return None
+        encoder = self.encoder
+        originals = None
+        if encoder.stores:
+            originals = encoder.stores[-1].arrays(self.columns.originals[-1])
+        prepared = native.one_query_search(
+            self.columns.codes,
+            dim=encoder.dim,
+            **encoder.binarizer.arrays(),
+            originals=originals,
+            metric=encoder.metric,
+            ids=self.ids,
+            tie_ids=self.tie_ids,
+            oversampling=int(DEFAULT_OVERSAMPLING),
+            isa=encoder.isa,
+            result_type=SearchResult,
+        )
+        # Not locked: other threads may do the same, and a signal handler may search.
+        object.__setattr__(self, "search_one", prepared)
+        return prepared
 
     def ids_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids of rows; -1 stays -1."""

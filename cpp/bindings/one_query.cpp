@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Searches of one query, with arguments of the usual types, in one call. For others they return
+// None, and the Python layer searches in its general way.
+#include "retrieval/one_query.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+
+#include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
+#include "bindings/register.hpp"
+#include "bindings/usual_arguments.hpp"
+
+namespace bitsift {
+namespace {
+
+// With more results, the time that Python takes for its checks does not count.
+constexpr std::size_t kMostResults = 4096;
+
+float as_float(double value) { return static_cast<float>(value); }
+float as_float(Half value) { return to_float(value); }
+
+void require_tuple_type(const py::type& type) {
+  auto* object = reinterpret_cast<PyTypeObject*>(type.ptr());
+  if (!PyType_HasFeature(object, Py_TPFLAGS_TUPLE_SUBCLASS)) {
+    throw py::type_error("the type of results must be a tuple");
+  }
+}
+
+// What every search gets.
+struct Request {
+  UsualQuery query;
+  std::size_t k;
+  std::size_t threads;
+
+  static std::optional<Request> of(py::handle query, py::handle k, py::handle threads) {
+    auto usual_query = UsualQuery::of(query);
+    const auto usual_k = usual_size(k, kMostResults);
+    const auto usual_threads = usual_size(threads, kMaxThreads);
+    if (!usual_query || !usual_k || !usual_threads) return std::nullopt;
+    return Request{*std::move(usual_query), *usual_k, *usual_threads};
+  }
+
+  // The operating system is asked for their number where more than one may be worth it.
+  std::size_t n_threads(const IndexedRows& rows, std::size_t n_candidates) const {
+    return is_for_one_thread(rows, n_candidates) ? 1 : threads_of(threads);
+  }
+};
+
+// Room for scores and ids, of as many axes as the query.
+template <class Score>
+class Results {
+ public:
+  explicit Results(const Request& request)
+      : scores_(room<Score>(request)), ids_(room<std::int64_t>(request)) {}
+
+  Score* scores() { return scores_.mutable_data(); }
+  std::int64_t* ids() { return ids_.mutable_data(); }
+
+  // As tuple.__new__(type, (scores, ids)) would make it, in less time.
+  py::object as(py::handle type) {
+    auto* tuple_type = reinterpret_cast<PyTypeObject*>(type.ptr());
+    auto tuple = py::reinterpret_steal<py::object>(tuple_type->tp_alloc(tuple_type, 2));
+    if (!tuple) throw py::error_already_set();
+    PyTuple_SET_ITEM(tuple.ptr(), 0, scores_.release().ptr());
+    PyTuple_SET_ITEM(tuple.ptr(), 1, ids_.release().ptr());
+    return tuple;
+  }
+
+ private:
+  template <class T>
+  static py::array_t<T> room(const Request& request) {
+    if (!request.query.is_single()) return empty<T>(1, request.k);
+    return py::array_t<T>(static_cast<py::ssize_t>(request.k));
+  }
+
+  py::array_t<Score> scores_;
+  py::array_t<std::int64_t> ids_;
+};
+
+py::object search_by_code(const IndexedRows& rows, const Request& request, const std::uint8_t* code,
+                          py::handle result_type) {
+  Results<std::int32_t> results(request);
+  std::int32_t* distances = results.scores();
+  std::int64_t* ids = results.ids();
+  const std::size_t n_threads = request.n_threads(rows, 0);
+  without_gil([&] { search_code(rows, code, request.k, n_threads, distances, ids); });
+  return results.as(result_type);
+}
+
+// Searches the caller's codes.
+py::object search_one(py::handle codes, py::handle query, py::handle k, py::handle isa,
+                      py::handle threads, const py::type& result_type) {
+  require_tuple_type(result_type);
+  const auto documents = usual_codes(codes);
+  const auto request = Request::of(query, k, threads);
+  if (!documents || !request || request->query.size() != documents->n_columns) return py::none();
+  const auto* code = request->query.values<std::uint8_t>('u');
+  if (code == nullptr) return py::none();
+  const Kernels* kernels = isa.is_none() ? available_kernels().back() : usual_kernels(isa);
+  if (kernels == nullptr) return py::none();
+  IndexedRows rows{};
+  rows.kernels = kernels;
+  rows.codes = *documents;
+  return search_by_code(rows, *request, code, result_type);
+}
+
+// threshold, flips, normalize
+using CentringArrays = std::tuple<Vector<float>, py::array_t<float>, bool>;
+// stored, and for integers their type, base and step
+using OriginalArrays = std::tuple<py::array, std::optional<std::string>,
+                                  std::optional<Vector<double>>, std::optional<Vector<double>>>;
+using Ids = std::optional<Vector<std::int64_t>>;
+
+// Searches an index. Never changes, so any number of threads may use it.
+class OneQuerySearch {
+ public:
+  OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
+                 const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
+                 const std::optional<OriginalArrays>& originals, const std::string& metric,
+                 const Ids& ids, const Ids& tie_ids, std::size_t oversampling,
+                 const std::string& isa, const py::type& result_type)
+      : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
+        result_type_(result_type),
+        oversampling_(oversampling) {
+    require_tuple_type(result_type);
+    rows_.kernels = &kernels_named(isa);
+    rows_.dim = dim;
+    rows_.rule.thresholds = values_of(thresholds);
+    rows_.codes = matrix_of<std::uint8_t>(codes);
+    rows_.metric = metric_named(metric);
+    rows_.ids = ids_of(ids, rows_.codes.n_rows);
+    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows);
+    require(rows_.codes.n_columns == (dim + 7) / 8 && rows_.codes.n_columns <= kMaxCodeBytes,
+            "codes must have one bit for each dimension, at most 65536");
+    require(rows_.codes.n_rows <= kMaxRows, "there are at most 2^40 codes");
+    require_values(thresholds, "there must be one threshold for each dimension");
+    if (centring) rows_.rule.centring = centred_rotation(*centring);
+    if (originals) rows_.originals = originals_of(*originals);
+  }
+
+  py::object search(py::handle query, py::handle k, py::handle threads) const {
+    const auto request = Request::of(query, k, threads);
+    if (!request) return py::none();
+    const UsualQuery& row = request->query;
+    if (const auto* code = row.values<std::uint8_t>('u')) {
+      if (!is_code(code, row.size())) return py::none();
+      return search_by_code(rows_, *request, code, result_type_);
+    }
+    if (row.size() != rows_.dim) return py::none();
+    if (const auto* values = row.values<float>('f')) return search_by_values(*request, values);
+    if (const auto* values = row.values<double>('f')) return search_by_values(*request, values);
+    if (const auto* values = row.values<Half>('f')) return search_by_values(*request, values);
+    return py::none();
+  }
+
+ private:
+  template <class T>
+  void require_values(const Vector<T>& array, const char* what) const {
+    require(static_cast<std::size_t>(array.size()) == rows_.dim, what);
+  }
+
+  CentredRotation centred_rotation(const CentringArrays& arrays) const {
+    const auto& [threshold, flips, normalize] = arrays;
+    const auto signs = matrix_of<float>(flips);
+    require_values(threshold, "the threshold must be as long as the vectors");
+    require(signs.n_columns == rows_.dim && signs.n_rows % flips_per_round(rows_.dim) == 0,
+            "flips must be as long as the vectors");
+    return {.normalize = normalize, .threshold = values_of(threshold), .flips = signs};
+  }
+
+  Originals originals_of(const OriginalArrays& arrays) const {
+    const auto& [stored, integer_type, base, step] = arrays;
+    if (!integer_type) {
+      require(stored.dtype().kind() == 'f', "originals must be float32 or float16");
+      if (stored.itemsize() == 2) return checked(matrix_of<Half>(stored), rows_.dim);
+      return checked(matrix_of<float>(stored), rows_.dim);
+    }
+    require(base && step, "integers must have a base and a step");
+    require_values(*base, "there must be one base for each dimension");
+    require_values(*step, "there must be one step for each dimension");
+    const IntegerType type = integers_named(*integer_type);
+    return IntegerVectors{
+        .rows = checked(matrix_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
+        .type = type,
+        .dim = rows_.dim,
+        .scale = {.base = values_of(*base), .step = values_of(*step)}};
+  }
+  template <class T>
+  Matrix<T> checked(Matrix<T> originals, std::size_t n_columns) const {
+    require(originals.n_columns == n_columns, "originals must be as long as the vectors");
+    require(originals.n_rows == rows_.codes.n_rows, "there must be one original for each code");
+    return originals;
+  }
+
+  // Whether these bytes are a code of the index, whose pad bits are zero.
+  bool is_code(const std::uint8_t* bytes, std::size_t n_bytes) const {
+    const std::size_t n_pad = 8 * n_bytes - rows_.dim;
+    return n_bytes == rows_.codes.n_columns && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
+  }
+
+  template <class Value>
+  py::object search_by_values(const Request& request, const Value* values) const {
+    return rows_.has_originals() ? search_and_rescore_values(request, values)
+                                 : search_values(request, values);
+  }
+
+  template <class Value>
+  py::object search_values(const Request& request, const Value* values) const {
+    Results<std::int32_t> results(request);
+    std::int32_t* distances = results.scores();
+    std::int64_t* ids = results.ids();
+    const std::size_t n_threads = request.n_threads(rows_, 0);
+    const bool is_finite = with_code(values, [&](const float*, const std::uint8_t* code) {
+      search_code(rows_, code, request.k, n_threads, distances, ids);
+    });
+    return is_finite ? results.as(result_type_) : py::none();
+  }
+
+  template <class Value>
+  py::object search_and_rescore_values(const Request& request, const Value* values) const {
+    Results<float> results(request);
+    float* scores = results.scores();
+    std::int64_t* ids = results.ids();
+    const std::size_t n_candidates = std::min(request.k * oversampling_, rows_.codes.n_rows);
+    const std::size_t n_threads = request.n_threads(rows_, n_candidates);
+    const bool is_finite = with_code(values, [&](const float* query, const std::uint8_t* code) {
+      search_and_rescore(rows_, code, query, request.k, n_candidates, n_threads, scores, ids);
+    });
+    return is_finite ? results.as(result_type_) : py::none();
+  }
+
+  // Calls body(query, code) without the GIL, if all values are finite in float32; returns whether
+  // they are.
+  template <class Value, class Body>
+  bool with_code(const Value* values, Body&& body) const {
+    bool is_finite = false;
+    without_gil([&] {
+      std::unique_ptr<float[]> narrowed;
+      const float* query;
+      if constexpr (std::is_same_v<Value, float>) {
+        query = values;
+      } else {
+        narrowed = std::make_unique_for_overwrite<float[]>(rows_.dim);
+        std::transform(values, values + rows_.dim, narrowed.get(),
+                       [](Value x) { return as_float(x); });
+        query = narrowed.get();
+      }
+      const auto code = std::make_unique_for_overwrite<std::uint8_t[]>(rows_.codes.n_columns);
+      is_finite = encode_query(rows_, query, code.get());
+      if (is_finite) body(query, code.get());
+    });
+    return is_finite;
+  }
+
+  py::tuple arrays_;  // keeps alive what rows_ points to
+  py::type result_type_;
+  std::size_t oversampling_;
+  IndexedRows rows_{};
+};
+
+// A function, not an object with a method: calls take less time.
+py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::size_t dim,
+                                  const Vector<float>& thresholds,
+                                  const std::optional<CentringArrays>& centring,
+                                  const std::optional<OriginalArrays>& originals,
+                                  const std::string& metric, const Ids& ids, const Ids& tie_ids,
+                                  std::size_t oversampling, const std::string& isa,
+                                  const py::type& result_type) {
+  auto prepared =
+      std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring, originals, metric,
+                                             ids, tie_ids, oversampling, isa, result_type);
+  return py::cpp_function(
+      [prepared = std::move(prepared)](py::handle query, py::handle k, py::handle threads) {
+        return prepared->search(query, k, threads);
+      });
+}
+
+}  // namespace
+
+void register_one_query(py::module_& m) {
+  m.def("search_one", &search_one);
+  m.def("one_query_search", &one_query_search, py::arg("codes").noconvert(), py::kw_only(),
+        py::arg("dim"), py::arg("thresholds").noconvert(), py::arg("centring").noconvert(),
+        py::arg("originals").noconvert(), py::arg("metric"), py::arg("ids").noconvert(),
+        py::arg("tie_ids").noconvert(), py::arg("oversampling"), py::arg("isa"),
+        py::arg("result_type"));
+}
+
+}  // namespace bitsift

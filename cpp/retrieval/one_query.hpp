@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The search of one query as it usually comes, from its values to ids, in one call: for few rows,
+// calls from Python for each step would take longer than the steps. The Python layer's ladder does
+// the same steps for every other search.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "base/matrix.hpp"
+#include "base/metric.hpp"
+#include "encoding/rotation.hpp"
+#include "kernels/kernels.hpp"
+#include "rescoring/candidates.hpp"
+
+namespace bitsift {
+
+// How the values of a vector become its code.
+struct CodeRule {
+  std::optional<CentredRotation> centring;  // done first
+  const float* thresholds;                  // a bit is set where a value is above its threshold
+};
+
+using Originals = std::variant<std::monostate, Matrix<float>, Matrix<Half>, IntegerVectors>;
+
+// All that a search reads of an index.
+struct IndexedRows {
+  const Kernels* kernels;
+  std::size_t dim;
+  CodeRule rule;
+  Matrix<std::uint8_t> codes;
+  Originals originals;  // those that rescore; none if the index keeps none
+  Metric metric;
+  const std::int64_t* ids;      // nullptr: a row's number is its id
+  const std::int64_t* tie_ids;  // what orders rows of equal scores; nullptr: their numbers
+
+  bool has_originals() const { return originals.index() != 0; }
+};
+
+// Writes the code of a query. Returns false if one of its values is not finite, also if it only
+// became so while it was centred and rotated.
+bool encode_query(const IndexedRows& rows, const float* query, std::uint8_t* code);
+
+// Writes the Hamming distances and ids of the k nearest rows. Where k exceeds the rows: the largest
+// int32, and id -1.
+void search_code(const IndexedRows& rows, const std::uint8_t* code, std::size_t k,
+                 std::size_t n_threads, std::int32_t* distances, std::int64_t* ids);
+
+// Rescores the n_candidates nearest rows by their originals, which there must be. Writes the scores
+// and ids of the k best; where there are fewer, the worst score, and id -1.
+void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const float* query,
+                        std::size_t k, std::size_t n_candidates, std::size_t n_threads,
+                        float* scores, std::int64_t* ids);
+
+// Whether a search is worth one thread only, whatever the number that it may have.
+bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates);
+
+}  // namespace bitsift
