@@ -28,6 +28,16 @@ struct Half {
   std::uint16_t bits;
 };
 
+// Rows that a kernel scans, `stride` bytes apart. It may prefetch the bytes that lie `ahead` bytes
+// behind those that it reads; 0: it prefetches nothing.
+struct RowSpan {
+  const std::uint8_t* first;
+  std::ptrdiff_t stride;
+  std::size_t n_rows;
+  std::size_t n_bytes;
+  std::size_t ahead = 0;
+};
+
 // The scale of quantized vectors: value i of a vector is base[i] + step[i] * integer i.
 struct Scale {
   const double* base;
@@ -41,8 +51,8 @@ inline constexpr std::size_t kMaxCodeBytes = 8192;
 inline constexpr std::size_t kQueryPadding = 64;
 // The most queries that scan_rows takes.
 inline constexpr std::size_t kMaxRowQueries = 2;
-// Magnitudes are 0 to 127: with a sign, they fit int8.
-inline constexpr std::size_t kMagnitudeBits = 7;
+// Magnitudes are 0 to 31: the sum of six fits the byte of a table (loops/lookup.hpp).
+inline constexpr std::size_t kMagnitudeBits = 5;
 inline constexpr std::size_t kMaxTileRows = 128;
 inline constexpr std::size_t kMaxGroupQueries = 16;
 // Tiles and groups begin at multiples of this many bytes.
@@ -103,18 +113,14 @@ struct Kernels {
   // Bit i is set where values[i] is not zero.
   void (*pack_bool)(const std::uint8_t* values, std::size_t n_values, std::uint8_t* out) noexcept;
 
-  // Queries, 1 to kMaxRowQueries, against rows `stride` bytes apart. Writes a hit for each row at a
-  // query's limit or nearer, a query's own in row order, and returns their number. `hits` has room
-  // for all pairs.
-  std::size_t (*scan_rows)(const std::uint8_t* const* queries, std::size_t n_queries,
-                           const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
-                           std::size_t n_bytes, const std::int64_t* limits, Hit* hits) noexcept;
-  // The same for one query with magnitudes, as bit-planes: plane p, `plane_stride` bytes behind
-  // plane p - 1, has the bits of value 2^p of all magnitudes in the order of the code.
+  // Queries, 1 to kMaxRowQueries, against rows. Writes a hit for each row at a query's limit or
+  // nearer, a query's own in row order, and returns their number. `hits` has room for all pairs.
+  std::size_t (*scan_rows)(const std::uint8_t* const* queries, std::size_t n_queries, RowSpan rows,
+                           const std::int64_t* limits, Hit* hits) noexcept;
+  // The same for one query with magnitudes, as kMagnitudeBits bit-planes: plane p, `plane_stride`
+  // bytes behind plane p - 1, has the bits of value 2^p of all magnitudes in the order of the code.
   std::size_t (*scan_rows_weighted)(const std::uint8_t* query, const std::uint8_t* planes,
-                                    std::size_t plane_stride, std::size_t n_planes,
-                                    const std::uint8_t* rows, std::ptrdiff_t stride,
-                                    std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
+                                    std::size_t plane_stride, RowSpan rows, std::int64_t limit,
                                     Hit* hits) noexcept;
 
   // The level's fastest kernel for unweighted distances.

@@ -2,7 +2,6 @@
 #include "search/query_batch.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace bitsift {
@@ -24,18 +23,13 @@ QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t en
 }
 
 void QueryBatch::make_planes() {
-  std::uint8_t used = 0;
-  for (const std::uint8_t* magnitudes : magnitudes_) {
-    for (std::size_t i = 0; i < 8 * n_bytes_; ++i) used |= magnitudes[i];
-  }
-  n_planes_ = static_cast<std::size_t>(std::bit_width(used));
-  planes_.resize(size_ * n_planes_ * row_stride_);
+  planes_.resize(size_ * kMagnitudeBits * row_stride_);
   for (std::size_t i = 0; i < size_; ++i) {
-    std::uint8_t* planes = planes_.data() + i * n_planes_ * row_stride_;
+    std::uint8_t* planes = planes_.data() + i * kMagnitudeBits * row_stride_;
     for (std::size_t byte = 0; byte < n_bytes_; ++byte) {
       std::uint64_t eight;
       std::memcpy(&eight, magnitudes_[i] + 8 * byte, 8);
-      for (std::size_t p = 0; p < n_planes_; ++p) {
+      for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
         // The multiplication gathers the lowest bits of eight bytes in one, the first byte's
         // highest.
         const std::uint64_t bits = eight >> p & 0x0101010101010101;

@@ -31,11 +31,10 @@ class QueryBatch {
   bool weighted() const { return !magnitudes_.empty(); }
 
   const std::uint8_t* row(std::size_t i) const { return rows_.data() + i * row_stride_; }
-  // The bit-planes of a query's magnitudes, plane_stride() bytes apart.
+  // The kMagnitudeBits bit-planes of a query's magnitudes, plane_stride() bytes apart.
   const std::uint8_t* planes(std::size_t i) const {
-    return planes_.data() + i * n_planes_ * row_stride_;
+    return planes_.data() + i * kMagnitudeBits * row_stride_;
   }
-  std::size_t n_planes() const { return n_planes_; }
   std::size_t plane_stride() const { return row_stride_; }
 
   std::size_t n_groups(const BatchKernel& kernel) const {
@@ -61,7 +60,6 @@ class QueryBatch {
   std::size_t size_;
   std::size_t n_bytes_;
   std::size_t row_stride_;
-  std::size_t n_planes_ = 0;
   std::vector<std::uint8_t> rows_;
   std::vector<std::uint8_t> planes_;
   std::vector<const std::uint8_t*> magnitudes_;

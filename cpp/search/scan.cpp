@@ -30,8 +30,11 @@ constexpr std::size_t kMaxKeptRows = 1 << 22;
 // share stays in L1.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
-// Pieces of fewer pairs are too short to time.
-constexpr std::size_t kLeastTimedPairs = 2048;
+// How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
+// out of L1.
+constexpr std::size_t kBytesAhead = 8192;
+// Pieces of fewer bytes of codes, times queries, are too short to time.
+constexpr std::size_t kLeastTimedBytes = 1 << 17;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -76,15 +79,15 @@ std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
 class BatchScan {
  public:
   BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
-            SharedLimits& shared, const ScanOptions& options)
+            SharedLimits& shared, const ScanShape& shape, const ScanOptions& options)
       : kernels_(kernels),
         codes_(codes),
         batch_(batch),
         shared_(shared),
         thread_(shared.join()),
         method_(options.method),
-        eligible_(kernels, batch.size(), codes.n_columns, batch.weighted()),
-        costs_(options.costs->costs_of(kernels, batch.size(), codes.n_columns, batch.weighted())),
+        eligible_(kernels, shape),
+        costs_(options.costs->costs_of(kernels, shape)),
         limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -101,7 +104,7 @@ class BatchScan {
     if (method_) return scan_by(*method_, begin, end);
     const std::size_t n_pairs = (end - begin) * batch_.size();
     // The first piece admits more rows than any other: its time does not measure the method.
-    if (!warm_ || n_pairs < kLeastTimedPairs) {
+    if (!warm_ || n_pairs * codes_.n_columns < kLeastTimedBytes) {
       warm_ = true;
       return scan_by(costs_.best(eligible_), begin, end);
     }
@@ -118,7 +121,9 @@ class BatchScan {
   void scan_by(ScanMethod method, std::size_t begin, std::size_t end) {
     switch (method) {
       case ScanMethod::kRows:
-        return scan_rows(begin, end);
+        return scan_rows(begin, end, 0);
+      case ScanMethod::kRowsAhead:
+        return scan_rows(begin, end, kBytesAhead);
       case ScanMethod::kBatch:
         return scan_tiles(kernels_.batch, batch_tile_, begin, end);
       case ScanMethod::kProduct:
@@ -152,7 +157,7 @@ class BatchScan {
 
   // One or two queries are bound by memory. With more, a smaller block stays in L1 for the queries
   // that follow.
-  void scan_rows(std::size_t begin, std::size_t end) {
+  void scan_rows(std::size_t begin, std::size_t end, std::size_t ahead) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
     const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
@@ -160,29 +165,25 @@ class BatchScan {
     for (std::size_t first = begin; first < end; first += block) {
       const std::size_t n_rows = std::min(block, end - first);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
-        const std::size_t n_hits = batch_.weighted()
-                                       ? scan_rows_weighted(query, first, n_rows, hits)
-                                       : scan_rows_unweighted(query, first, n_rows, hits);
+        const RowSpan rows = {codes_.row(first), codes_.stride, n_rows, codes_.n_columns, ahead};
+        const std::size_t n_hits = batch_.weighted() ? scan_rows_weighted(query, rows, hits)
+                                                     : scan_rows_unweighted(query, rows, hits);
         for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
         checkpoint_.did(n_rows * at_once * codes_.n_columns);
       }
     }
   }
 
-  std::size_t scan_rows_weighted(std::size_t query, std::size_t first, std::size_t n_rows,
-                                 Hit* hits) const {
-    return kernels_.scan_rows_weighted(
-        batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
-        codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
+  std::size_t scan_rows_weighted(std::size_t query, RowSpan rows, Hit* hits) const {
+    return kernels_.scan_rows_weighted(batch_.row(query), batch_.planes(query),
+                                       batch_.plane_stride(), rows, limits_[query], hits);
   }
 
-  std::size_t scan_rows_unweighted(std::size_t query, std::size_t first, std::size_t n_rows,
-                                   Hit* hits) const {
+  std::size_t scan_rows_unweighted(std::size_t query, RowSpan rows, Hit* hits) const {
     const std::size_t n_queries = std::min(kMaxRowQueries, batch_.size() - query);
     const std::uint8_t* queries[kMaxRowQueries];
     for (std::size_t i = 0; i < n_queries; ++i) queries[i] = batch_.row(query + i);
-    return kernels_.scan_rows(queries, n_queries, codes_.row(first), codes_.stride, n_rows,
-                              codes_.n_columns, limits_.data() + query, hits);
+    return kernels_.scan_rows(queries, n_queries, rows, limits_.data() + query, hits);
   }
 
   void offer(std::size_t query, const Hit& hit, std::size_t first) {
@@ -273,6 +274,8 @@ class Scan {
     const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
     n_threads = std::min(n_threads, n_pieces);
     SharedLimits shared(n_threads, batch.size(), std::min(options_.k, codes_.n_rows));
+    const ScanShape shape = {batch.size(), codes_.n_rows, codes_.n_columns, n_threads,
+                             batch.weighted()};
     Pieces pieces(n_pieces);
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
@@ -280,7 +283,7 @@ class Scan {
     run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
       pieces.work([&](std::size_t i) {
-        if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);
+        if (!scan) scan.emplace(kernels_, codes_, batch, shared, shape, options_);
         scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
       });
       if (scan) {

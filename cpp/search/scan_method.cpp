@@ -19,31 +19,43 @@ constexpr float kTurnsPerTrial = 64;
 // But it gets at least one turn in this many, or it would hardly be measured again. So a rival with
 // r > 128 takes more than 1/64.
 constexpr float kMostTurnsPerTrial = 8192;
+// Fewer bytes of codes may lie in a cache from one scan to the next.
+constexpr std::size_t kUncachedBytes = std::size_t{1} << 24;
 constexpr float kLeastCost = 1e-30f;  // 0 says that a cost is not known
 // A thread may be interrupted while it measures: the first cost is the least of this many.
 constexpr std::uint32_t kFirstTrials = 4;
 
+bool lies_in_memory(const ScanShape& shape) {
+  return shape.n_rows >= kUncachedBytes / shape.n_bytes;
+}
+
 }  // namespace
 
-EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                                 bool weighted) {
-  const bool batch = !weighted && n_bytes <= kernels.batch.max_code_bytes;
+EligibleMethods::EligibleMethods(const Kernels& kernels, const ScanShape& shape) {
+  const std::size_t n_queries = shape.n_queries;
+  const bool weighted = shape.weighted;
+  const bool batch = !weighted && shape.n_bytes <= kernels.batch.max_code_bytes;
   const bool product = weighted || !batch || kernels.product_rivals_batch;
   if (n_queries > 1) {
     if (batch) methods_[n_++] = ScanMethod::kBatch;
     if (product) methods_[n_++] = ScanMethod::kProduct;
   }
+  // More queries find the rows in a cache.
+  if (lies_in_memory(shape) && n_queries <= (weighted ? 1 : kMaxRowQueries)) {
+    methods_[n_++] = ScanMethod::kRowsAhead;
+  }
   if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
   if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
 }
 
-MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, std::size_t n_queries,
-                                       std::size_t n_bytes, bool weighted) {
+MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, const ScanShape& shape) {
+  const std::size_t n_queries = shape.n_queries;
   // 1, 2, 3 and 4 queries have shapes of their own; more share one up to each power of two.
   const std::size_t query_shape =
       n_queries <= 4 ? n_queries - 1 : static_cast<std::size_t>(std::bit_width(n_queries - 1)) + 1;
-  const auto byte_shape = static_cast<std::size_t>(std::bit_width(n_bytes - 1));
-  return costs_[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
+  const auto byte_shape = static_cast<std::size_t>(std::bit_width(shape.n_bytes - 1));
+  return costs_[static_cast<std::size_t>(kernels.isa)][shape.weighted ? 1 : 0]
+               [lies_in_memory(shape) ? 1 : 0][shape.n_threads > 1 ? 1 : 0]
                [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
 }
 

@@ -61,6 +61,13 @@ struct Avx2 {
   static Vector add(Vector a, Vector b) { return _mm256_add_epi8(a, b); }
   static Vector lane_sums(Vector bytes) { return _mm256_sad_epu8(bytes, _mm256_setzero_si256()); }
   static Vector add_lanes(Vector a, Vector b) { return _mm256_add_epi64(a, b); }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
+  // These lanes of x (bit i is lane i), zero in the others.
+  template <std::uint32_t kOf>
+  static Vector only(Vector x) {
+    const auto lane = [](int i) { return (kOf >> i & 1) != 0 ? -1LL : 0LL; };
+    return _mm256_and_si256(x, _mm256_setr_epi64x(lane(0), lane(1), lane(2), lane(3)));
+  }
   static std::uint32_t negative_lanes(Vector x) {
     return static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(x)));
   }

@@ -54,6 +54,15 @@ struct Avx512 {
   static Vector lane_sums(Vector words) { return words; }
   static Vector add_lanes(Vector a, Vector b) { return _mm512_add_epi64(a, b); }
   static Vector min_lanes(Vector a, Vector b) { return _mm512_min_epi64(a, b); }
+  // 2 a + b, where `a` is below 2^15.
+  static Vector twice_plus(Vector a, Vector b) {
+    return _mm512_dpwssd_epi32(b, a, _mm512_set1_epi32(2));
+  }
+  // These lanes of x (bit i is lane i), zero in the others.
+  template <std::uint32_t kOf>
+  static Vector only(Vector x) {
+    return _mm512_maskz_mov_epi64(kOf, x);
+  }
   static std::uint32_t negative_lanes(Vector x) { return _mm512_movepi64_mask(x); }
   static Vector concealed(Vector x) {
     __asm__ volatile("" : "+v"(x));

@@ -36,6 +36,7 @@ struct Neon {
   static Vector bitwise_or(Vector a, Vector b) { return vorrq_u8(a, b); }
   static Vector count(Vector x) { return vcntq_u8(x); }
   static Vector add(Vector a, Vector b) { return vaddq_u8(a, b); }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
   static Vector lane_sums(Vector bytes) {
     return vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(bytes))));
   }

@@ -52,6 +52,7 @@ struct Scalar {
     return (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F;
   }
   static Vector add(Vector a, Vector b) { return a + b; }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
   static Vector lane_sums(Vector bytes) {
     const Vector pairs = (bytes & 0x00FF00FF00FF00FF) + ((bytes >> 8) & 0x00FF00FF00FF00FF);
     return (pairs * 0x0001000100010001) >> 48;
