@@ -27,8 +27,10 @@ constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
-// share stays in L1.
+// share stays in L1. Others begin small, so that limits fall soon, and grow: short rows of a small
+// block take less time than the call of the kernel.
 constexpr std::size_t kRowsPerBlock = 256;
+constexpr std::size_t kBytesPerBlock = 1 << 15;
 constexpr std::size_t kRowsPerSharedBlock = 64;
 // How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
 // out of L1.
@@ -160,9 +162,11 @@ class BatchScan {
   void scan_rows(std::size_t begin, std::size_t end, std::size_t ahead) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
-    const std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    Hit* hits = room_for(block * at_once);
-    for (std::size_t first = begin; first < end; first += block) {
+    std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    const std::size_t most = stream ? std::max(block, kBytesPerBlock / codes_.n_columns) : block;
+    Hit* hits = room_for(most * at_once);
+    for (std::size_t first = begin; first < end;
+         first += block, block = std::min(2 * block, most)) {
       const std::size_t n_rows = std::min(block, end - first);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
         const RowSpan rows = {codes_.row(first), codes_.stride, n_rows, codes_.n_columns, ahead};

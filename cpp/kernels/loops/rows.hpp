@@ -21,6 +21,7 @@ template <class Simd>
 struct UnitCost {
   using Vector = typename Simd::Vector;
   static constexpr std::size_t kVectorsPerFlush = Simd::kWordsPerFlush;
+  static constexpr int kLocality = 3;  // of what is prefetched: L1
   // What a vector of a row is compared with.
   struct Part {
     Vector query;
@@ -47,6 +48,7 @@ struct WeightedCost {
   static_assert(8 * ((std::size_t{1} << kMagnitudeBits) - 1) < 256);
   using Vector = typename Simd::Vector;
   static constexpr std::size_t kVectorsPerFlush = SIZE_MAX;
+  static constexpr int kLocality = 2;  // L2: a row takes so long that its successors fall out of L1
   struct Part {
     Vector query;
     Vector planes[kMagnitudeBits];
@@ -80,12 +82,15 @@ struct WeightedCost {
 
 // Asks for the lines `ahead` bytes behind these, or for none if `ahead` is 0. Nothing need be
 // there.
-inline void prefetch_behind(const std::uint8_t* bytes, std::size_t n_bytes, std::size_t ahead) {
+// Inlined in any case: GCC drops calls of functions that do nothing but prefetch.
+template <class Cost>
+[[gnu::always_inline]] inline void prefetch_behind(const std::uint8_t* bytes, std::size_t n_bytes,
+                                                   std::size_t ahead) {
   constexpr std::size_t kCacheLine = 64;
   if (ahead == 0) return;
   const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(bytes) + ahead;
   for (std::size_t i = 0; i < n_bytes; i += kCacheLine) {
-    __builtin_prefetch(reinterpret_cast<const void*>(first + i));
+    __builtin_prefetch(reinterpret_cast<const void*>(first + i), 0, Cost::kLocality);
   }
 }
 
@@ -276,13 +281,13 @@ inline std::size_t scan_any_rows(const Cost* costs, RowSpan rows, std::size_t be
           const std::uint8_t* group[kRows];
           for (std::size_t row = 0; row < kRows; ++row) {
             group[row] = place(row);
-            prefetch_behind(group[row], n_bytes, rows.ahead);
+            prefetch_behind<Cost>(group[row], n_bytes, rows.ahead);
           }
           lane_costs<Simd, kQueries, kRows>(costs, group, n_bytes, sums);
         } else {
           for (std::size_t row = 0; row < kRows; ++row) {
             const std::uint8_t* bytes = place(row);
-            prefetch_behind(bytes, n_bytes, rows.ahead);
+            prefetch_behind<Cost>(bytes, n_bytes, rows.ahead);
             Vector of_row[kQueries][1];
             lane_costs<Simd, kQueries, 1>(costs, &bytes, n_bytes, of_row);
             for (std::size_t q = 0; q < kQueries; ++q) sums[q][row] = of_row[q][0];
@@ -316,7 +321,7 @@ inline std::size_t scan_word_rows(const Cost* costs, RowSpan rows, const std::in
   const std::size_t n_hits = report_rows<Simd, kQueries>(
       0, n_whole, limits, hits, [&](std::size_t first, std::size_t, Vector* distances) {
         const std::uint8_t* group = rows.first + first * 8 * kWords;
-        prefetch_behind(group, kGroupBytes, rows.ahead);
+        prefetch_behind<Cost>(group, kGroupBytes, rows.ahead);
         word_row_distances<Simd, kQueries, kWords, Cost>(parts, group, distances);
       });
   return n_hits + scan_any_rows<Simd, kQueries, 0>(costs, rows, n_whole, limits, hits + n_hits);

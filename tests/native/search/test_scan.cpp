@@ -29,7 +29,7 @@ Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, const Quer
 // The choice by measured cost, and each method that can scan.
 std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels, const Queries& queries) {
   std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kProduct};
+                                                   ScanMethod::kRowsAhead, ScanMethod::kProduct};
   if (!queries.weighted() && queries.codes.n_columns <= kernels.batch.max_code_bytes) {
     result.emplace_back(ScanMethod::kBatch);
   }
