@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError, IndexWriteError
+from bitsift.core.memory import aligned_empty
 from bitsift.storage.folder import Folder, why, write_all
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
@@ -109,7 +110,7 @@ class ArrayFile:
         """Read the data into memory; verify the digest of the file and every row."""
         self._refuse_holes()
         try:
-            rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
+            rows: NDArray[Any] = aligned_empty(self.entry.shape, self.dtype)
         except MemoryError as error:
             raise IndexFileError(
                 self.path,
