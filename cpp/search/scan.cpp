@@ -28,10 +28,11 @@ constexpr std::size_t kRowsPerResult = 2000;
 constexpr std::size_t kMaxKeptRows = 1 << 22;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
 // share stays in L1. Others begin small, so that limits fall soon, and grow: short rows of a small
-// block take less time than the call of the kernel.
+// block take less time than the call of the kernel. All are whole groups of a kernel's rows, and
+// whole cache lines.
+constexpr std::size_t kRowsPerSharedBlock = 64;
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kBytesPerBlock = 1 << 15;
-constexpr std::size_t kRowsPerSharedBlock = 64;
 // How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
 // out of L1.
 constexpr std::size_t kBytesAhead = 8192;
@@ -163,7 +164,8 @@ class BatchScan {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
     std::size_t block = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    const std::size_t most = stream ? std::max(block, kBytesPerBlock / codes_.n_columns) : block;
+    const std::size_t most =
+        stream ? std::max(block, kBytesPerBlock / codes_.n_columns / block * block) : block;
     Hit* hits = room_for(most * at_once);
     for (std::size_t first = begin; first < end;
          first += block, block = std::min(2 * block, most)) {
