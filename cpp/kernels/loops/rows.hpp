@@ -261,7 +261,9 @@ inline std::size_t report_rows(std::size_t begin, std::size_t end, const std::in
   return n_hits;
 }
 
-// Rows [begin, n_rows). kBytes is their length, or 0 where only rows.n_bytes knows it.
+// Rows [begin, n_rows). kBytes is their length, or 0 where only rows.n_bytes knows it. The loop
+// over long rows stays a loop: processors that prefetch by the address of a load follow a few of
+// these, not those of eight rows (192 bytes, Zen 4: 88 % of the bandwidth instead of all).
 template <class Simd, std::size_t kQueries, std::size_t kBytes, class Cost>
 inline std::size_t scan_any_rows(const Cost* costs, RowSpan rows, std::size_t begin,
                                  const std::int64_t* limits, Hit* hits) {
@@ -285,6 +287,7 @@ inline std::size_t scan_any_rows(const Cost* costs, RowSpan rows, std::size_t be
           }
           lane_costs<Simd, kQueries, kRows>(costs, group, n_bytes, sums);
         } else {
+#pragma GCC unroll 1
           for (std::size_t row = 0; row < kRows; ++row) {
             const std::uint8_t* bytes = place(row);
             prefetch_behind<Cost>(bytes, n_bytes, rows.ahead);
