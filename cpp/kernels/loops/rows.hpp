@@ -229,8 +229,9 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
 }
 
 // Calls measure(first, n_present, distances) for the rows, as many at once as a vector has lanes,
-// and reports those within the limits.
-template <class Simd, std::size_t kQueries, class Measure>
+// and reports those within the limits. The limits are tested for kGroups vectors together, all of
+// which have rows if there are more than one.
+template <class Simd, std::size_t kQueries, std::size_t kGroups, class Measure>
 inline std::size_t report_rows(std::size_t begin, std::size_t end, const std::int64_t* limits,
                                Hit* hits, Measure measure) {
   using Vector = typename Simd::Vector;
@@ -241,20 +242,29 @@ inline std::size_t report_rows(std::size_t begin, std::size_t end, const std::in
     beyond[q] = Simd::broadcast(static_cast<std::uint64_t>(-limits[q] - 1));
   }
   std::size_t n_hits = 0;
-  for (std::size_t first = begin; first < end; first += kRows) {
+  for (std::size_t first = begin; first < end; first += kGroups * kRows) {
     const std::size_t n_present = end - first < kRows ? end - first : kRows;
-    Vector distances[kQueries];
-    measure(first, n_present, distances);
+    Vector distances[kGroups][kQueries];
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      measure(first + g * kRows, n_present, distances[g]);
+    }
     for (std::size_t q = 0; q < kQueries; ++q) {
-      std::uint32_t near =
-          Simd::negative_lanes(Simd::add_lanes(distances[q], beyond[q])) & ((1u << n_present) - 1);
-      if (near == 0) continue;
-      std::uint64_t of_rows[kRows];
-      Simd::store_lanes(of_rows, distances[q]);
-      for (; near != 0; near &= near - 1) {
-        const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
-        hits[n_hits++] = {static_cast<std::uint32_t>(q), static_cast<std::uint32_t>(first) + row,
-                          static_cast<std::int32_t>(of_rows[row])};
+      Vector any = Simd::add_lanes(distances[0][q], beyond[q]);
+      for (std::size_t g = 1; g < kGroups; ++g) {
+        any = Simd::bitwise_or(any, Simd::add_lanes(distances[g][q], beyond[q]));
+      }
+      if ((Simd::negative_lanes(any) & ((1u << n_present) - 1)) == 0) continue;
+      for (std::size_t g = 0; g < kGroups; ++g) {
+        std::uint32_t near = Simd::negative_lanes(Simd::add_lanes(distances[g][q], beyond[q])) &
+                             ((1u << n_present) - 1);
+        std::uint64_t of_rows[kRows];
+        Simd::store_lanes(of_rows, distances[g][q]);
+        for (; near != 0; near &= near - 1) {
+          const auto row = static_cast<std::uint32_t>(__builtin_ctz(near));
+          hits[n_hits++] = {static_cast<std::uint32_t>(q),
+                            static_cast<std::uint32_t>(first + g * kRows) + row,
+                            static_cast<std::int32_t>(of_rows[row])};
+        }
       }
     }
   }
@@ -270,7 +280,7 @@ inline std::size_t scan_any_rows(const Cost* costs, RowSpan rows, std::size_t be
   using Vector = typename Simd::Vector;
   constexpr std::size_t kRows = Simd::kLanes;
   const std::size_t n_bytes = kBytes != 0 ? kBytes : rows.n_bytes;
-  return report_rows<Simd, kQueries>(
+  return report_rows<Simd, kQueries, 1>(
       begin, rows.n_rows, limits, hits,
       [&](std::size_t first, std::size_t n_present, Vector* distances) {
         // The last group is padded with its last row; distances of the padding are ignored.
@@ -319,9 +329,12 @@ inline std::size_t scan_word_rows(const Cost* costs, RowSpan rows, const std::in
       });
     }
   }
-  // The last few rows, which fill no group, are scanned like any others.
-  const std::size_t n_whole = rows.n_rows / Simd::kLanes * Simd::kLanes;
-  const std::size_t n_hits = report_rows<Simd, kQueries>(
+  // Testing limits takes a large part of the time of the shortest rows. The last few rows, which
+  // fill no groups, are scanned like any others.
+  constexpr std::size_t kGroups = kWords <= 2 ? 4 : 1;
+  constexpr std::size_t kAtOnce = kGroups * Simd::kLanes;
+  const std::size_t n_whole = rows.n_rows / kAtOnce * kAtOnce;
+  const std::size_t n_hits = report_rows<Simd, kQueries, kGroups>(
       0, n_whole, limits, hits, [&](std::size_t first, std::size_t, Vector* distances) {
         const std::uint8_t* group = rows.first + first * 8 * kWords;
         prefetch_behind<Cost>(group, kGroupBytes, rows.ahead);
