@@ -5,14 +5,23 @@
 #include <cstring>
 
 namespace bitsift {
+namespace {
+
+KernelMemory zeros(std::size_t n_bytes) {
+  KernelMemory memory(n_bytes);
+  std::memset(memory.get(), 0, n_bytes);
+  return memory;
+}
+
+}  // namespace
 
 QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t end)
     : size_(end - begin),
       n_bytes_(queries.codes.n_columns),
       row_stride_((n_bytes_ + kQueryPadding - 1) / kQueryPadding * kQueryPadding),
-      rows_(size_ * row_stride_) {
+      rows_(zeros(size_ * row_stride_)) {
   for (std::size_t i = 0; i < size_; ++i) {
-    std::memcpy(rows_.data() + i * row_stride_, queries.codes.row(begin + i), n_bytes_);
+    std::memcpy(rows_.get() + i * row_stride_, queries.codes.row(begin + i), n_bytes_);
   }
   if (queries.weighted()) {
     for (std::size_t i = 0; i < size_; ++i) {
@@ -23,9 +32,9 @@ QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t en
 }
 
 void QueryBatch::make_planes() {
-  planes_.resize(size_ * kMagnitudeBits * row_stride_);
+  planes_ = zeros(size_ * kMagnitudeBits * row_stride_);
   for (std::size_t i = 0; i < size_; ++i) {
-    std::uint8_t* planes = planes_.data() + i * kMagnitudeBits * row_stride_;
+    std::byte* planes = planes_.get() + i * kMagnitudeBits * row_stride_;
     for (std::size_t byte = 0; byte < n_bytes_; ++byte) {
       std::uint64_t eight;
       std::memcpy(&eight, magnitudes_[i] + 8 * byte, 8);
@@ -33,7 +42,7 @@ void QueryBatch::make_planes() {
         // The multiplication gathers the lowest bits of eight bytes in one, the first byte's
         // highest.
         const std::uint64_t bits = eight >> p & 0x0101010101010101;
-        planes[p * row_stride_ + byte] = static_cast<std::uint8_t>(bits * 0x8040201008040201 >> 56);
+        planes[p * row_stride_ + byte] = static_cast<std::byte>(bits * 0x8040201008040201 >> 56);
       }
     }
   }
