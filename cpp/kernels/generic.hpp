@@ -10,8 +10,8 @@
 //   kLanes            64-bit lanes of a Vector
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
-//                     add, lane_sums, add_lanes, row_sums, negative_lanes, store_lanes, concealed;
-//                     short_row_sums if kLanes > 1
+//                     add, lane_sums, add_lanes, twice_plus, row_sums, negative_lanes,
+//                     store_lanes, concealed; short_row_sums if kLanes > 1, only if kLanes > 2
 //   batch             one of
 //     popcount        kTileVectors (vectors of documents that a tile is wide), transpose,
 //                     min_lanes, kCarrySave (whether there is a carry() in one instruction)

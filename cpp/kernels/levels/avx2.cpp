@@ -6,11 +6,12 @@
 // VPADDB               1c, p15   1c, p015  1c, 4/clk                     2      2
 // VPXOR, VPAND         1c, p015  1c, p015  1c, 4/clk                     -      3
 // VPSRLW               1c, p0    1c, p01   1c, 2/clk                     -      1
-// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1/31
+// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1 a row
 // VPMADDUBSW + VPADDW  5c, p0    5c, p01   3c, 2/clk   magnitudes only:  8 each
 //
 // Bottleneck of a batch: VPSHUFB, a look-up of 4 bits for 32 documents. Of one query: memory;
-// before that 8 instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612).
+// before that 8 instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612); with
+// magnitudes 9 for each of 5 planes.
 
 #include <immintrin.h>
 

@@ -7,9 +7,13 @@
 // VPOPCNTQ        3c, p5       2c, 1/clk 2c, 2/clk 2/3
 // VPADDQ          1c, p05      1c, 2/clk 1c, 4/clk 2/3
 // VPDPBUSD        5c, p05      4c, 1/clk 4c, 2/clk magnitudes only: 8, each with a broadcast load
+// VPDPWSSD        5c, p05      4c, 1/clk 4c, 2/clk one query with magnitudes: 4
 //
 // Bottleneck: 8 instructions for three words where plain counting takes 9, on the two ports of
 // Golden Cove (384 bits a cycle instead of 341) and the four 256-bit pipes of Zen 4 (the same).
+
+// One query: memory. In L1, 3 instructions for 512 bits; with magnitudes, for each of 5 planes VPANDQ,
+// VPOPCNTQ and VPDPWSSD, bound by the pipe or two that the latter two share.
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own intrinsics read registers that they leave undefined on purpose (GCC bug 105593).
