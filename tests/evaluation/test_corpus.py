@@ -25,10 +25,12 @@ def test_dtypes_and_memory_maps(tmp_path, dtype):
     assert measures(got) == wanted
 
 
-def test_threads_and_levels_change_nothing(isa):
-    documents, queries = random_corpus(8)
-    wanted = measures(bitsift.evaluate(documents, queries, isa="scalar", threads=1))
-    assert measures(bitsift.evaluate(documents, queries, isa=isa, threads=3)) == wanted
+@pytest.mark.parametrize("conditions", ["quick", pytest.param("all", marks=pytest.mark.slow)])
+def test_threads_and_levels_change_nothing(isa, conditions):
+    corpus = random_corpus(8)
+    wanted = measures(bitsift.evaluate(*corpus, conditions=conditions, isa="scalar", threads=1))
+    found = measures(bitsift.evaluate(*corpus, conditions=conditions, isa=isa, threads=3))
+    assert found == wanted
 
 
 def test_without_judgments():
@@ -167,3 +169,15 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch, missing):
     with pytest.raises(ImportError, match=r"pip install 'bitsift\[eval\]'"):
         bitsift.evaluate(documents, queries, [[0, 0, 1]])
     assert bitsift.evaluate(documents, queries, conditions="quick").n_judged is None
+
+
+@pytest.mark.parametrize("missing", ["ir_measures", "pytrec_eval"])
+@pytest.mark.parametrize("line", ["import no_such_module", "from numpy import no_such_name"])
+def test_a_broken_extra_is_no_missing_one(monkeypatch, tmp_path, missing, line):
+    (tmp_path / f"{missing}.py").write_text(line, encoding="utf-8")
+    monkeypatch.delitem(sys.modules, missing, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    documents, queries = random_corpus()
+    wanted = "^qrels need the package ir-measures, which fails to import: .*no_such_"
+    with pytest.raises(ImportError, match=wanted):
+        bitsift.evaluate(documents, queries, [[0, 0, 1]])

@@ -7,7 +7,6 @@ untrusted file is parsed, no dtype is made from it, and it does not decide how m
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import math
@@ -21,9 +20,11 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.core.errors import CorruptIndexError, IndexFileError, IndexWriteError
-from bitsift.core.memory import aligned_empty
-from bitsift.storage.folder import Folder, why, write_all
+from bitsift.core.errors import CorruptIndexError, IndexFileError
+from bitsift.core.handlers import call_raised, is_of_system
+from bitsift.core.memory import aligned_array, bytes_to_align
+from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
+from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 from bitsift.storage.sparse import stored_bytes
@@ -69,9 +70,10 @@ class ArrayFile:
         self.path = folder.path_of(entry.name)
         self.entry = entry
         self.dtype = np.dtype(entry.dtype)
-        self._file: io.FileIO = folder.open(entry.name)
+        self._position = 0
+        self._file: Descriptor = folder.open(entry.name)
         try:
-            n_bytes = os.fstat(self._file.fileno()).st_size
+            n_bytes = os.fstat(self._file.number).st_size
             if n_bytes != entry.n_bytes:
                 raise self._corrupt(f"it has {n_bytes} bytes, expected {entry.n_bytes}")
             self._header = self._read_header()
@@ -86,9 +88,8 @@ class ArrayFile:
             raise
 
     def close(self) -> None:
-        """Close the file; arrays from `map` stay valid. A reader loses nothing if that fails."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        """Close the file; arrays from `map` stay valid."""
+        self._file.close_quietly()
 
     def map(self) -> NDArray[Any]:
         """Map the data, read-only, without reading them and without a descriptor."""
@@ -97,25 +98,31 @@ class ArrayFile:
             empty.flags.writeable = False
             return empty
         try:
-            n_bytes = os.fstat(self._file.fileno()).st_size
+            n_bytes = os.fstat(self._file.number).st_size
             if n_bytes < self.entry.n_bytes:
                 raise self._corrupt(f"it has {n_bytes} bytes, expected {self.entry.n_bytes}")
             # From its start: the system maps whole pages, and the header is shorter than one.
-            whole = native.map_file(self._file.fileno(), self.entry.n_bytes)
+            whole = native.map_file(self._file.number, self.entry.n_bytes)
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise IndexFileError(self.path, f"cannot be mapped: {why(error)}") from error
         return whole[len(self._header) :].view(self.dtype).reshape(self.entry.shape)
 
     def load(self, check: RowCheck) -> NDArray[Any]:
         """Read the data into memory; verify the digest of the file and every row."""
         self._refuse_holes()
+        shape = self.entry.shape
         try:
-            rows: NDArray[Any] = aligned_empty(self.entry.shape, self.dtype)
+            memory = np.empty(bytes_to_align(shape, self.dtype), np.uint8)
         except MemoryError as error:
+            if not call_raised(error):
+                raise
             raise IndexFileError(
                 self.path,
                 f"its {self.entry.n_bytes} bytes do not fit into memory; mmap=True maps them",
             ) from error
+        rows = aligned_array(memory, shape, self.dtype)
         self._scan(check, rows, lambda _: None)
         return rows
 
@@ -133,7 +140,7 @@ class ArrayFile:
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Read the data again from their start; each chunk is valid until the next one."""
-        self._file.seek(len(self._header))
+        self._position = len(self._header)
         buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
         for first in range(0, self.entry.shape[0], len(buffer)):
             rows = buffer[: self.entry.shape[0] - first]
@@ -171,9 +178,10 @@ class ArrayFile:
             return
         needed = self.entry.n_bytes // _MOST_BYTES_PER_STORED_BYTE
         try:
-            n_stored = stored_bytes(self._file.fileno(), needed)
-            self._file.seek(len(self._header))
+            n_stored = stored_bytes(self._file.number, needed)
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
         if n_stored < needed:
             raise self._corrupt(
@@ -222,11 +230,14 @@ class ArrayFile:
     def _fill(self, buffer: memoryview) -> None:
         while len(buffer):
             try:
-                n_bytes = self._file.readinto(buffer)
+                n_bytes = read_at(self._file, buffer, self._position)
             except OSError as error:
+                if not is_of_system(error):
+                    raise
                 raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
             if not n_bytes:
                 raise self._corrupt(f"it ends {len(buffer)} bytes before its contents do")
+            self._position += n_bytes
             buffer = buffer[n_bytes:]
 
     def _corrupt(self, reason: str) -> CorruptIndexError:
@@ -268,21 +279,12 @@ def write_array(
     )
     digest = hashlib.sha256()
     n_bytes = 0
-    fd = folder.create(name)
-    try:
+    with folder.create(name) as file:
         for data in _file_chunks(head.getvalue(), array, dtype, check):
             digest.update(data)
-            write_all(fd, data)
+            write_all(file, data)
             n_bytes += len(data)
-        if os.fstat(fd).st_size != n_bytes:
-            raise IndexWriteError(
-                folder.path_of(name),
-                "another process wrote to it meanwhile, such as a child that a signal handler "
-                "forked; let the child end inside of the handler",
-            )
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        finish(file, n_bytes, folder.path_of(name))
     return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.arguments import check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
@@ -22,6 +24,7 @@ from bitsift.core.errors import (
     NotAnIndexError,
 )
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
@@ -130,6 +133,8 @@ def _calibrator(
     try:
         return restore_state(state, arrays[part])
     except ValueError as error:
+        if not call_raised(error, "bitsift"):
+            raise
         raise CorruptIndexError(files[part].path, f"{part}: {error}") from error
 
 
@@ -152,6 +157,8 @@ def verify(
 
     Raises
     ------
+    TypeError
+        `progress` is not callable.
     IndexFileError
         One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
         :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what is
@@ -162,6 +169,7 @@ def verify(
     Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
     Safe to call from many threads.
     """
+    check_progress(progress)
     with _opened(as_path(path)) as (manifest, files, _):
         total = sum(file.entry.n_bytes for file in files.values())
         done = 0
@@ -196,9 +204,11 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
         folder = Folder(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise IndexNotFoundError(path, "there is nothing here") from error
     except OSError as error:
+        if not is_of_system(error):
+            raise
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise IndexNotFoundError(path, "there is nothing here") from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     with contextlib.ExitStack() as stack:
         stack.callback(folder.close_quietly)
@@ -212,6 +222,8 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
                         files[part] = _array_file(folder, manifest, part)
                         attempt.callback(files[part].close)
                 except FileNotFoundError as error:
+                    if not is_of_system(error):
+                        raise
                     before, data = data, read_manifest(folder)
                     if data == before:
                         missing = folder.path_of(manifest.files[part].name)
@@ -229,9 +241,9 @@ def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:
     entry = manifest.files[part]
     try:
         return ArrayFile(folder, entry)
-    except (FileNotFoundError, IndexFileError):
-        raise
     except OSError as error:
+        if not is_of_system(error) or error.errno == errno.ENOENT:
+            raise
         raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(error)}") from error
 
 
