@@ -30,6 +30,8 @@ constexpr std::size_t kMaxKeptRows = 1 << 22;
 // share stays in L1.
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kRowsPerSharedBlock = 64;
+// Pieces are multiples of this many rows, which most kernels take in whole tiles.
+constexpr std::size_t kRowsOfPiece = 128;
 // Pieces of fewer pairs are too short to time.
 constexpr std::size_t kLeastTimedPairs = 2048;
 
@@ -83,7 +85,7 @@ class BatchScan {
         shared_(shared),
         thread_(shared.join()),
         method_(options.method),
-        eligible_(kernels, batch.size(), codes.n_columns, batch.weighted()),
+        eligible_(kernels, batch.size()),
         costs_(options.costs->costs_of(kernels, batch.size(), codes.n_columns, batch.weighted())),
         limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
     best_.reserve(batch.size());
@@ -120,9 +122,10 @@ class BatchScan {
       case ScanMethod::kRows:
         return scan_rows(begin, end);
       case ScanMethod::kBatch:
-        return scan_tiles(kernels_.batch, batch_tile_, begin, end);
+        return scan_tiles(batch_.weighted() ? kernels_.weighted_batch : kernels_.batch, batch_tile_,
+                          begin, end);
       case ScanMethod::kProduct:
-        return scan_tiles(kernels_.product, product_tile_, begin, end);
+        return scan_tiles(*kernels_.product, product_tile_, begin, end);
     }
   }
 
@@ -256,7 +259,7 @@ class Scan {
  private:
   std::size_t rows_per_piece() const {
     const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
-    return ceil_divide(rows, kMaxTileRows) * kMaxTileRows;
+    return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece;
   }
 
   std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {

@@ -8,8 +8,7 @@ namespace bitsift {
 namespace {
 
 // Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
-// and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
-// where products are slow.
+// and rows stay in a cache from one query to the next.
 constexpr std::size_t kMostRowQueries = 16;
 // From this number of queries on, a batch is the better guess while no costs are known.
 constexpr std::size_t kLeastBatchQueries = 4;
@@ -25,15 +24,12 @@ constexpr std::uint32_t kFirstTrials = 4;
 
 }  // namespace
 
-EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                                 bool weighted) {
-  const bool batch = !weighted && n_bytes <= kernels.batch.max_code_bytes;
-  const bool product = weighted || !batch || kernels.product_rivals_batch;
+EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries) {
   if (n_queries > 1) {
-    if (batch) methods_[n_++] = ScanMethod::kBatch;
-    if (product) methods_[n_++] = ScanMethod::kProduct;
+    methods_[n_++] = ScanMethod::kBatch;
+    if (kernels.product != nullptr) methods_[n_++] = ScanMethod::kProduct;
   }
-  if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
+  if (n_queries <= kMostRowQueries) methods_[n_++] = ScanMethod::kRows;
   if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
 }
 

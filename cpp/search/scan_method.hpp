@@ -16,16 +16,15 @@ namespace bitsift {
 // A method is the kernel that scans.
 enum class ScanMethod : std::uint8_t {
   kRows,     // each query by itself, documents as they lie
-  kBatch,    // Kernels::batch
+  kBatch,    // Kernels::batch or Kernels::weighted_batch
   kProduct,  // Kernels::product
 };
 inline constexpr std::size_t kScanMethods = 3;
 
-// The methods that can scan for these queries and are worth a try, the one to begin with first.
+// The methods that can scan for so many queries and are worth a try, the one to begin with first.
 class EligibleMethods {
  public:
-  EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                  bool weighted);
+  EligibleMethods(const Kernels& kernels, std::size_t n_queries);
 
   std::span<const ScanMethod> all() const { return {methods_, n_}; }
   ScanMethod first() const { return methods_[0]; }

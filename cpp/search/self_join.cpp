@@ -44,7 +44,7 @@ class SelfJoin {
         n_blocks_((codes.n_rows + kJoinBlockRows - 1) / kJoinBlockRows),
         blocks_(std::make_unique<Block[]>(n_blocks_)),
         costs_(costs.costs_of(kernels, kJoinBlockRows, codes.n_columns, false)),
-        eligible_(kernels, kJoinBlockRows, codes.n_columns, false) {
+        eligible_(kernels, kJoinBlockRows) {
     if (progress != nullptr) progress->n_all = n_pairs(codes.n_rows);
   }
 
@@ -89,7 +89,7 @@ class SelfJoin {
       const ScanMethod method = join_.costs_.next(join_.eligible_);
       const auto start = Clock::now();
       const BatchKernel& kernel =
-          method == ScanMethod::kBatch ? join_.kernels_.batch : join_.kernels_.product;
+          method == ScanMethod::kBatch ? join_.kernels_.batch : *join_.kernels_.product;
       copy_limits(block_, limits_);
       if (other != block_) copy_limits(other, other_limits_);
       const std::size_t n_hits = scan(kernel, other);
