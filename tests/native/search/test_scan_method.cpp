@@ -23,29 +23,20 @@ TEST_CASE("eligible methods can scan") {
     CAPTURE(kernels->name);
     for (const std::size_t n_queries : Sizes{1, 2, 3, 4, 5, 16, 17, 256}) {
       CAPTURE(n_queries);
-      for (const std::size_t n_bytes : Sizes{1, 96, kMaxCodeBytes - 1, kMaxCodeBytes}) {
-        CAPTURE(n_bytes);
-        for (const bool weighted : {false, true}) {
-          CAPTURE(weighted);
-          const EligibleMethods eligible(*kernels, n_queries, n_bytes, weighted);
-          REQUIRE(!eligible.all().empty());
-          CHECK(eligible.first() == eligible.all().front());
-          CHECK(has(eligible, eligible.first()));
-          if (has(eligible, ScanMethod::kBatch)) {
-            CHECK(!weighted);
-            CHECK(n_bytes <= kernels->batch.max_code_bytes);
-          }
-          if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
-          if (n_queries > 16) CHECK(eligible.first() != ScanMethod::kRows);
-        }
-      }
+      const EligibleMethods eligible(*kernels, n_queries);
+      REQUIRE(!eligible.all().empty());
+      CHECK(eligible.first() == eligible.all().front());
+      CHECK(has(eligible, eligible.first()));
+      if (has(eligible, ScanMethod::kProduct)) CHECK(kernels->product != nullptr);
+      if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
+      if (n_queries > 16) CHECK(!has(eligible, ScanMethod::kRows));
     }
   }
 }
 
-TEST_CASE("amx: the tile unit rivals the population count, for many queries") {
+TEST_CASE("amx: the tile unit rivals the population count and look-ups, for many queries") {
 #if defined(__x86_64__)
-  const EligibleMethods eligible(amx_kernels(), 256, 96, false);
+  const EligibleMethods eligible(amx_kernels(), 256);
   CHECK(has(eligible, ScanMethod::kBatch));
   CHECK(has(eligible, ScanMethod::kProduct));
 #endif
@@ -64,7 +55,7 @@ std::map<ScanMethod, int> turns(MethodCosts& costs, const EligibleMethods& eligi
 }
 
 TEST_CASE("the cheapest is chosen, and another one when it has become the cheapest") {
-  const EligibleMethods eligible(kScalarKernels, 4, 96, false);
+  const EligibleMethods eligible(kScalarKernels, 4);
   REQUIRE(eligible.all().size() == 2);
   MethodCosts costs;
   for (const bool rows_are_cheap : {true, false, true}) {
@@ -79,7 +70,7 @@ TEST_CASE("the cheapest is chosen, and another one when it has become the cheape
 }
 
 TEST_CASE("one slow measurement does not change the choice for long") {
-  const EligibleMethods eligible(kScalarKernels, 4, 96, false);
+  const EligibleMethods eligible(kScalarKernels, 4);
   MethodCosts costs;
   turns(costs, eligible, {{ScanMethod::kRows, 1e-9}, {ScanMethod::kBatch, 2e-9}});
   costs.learn(ScanMethod::kRows, 1);  // a second for a pair: the thread was interrupted
