@@ -198,9 +198,10 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def python_sanitize(session: nox.Session) -> None:
-    """Run Python tests of codes, encoding and retrieval on a compiled module under sanitizers.
+    """Run the Python tests, all but the slow ones, on a compiled module under sanitizers.
 
-    ``-- ARGUMENTS`` take the place of these folders of tests.
+    ``-- ARGUMENTS`` go to pytest. Processes that tests start inherit the environment, and so the
+    sanitizers.
     """
     install(session, "test")
     session.install(*build_requirements())
@@ -228,10 +229,9 @@ def python_sanitize(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
-    folders = ("codes", "encoding", "quantization", "retrieval")
-    tests = session.posargs or [f"tests/{folder}" for folder in folders]
+    chosen = ("-m", "not slow and not large and not unsanitized", *session.posargs)
     # A report goes to the file descriptor, and then the process ends.
-    session.run("python", "-m", "pytest", "-q", "--capture=sys", *tests, env=env)
+    session.run("python", "-m", "pytest", "-q", "--capture=sys", *chosen, env=env)
 
 
 @nox.session(venv_backend="none")

@@ -142,3 +142,16 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
         failures.append(([vectors_path, "--queries", path], kind, fragments))
     for arguments, kind, fragments in failures:
         check_failure(["advise", *arguments], kind, fragments)
+
+
+def test_a_command_takes_a_name_that_begins_with_a_dash(
+    tmp_path: Path, vectors_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    vectors_path.rename("-v.npy")
+    command = run_json("advise", "./-v.npy", "--sample", 200)["command"].split()
+    assert command[:5] == ["bitsift", "build", "./-v.npy", "-o", "./-v.index"]
+    assert run(*command[1:]).exit_code == 0
+    quick = ["--conditions", "quick", "--queries", "./-v.npy"]
+    evaluated = run_json("eval", "./-v.npy", *quick)["command"].split()
+    assert evaluated[:5] == ["bitsift", "eval", "./-v.npy", "--queries", "./-v.npy"]

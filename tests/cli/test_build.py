@@ -130,3 +130,21 @@ def test_build_summary(tmp_path: Path, vectors_path: Path) -> None:
     assert result.stdout.startswith(f"built {tmp_path / 'out'} in ")
     assert "300 of 44 dimensions" in result.stdout
     assert "bits alone 1.8 KiB, 29.3x smaller than 51.6 KiB as float32" in result.stdout
+
+
+@pytest.mark.parametrize("store", ["none", "float32"])
+@pytest.mark.parametrize("threshold", ["0", "mean", "auto"])
+def test_a_correction_says_which_search_uses_it(
+    tmp_path: Path, vectors_path: Path, queries_path: Path, store: str, threshold: str
+) -> None:
+    hint = "bitsift search --scoring asymmetric"
+    options = ["--store", store, "--threshold", threshold, "--force"]
+    index = tmp_path / "out"
+    for correction in ([], ["--correction"]):
+        built = run("build", vectors_path, "-o", index, *options, *correction).stdout
+        for shown in (built, run("info", index).stdout):
+            (line,) = (line for line in shown.splitlines() if line.startswith("correction "))
+            assert (hint in line) == bool(correction)
+    # Without it, a search says that the correction is of no use; with it, it does not.
+    assert "correction is of no use" in run("search", index, queries_path).stderr
+    assert run("search", index, queries_path, *hint.split()[2:]).stderr == ""

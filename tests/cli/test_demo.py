@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +29,16 @@ from bitsift.cli.demo.view import print_demo
 FOLDER = Path(bitsift.__file__).parent / "data" / "arxiv"
 DIM = 384
 OTHER = "graph neural networks for proteins"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick() -> Iterator[None]:
+    """Read the papers once, and measure few searches: nothing here looks at seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitsift.cli.demo.demo.load_corpus", functools.cache(load_corpus))
+        patch.setattr("bitsift.cli.demo.demo.REPEATS", 3)
+        patch.setattr("bitsift.cli.demo.demo._WARM_UPS", 1)
+        yield
 
 
 def run(*arguments: object) -> Any:
@@ -238,6 +250,35 @@ def test_a_named_model_embeds_prepared_queries_too(fake_package: type[FakeEncode
     shown = json.loads(run("machine unlearning", "--model", "mine", "--json").stdout)
     assert shown["query"]["model"] == "mine"
     assert shown["results"] == run_json()["results"]
+
+
+def test_a_package_that_fails_to_import_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own dependencies fail in ways of their own."""
+    (tmp_path / "sentence_transformers.py").write_text("raise RuntimeError('another ABI')")
+    monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run(OTHER, "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["type"] == "MissingPackageError"
+    assert "which fails to import: another ABI" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["clustering"], "TEXT"),
+        (["-k", 7], "-k"),
+        (["--model", "some/model"], "--model"),
+    ],
+)
+def test_a_list_of_queries_needs_nothing_else(words: list[object], names: str) -> None:
+    alone, result = run("--list"), run("--list", *words)
+    assert (result.exit_code, result.stdout) == (0, alone.stdout)
+    assert alone.stderr == ""
+    assert result.stderr == f"warning: {names} does nothing: --list runs no search\n"
 
 
 @pytest.mark.parametrize(

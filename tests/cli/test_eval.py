@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from rich.console import Console
 
 import bitsift
 from bitsift.cli.evaluation.view import print_evaluation
+from bitsift.cli.wording import as_words
 from helpers.cli_runner import check_failure, run, run_json, run_process
 
 DIM, N, N_QUERIES = 24, 200, 6
@@ -25,16 +28,20 @@ HAMMING = "binary x binary (Hamming)"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files that fit one another."""
+    return with_files(tmp_path)
+
+
+def with_files(path: Path) -> Path:
+    """Save files that fit one another."""
     rng = np.random.default_rng(3)
     docs = rng.standard_normal((N, DIM)).astype(np.float16)
     queries = rng.standard_normal((N_QUERIES, DIM)).astype(np.float32)
     nearest = np.argsort(-(queries[:2] @ docs.T.astype(np.float32)))
     qrels = [[0, nearest[0, 0], 2], [0, nearest[0, 4], 1], [1, nearest[1, 2], 1], [1, 0, 0]]
-    np.save(tmp_path / "docs.npy", docs)
-    np.save(tmp_path / "queries.npy", queries)
-    np.save(tmp_path / "qrels.npy", np.array(qrels, np.int32))
-    return tmp_path
+    np.save(path / "docs.npy", docs)
+    np.save(path / "queries.npy", queries)
+    np.save(path / "qrels.npy", np.array(qrels, np.int32))
+    return path
 
 
 def judged(folder: Path) -> list[object]:
@@ -146,7 +153,10 @@ def test_a_page_is_replaced_or_added_to(folder: Path) -> None:
     assert "## One" not in page.read_text()
 
 
-def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
+def test_a_page_does_not_name_folders_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitsift.cli.evaluation.run.draw", lambda *_, **__: None)
     (folder / "pages" / "my pictures").mkdir(parents=True)
     page = folder / "pages" / "e.md"
     quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--markdown", page, "--force"]
@@ -157,10 +167,8 @@ def test_a_page_does_not_name_folders_elsewhere(folder: Path) -> None:
     assert "![" not in page.read_text()
 
 
-@pytest.mark.parametrize(
-    ("name", "begin"),
-    [("e.svg", b"<?xml"), pytest.param("e.PDF", b"%PDF", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "begin"), [("e.svg", b"<?xml"), ("e.PDF", b"%PDF")])
 def test_other_pictures(folder: Path, name: str, begin: bytes) -> None:
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "--picture", folder / name).exit_code == 0
@@ -204,6 +212,63 @@ def test_warnings_are_shown(folder: Path) -> None:
     shown = run("eval", folder / "docs.npy", "--conditions", "quick")
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert "\nwarning: the bits of these vectors say little" in shown.stdout
+
+
+def test_text_names_options(folder: Path) -> None:
+    """What people read is in words of the command line; what programs read is Python, as it was."""
+    rng = np.random.default_rng(1)
+    np.save(folder / "docs.npy", rng.standard_normal((400, DIM)) + 3)
+    page, out = folder / "e.md", folder / "e.json"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
+    shown = run(*quick, "--markdown", page, "-o", out).stdout
+    text = page.read_text()
+    plain = json.loads(out.read_text())
+    chosen = plain["recommendation"]
+    assert list(chosen) == ["metric", "threshold", "rotate"]
+    words = f"--metric cosine --threshold {chosen['threshold']}"
+    words += " --rotate" if chosen["rotate"] else ""
+    assert f"\nbitsift build --threshold auto chose: {words}\n" in shown
+    assert f"\n`bitsift build --threshold auto` chose `{words}` for an index" in text
+    assert plain["warnings"]
+    for warning in plain["warnings"]:
+        assert "bitsift build --threshold" in warning
+        assert f"\nwarning: {warning}\n" in shown
+        assert f"\nWarning: {warning}\n" in text
+    section = text[text.index("\n## ") :]
+    for told in (shown, section, *plain["warnings"]):
+        assert not re.search(r"\b[a-z_]+=|\bTrue\b|\bFalse\b|\bNone\b|bitsift\.", told), told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, ""),
+        ({"metric": "l2", "threshold": 0.0, "rotate": False}, "--metric l2 --threshold 0"),
+        (
+            {"threshold": "mean", "rotate": True, "correction": True},
+            "--threshold mean --rotate --correction",
+        ),
+    ],
+)
+def test_arguments_as_words(arguments: dict[str, object], words: str) -> None:
+    assert as_words(arguments) == words
+
+
+def test_a_title_is_taken_literally(folder: Path) -> None:
+    """It is no formula of matplotlib, and neither ends a cell of Markdown nor its line."""
+    title = "a | b $\\x$\n# c"
+    picture, page, out = folder / "e.png", folder / "e.md", folder / "e.json"
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--title", title]
+    result = run(*quick, "--picture", picture, "--markdown", page, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert picture.exists()
+    assert "\n## a | b $\\x$ # c\n" in page.read_text()
+    assert run("compare", out, "--markdown", page, "--title", title, "--force").exit_code == 0
+    lines = page.read_text().splitlines()
+    assert lines[0] == "## a | b $\\x$ # c"
+    (header,) = (line for line in lines if line.startswith("|  | "))
+    assert header == "|  | a \\| b $\\x$ # c, overlap@10 |"
+    assert json.loads(out.read_text())["title"] == title
 
 
 # How it fails
@@ -311,16 +376,36 @@ def test_what_ends_the_drawing_leaves_the_old_picture(
     assert picture.read_bytes() == b"old"
 
 
+def test_a_picture_says_why_matplotlib_cannot_be_imported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = folder / "matplotlib"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise AttributeError('made for another numpy')")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(folder)
+    arguments = ["eval", folder / "docs.npy", "--picture", folder / "e.png"]
+    wanted = "matplotlib, which fails to import: made for another numpy"
+    check_failure(arguments, "MissingPackageError", [wanted])
+
+
 # Side by side
 
 
-@pytest.fixture
-def made(folder: Path) -> list[Path]:
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = with_files(tmp_path_factory.mktemp("evaluated"))
     paths = [folder / "one.json", folder / "two.json"]
     assert run(*judged(folder), "-o", paths[0], "--title", "One").exit_code == 0
     quick = ["eval", folder / "docs.npy", "--conditions", "quick"]
     assert run(*quick, "-o", paths[1], "--title", "Two").exit_code == 0
     return paths
+
+
+@pytest.fixture
+def made(folder: Path, evaluated: list[Path]) -> list[Path]:
+    return [Path(shutil.copy(path, folder)) for path in evaluated]
 
 
 def test_compare(made: list[Path]) -> None:
@@ -375,3 +460,15 @@ def test_compare_refuses_what_eval_did_not_write(made: list[Path], folder: Path)
     arguments: list[object] = ["compare", made[0], "--markdown", page, "--append"]
     check_failure(arguments, "InputError", ["no.md: no such file to append to"])
     assert not os.path.lexists(page)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_compare_refuses_what_is_no_number(made: list[Path], number: str) -> None:
+    plain = json.loads(made[1].read_text())
+    for place in ("overlap", "share_of_float32"):
+        changed = json.loads(made[1].read_text())
+        changed["rows"][1][place] = "HERE"
+        text = json.dumps(changed).replace('"HERE"', number)
+        made[1].write_text(text)
+        check_failure(["compare", *made], "InputError", ["two.json", "that bitsift eval -o wrote"])
+        made[1].write_text(json.dumps(plain))

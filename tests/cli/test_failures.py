@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from helpers.cli_runner import check_failure, run, run_json, run_process
+from helpers.cli_runner import COMMAND, check_failure, run, run_json, run_process
 from helpers.cli_samples import DIM
 
 
@@ -221,39 +223,72 @@ def test_index_failures(tmp_path: Path, command: str) -> None:
     check_failure([command, tmp_path], "NotAnIndexError", [str(tmp_path)])
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["nonsense"],
-        ["build"],
-        ["build", "x.npy"],
-        ["build", "x.npy", "-o", "y", "--metric", "manhattan"],
-        ["build", "x.npy", "-o", "y", "--dim", "0"],
-        ["search", "x"],
-        ["search", "x", "y.npy", "-k", "0"],
-        ["search", "x", "y.npy", "-k", "-1"],
-        ["search", "x", "y.npy", "-k", "many"],
-        ["search", "x", "y.npy", "--threads", "-1"],
-        ["search", "x", "y.npy", "--scoring", "cosine"],
-        ["graph"],
-        ["graph", "x"],
-        ["graph", "x", "-o", "y.npz", "-k", "0"],
-        ["graph", "x", "-o", "y.npz", "-k", "-1"],
-        ["graph", "x", "-o", "y.npz", "-k", "1.5"],
-        ["graph", "x", "-o", "y.npz", "--threads", "-1"],
-        ["graph", "x", "-o", "y.npz", "--duplicates", "-1"],
-        ["graph", "x", "-o", "y.npz", "--duplicates", "few"],
-        ["info"],
-        ["verify"],
-        ["demo", "-k", "0"],
-        ["demo", "two", "texts"],
-    ],
-)
+USAGE_ERRORS: list[list[str]] = [
+    ["nonsense"],
+    ["build"],
+    ["build", "x.npy"],
+    ["build", "x.npy", "-o", "y", "--metric", "manhattan"],
+    ["build", "x.npy", "-o", "y", "--dim", "0"],
+    ["search", "x"],
+    ["search", "x", "y.npy", "-k", "0"],
+    ["search", "x", "y.npy", "-k", "-1"],
+    ["search", "x", "y.npy", "-k", "many"],
+    ["search", "x", "y.npy", "--threads", "-1"],
+    ["search", "x", "y.npy", "--scoring", "cosine"],
+    ["graph"],
+    ["graph", "x"],
+    ["graph", "x", "-o", "y.npz", "-k", "0"],
+    ["graph", "x", "-o", "y.npz", "-k", "-1"],
+    ["graph", "x", "-o", "y.npz", "-k", "1.5"],
+    ["graph", "x", "-o", "y.npz", "--threads", "-1"],
+    ["graph", "x", "-o", "y.npz", "--duplicates", "-1"],
+    ["graph", "x", "-o", "y.npz", "--duplicates", "few"],
+    ["info"],
+    ["verify"],
+    ["demo", "-k", "0"],
+    ["demo", "two", "texts"],
+]
+
+
+@pytest.mark.parametrize("arguments", USAGE_ERRORS)
 def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Usage:" in result.stderr
     assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("arguments", USAGE_ERRORS)
+def test_usage_errors_are_json_where_json_is_asked_for(arguments: list[str]) -> None:
+    """As other errors are: on the same stream, with the same exit code."""
+    result = run(*arguments, "--json")
+    assert (result.exit_code, result.stderr) == (1, ""), result.output
+    assert isinstance(result.exception, SystemExit)
+    error = json.loads(result.stdout)["error"]
+    assert error == {"type": "UsageError", "message": error["message"]}
+    # What the box of the terminal says.
+    shown = re.sub(r"[│╭╮╰╯─]", " ", run(*arguments).stderr)
+    assert "".join(error["message"].split()) in "".join(shown.split())
+
+
+@pytest.mark.parametrize("name", COMMAND.commands)  # type: ignore[attr-defined]
+def test_usage_errors_of_every_command_are_json(name: str) -> None:
+    for words in ([name, "--json", "--nonsense"], ["--json", name], [name, "--json=yes", "--json"]):
+        result = run(*words)
+        assert (result.exit_code, result.stderr) == (1, ""), result.output
+        assert json.loads(result.stdout)["error"]["type"] == "UsageError"
+
+
+def test_a_file_that_is_called_json_asks_for_nothing() -> None:
+    result = run("info", "--", "--json", "b")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage:" in result.stderr
+
+
+def test_usage_errors_in_a_process() -> None:
+    result = run_process("search", "x", "--json", "-k")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert json.loads(result.stdout)["error"]["message"] == "Option '-k' requires an argument."
 
 
 def test_failure_in_a_process_has_no_traceback(tmp_path: Path) -> None:

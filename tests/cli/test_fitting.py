@@ -52,7 +52,14 @@ def lines_of(stdout: str) -> set[str]:
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("more", [{}, {"rotate": True}, {"correction": True}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        pytest.param({"rotate": True}, marks=pytest.mark.slow),
+        pytest.param({"correction": True}, marks=pytest.mark.slow),
+    ],
+)
 def test_build_follows_a_rule(
     tmp_path: Path,
     vectors: NDArray[np.float32],
@@ -166,7 +173,8 @@ def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) 
 # Warnings
 
 
-@pytest.mark.parametrize("options", [[], pytest.param(["--json"], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_warning_is_one_line_on_standard_error(
     tmp_path: Path, vectors_path: Path, options: list[str]
 ) -> None:
@@ -321,7 +329,8 @@ def test_info_tells_the_bytes_of_every_part(tmp_path: Path, vectors_path: Path) 
     assert {"originals_int8", "originals_float16", "correction", "rotation"} < set(sizes)
     assert (told["rotate"], told["correction"]) == (True, True)
     shown = lines_of(run("info", path).stdout)
-    assert {"rotation yes", "correction yes", "originals_int8 25.9 KiB"} <= shown
+    correction = "correction yes, for: bitsift search --scoring asymmetric"
+    assert {"rotation yes", correction, "originals_int8 25.9 KiB"} <= shown
 
 
 @pytest.mark.parametrize("options", [(), ("--rotate",)])

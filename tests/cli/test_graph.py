@@ -446,6 +446,7 @@ def test_what_ends_the_writing_leaves_nothing(
     assert not force or out.read_bytes() == b"old"
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing(tmp_path: Path, index_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     out = tmp_path / "g.npz"
@@ -496,7 +497,10 @@ def test_an_interrupt_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">/dev/full"])
+@pytest.mark.parametrize(
+    "closed",
+    [*(pytest.param(one, marks=pytest.mark.slow) for one in (">&-", "2>&-")), ">/dev/full"],
+)
 @pytest.mark.parametrize("option", ["", pytest.param("--json", marks=pytest.mark.slow)])
 def test_closed_or_full_streams(tmp_path: Path, index_path: Path, closed: str, option: str) -> None:
     out = tmp_path / "g.npz"

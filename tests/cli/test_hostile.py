@@ -151,3 +151,28 @@ def test_closed_or_full_streams(index_path: Path, closed: str) -> None:
             )
             assert "Traceback" not in ended.stderr
             assert ended.returncode == (1 if "full" in closed else 0)
+
+
+def test_a_file_that_cannot_be_finished_is_named(
+    tmp_path: Path, index_path: Path, queries_path: Path
+) -> None:
+    program = """
+import resource, sys
+from bitsift.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+main()
+"""
+    out = tmp_path / "results.npz"
+    before = sorted(tmp_path.rglob("*"))
+    words = ["search", index_path, queries_path, "-o", out]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == f"bitsift: error: {out}: cannot be written: File too large\n"
+    assert sorted(tmp_path.rglob("*")) == before

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +17,7 @@ import pytest
 
 import bitsift
 from bitsift.cli.files.arrays import open_npy
-from helpers.cli_runner import check_failure, run, run_json, run_process
+from helpers.cli_runner import check_failure, run, run_json
 from helpers.cli_samples import DIM, N, centred_vectors, saved
 
 # Every command that reads a `.npy` file, by each of its options that do.
@@ -108,6 +110,10 @@ def _device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
+def _link(path: Path) -> None:
+    path.symlink_to("elsewhere.json")
+
+
 not_files = pytest.mark.parametrize("make", [_fifo, _device])
 
 
@@ -126,37 +132,46 @@ def test_no_text_is_read_from_a_pipe_or_device(folder: Path, make: Callable[[Pat
     check_failure(["compare", "X"], "InputError", ["must be a .json file; got a pipe or a device"])
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "info",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("verify", "search", "graph")),
-        "build",
-    ],
-)
-@pytest.mark.parametrize("make", [_fifo, _device, lambda path: path.symlink_to("elsewhere.json")])
-def test_no_manifest_is_read_from_a_pipe_a_device_or_a_link(
-    folder: Path, command: str, make: Callable[[Path], None]
-) -> None:
+@pytest.mark.unsanitized
+def test_no_manifest_is_read_from_a_pipe_a_device_or_a_link(folder: Path) -> None:
     """In a process whose memory is bounded: an endless device would fill it."""
-    manifest = folder / "made.index" / "manifest.json"
-    manifest.rename(folder / "made.index" / "elsewhere.json")
-    make(manifest)
-    arguments = {
-        "search": ["made.index", "queries.npy"],
-        "graph": ["made.index", "-o", "g.npz"],
-        "build": ["vectors.npy", "-o", "made.index", "--force"],
-    }.get(command, ["made.index"])
-    ended = run_process(command, *arguments, preexec_fn=_bounded)
-    assert ended.returncode == 1
-    assert "manifest.json: it is a" in ended.stderr
-    assert "expected a regular file" in ended.stderr
+    program = """
+import json, resource, sys
+from helpers.cli_runner import run
 
-
-def _bounded() -> None:
-    import resource  # noqa: PLC0415 (POSIX only)
-
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+for arguments in json.load(sys.stdin):
+    ended = run(*arguments)
+    print(json.dumps([ended.exit_code, ended.stderr]))
+"""
+    commands: list[list[object]] = []
+    for make in (_fifo, _device, _link):
+        index = folder / make.__name__
+        shutil.copytree(folder / "made.index", index)
+        (index / "manifest.json").rename(index / "elsewhere.json")
+        make(index / "manifest.json")
+        commands += (
+            ["info", index],
+            ["verify", index],
+            ["search", index, folder / "queries.npy"],
+            ["graph", index, "-o", folder / "g.npz"],
+            ["build", folder / "vectors.npy", "-o", index, "--force"],
+        )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[1],  # where `helpers` is
+        input=json.dumps(commands, default=str),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    runs = [json.loads(line) for line in ended.stdout.splitlines()]
+    for arguments, (exit_code, stderr) in zip(commands, runs, strict=True):
+        assert exit_code == 1, arguments
+        assert "manifest.json: it is a" in stderr, arguments
+        assert "expected a regular file" in stderr, arguments
 
 
 def test_standard_input_that_is_a_file(folder: Path) -> None:

@@ -31,8 +31,9 @@ def test_version_and_help() -> None:
             assert run(command, "--help").exit_code == 0
 
 
+@pytest.mark.slow
 def test_help_is_the_same_without_docstrings() -> None:
-    """``-OO`` strips docstrings, from which typer would take the help of a command."""
+    """``-OO`` strips docstrings, and compiles all that the program imports."""
     program = """
 import json, sys
 from click.testing import CliRunner
@@ -61,6 +62,7 @@ print(json.dumps({name: run.stdout for name, run in runs.items()}))
 
 
 def test_the_help_of_a_command_is_its_docstring() -> None:
+    """Given as such: ``-OO`` strips docstrings, from which typer would take it."""
     for command in app.registered_commands:
         assert command.callback is not None
         assert command.help == inspect.getdoc(command.callback)
@@ -100,7 +102,7 @@ def test_module_and_pipe(index_path: Path, queries_path: Path) -> None:
     assert "\x1b" not in described.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["eval"]])
+@pytest.mark.parametrize("command", [[], pytest.param(["eval"], marks=pytest.mark.slow)])
 def test_help_whose_reader_stops_early(command: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "bitsift", *command, "--help"],
@@ -135,8 +137,8 @@ def test_closed_pipe_is_quiet(index_path: Path, queries_path: Path, options: lis
 
 
 def test_progress_only_on_a_terminal(tmp_path: Path, vectors_path: Path) -> None:
-    piped = run_process("build", vectors_path, "-o", tmp_path / "piped")
-    assert (piped.returncode, piped.stderr) == (0, "")
+    captured = run("build", vectors_path, "-o", tmp_path / "captured")
+    assert (captured.exit_code, captured.stderr) == (0, "")
     leader, follower = pty.openpty()
     arguments = ["build", vectors_path, "-o", tmp_path / "terminal", "--json"]
     with subprocess.Popen(
@@ -160,7 +162,7 @@ def test_progress_only_on_a_terminal(tmp_path: Path, vectors_path: Path) -> None
     assert b"adding" in shown
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", ["typer", pytest.param("rich", marks=pytest.mark.slow)])
 def test_missing_extra_is_one_line(missing: str) -> None:
     script = f"""
 import sys

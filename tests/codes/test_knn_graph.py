@@ -30,13 +30,24 @@ def codes_and_neighbours(n, n_bytes, values):
     return codes, reference.knn_graph(codes, 303)
 
 
+# A number of threads, or several, to find each k with.
+EVERY_THREADS = [(1, 2, 7)] * 5
+SOME_THREADS = [(2,), (1, 7), (1,), (2,), (7,)]
+
+
+@pytest.mark.parametrize(
+    "threads",
+    [SOME_THREADS, pytest.param(EVERY_THREADS, marks=pytest.mark.slow)],
+    ids=["some", "every"],
+)
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize(("n_bytes", "values"), [(1, 2), (12, 256), (33, 4)])
-def test_every_row(isa, n, n_bytes, values):
+def test_every_row(isa, n, n_bytes, values, threads):
     codes, (scores, ids) = codes_and_neighbours(n, n_bytes, values)
-    for k in (0, 1, 10, min(n, 300), n + 3 if n < 300 else 11):
-        for threads in (1, 2, 7):
-            result = bitsift.knn_graph(codes, k, isa=isa, threads=threads)
+    sizes = (0, 1, 10, min(n, 300), n + 3 if n < 300 else 11)
+    for k, with_threads in zip(sizes, threads, strict=True):
+        for n_threads in with_threads:
+            result = bitsift.knn_graph(codes, k, isa=isa, threads=n_threads)
             assert_equals_oracle(result, (scores[:, :k], ids[:, :k]))
 
 
@@ -63,7 +74,7 @@ def test_views_of_any_stride(rng):
 
 
 def test_progress_is_reported_in_this_thread_and_grows(rng):
-    codes = rng.integers(0, 256, (10_000, 96), dtype=np.uint8)
+    codes = rng.integers(0, 256, (4_000, 96), dtype=np.uint8)
     reported = []
     threads = set()
 
@@ -79,7 +90,7 @@ def test_progress_is_reported_in_this_thread_and_grows(rng):
 
 
 def test_progress_runs_in_the_floating_point_environment_of_its_caller(rng):
-    codes = rng.integers(0, 256, (10_000, 96), dtype=np.uint8)
+    codes = rng.integers(0, 256, (4_000, 96), dtype=np.uint8)
     seen = []
     with environment("upward"):
         expected = control()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every wrong argument raises an error that says what came and what is wanted; nothing changes."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -341,3 +343,28 @@ class TestCore:
         ]:
             with pytest.raises((TypeError, ValueError, IndexError)):
                 native.rescore(**good | {name: bad})
+
+
+# Calls of every function that reports progress; their other arguments are not looked at yet.
+WITH_PROGRESS = {
+    "knn_graph": lambda progress: bitsift.knn_graph(CODES, 1, progress=progress),
+    "verify": lambda progress: bitsift.verify("nowhere", progress=progress),
+    "evaluate": lambda progress: bitsift.evaluate(np.zeros(3), progress=progress),
+}
+
+
+def test_all_that_report_progress_are_known():
+    functions = {name: getattr(bitsift, name) for name in bitsift.__all__}
+    reporting = {
+        name
+        for name, each in functions.items()
+        if inspect.isfunction(each) and "progress" in inspect.signature(each).parameters
+    }
+    assert reporting == set(WITH_PROGRESS)
+
+
+@pytest.mark.parametrize("name", WITH_PROGRESS)
+@pytest.mark.parametrize(("wrong", "type_name"), [(True, "bool"), ("yes", "str"), (0, "int")])
+def test_progress_is_callable_or_none(name, wrong, type_name):
+    with refuses(TypeError, f"^progress must be callable or None; got {type_name}$"):
+        WITH_PROGRESS[name](wrong)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bitsift
-from bitsift.core import blocks, lists
+from bitsift.core import blocks
 from bitsift.core.arguments import plain_array
 from bitsift.core.blocks import fill, row_blocks
 
@@ -212,24 +212,24 @@ def outcome(x):
 def test_a_list_in_blocks_is_the_array_of_the_whole(monkeypatch, name):
     x = LISTS[name]
     wanted = outcome(x)  # as short as it is, it is read at once
-    monkeypatch.setattr(lists, "_MANY_ROWS", 0)
+    monkeypatch.setattr(blocks, "_MANY_ROWS", 0)
     for n_values in (1, 2, 4, 6, 9, 12, 18, 24, 27):
         monkeypatch.setattr(blocks, "_BLOCK_VALUES", n_values)
         assert outcome(x) == wanted
 
 
 def test_which_lists_go_in_blocks(monkeypatch):
-    monkeypatch.setattr(lists, "_MANY_ROWS", 4)
+    monkeypatch.setattr(blocks, "_MANY_ROWS", 4)
     monkeypatch.setattr(blocks, "_BLOCK_VALUES", 6)
 
     class Own(list):
         pass
 
-    in_blocks = {name for name, x in LISTS.items() if lists.listed(x) is not None}
+    in_blocks = {name for name, x in LISTS.items() if blocks.listed(x) is not None}
     assert {"integers", "floats", "mixed in each row", "arrays", "tuples"} <= in_blocks
     assert not {"integers, then floats", "ragged", "text", "big-endian", "objects"} & in_blocks
-    assert lists.listed(Own(ARRAYS)) is None
-    assert lists.listed(ARRAYS[:4]) is None
+    assert blocks.listed(Own(ARRAYS)) is None
+    assert blocks.listed(ARRAYS[:4]) is None
 
 
 @pytest.mark.parametrize("is_cut", [True, False])

@@ -26,8 +26,11 @@ PAGES = [
 NOT_RUN = {"CONTRIBUTING.md", "bench/README.md"}
 # Pages that evaluate, advise or run several commands.
 SLOW = {
-    f"docs/how-to/{name}.md"
-    for name in ("choosing-a-threshold", "files", "memory-and-price", "rescoring-and-ladders")
+    "README.md",
+    *(
+        f"docs/how-to/{name}.md"
+        for name in ("choosing-a-threshold", "files", "memory-and-price", "rescoring-and-ladders")
+    ),
 }
 # What a page's blocks may take for granted.
 PREPARED = {"FORMAT.md": "my-index"}

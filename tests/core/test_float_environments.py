@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import inspect
 import json
@@ -19,7 +20,7 @@ import pytest
 
 import bitsift
 from bitsift.core.floats import DefaultFloats, in_default_floats
-from helpers.float_calls import CALLS, digest, run
+from helpers.float_calls import CALLS, METRICS, STORES, digest, run
 from helpers.float_environments import ENVIRONMENTS, control, control_and_flags, environment
 
 # Public functions and members that neither compute with floats nor convert them. A search enters
@@ -41,8 +42,16 @@ WITHOUT_FLOATS = {
     "EvaluationCheck.to_json",
     "Evaluation.to_json",  # calls to_dict
 }
-# One of each kind; the slow run has the others.
-QUICK = ("numpy-raise", "all")
+ONE_METRIC_EACH = {
+    f"Index.search store={store} metric={METRICS[i % len(METRICS)]}"
+    for i, store in enumerate((None, *STORES))
+}
+# The calls of the quick run: of searches, one metric of each store.
+QUICK_CALLS = [
+    name
+    for name in CALLS
+    if not name.startswith("Index.search ") or name.removesuffix(" corrected") in ONE_METRIC_EACH
+]
 # These open and save; the guard is where all of their ways meet.
 GUARDED_BELOW = {
     "Index.load": "bitsift.storage.reader.read",
@@ -50,10 +59,10 @@ GUARDED_BELOW = {
 }
 
 
-@pytest.fixture(scope="module")
-def wanted() -> dict[str, str]:
-    """The digest of each call in the default environment."""
-    return {name: digest(run(name)) for name in CALLS}
+@functools.cache
+def wanted(call: str) -> str:
+    """The digest of a call in the default environment."""
+    return digest(run(call))
 
 
 def public_functions():
@@ -91,15 +100,16 @@ def test_every_guarded_function_has_a_call():
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "calls"),
     [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in ENVIRONMENTS
+        pytest.param("all", QUICK_CALLS, id="all, some calls"),
+        *(pytest.param(name, CALLS, id=name, marks=pytest.mark.slow) for name in ENVIRONMENTS),
     ],
 )
-def test_the_same_bits_in_every_environment(name, wanted, capfd):
+def test_the_same_bits_in_every_environment(name, calls, capfd):
     wrong = []
-    for call, expected in wanted.items():
+    for call in calls:
+        expected = wanted(call)
         with environment(name) as log:
             before = control(), np.geterr(), np.geterrcall()
             result = run(call)
@@ -115,17 +125,23 @@ def test_the_same_bits_in_every_environment(name, wanted, capfd):
 # The pool's threads begin in the environment of the thread that makes them. Before the import no
 # rounding mode is set: Python itself reads the numbers of a source file in the mode of the moment.
 @pytest.mark.parametrize(
-    ("name", "when"),
+    ("name", "when", "calls"),
     [
-        pytest.param("flush-to-zero", "before", marks=pytest.mark.slow),
-        pytest.param("numpy-raise", "before", marks=pytest.mark.slow),
-        ("all", "after"),
+        pytest.param("all", "after", QUICK_CALLS, id="all-after, some calls"),
+        *(
+            pytest.param(name, when, [*CALLS], id=f"{name}-{when}", marks=pytest.mark.slow)
+            for name, when in (
+                ("flush-to-zero", "before"),
+                ("numpy-raise", "before"),
+                ("all", "after"),
+            )
+        ),
     ],
 )
-def test_an_environment_that_was_there_first(name, when, wanted):
+def test_an_environment_that_was_there_first(name, when, calls):
     paths = [str(Path(bitsift.__file__).parents[1]), str(Path(__file__).parents[1])]
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "helpers.float_calls", name, when],
+        [sys.executable, "-W", "error", "-m", "helpers.float_calls", name, when, *calls],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
@@ -133,7 +149,7 @@ def test_an_environment_that_was_there_first(name, when, wanted):
         check=False,
     )
     assert ran.stderr == ""
-    assert json.loads(ran.stdout) == wanted
+    assert json.loads(ran.stdout) == {call: wanted(call) for call in calls}
 
 
 def test_the_caller_gets_back_control_and_flags():

@@ -55,7 +55,7 @@ def check_that_all_works():
 # What is made first, and a call that takes minutes.
 CALLS = {
     "search": (
-        "queries = make_codes(2_000_000, 96)",
+        "queries = make_codes(500_000, 96)",
         "bitsift.search(codes, queries, 10, isa='scalar')",
     ),
     "search of many results": ("", "bitsift.search(codes, codes[:1_000], 90_000, isa='scalar')"),
@@ -142,9 +142,8 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize("name", ["search", "ladder"])
-def test_an_interrupt_ends_a_call(name):
-    assert run(interrupted(*CALLS[name])) == ["interrupted"]
+def test_an_interrupt_ends_a_call():
+    assert run(interrupted(*CALLS["ladder"])) == ["interrupted"]
 
 
 @pytest.mark.slow
@@ -182,7 +181,7 @@ def test_the_other_threads_go_on():
         {prepare}
         results = []
         def search():
-            for i in range(40):
+            for i in range(10):
                 results.append(bitsift.search(codes, codes[:3], 4).ids.tolist() == expected)
 
         threads = [threading.Thread(target=search) for _ in range(4)]
@@ -197,7 +196,7 @@ def test_the_other_threads_go_on():
             thread.join()
         print(len(results), all(results))
     """
-    assert run(program) == ["160", "True"]
+    assert run(program) == ["40", "True"]
 
 
 def test_any_error_of_a_handler_is_the_error_of_the_call():

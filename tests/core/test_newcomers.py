@@ -138,6 +138,8 @@ CALLS = {
     "knn_graph codes": ("codes", lambda x: bitsift.knn_graph(x, 1)),
     "knn_graph k": ("k", lambda x: bitsift.knn_graph(CODES, x)),
     "knn_graph progress": ("progress", lambda x: bitsift.knn_graph(CODES, 1, progress=x)),
+    "verify progress": ("progress|nowhere", lambda x: bitsift.verify("nowhere", progress=x)),
+    "evaluate progress": ("progress|documents", lambda x: bitsift.evaluate(FLOATS, progress=x)),
     "hamming a": ("a", lambda x: bitsift.hamming(x, CODES)),
     "hamming b": ("b|a", lambda x: bitsift.hamming(CODES, x)),
     "to_codes binary": ("embeddings", lambda x: bitsift.to_codes(x, "binary")),

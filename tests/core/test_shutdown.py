@@ -38,6 +38,11 @@ def run(program, *options):
     return ended.stdout.splitlines()
 
 
+# Threads are elsewhere in their work each time that a process ends.
+quick_or_often = pytest.mark.parametrize("n_ends", [1, pytest.param(5, marks=pytest.mark.slow)])
+
+
+@quick_or_often
 @pytest.mark.parametrize(
     "progress",
     [
@@ -48,7 +53,7 @@ def run(program, *options):
         ),
     ],
 )
-def test_daemon_threads_make_graphs_at_exit(progress):
+def test_daemon_threads_make_graphs_at_exit(progress, n_ends):
     # Progress calls Python, and bitsift again: the interpreter ends threads inside it.
     program = f"""
 def report(part):
@@ -57,11 +62,12 @@ def report(part):
 
 start(lambda: bitsift.knn_graph(codes, 2, isa="scalar", progress={progress}))
 """
-    for _ in range(3):
+    for _ in range(n_ends):
         run(SETUP + program)
 
 
-def test_daemon_threads_share_scans_at_exit_and_callbacks_search():
+@quick_or_often
+def test_daemon_threads_share_scans_at_exit_and_callbacks_search(n_ends):
     program = """
 def last_search():
     print(bitsift.search(codes, codes[:2], 1).ids.tolist())
@@ -74,7 +80,7 @@ late = Late()
 atexit.register(last_search)
 start(lambda: bitsift.search(codes, codes[:2], 1))
 """
-    for _ in range(3):
+    for _ in range(n_ends):
         assert run(SETUP + program) == ["[[0], [1]]"]
 
 

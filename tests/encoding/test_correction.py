@@ -48,7 +48,9 @@ def oracle(index, vectors, queries):
 
 @pytest.mark.parametrize(("metric", "threshold"), CENTRES)
 @pytest.mark.parametrize("rotate", [False, True])
-@pytest.mark.parametrize("dim", [1, 5, 8, 13, 100, 384])
+@pytest.mark.parametrize(
+    "dim", [1, 5, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (8, 100)), 13, 384]
+)
 def test_factors_and_estimates(isa, rng, metric, threshold, rotate, dim):
     vectors = rng.standard_normal((150, dim), dtype=np.float32) + np.float32(0.1)
     queries = rng.standard_normal((4, dim), dtype=np.float32) + np.float32(0.1)
@@ -123,7 +125,7 @@ def test_zero_vectors_have_no_factor(rng):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("threshold", [0.0, "mean"])
+@pytest.mark.parametrize("threshold", [pytest.param(0.0, marks=pytest.mark.slow), "mean"])
 @pytest.mark.parametrize("rotate", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_unbiased(rng, metric, threshold, rotate):
     # The error of one score is about sqrt((pi / 2 - 1) / dim) times the norms. The mean of many

@@ -54,7 +54,9 @@ def assert_found(found, metric, queries, vectors, ids, k):
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("dim", [1, 5, 8, 13, 100, 384])
+@pytest.mark.parametrize(
+    "dim", [1, 5, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (8, 100)), 13, 384]
+)
 def test_search(isa, rng, store, metric, dim):
     vectors, queries = normal(rng, 150, dim), normal(rng, 4, dim)
     ids = rng.permutation(1000)[:150]

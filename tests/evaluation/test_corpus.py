@@ -25,10 +25,12 @@ def test_dtypes_and_memory_maps(tmp_path, dtype):
     assert measures(got) == wanted
 
 
-def test_threads_and_levels_change_nothing(isa):
-    documents, queries = random_corpus(8)
-    wanted = measures(bitsift.evaluate(documents, queries, isa="scalar", threads=1))
-    assert measures(bitsift.evaluate(documents, queries, isa=isa, threads=3)) == wanted
+@pytest.mark.parametrize("conditions", ["quick", pytest.param("all", marks=pytest.mark.slow)])
+def test_threads_and_levels_change_nothing(isa, conditions):
+    corpus = random_corpus(8)
+    wanted = measures(bitsift.evaluate(*corpus, conditions=conditions, isa="scalar", threads=1))
+    found = measures(bitsift.evaluate(*corpus, conditions=conditions, isa=isa, threads=3))
+    assert found == wanted
 
 
 def test_without_judgments():

@@ -8,6 +8,7 @@ the time that the process of the tests would need.
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import subprocess
 import sys
@@ -92,12 +93,24 @@ def save(n: int, path: str, contents: Contents, status: int) -> int:
 
 
 def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> None:
-    """Act, and call `happens` before the n-th line of the writer."""
+    """Act, and call `happens` before the n-th line of the writer.
+
+    Python traces the line of a ``with`` once more at the end of its block. That does not count: no
+    signal is handled between the block and the call of ``__exit__``.
+    """
     count = 0
+    entered: set[tuple[FrameType, int]] = set()
+
+    def is_end_of_with(frame: FrameType) -> bool:
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if not line.lstrip().startswith("with "):
+            return False
+        entered.symmetric_difference_update({(frame, frame.f_lineno)})
+        return (frame, frame.f_lineno) not in entered
 
     def local(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal count
-        if event == "line":
+        if event == "line" and not is_end_of_with(frame):
             count += 1
             if count == n:
                 happens()
@@ -106,11 +119,13 @@ def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
         return local if frame.f_code.co_filename in WRITER_FILES else None
 
+    before = sys.gettrace()  # that of a measurement of coverage
     sys.settrace(trace)
     try:
         action()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
+        entered.clear()  # the frames hold what they opened
 
 
 if __name__ == "__main__":

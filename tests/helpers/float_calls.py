@@ -2,8 +2,8 @@
 """Calls of every public function that touches floats, on values that show how floats are treated.
 
 Each call is made from scratch and returns arrays, numbers and texts: in every floating-point
-environment the same ones. `python -m helpers.float_calls ENVIRONMENT WHEN` prints their digests,
-with the environment set before bitsift is imported or after.
+environment the same ones. `python -m helpers.float_calls ENVIRONMENT WHEN CALL...` prints the
+digests of these calls, with the environment set before bitsift is imported or after.
 """
 
 from __future__ import annotations
@@ -332,15 +332,15 @@ def digest(result: Any) -> str:
 
 
 def main() -> None:
-    """Make all calls in an environment that is there before any of the library's threads."""
+    """Make calls in an environment that is there before any of the library's threads."""
     from helpers.float_environments import environment  # noqa: PLC0415
 
-    name, when = sys.argv[1:]
+    name, when, *calls = sys.argv[1:]
     assert "bitsift" not in sys.modules
     if when == "after":
         import bitsift  # noqa: F401, PLC0415
     with environment(name) as log:
-        results = {call: run(call) for call in CALLS}
+        results = {call: run(call) for call in calls}
     assert log.entries == []
     print(json.dumps({call: digest(result) for call, result in results.items()}))
 

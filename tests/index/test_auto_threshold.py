@@ -13,7 +13,7 @@ METRICS = ["cosine", "dot", "l2"]
 
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("way", ["fit", "add"])
+@pytest.mark.parametrize("way", [pytest.param("fit", marks=pytest.mark.slow), "add"])
 @pytest.mark.parametrize("n", [200, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_the_index_follows(isa, rng, make, metric, way, n):
     sample = make(rng, n)

@@ -58,7 +58,9 @@ def state_of(index):
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("dim", [1, 5, 8, 13, 100, 384])
+@pytest.mark.parametrize(
+    "dim", [1, 5, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (8, 100)), 13, 384]
+)
 @pytest.mark.parametrize("rotate", [False, True])
 def test_thresholds(isa, rng, rule, metric, dim, rotate):
     vectors, others = shifted(rng, 200, dim), shifted(rng, 50, dim)

@@ -49,12 +49,12 @@ def state_of(index):
 @pytest.mark.parametrize(
     "call",
     [
-        "fit",
-        "add",
+        pytest.param("fit", marks=pytest.mark.slow),
+        "add",  # fits, too
         pytest.param("second add", marks=pytest.mark.slow),
         "reserve",
         "copy",
-        "deepcopy",
+        pytest.param("deepcopy", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.usefixtures("short_is_long")
@@ -145,7 +145,7 @@ TRIES = [15, pytest.param(300, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("tries", TRIES)
-@pytest.mark.parametrize("kind", ["bits", "mean", "median"])
+@pytest.mark.parametrize("kind", ["bits", pytest.param("mean", marks=pytest.mark.slow), "median"])
 def test_adds_cut_short(kind, tries):
     vectors = some_vectors(N, DIM)
     if kind == "bits":

@@ -40,31 +40,26 @@ THRESHOLDS = [0.0, 0.25, "array", "half-mean", "mean", "median", "auto"]
 IDS = ["automatic", "ascending", "arbitrary"]
 
 
-def every_index(test: Any) -> Any:
-    """Run a test with every store, threshold, rotation and correction."""
-    for name, values in [
-        ("store", EVERY_STORE),
-        ("threshold", THRESHOLDS),
-        ("rotate", [False, True]),
-        ("correction", [False, True]),
-    ]:
-        test = pytest.mark.parametrize(name, values)(test)
-    return test
+every_store = pytest.mark.parametrize("store", EVERY_STORE)
+every_threshold = pytest.mark.parametrize("threshold", THRESHOLDS)
 
 
-@every_index
-def test_round_trip(
-    tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool
-) -> None:
-    """Each index has one of the kinds of ids, in turn."""
-    turn = EVERY_STORE.index(store) + THRESHOLDS.index(threshold) + correction
+@every_store
+@every_threshold
+def test_round_trip(tmp_path: Path, store: Any, threshold: Any) -> None:
+    """Rotation, correction and the kind of ids take turns."""
+    turn = EVERY_STORE.index(store) * len(THRESHOLDS) + THRESHOLDS.index(threshold)
+    rotate, correction = bool(turn & 1), bool(turn & 2)
     check_round_trip(tmp_path, store, threshold, rotate, correction, IDS[turn % 3])
 
 
 @pytest.mark.slow
-@every_index
+@every_store
+@every_threshold
+@pytest.mark.parametrize("rotate", [False, True])
+@pytest.mark.parametrize("correction", [False, True])
 @pytest.mark.parametrize("ids", IDS)
-def test_round_trip_with_every_kind_of_ids(
+def test_round_trip_of_every_index(
     tmp_path: Path, store: Any, threshold: Any, rotate: bool, correction: bool, ids: str
 ) -> None:
     check_round_trip(tmp_path, store, threshold, rotate, correction, ids)

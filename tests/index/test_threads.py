@@ -98,7 +98,13 @@ def test_more_threads_than_the_machine_has(codes):
     np.testing.assert_array_equal(found.ids, expected.ids)
 
 
-@pytest.mark.parametrize("work", ["flat.search(codes, codes[:200], 10)", "index.search(vectors)"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param("flat.search(codes, codes[:200], 10)", marks=pytest.mark.slow),
+        "index.search(vectors)",
+    ],
+)
 def test_daemon_threads_may_be_searching_at_exit(work):
     program = f"""
 import threading, time

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bitsift import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.core import blocks
+from helpers.laws import few_or_many, try_law
 
 FLOATS = [np.float16, np.float32, np.float64]
 LARGEST = np.finfo(np.float32).max
@@ -120,53 +121,56 @@ def test_values_as_large_as_float32_has(make):
     assert same_state(Calibrator.from_state(*calibrator.state()), calibrator)
 
 
-@settings(deadline=None, max_examples=150)
-@given(data=st.data())
-def test_law_any_batches_give_the_same_bounds(data):
-    n = data.draw(st.integers(1, 12))
-    rows = data.draw(hnp.arrays(np.float32, (n, 2), elements=FLOAT32))
-    cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=5)))
-    batches = np.split(rows, cuts)  # some of them empty
-    streamed, merged = [MinMaxCalibrator(), RollingCalibrator(3.0)], None
-    for batch in batches:
-        parts = [MinMaxCalibrator(), RollingCalibrator(3.0)]
-        for calibrator, part in zip(streamed, parts, strict=True):
-            calibrator.partial_fit(batch)
-            part.partial_fit(batch)
-        if merged is not None:
-            parts = [left.merge(right) for left, right in zip(merged, parts, strict=True)]
-        merged = parts
-    for min_max, rolling in (streamed, merged):
-        assert (min_max.n, rolling.n) == (n, n)
-        np.testing.assert_array_equal(min_max.state()[1], [rows.min(axis=0), rows.max(axis=0)])
-        for column in range(2):
-            mean, squares = exact_mean_and_squares(rows[:, column])
-            largest = float(np.abs(rows[:, column]).max())
-            got_mean, got_squares = rolling.state()[1][:, column]
-            assert got_mean == pytest.approx(float(mean), rel=0, abs=1e-14 * largest)
-            wanted = math.sqrt(float(squares / n))
-            got = math.sqrt(got_squares / n)
-            assert got == pytest.approx(wanted, rel=1e-12, abs=1e-14 * largest)
+@few_or_many(40, 150)
+def test_law_any_batches_give_the_same_bounds(n_examples):
+    def law(data) -> None:
+        n = data.draw(st.integers(1, 12))
+        rows = data.draw(hnp.arrays(np.float32, (n, 2), elements=FLOAT32))
+        cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=5)))
+        batches = np.split(rows, cuts)  # some of them empty
+        streamed, merged = [MinMaxCalibrator(), RollingCalibrator(3.0)], None
+        for batch in batches:
+            parts = [MinMaxCalibrator(), RollingCalibrator(3.0)]
+            for calibrator, part in zip(streamed, parts, strict=True):
+                calibrator.partial_fit(batch)
+                part.partial_fit(batch)
+            if merged is not None:
+                parts = [left.merge(right) for left, right in zip(merged, parts, strict=True)]
+            merged = parts
+        for min_max, rolling in (streamed, merged):
+            assert (min_max.n, rolling.n) == (n, n)
+            np.testing.assert_array_equal(min_max.state()[1], [rows.min(axis=0), rows.max(axis=0)])
+            for column in range(2):
+                mean, squares = exact_mean_and_squares(rows[:, column])
+                largest = float(np.abs(rows[:, column]).max())
+                got_mean, got_squares = rolling.state()[1][:, column]
+                assert got_mean == pytest.approx(float(mean), rel=0, abs=1e-14 * largest)
+                wanted = math.sqrt(float(squares / n))
+                got = math.sqrt(got_squares / n)
+                assert got == pytest.approx(wanted, rel=1e-12, abs=1e-14 * largest)
+
+    try_law(law, n_examples, data=st.data())
 
 
-@settings(deadline=None, max_examples=150)
-@given(
-    rows=hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=FLOAT32)
-)
+@few_or_many(40, 150)
 @pytest.mark.parametrize("kind", MAKERS)
-def test_law_every_dimension_has_a_range(kind, rows):
-    ranges = MAKERS[kind]().fit(rows).ranges
-    assert ranges.dtype == np.float32
-    assert np.isfinite(ranges).all()
-    assert (ranges[0] < ranges[1]).all()
-    if kind == "rolling":
-        rounding = 1e-6 * np.abs(rows).max(axis=0)
-        mean = rows.astype(np.float64).mean(axis=0)
-        assert (ranges[0] <= mean + rounding).all()
-        assert (mean - rounding <= ranges[1]).all()
-    else:
-        assert (ranges[0] <= rows).all()
-        assert (rows <= ranges[1]).all()
+def test_law_every_dimension_has_a_range(kind, n_examples):
+    def law(rows) -> None:
+        ranges = MAKERS[kind]().fit(rows).ranges
+        assert ranges.dtype == np.float32
+        assert np.isfinite(ranges).all()
+        assert (ranges[0] < ranges[1]).all()
+        if kind == "rolling":
+            rounding = 1e-6 * np.abs(rows).max(axis=0)
+            mean = rows.astype(np.float64).mean(axis=0)
+            assert (ranges[0] <= mean + rounding).all()
+            assert (mean - rounding <= ranges[1]).all()
+        else:
+            assert (ranges[0] <= rows).all()
+            assert (rows <= ranges[1]).all()
+
+    shapes = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    try_law(law, n_examples, rows=hnp.arrays(np.float32, shapes, elements=FLOAT32))
 
 
 @pytest.mark.parametrize(

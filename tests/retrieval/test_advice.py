@@ -95,7 +95,7 @@ def test_what_is_measured(isa, rng):
             np.testing.assert_allclose(found, expected, atol=0.0051)
 
 
-@pytest.mark.parametrize("make", [centred, shifted, loud])
+@pytest.mark.parametrize("make", [pytest.param(centred, marks=pytest.mark.slow), shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("n", [200, pytest.param(600, marks=pytest.mark.slow)])
 def test_the_same_on_every_level_and_number_of_threads(rng, make, metric, n):
@@ -198,10 +198,14 @@ class TestSampling:
 
     @pytest.mark.parametrize("metric", METRICS)
     @pytest.mark.parametrize("make", [shifted, loud])
-    def test_sizes_mean_nothing(self, rng, metric, make):
+    @pytest.mark.parametrize(
+        "exponents",  # to the ends of float32
+        [(-100, 121), pytest.param((-3, 40), marks=pytest.mark.slow)],
+    )
+    def test_sizes_mean_nothing(self, rng, metric, make, exponents):
         sample = make(rng, 300)
         expected = bitsift.advise(sample, metric=metric)
-        for exponent in (-100, -3, 40, 121):  # to the ends of float32
+        for exponent in exponents:
             assert bitsift.advise(np.ldexp(sample, exponent), metric=metric) == expected
             index = bitsift.Index(64, metric=metric)
             if make is shifted:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from pathlib import Path
@@ -211,15 +210,13 @@ def test_file_that_is_cut_before_it_is_mapped(
 
 @pytest.mark.parametrize("use", ["read", "verify"])
 def test_disk_that_fails(damaged: Path, use: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class FailingFile(io.FileIO):
-        def readinto(self, buffer: Any) -> int:
-            raise OSError(5, "Input/output error")
+    def read_at(*args: Any) -> int:
+        raise OSError(5, "Input/output error")
 
     real = npy_file.ArrayFile._scan
 
     def fail(self: Any, *args: Any) -> None:
-        self._file.close()
-        self._file = FailingFile(self.path)
+        monkeypatch.setattr(npy_file, "read_at", read_at)
         real(self, *args)
 
     monkeypatch.setattr(npy_file.ArrayFile, "_scan", fail)

@@ -49,7 +49,7 @@ STAGES = [
     *(("chunk", n) for n in (1, 2, 5)),
     ("manifest", 1), ("sync", 1), ("replace", 1), ("sync", 2), ("remove", 2),
 ]  # fmt: skip
-QUICK_STAGES = [("chunk", 2), ("sync", 2)]
+QUICK_STAGES = [("sync", 2)]
 DIGITS = "0123456789abcdef" * 2
 
 
@@ -140,9 +140,8 @@ def test_a_file_system_that_is_full(tmp_path: Path) -> None:
         index = sample(500, 64, seed=1)  # 136 kB: one fits, two do not
         small = sample(50, 64, seed=2)
         writer.write(tmp_path / "index", small)
-        for _ in range(5):
-            killed_save(tmp_path / "index", "manifest", 1)
-        (tmp_path / "index" / f"codes-{DIGITS}.npy").write_bytes(bytes(100_000))
+        killed_save(tmp_path / "index", "manifest", 1)
+        (tmp_path / "index" / f"codes-{DIGITS}.npy").write_bytes(bytes(130_000))
         writer.write(tmp_path / "index", index)
         assert_same(reader.read(tmp_path / "index"), index)
         with pytest.raises(IndexWriteError, match="No space left on device"):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import bitsift
 from bitsift.core.errors import IndexLockedError, IndexWriteError
 from bitsift.storage import lock, reader, writer
 from bitsift.storage.folder import Folder
+from bitsift.storage.lock_note import holder
 from bitsift.storage.manifest import LOCK_NOTE, OWN_FILE
 from helpers.cut_short import NEW, OLD
 from helpers.storage_samples import assert_same, named_by_manifest, names_of
@@ -214,19 +216,19 @@ def test_threads_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def wait(*arguments: Any) -> None:
         inside.set()
-        assert go_on.wait(60)
+        assert go_on.wait(600)
         real(*arguments)
 
     monkeypatch.setattr(writer, "write_manifest", wait)
     thread = threading.Thread(target=writer.write, args=(tmp_path, OLD))
     thread.start()
-    assert inside.wait(60)
+    assert inside.wait(600)
     try:
         with pytest.raises(IndexLockedError, match=f"process {os.getpid()} on"):
             writer.write(tmp_path, NEW, timeout=0.01)
     finally:
         threading.Timer(0.05, go_on.set).start()
-        writer.write(tmp_path, NEW, timeout=60)
+        writer.write(tmp_path, NEW, timeout=600)
         thread.join()
     assert_same(reader.read(tmp_path), NEW)
 
@@ -239,7 +241,6 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, held: subprocess.Popen[str]) ->
         writer.write(tmp_path, NEW, timeout=600)
     timer.join()
     assert_same(reader.read(tmp_path), OLD)
-    assert not lock._open
     assert not lock._saving
 
 
@@ -250,6 +251,8 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, held: subprocess.Popen[str]) ->
         (float("nan"), ValueError, "got nan"),
         (float("inf"), ValueError, "got inf"),
         (10**400, ValueError, "got inf"),
+        (Fraction(10**400), ValueError, "got inf"),
+        (-(10**400), ValueError, "got -inf"),
         ("60", TypeError, "must be a number of seconds, or None for no limit; got str"),
         (True, TypeError, "got bool"),
         (1j, TypeError, "got complex"),
@@ -272,6 +275,10 @@ def test_bad_timeouts(tmp_path: Path, timeout: Any, error: type[Exception], mess
         b'{"pid": -1, "host": "h", "since": "2026-01-01T00:00:00Z"}',
         b'{"pid": 1, "host": 2, "since": "2026-01-01T00:00:00Z"}',
         b'{"pid": 1, "host": "h", "since": "\\u001b[2J"}',
+        json.dumps({"pid": 1, "host": ["h"], "since": "2026-01-01T00:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "2026-02-30T00:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "2026-01-01T25:00:00Z"}).encode(),
+        json.dumps({"pid": 1, "host": "h", "since": "\uff12026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 1, "host": "x" * 300, "since": "2026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 2**22 + 5, "host": os.uname().nodename,
                     "since": "2026-01-01T00:00:00Z"}).encode(),
@@ -302,7 +309,65 @@ def test_a_host_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     note = {"pid": 7, "host": "\x1b[2J", "since": "2026-01-01T00:00:00Z"}
     (tmp_path / LOCK_NOTE).write_text(json.dumps(note))
     with Folder(str(tmp_path)) as folder:
-        assert lock._holder(folder) == r"process 7 on '\x1b[2J' (since 2026-01-01T00:00:00Z)"
+        assert holder(folder) == r"process 7 on '\x1b[2J' (since 2026-01-01T00:00:00Z)"
+
+
+def test_a_writer_lets_those_go_first_who_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It pauses after its save, but not where nobody waits."""
+    pauses: list[float] = []
+    waits, real_sleep, real_write = threading.Event(), time.sleep, writer.write_manifest
+    main = threading.get_ident()
+
+    def sleep(seconds: float) -> None:
+        if threading.get_ident() == main:
+            pauses.append(seconds)
+        else:
+            waits.set()
+        real_sleep(seconds)
+
+    def wait(*arguments: Any) -> None:
+        if threading.get_ident() == main:
+            thread.start()
+            assert waits.wait(600)
+        real_write(*arguments)
+
+    monkeypatch.setattr("bitsift.storage.lock.time.sleep", sleep)
+    writer.write(tmp_path, OLD)
+    assert not pauses
+    thread = threading.Thread(target=writer.write, args=(tmp_path, NEW))
+    monkeypatch.setattr(writer, "write_manifest", wait)
+    writer.write(tmp_path, OLD)
+    assert pauses == [lock._PAUSE_FOR_OTHERS]
+    thread.join()
+    assert_same(reader.read(tmp_path), NEW)
+    assert names_of(tmp_path) == named_by_manifest(tmp_path)
+
+
+def test_others_see_all_the_time_that_a_writer_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks for the note of the writer at work again and again, and never lets go in between."""
+    (tmp_path / LOCK_NOTE).touch()
+    writers = os.open(tmp_path / LOCK_NOTE, os.O_WRONLY)
+    with Folder(str(tmp_path)) as folder:
+        sign = lock._show_that_one_waits(folder, None)
+        real = folder.open
+
+        def look(name: str, **options: Any) -> Any:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return real(name, **options)
+
+        monkeypatch.setattr(folder, "open", look)
+        sign = lock._show_that_one_waits(folder, sign)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / LOCK_NOTE).unlink()
+        assert lock._show_that_one_waits(folder, sign) is None
+        fcntl.flock(writers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(writers)
 
 
 def test_every_release_takes_the_note_for_a_file_of_its_own() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,12 +14,15 @@ from typing import Any
 import pytest
 
 from bitsift.core.errors import (
+    BitsiftWarning,
     IndexFileError,
     IndexNotFoundError,
     IndexWriteError,
     NotAnIndexError,
 )
 from bitsift.storage import reader, writer
+from bitsift.storage.folder import _HAS_DIR_FD, Folder
+from helpers.cut_short import NEW, OLD
 from helpers.storage_samples import (
     assert_same,
     file_of,
@@ -222,7 +226,17 @@ def unprivileged(script: str, *arguments: object) -> subprocess.CompletedProcess
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX users")
-@pytest.mark.parametrize("path", ["index", "./index", "a/b/index", "../private/index", "a/", "."])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index",
+        "../private/index",
+        *(
+            pytest.param(path, marks=pytest.mark.slow)
+            for path in ("./index", "a/b/index", "a/", ".")
+        ),
+    ],
+)
 def test_working_directory_that_cannot_be_searched(tmp_path: Path, path: str) -> None:
     (tmp_path / "private").mkdir(mode=0o700)
     script = (
@@ -310,3 +324,44 @@ def test_parent_that_vanishes_again_and_again(
     monkeypatch.setattr(os, "mkdir", mkdir)
     with pytest.raises(IndexWriteError, match="No such file or directory"):
         writer.write(tmp_path / "a" / "b", sample())
+
+
+@pytest.mark.parametrize("then", ["nothing", "folder"])
+@pytest.mark.skipif(not _HAS_DIR_FD, reason="no descriptors of folders")
+def test_a_folder_that_is_renamed_during_a_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    path, moved = tmp_path / "index", tmp_path / "moved"
+    writer.write(path, OLD)
+    real = writer.write_manifest
+
+    def rename(*arguments: Any) -> None:
+        path.rename(moved)
+        if then == "folder":
+            path.mkdir()
+        real(*arguments)
+
+    monkeypatch.setattr(writer, "write_manifest", rename)
+    with pytest.warns(BitsiftWarning, match="the path does not lead to it"):
+        writer.write(path, NEW)
+    assert_same(reader.read(moved), NEW)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_there"),
+    [(errno.ENOENT, False), (errno.ENOTDIR, False), (errno.ESTALE, True), (errno.EACCES, True)],
+)
+def test_only_what_the_system_says_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_there: bool
+) -> None:
+    """A network file system that fails does not say that the folder was renamed."""
+
+    def stat(*args: Any, **options: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    with Folder(str(tmp_path)) as folder:
+        assert folder.is_at_path()
+        monkeypatch.setattr(os, "stat", stat)
+        answer = folder.is_at_path()
+        monkeypatch.undo()
+    assert answer is is_there

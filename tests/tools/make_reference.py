@@ -112,12 +112,16 @@ def signature(function: Callable[..., Any], *, is_method: bool) -> str:
 
 
 def members(cls: type) -> Iterator[str]:
-    """Give a line for each public member that a class itself defines."""
+    """Give a line for each public member that a class defines, itself or by a base of no name."""
     documented = dict(attributes(cls))
     listed = {name for names in documented for name in names.split(", ")}
     for names, meaning in documented.items():
         yield f"* {', '.join(f'`{name}`' for name in names.split(', '))}: {meaning}"
-    for name, raw in sorted(vars(cls).items()):
+    own = {}
+    for base in reversed(cls.__mro__):
+        if base is cls or base.__module__.startswith("bitsift."):  # public ones are of "bitsift"
+            own.update(vars(base))
+    for name, raw in sorted(own.items()):
         if name.startswith("_") or name in listed:
             continue
         if isinstance(raw, property):
@@ -191,7 +195,8 @@ def cli_page() -> str:
         "",
         "The command `bitsift` comes with the extra `cli`, `python -m bitsift` is the same. Files "
         "of vectors are `.npy`. Every command has `--help`, and exits with 0, with 1 after an "
-        "error, which is one line on standard error, or with 2 if its options are wrong.",
+        "error, which is one line on standard error, or with 2 if its options are wrong. With "
+        "`--json`, any error is one JSON object on standard output, and the exit code is 1.",
         "",
     ]
     lines += [f"* [`{name}`](#bitsift-{name}): {summary(run)}" for name, run in commands.items()]

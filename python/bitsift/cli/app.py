@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import bitsift
-from bitsift.cli.command import Command
+from bitsift.cli.command import Command, Commands
 from bitsift.cli.commands.advise import advise
 from bitsift.cli.commands.build import build
 from bitsift.cli.commands.compare import compare
@@ -25,6 +25,7 @@ __all__ = ["app"]
 _HELP = "Search binary embeddings exactly: one bit per dimension, Hamming distance, rescoring."
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,20 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The class of every command: it refuses what is no path, and tells messages its options."""
+"""The classes of commands: they check paths, name options in messages, and print usage errors."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
+from bitsift.cli.failure import print_json_error
 from bitsift.cli.wording import speaking_of
 
-__all__ = ["Command", "path_parameters"]
+__all__ = ["Command", "Commands", "path_parameters"]
 
 _OUTPUTS = ("out", "markdown", "picture")
+# Of all usage errors: typer publishes only this subclass.
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+
+class Commands(TyperGroup):
+    """The program's commands. A usage error of a program that asks for JSON is JSON."""
+
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **more: Any) -> Any:
+        """Parse what stands before the command."""
+        words = tuple(args)
+        with _usage_errors(words):
+            context = super().make_context(info_name, args, parent, **more)
+        context.meta[__name__] = words
+        return context
+
+    def invoke(self, ctx: Any) -> Any:
+        """Find the command, parse its arguments and options, and run it."""
+        with _usage_errors(ctx.meta[__name__]):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_errors(words: tuple[str, ...]) -> Iterator[None]:
+    """Print a usage error as JSON, as other errors are, if ``--json`` is among the words typed."""
+    try:
+        yield
+    except _UsageError as error:
+        typed = words[: words.index("--")] if "--" in words else words
+        if "--json" not in typed:
+            raise
+        print_json_error("UsageError", " ".join(error.format_message().split()))
+        raise typer.Exit(1) from None
 
 
 class Command(TyperCommand):

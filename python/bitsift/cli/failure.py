@@ -21,6 +21,7 @@ __all__ = [
     "MissingPackageError",
     "ModelError",
     "one_line",
+    "print_json_error",
     "reporting",
 ]
 
@@ -55,6 +56,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
+def print_json_error(kind: str, message: str) -> None:
+    """Print an error as one JSON object, on standard output."""
+    typer.echo(json.dumps({"error": {"type": kind, "message": message}}))
+
+
 @contextmanager
 def reporting(as_json: bool) -> Iterator[None]:
     """Turn the errors that a user can cause into a message and exit code 1.
@@ -70,7 +76,7 @@ def reporting(as_json: bool) -> Iterator[None]:
     except (CommandError, BitsiftError, OSError, ValueError, TypeError, MemoryError) as error:
         message = str(error) if isinstance(error, CommandError) else one_line(error)
         if as_json:
-            typer.echo(json.dumps({"error": {"type": type(error).__name__, "message": message}}))
+            print_json_error(type(error).__name__, message)
         else:
             typer.echo(f"bitsift: error: {message}", err=True)
         raise typer.Exit(1) from None

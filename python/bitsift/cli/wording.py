@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["as_options", "speaking_of"]
+__all__ = ["as_options", "as_words", "speaking_of", "typed"]
 
 # Remedies that are other steps on the command line; what replaces them may hold NAME=VALUE.
 _STEPS = (
@@ -103,6 +104,23 @@ def as_options(message: str) -> str:
     for pattern, replacement in _STEPS:
         message = pattern.sub(replacement, message)
     return _SUBJECT.sub(subject, _ARGUMENT.sub(argument, message))
+
+
+def as_words(arguments: Mapping[str, object]) -> str:
+    """Return arguments of `Index` as they are typed after ``bitsift build``; False is left out."""
+    words = []
+    for name, value in arguments.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not False:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return " ".join(words)
+
+
+def typed(path: Path | str) -> str:
+    """Return a path as it can be typed: one that begins with a dash is no option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def _options(command: Any) -> dict[str, _Option]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bitsift.codes import conventions
 from bitsift.core import arguments
 from bitsift.core.blocks import row_blocks
+from bitsift.core.handlers import call_raised
 from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
 
@@ -28,6 +29,8 @@ EncodingType = Literal["binary", "ubinary"]
 ENCODING_TYPES: tuple[EncodingType, ...] = get_args(EncodingType)
 
 _MOST_BYTES = MAX_DIM // 8
+# Packages of Python that parse JSON, and decode the bytes of it.
+_JSON = ("json", "encodings", "codecs")
 
 _quoted = reprlib.Repr()  # quotes parts of a response in errors, in a few lines at most
 _quoted.maxlevel = 3
@@ -120,11 +123,13 @@ def _parse(response: object) -> dict[str, Any] | list[Any]:
     if isinstance(response, (str, bytes, bytearray)):
         try:
             content = json.loads(response)
-        except RecursionError:
-            raise ValueError(
-                "response must be JSON of embeddings; got one nested too deep"
-            ) from None
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
+            if not call_raised(error, *_JSON):
+                raise
+            if isinstance(error, RecursionError):
+                raise ValueError(
+                    "response must be JSON of embeddings; got one nested too deep"
+                ) from None
             raise ValueError(
                 f"response must be JSON; got {response[:60]!r} ({len(response)} long): {error}"
             ) from None
@@ -272,7 +277,9 @@ def _as_row(row: Any, place: int, convention: EncodingType, dim: int | None) -> 
         )
     try:
         return np.array(row, np.int64)
-    except OverflowError:
+    except OverflowError as error:
+        if not call_raised(error):
+            raise
         raise ValueError(
             f'embedding {place} must be "{convention}"; got an integer of more than 64 bits'
         ) from None
@@ -299,6 +306,8 @@ def _decode(text: str, place: int, convention: EncodingType, dim: int | None) ->
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError as error:
+        if not call_raised(error, "base64"):
+            raise
         raise ValueError(
             f"embedding {place} must be base64; got {_quoted.repr(text)}: {error}"
         ) from None

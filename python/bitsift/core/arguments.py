@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import bitsift.core.native as native
 from bitsift.core import unreadable
-from bitsift.core.blocks import row_blocks
-from bitsift.core.floats import in_default_floats
+from bitsift.core.blocks import converted, listed, row_blocks
+from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copied
 from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
-from bitsift.core.lists import converted, listed
 
 __all__ = [
     "MAX_DIM",
@@ -65,7 +65,9 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
         raise TypeError(f"{name} must be an integer; got {unreadable.shown(value)}")
     try:
         number = operator.index(value)
-    except TypeError:
+    except TypeError as error:
+        if not call_raised(error, methods=True):
+            raise
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
     if not low <= number <= high:
         raise ValueError(f"{name} must be {low} to {high}; got {number}")
@@ -106,11 +108,15 @@ def check_oversampling(oversampling: float) -> float:
         if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float() accepts these
             raise TypeError
         number = float(oversampling)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if not call_raised(error, methods=True):
+            raise
         raise TypeError(
             f"oversampling must be a number; got {type(oversampling).__name__}"
         ) from None
-    except OverflowError:
+    except OverflowError as error:
+        if not call_raised(error, methods=True):
+            raise
         number = math.inf
     if not (math.isfinite(number) and number >= 1):
         raise ValueError(f"oversampling must be finite and at least 1; got {number}")
@@ -198,8 +204,8 @@ def _codes(array: NDArray[Any], name: str) -> Codes:
 
 def _values(array: NDArray[Any], name: str, *, floats: bool = False) -> Values:
     _check_values(array, name, floats=floats)
-    native = array if array.dtype.isnative else copied(array, array.dtype.newbyteorder("="))
-    return Values(as_rows(_rows_in_place(native)), array.ndim == 1)
+    ordered = array if array.dtype.isnative else copied(array, array.dtype.newbyteorder("="))
+    return Values(as_rows(_rows_in_place(ordered)), array.ndim == 1)
 
 
 def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
@@ -211,7 +217,6 @@ def _check_values(array: NDArray[Any], name: str, *, floats: bool) -> None:
     check_n_values(array.shape[-1], name)
 
 
-@in_default_floats
 def narrow(
     values: NDArray[Any],
     dtype: type[np.floating[Any]],
@@ -227,13 +232,14 @@ def narrow(
     `first_row` is the number of the first row in the caller's array, or `numbers` are those of all
     rows; `purpose` says what the type is for.
     """
-    narrowed: NDArray[Any] = values.astype(dtype, copy=False)
-    finite = np.isfinite(narrowed)
-    if not finite.all():
-        refuse_non_finite(values, name, first_row, numbers=numbers)
-        wanted = f"within {np.dtype(dtype)}'s range{purpose}"
-        refuse_where(~finite, values, name, wanted, first_row, numbers=numbers)
-    return narrowed
+    with native.DefaultFloats():
+        narrowed: NDArray[Any] = values.astype(dtype, copy=False)
+        finite = np.isfinite(narrowed)
+        if not finite.all():
+            refuse_non_finite(values, name, first_row, numbers=numbers)
+            wanted = f"within {np.dtype(dtype)}'s range{purpose}"
+            refuse_where(~finite, values, name, wanted, first_row, numbers=numbers)
+        return narrowed
 
 
 def refuse_non_finite(
@@ -323,7 +329,6 @@ def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-@in_default_floats
 def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArray[Any]:
     """Return `x` as an array of any shape that holds no Python objects and has no mask.
 
@@ -336,14 +341,15 @@ def plain_array(x: ArrayLike, name: str, wanted: str = "hold numbers") -> NDArra
                 f"{name} must be a plain array; got a masked one, whose mask would be lost: "
                 "numpy.ma.filled gives its masked values a number"
             )
-    array = listed(x) if isinstance(x, (list, tuple)) else None
-    if array is None:
-        whole = converted(x)
-        if isinstance(whole, Exception):
-            raise unreadable.conversion_error(x, name, whole) from whole
-        array = whole
-    if array.dtype.hasobject:
-        raise unreadable.objects_error(x, array, name, wanted)
+    with native.DefaultFloats():
+        array = listed(x) if isinstance(x, (list, tuple)) else None
+        if array is None:
+            whole = converted(x)
+            if isinstance(whole, Exception):
+                raise unreadable.conversion_error(x, name, whole) from whole
+            array = whole
+        if array.dtype.hasobject:
+            raise unreadable.objects_error(x, array, name, wanted)
     return array
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_K, METRICS, Metric
 from bitsift.core.public import public
@@ -200,11 +201,15 @@ def _as_price(price_per_gb: SupportsFloat) -> float:
         if isinstance(price_per_gb, (str, bytes, bool, np.bool_)):  # float() accepts these
             raise TypeError
         price = float(price_per_gb)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError) as error:
+        if not call_raised(error, methods=True):
+            raise
         raise TypeError(
             f"price_per_gb must be a number; got {type(price_per_gb).__name__}"
         ) from None
-    except OverflowError:
+    except OverflowError as error:
+        if not call_raised(error, methods=True):
+            raise
         price = math.inf
     if not 0 <= price <= _HIGHEST_PRICE:  # nor a NaN
         raise ValueError(f"price_per_gb must be from 0 to {_HIGHEST_PRICE:,}; got {price}")

@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from bitsift.core.handlers import call_raised
+
 __all__ = ["describe_machine"]
 
 
@@ -29,7 +31,9 @@ def describe_machine(isa: str, threads: int) -> dict[str, Any]:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
+    except OSError as error:
+        if not call_raised(error, "pathlib"):
+            raise
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import copy
-import operator
 import os
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
@@ -14,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
-from bitsift.core.interruptible import counted
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
@@ -27,14 +24,13 @@ from bitsift.core.options import (
 )
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
-from bitsift.encoding.encoder import Encoder
 from bitsift.index.construction import make_encoder
-from bitsift.index.ids import MAX_ID, IdTable, as_ids
+from bitsift.index.described import Described
+from bitsift.index.ids import IdTable, as_ids
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
-from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
@@ -43,7 +39,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Remakable):
+class Index(Described, Remakable):
     """Vectors as one bit per dimension, searched by Hamming distance and rescored.
 
     Parameters
@@ -133,111 +129,7 @@ class Index(Remakable):
         self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
-    # ---- What it holds -----------------------------------------------------------------------
-
-    @property
-    def dim(self) -> int:
-        """Dimensions of the vectors."""
-        return self._table.snapshot.documents.encoder.dim
-
-    @property
-    def metric(self) -> Metric:
-        """The metric of rescored scores: ``"cosine"``, ``"dot"`` or ``"l2"``."""
-        return self._table.snapshot.documents.encoder.metric
-
-    @property
-    def store(self) -> Store | tuple[Store, ...] | None:
-        """How the original vectors are kept: the name of a store, several names, or None."""
-        return self._store_of(self._table.snapshot.documents.encoder)
-
-    @property
-    def threshold(self) -> float | NDArray[np.float32] | Rule:
-        """The threshold of the bits: a number, or a read-only array of shape (dim,).
-
-        The name of the rule if the threshold still has to be computed. A threshold computed for
-        the cosine is for vectors scaled to length 1.
-        """
-        documents, fitting = self._table.snapshot[:2]
-        if fitting.is_pending and fitting.rule is not None:
-            return fitting.rule
-        return documents.encoder.binarizer.threshold
-
-    @property
-    def rotate(self) -> bool:
-        """Whether vectors are rotated before they become bits."""
-        documents, fitting = self._table.snapshot[:2]
-        return fitting.rotate or documents.encoder.binarizer.is_rotated
-
-    @property
-    def correction(self) -> bool:
-        """Whether each vector keeps factors that correct asymmetric scores."""
-        return self._table.snapshot.documents.are_corrected
-
-    @property
-    def advice(self) -> Advice | None:
-        """What ``threshold="auto"`` measured; None without it, before fitting and after loading."""
-        return self._table.snapshot.fitting.advice
-
-    @property
-    def calibrators(self) -> dict[str, Calibrator]:
-        """The calibrator of each integer store, by the store's name; copies."""
-        return {
-            store.name: copy.deepcopy(store.calibrator)
-            for store in self._table.snapshot.documents.encoder.stores
-            if store.calibrator is not None
-        }
-
-    @property
-    def isa(self) -> str:
-        """The instruction set in use."""
-        return self._table.snapshot.documents.encoder.isa
-
-    @property
-    def codes(self) -> NDArray[np.uint8]:
-        """The codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
-        return self._table.snapshot.documents.columns.codes
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """The ids, shape (n,), in order of addition; read-only. Allocated if they are 0 to n-1."""
-        documents = self._table.snapshot.documents
-        ids = documents.ids
-        if ids is None:
-            ids = counted(0, len(documents))
-            ids.flags.writeable = False
-        return ids
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
-        return self._table.snapshot.nbytes
-
-    def __len__(self) -> int:
-        return len(self._table.snapshot.documents)
-
-    def __contains__(self, id: object) -> bool:
-        try:
-            wanted = operator.index(id)  # type: ignore[arg-type]
-        except TypeError:
-            return False
-        if not 0 <= wanted <= MAX_ID:
-            return False
-        rows = self._table.snapshot.ids.rows_of(np.array([wanted], np.int64))
-        return bool(rows[0] >= 0)
-
-    def __repr__(self) -> str:
-        snapshot = self._table.snapshot
-        encoder = snapshot.documents.encoder
-        return (
-            f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
-            f"store={self._store_of(encoder)!r}, n={len(snapshot.documents)}, "
-            f"nbytes={snapshot.nbytes})"
-        )
-
-    def _store_of(self, encoder: Encoder) -> Store | tuple[Store, ...] | None:
-        names: Any = encoder.store_names
-        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
-        return store or None
+    # ---- Its vectors -------------------------------------------------------------------------
 
     @in_default_floats
     def get(self, ids: ArrayLike) -> NDArray[Any]:
@@ -515,12 +407,14 @@ class Index(Remakable):
         BitsiftWarning
             The new index is in place, but something failed after that: the system could not make
             it durable, so that a power cut may bring back the old one, or could not remove the old
-            one's files.
+            one's files; or the folder was renamed or removed meanwhile.
 
         Notes
         -----
         Atomic: a crash at any point leaves the old index or the new one. Safe to call from many
         threads, also while one adds: what is written is the index as it was when the call began.
+        Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
+        go first, but a program that locks the folder by other means may keep them waiting.
         """
         writer.write(path, to_contents(*self._table.snapshot[:2]), timeout=timeout)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised
 from bitsift.core.limits import LARGEST_FLOAT32
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
@@ -120,7 +121,9 @@ class RollingCalibrator(Calibrator):
             raise TypeError(f"n_std must be a number; got {type(n_std).__name__}")
         try:
             number = float(n_std)
-        except OverflowError:
+        except OverflowError as error:
+            if not call_raised(error, methods=True):
+                raise
             number = math.inf
         if not (math.isfinite(number) and number > 0):
             raise ValueError(f"n_std must be positive and finite; got {number}")

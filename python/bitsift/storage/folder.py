@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import stat
 from types import TracebackType
 
 from bitsift.core.errors import CorruptIndexError
+from bitsift.storage.descriptor import Descriptor
 
 __all__ = [
     "NOT_SUPPORTED",
@@ -27,7 +27,6 @@ __all__ = [
     "make",
     "unmake",
     "why",
-    "write_all",
 ]
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.listdir in os.supports_fd
@@ -50,7 +49,6 @@ _CREATE = (
 )
 # Network and user-space file systems answer locks and the fsync of a folder with these.
 NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
-_ABANDONED = -1
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a folder",
@@ -67,7 +65,7 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._fd = os.open(path, _FOLDER) if _HAS_DIR_FD else None
+        self._descriptor = Descriptor(path, _FOLDER) if _HAS_DIR_FD else None
 
     def __enter__(self) -> Folder:
         return self
@@ -78,29 +76,38 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._fd is not None and self._fd != _ABANDONED:
-            os.close(self._fd)
+        if self._descriptor is not None:
+            self._descriptor.close()
 
     def close_quietly(self) -> None:
-        """Close the folder; for a reader, what it has read is right whatever the system says."""
-        with contextlib.suppress(OSError):
-            self.__exit__(None, None, None)
+        """Close the folder, for a reader."""
+        if self._descriptor is not None:
+            self._descriptor.close_quietly()
 
-    def abandon(self) -> None:
-        """Close the folder in a forked child; whatever still uses it fails from here on."""
-        if self._fd is not None:
-            fd, self._fd = self._fd, _ABANDONED
-            with contextlib.suppress(OSError):
-                os.close(fd)
+    def make_private(self) -> None:
+        """Take the folder from children that are forked from now on: its methods fail there."""
+        if self._descriptor is not None:
+            self._descriptor.is_private = True
 
-    def open_again(self) -> int | None:
-        """Return another descriptor of the same folder, if there are descriptors of folders."""
-        return None if self._fd is None else os.open(os.curdir, _FOLDER, dir_fd=self._fd)
+    def open_again(self) -> Descriptor | None:
+        """Return another, private descriptor of the folder, if there are descriptors of folders."""
+        fd = self._fd
+        return None if fd is None else Descriptor(os.curdir, _FOLDER, dir_fd=fd, is_private=True)
 
     def identity(self) -> tuple[int, int]:
         """Return what the system tells folders apart by: device and inode."""
         status = os.stat(self.path if self._fd is None else self._fd)
         return status.st_dev, status.st_ino
+
+    def is_at_path(self) -> bool:
+        """Say whether the path still leads to this folder."""
+        try:
+            status = os.stat(self.path)
+            return (status.st_dev, status.st_ino) == self.identity()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # nobody can say, as on a network file system that fails
+            return True
 
     def path_of(self, name: str) -> str:
         """Return the path of a file in the folder, for errors."""
@@ -110,7 +117,7 @@ class Folder:
         """Return the names in the folder, sorted."""
         return sorted(os.listdir(self.path if self._fd is None else self._fd))
 
-    def open(self, name: str) -> io.FileIO:
+    def open(self, name: str, *, is_private: bool = False) -> Descriptor:
         """Open a regular file to read.
 
         Raises
@@ -122,21 +129,21 @@ class Folder:
             name, os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode
         )
         try:
-            file = io.FileIO(os.open(self._at(name), _READ, dir_fd=self._fd), "rb")
+            file = Descriptor(self._at(name), _READ, dir_fd=self._fd, is_private=is_private)
         except OSError as error:
             if error.errno == errno.ELOOP:  # it became a link after the check above
                 self._must_be_regular(name, stat.S_IFLNK)
             raise
         try:
-            self._must_be_regular(name, os.fstat(file.fileno()).st_mode)
+            self._must_be_regular(name, os.fstat(file.number).st_mode)
         except BaseException:
-            file.close()
+            file.close_quietly()
             raise
         return file
 
-    def create(self, name: str) -> int:
-        """Create a file that must not exist yet; return its descriptor, open to write."""
-        return os.open(self._at(name), _CREATE, 0o666, dir_fd=self._fd)
+    def create(self, name: str) -> Descriptor:
+        """Create a file that must not exist yet; return a private descriptor, open to write."""
+        return Descriptor(self._at(name), _CREATE, dir_fd=self._fd, is_private=True)
 
     def replace(self, source: str, target: str) -> None:
         """Give one file the name of another, atomically."""
@@ -156,8 +163,12 @@ class Folder:
             if error.errno not in NOT_SUPPORTED:
                 raise
 
+    @property
+    def _fd(self) -> int | None:
+        return None if self._descriptor is None else self._descriptor.number
+
     def _at(self, name: str) -> str:
-        return os.path.join(self.path, name) if self._fd is None else name
+        return os.path.join(self.path, name) if self._descriptor is None else name
 
     def _must_be_regular(self, name: str, mode: int) -> None:
         if not stat.S_ISREG(mode):
@@ -226,12 +237,6 @@ def unmake(made: list[str]) -> None:
     for folder in reversed(made):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-
-
-def write_all(fd: int, data: memoryview) -> None:
-    """Write all of `data`, in as many calls as the system needs."""
-    while len(data):
-        data = data[os.write(fd, data) :]
 
 
 def why(error: OSError) -> str:

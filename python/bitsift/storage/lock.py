@@ -4,44 +4,48 @@
 The lock is an exclusive ``flock`` on the folder, as ``FORMAT.md`` describes it. It has a descriptor
 of its own, which no forked child keeps: the system frees the lock when the writer dies, even if a
 process that it has forked lives on.
+
+``flock`` tried again and again is unfair: a writer that saves in a loop would take the lock back
+before those who wait try next. So a writer that waits holds a shared lock on the note, and a writer
+that finds one there pauses after its save.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import math
 import numbers
 import os
-import platform
-import re
+import random
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import weakref
+from types import TracebackType
 
 from bitsift.core.errors import IndexFileError, IndexLockedError
-from bitsift.storage.folder import NOT_SUPPORTED, Folder, write_all
+from bitsift.storage.descriptor import Descriptor
+from bitsift.storage.folder import NOT_SUPPORTED, Folder
+from bitsift.storage.lock_note import holder, write_note
 from bitsift.storage.manifest import LOCK_NOTE
 
-__all__ = ["check_timeout", "locked", "noted"]
+__all__ = ["Lock", "check_timeout"]
 
 try:
     import fcntl
 except ImportError:  # nor are there descriptors of folders, so that nothing is locked
     fcntl = None  # type: ignore[assignment]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.02
-_MAX_NOTE_BYTES = 4096
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+# Seconds between two tries to take the lock; and after a save for which others wait, enough for
+# each of them to try twice.
+_PAUSE, _PAUSE_FOR_OTHERS = 0.005, 0.015
 
-# Forks wait while a lock's descriptor is being opened and entered here, so that none is missed.
-_guard = threading.RLock()
-_open: dict[int, Folder] = {}  # by the descriptor of the lock
-# The folders that a thread saves to: (device, inode, thread). Only the thread itself adds and
-# removes its own, so no lock is needed.
-_saving: set[tuple[int, int, int]] = set()
+# Another thread's fork waits while the descriptor of a lock is being opened: its child could not
+# know it yet.
+_opening = threading.RLock()
+# The locks of this process, also those it waits for, by device, inode and thread. Only the thread
+# itself adds and removes its own.
+_saving: weakref.WeakValueDictionary[tuple[int, int, int], Lock] = weakref.WeakValueDictionary()
 
 
 def check_timeout(timeout: object) -> float | None:
@@ -56,7 +60,7 @@ def check_timeout(timeout: object) -> float | None:
     try:
         seconds = float(timeout)
     except OverflowError:
-        seconds = math.inf
+        seconds = -math.inf if timeout < 0 else math.inf
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
             f"timeout must be finite and at least 0, or None for no limit; got {seconds}"
@@ -64,12 +68,23 @@ def check_timeout(timeout: object) -> float | None:
     return seconds
 
 
-@contextlib.contextmanager
-def locked(folder: Folder, timeout: float | None) -> Iterator[bool]:
-    """Keep other writers out of a folder; wait for them for at most `timeout` seconds.
+class Lock:
+    """The lock of a folder for one save, and its note; held while the ``with`` block runs.
 
-    Yields whether there is a lock; there is none where the system has none. A child that is forked
-    meanwhile has neither the lock nor the folder.
+    A class and no generator: an interrupt between a generator's ``yield`` and the block would leave
+    the lock taken.
+
+    Parameters
+    ----------
+    folder : Folder
+        A child that is forked while the block runs has neither the lock nor the folder.
+    timeout : float or None
+        Seconds to wait for other writers; None for no limit.
+
+    Attributes
+    ----------
+    is_taken : bool
+        Whether there is a lock; there is none where the system has none.
 
     Raises
     ------
@@ -79,133 +94,145 @@ def locked(folder: Folder, timeout: float | None) -> Iterator[bool]:
     OSError
         The system refuses.
     """
-    key = (*folder.identity(), threading.get_ident())
-    if key in _saving:
-        raise IndexLockedError(
-            folder.path,
-            "this thread is saving to it already, so it cannot wait for itself; save to it after "
-            "that, for example not in a signal handler",
-        )
-    try:
-        _saving.add(key)
-        with _lock_of(folder) as fd:
-            yield fd is not None and _acquire(fd, folder, timeout)
-    finally:
-        _saving.discard(key)
 
+    def __init__(self, folder: Folder, timeout: float | None) -> None:
+        self.is_taken = False
+        self._folder = folder
+        self._timeout = timeout
+        self._key = (*folder.identity(), threading.get_ident())
+        self._descriptor: Descriptor | None = None
+        self._note: Descriptor | None = None
+        self._has_note = False  # or is about to have one
 
-@contextlib.contextmanager
-def noted(folder: Folder) -> Iterator[None]:
-    """Leave a note that says who saves, for the messages of others; no save fails for it."""
-    since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    note = {"pid": os.getpid(), "host": platform.node(), "since": since}
-    try:
-        with contextlib.suppress(OSError):
-            folder.remove(LOCK_NOTE)  # that of a writer that was killed
-        with contextlib.suppress(OSError):
-            fd = folder.create(LOCK_NOTE)
-            try:
-                write_all(fd, memoryview(json.dumps(note).encode("ascii")))
-            finally:
-                os.close(fd)
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            folder.remove(LOCK_NOTE)
-
-
-@contextlib.contextmanager
-def _lock_of(folder: Folder) -> Iterator[int | None]:
-    """Open a descriptor to lock, which a forked child closes at once."""
-    with _guard:
-        fd = folder.open_again()
-        if fd is not None:
-            _open[fd] = folder
-    try:
-        yield fd
-    finally:
-        # In a forked child it is closed already, and its number may be another file's.
-        if fd is not None and _open.get(fd) is folder:
-            # Closing is not enough: a child forked by other means than Python's has a copy.
-            with contextlib.suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)
-            with _guard:
-                del _open[fd]
-                os.close(fd)
-
-
-def _acquire(fd: int, folder: Folder, timeout: float | None) -> bool:
-    """Take the lock; return whether there is one. Signals are handled between tries."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    pause = _FIRST_PAUSE
-    while True:
+    def __enter__(self) -> Lock:
+        if self._key in _saving:
+            raise IndexLockedError(
+                self._folder.path,
+                "this thread is saving to it already, so it cannot wait for itself; save to it "
+                "after that, for example not in a signal handler",
+            )
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in NOT_SUPPORTED:
-                return False
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-        else:
-            return True
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise IndexLockedError(
-                    folder.path,
-                    f"{_holder(folder)} is saving to it, and did not end within {timeout:g} "
-                    "seconds; save again later, or with a larger timeout",
-                )
-            pause = min(pause, left)
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+            _saving[self._key] = self
+            self._folder.make_private()
+            with _opening:
+                self._descriptor = self._folder.open_again()
+            self.is_taken = self._descriptor is not None and _take(
+                self._descriptor, self._folder, self._timeout
+            )
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            others_wait = self._others_wait()
+            self._remove_note()
+        finally:
+            self._release()
+        if others_wait:
+            time.sleep(_PAUSE_FOR_OTHERS)
+
+    def leave_note(self) -> None:
+        """Leave a note that says who saves, for the messages of others; no save fails for it."""
+        self._has_note = True
+        with contextlib.suppress(OSError):
+            self._folder.remove(LOCK_NOTE)  # that of a writer that was killed
+        with contextlib.suppress(OSError):
+            self._note = self._folder.create(LOCK_NOTE)
+            write_note(self._note)
+
+    def _others_wait(self) -> bool:
+        with contextlib.suppress(OSError):  # the file system may lock folders alone
+            return self.is_taken and self._note is not None and not _try(self._note, fcntl.LOCK_EX)
+        return False
+
+    def _remove_note(self) -> None:
+        if self._note is not None:
+            self._note.close_quietly()
+        if self._has_note:
+            with contextlib.suppress(OSError):
+                self._folder.remove(LOCK_NOTE)
+
+    def _release(self) -> None:
+        try:
+            if self._descriptor is not None:
+                # Closing is not enough: a child forked by other means than Python's has a copy.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(self._descriptor.number, fcntl.LOCK_UN)
+                self._descriptor.close()
+        finally:
+            if _saving.get(self._key) is self:
+                del _saving[self._key]
 
 
-def _holder(folder: Folder) -> str:
-    """Name the process that holds the lock, as its note says, if there is a believable one."""
+def _try(descriptor: Descriptor, kind: int) -> bool:
+    """Try to lock a file or folder; return whether it is locked now."""
     try:
-        with folder.open(LOCK_NOTE) as file:
-            note = json.loads(file.read(_MAX_NOTE_BYTES))
-        pid, host, since = note["pid"], note["host"], note["since"]
-        is_note = type(pid) is int and pid > 0 and len(host) < 256 and _TIME.fullmatch(since)
-        if is_note and (host != platform.node() or _is_alive(pid)):
-            return f"process {pid} on {host!a} (since {since})"
-    except (OSError, IndexFileError, ValueError, TypeError, KeyError, RecursionError):
-        pass  # without a note, or with a damaged one
-    return "another process"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)  # signal 0 only asks
-    except PermissionError:  # another user's process
-        return True
-    except (OSError, OverflowError):
+        fcntl.flock(descriptor.number, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
         return False
     return True
 
 
-def _before_fork() -> None:
-    _guard.acquire()
+def _take(descriptor: Descriptor, folder: Folder, timeout: float | None) -> bool:
+    """Take the lock; return whether there is one. Signals are handled between tries."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    sign: Descriptor | None = None  # open while others are to see that this writer waits
+    try:
+        while True:
+            try:
+                if _try(descriptor, fcntl.LOCK_EX):
+                    return True
+            except OSError as error:
+                if error.errno in NOT_SUPPORTED:
+                    return False
+                raise
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise IndexLockedError(
+                    folder.path,
+                    f"{holder(folder)} is saving to it, and did not end within {timeout:g} "
+                    "seconds; save again later, or with a larger timeout",
+                )
+            sign = _show_that_one_waits(folder, sign)
+            # Not in step with others that wait.
+            time.sleep(min(left, _PAUSE * random.uniform(0.5, 1)))
+    finally:
+        if sign is not None:
+            sign.close_quietly()
 
 
-def _after_fork_in_parent() -> None:
-    _guard.release()
+def _show_that_one_waits(folder: Folder, before: Descriptor | None) -> Descriptor | None:
+    """Hold a shared lock on the present writer's note, if there is one; then let go of `before`."""
+    try:
+        note = folder.open(LOCK_NOTE, is_private=True)
+        _try(note, fcntl.LOCK_SH)
+    except (OSError, IndexFileError):
+        return None
+    finally:
+        if before is not None:
+            before.close_quietly()
+    return note
 
 
 def _after_fork_in_child() -> None:
-    for fd, folder in _open.items():
-        with contextlib.suppress(OSError):
-            os.close(fd)
-        folder.abandon()
-    _open.clear()
-    _saving.clear()
-    _guard.release()
+    try:
+        _saving.clear()
+    finally:
+        _opening.release()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
+        before=_opening.acquire,
+        after_in_parent=_opening.release,
         after_in_child=_after_fork_in_child,
     )

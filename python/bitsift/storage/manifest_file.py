@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import os
-
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
-from bitsift.storage.folder import Folder, why, write_all
+from bitsift.storage.descriptor import finish, read_at, write_all
+from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 
 __all__ = ["read_manifest", "write_manifest"]
@@ -16,10 +15,13 @@ def read_manifest(folder: Folder) -> bytes:
     """Return the bytes of a folder's manifest, at most `MAX_MANIFEST_BYTES`."""
     path = folder.path_of(MANIFEST_NAME)
     try:
-        with folder.open(MANIFEST_NAME) as file:
-            data = b""
-            while len(data) <= MAX_MANIFEST_BYTES and (chunk := file.read(1 << 16)):
-                data += chunk
+        file = folder.open(MANIFEST_NAME)
+        try:
+            data, chunk = b"", memoryview(bytearray(1 << 16))
+            while len(data) <= MAX_MANIFEST_BYTES and (n := read_at(file, chunk, len(data))):
+                data += chunk[:n]
+        finally:
+            file.close_quietly()
     except FileNotFoundError as error:
         raise NotAnIndexError(
             folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
@@ -35,9 +37,6 @@ def read_manifest(folder: Folder) -> bytes:
 
 def write_manifest(folder: Folder, name: str, data: bytes) -> None:
     """Create a file of that name with the bytes of a manifest, and make it durable."""
-    fd = folder.create(name)
-    try:
-        write_all(fd, memoryview(data))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with folder.create(name) as file:
+        write_all(file, memoryview(data))
+        finish(file, len(data), folder.path_of(name))

@@ -7,7 +7,6 @@ untrusted file is parsed, no dtype is made from it, and it does not decide how m
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import math
@@ -21,8 +20,9 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
-from bitsift.core.errors import CorruptIndexError, IndexFileError, IndexWriteError
-from bitsift.storage.folder import Folder, why, write_all
+from bitsift.core.errors import CorruptIndexError, IndexFileError
+from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
+from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 from bitsift.storage.sparse import stored_bytes
@@ -68,9 +68,10 @@ class ArrayFile:
         self.path = folder.path_of(entry.name)
         self.entry = entry
         self.dtype = np.dtype(entry.dtype)
-        self._file: io.FileIO = folder.open(entry.name)
+        self._position = 0
+        self._file: Descriptor = folder.open(entry.name)
         try:
-            n_bytes = os.fstat(self._file.fileno()).st_size
+            n_bytes = os.fstat(self._file.number).st_size
             if n_bytes != entry.n_bytes:
                 raise self._corrupt(f"it has {n_bytes} bytes, expected {entry.n_bytes}")
             self._header = self._read_header()
@@ -85,9 +86,8 @@ class ArrayFile:
             raise
 
     def close(self) -> None:
-        """Close the file; arrays from `map` stay valid. A reader loses nothing if that fails."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        """Close the file; arrays from `map` stay valid."""
+        self._file.close_quietly()
 
     def map(self) -> NDArray[Any]:
         """Map the data, read-only, without reading them and without a descriptor."""
@@ -96,11 +96,11 @@ class ArrayFile:
             empty.flags.writeable = False
             return empty
         try:
-            n_bytes = os.fstat(self._file.fileno()).st_size
+            n_bytes = os.fstat(self._file.number).st_size
             if n_bytes < self.entry.n_bytes:
                 raise self._corrupt(f"it has {n_bytes} bytes, expected {self.entry.n_bytes}")
             # From its start: the system maps whole pages, and the header is shorter than one.
-            whole = native.map_file(self._file.fileno(), self.entry.n_bytes)
+            whole = native.map_file(self._file.number, self.entry.n_bytes)
         except OSError as error:
             raise IndexFileError(self.path, f"cannot be mapped: {why(error)}") from error
         return whole[len(self._header) :].view(self.dtype).reshape(self.entry.shape)
@@ -132,7 +132,7 @@ class ArrayFile:
 
     def chunks(self) -> Iterator[NDArray[Any]]:
         """Read the data again from their start; each chunk is valid until the next one."""
-        self._file.seek(len(self._header))
+        self._position = len(self._header)
         buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
         for first in range(0, self.entry.shape[0], len(buffer)):
             rows = buffer[: self.entry.shape[0] - first]
@@ -170,8 +170,7 @@ class ArrayFile:
             return
         needed = self.entry.n_bytes // _MOST_BYTES_PER_STORED_BYTE
         try:
-            n_stored = stored_bytes(self._file.fileno(), needed)
-            self._file.seek(len(self._header))
+            n_stored = stored_bytes(self._file.number, needed)
         except OSError as error:
             raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
         if n_stored < needed:
@@ -221,11 +220,12 @@ class ArrayFile:
     def _fill(self, buffer: memoryview) -> None:
         while len(buffer):
             try:
-                n_bytes = self._file.readinto(buffer)
+                n_bytes = read_at(self._file, buffer, self._position)
             except OSError as error:
                 raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
             if not n_bytes:
                 raise self._corrupt(f"it ends {len(buffer)} bytes before its contents do")
+            self._position += n_bytes
             buffer = buffer[n_bytes:]
 
     def _corrupt(self, reason: str) -> CorruptIndexError:
@@ -267,21 +267,12 @@ def write_array(
     )
     digest = hashlib.sha256()
     n_bytes = 0
-    fd = folder.create(name)
-    try:
+    with folder.create(name) as file:
         for data in _file_chunks(head.getvalue(), array, dtype, check):
             digest.update(data)
-            write_all(fd, data)
+            write_all(file, data)
             n_bytes += len(data)
-        if os.fstat(fd).st_size != n_bytes:
-            raise IndexWriteError(
-                folder.path_of(name),
-                "another process wrote to it meanwhile, such as a child that a signal handler "
-                "forked; let the child end inside of the handler",
-            )
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        finish(file, n_bytes, folder.path_of(name))
     return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.arguments import check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
@@ -152,6 +153,8 @@ def verify(
 
     Raises
     ------
+    TypeError
+        `progress` is not callable.
     IndexFileError
         One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
         :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what is
@@ -162,6 +165,7 @@ def verify(
     Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
     Safe to call from many threads.
     """
+    check_progress(progress)
     with _opened(as_path(path)) as (manifest, files, _):
         total = sum(file.entry.n_bytes for file in files.values())
         done = 0

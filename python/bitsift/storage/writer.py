@@ -29,7 +29,7 @@ from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder, as_path, why
-from bitsift.storage.lock import check_timeout, locked, noted
+from bitsift.storage.lock import Lock, check_timeout
 from bitsift.storage.manifest import (
     LOCK_NOTE,
     MANIFEST_NAME,
@@ -75,14 +75,15 @@ def write(
     -----
     BitsiftWarning
         The new index is in place, but the system could not make its name durable, remove the files
-        of the old one, or close the folder.
+        of the old one, or close the folder; or the folder was renamed or removed meanwhile.
 
     Notes
     -----
     Until the new manifest takes the old one's place, any error leaves the old index unchanged and
     no new file. From then on the new index stands: what the system refuses is a warning; an
     interrupt is still raised.
-    Writers to one folder wait for each other where the platform has ``flock``. Readers never wait.
+    Writers to one folder wait for each other where the platform has ``flock``, in no fixed order.
+    One that finds others waiting lets them go first. Readers never wait.
     The disk must have room for the old index and the new one.
     """
     folder_path, seconds = as_path(path), check_timeout(timeout)
@@ -94,8 +95,8 @@ def write(
         try:
             if not folders.is_folder(folder_path):
                 raise IndexWriteError(folder_path, "it is a file, expected a folder or nothing")
-            with Folder(folder_path) as folder, locked(folder, seconds) as is_locked:
-                save.run(folder, is_locked)
+            with Folder(folder_path) as folder, Lock(folder, seconds) as lock:
+                save.run(folder, lock)
         except BaseException:
             if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
                 folders.unmake(made)
@@ -187,17 +188,25 @@ class _Save:
     def __init__(self, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
         self._manifest = manifest
         self._arrays = arrays
-        token = new_token()
-        self._temporary = temporary_name(token)
-        self._names = {part: array_name(part, token) for part in arrays}
+        self._temporary = ""
+        self._names: dict[str, str] = {}
         self.is_done = False
         self.troubles: list[str] = []
 
-    def run(self, folder: Folder, is_locked: bool) -> None:
+    def run(self, folder: Folder, lock: Lock) -> None:
         """Write everything, and replace the manifest; or raise, and leave the folder as it was."""
+        # Not before the lock: a child that was forked until then saves, too, to names of its own.
+        token = new_token()
+        self._names = {part: array_name(part, token) for part in self._arrays}
+        self._temporary = temporary_name(token)
         kept = _kept_names(folder)
-        with noted(folder):
-            self._run(folder, kept if is_locked else None)
+        lock.leave_note()
+        self._run(folder, kept if lock.is_taken else None)
+        if not folder.is_at_path():
+            self.troubles.append(
+                "the path does not lead to it: the folder that was there when the save began holds "
+                "it, and was renamed or removed meanwhile"
+            )
 
     def _run(self, folder: Folder, kept: set[str] | None) -> None:
         # The files of writers that were killed would fill the disk, save by save. Without a lock

@@ -26,6 +26,7 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
+from bitsift.cli.wording import typed
 from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric, Scoring
 
@@ -116,7 +117,8 @@ class Advised:
     def command(self) -> str:
         """The command that builds the recommended index."""
         best, chosen = self.advice.best, self.advice.recommendation
-        words = ["bitsift", "build", str(self.path), "-o", str(self.path.with_suffix(".index"))]
+        out = self.path.with_suffix(".index")
+        words = ["bitsift", "build", typed(self.path), "-o", typed(out)]
         if self.advice.metric != "cosine":
             words += ["--metric", self.advice.metric]
         if self.store == "none":

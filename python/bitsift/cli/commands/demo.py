@@ -13,9 +13,12 @@ from bitsift.cli.demo.demo import run_demo
 from bitsift.cli.demo.embedding import DEFAULT_MODEL
 from bitsift.cli.demo.view import print_demo
 from bitsift.cli.failure import reporting
-from bitsift.cli.parameters import Json
+from bitsift.cli.parameters import Json, warn_unused
 
 __all__ = ["demo"]
+
+_TEXT = "3D segmentation"
+_K = 5
 
 
 def demo(
@@ -25,8 +28,8 @@ def demo(
             help="A prepared query (see --list), or any other text, which needs the package "
             "sentence-transformers."
         ),
-    ] = "3D segmentation",
-    k: Annotated[int, typer.Option("-k", min=1, help="Results in each list.")] = 5,
+    ] = _TEXT,
+    k: Annotated[int, typer.Option("-k", min=1, help="Results in each list.")] = _K,
     model: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +46,9 @@ def demo(
     """Search arXiv papers by bits, by floats and with rescoring, and compare the results."""
     with reporting(as_json):
         if list_queries:
+            given = {"TEXT": text != _TEXT, "-k": k != _K, "--model": model is not None}
+            for name in (name for name, is_given in given.items() if is_given):
+                warn_unused(name, "--list runs no search")
             texts, _ = load_queries()
             if as_json:
                 print_json({"queries": texts})

@@ -17,6 +17,9 @@ from bitsift.storage import read_with_manifest
 
 __all__ = ["Description", "describe_index", "info", "print_description"]
 
+# By default a search does not use what the index has a correction for.
+_CORRECTED = "yes, for: bitsift search --scoring asymmetric"
+
 
 def info(index: IndexFolder, as_json: Json = False) -> None:
     """Describe an index: dimensions, metric, stores, threshold, and bytes."""
@@ -156,7 +159,7 @@ def print_description(description: Description, console: Console) -> None:
         ("store", _store_text(description)),
         ("threshold", _threshold_text(description)),
         ("rotation", _rotate_text(description)),
-        ("correction", "yes" if description.correction else "no"),
+        ("correction", _CORRECTED if description.correction else "no"),
         ("format", f"version {description.format_version}"),
         ("memory", memory),
         ("files", human_bytes(sum(description.parts.values()))),

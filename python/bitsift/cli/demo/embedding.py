@@ -63,7 +63,7 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
 def _import_package(text: str, examples: list[str]) -> Any:
     try:
         return importlib.import_module("sentence_transformers")
-    except ImportError as error:
+    except Exception as error:  # packages that it needs raise whatever they raise
         missing = isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers"
         why = "which is not installed" if missing else f"which fails to import: {one_line(error)}"
         raise MissingPackageError(

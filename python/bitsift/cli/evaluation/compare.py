@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from rich.console import Console
 
 from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import percent
-from bitsift.cli.evaluation.markdown import table_lines
+from bitsift.cli.evaluation.markdown import one_line, table_lines
 from bitsift.cli.failure import InputError
 from bitsift.cli.files.infile import read_bytes, read_text
 from bitsift.cli.files.outfile import save_text
+from bitsift.core.handlers import call_raised
 
 __all__ = ["Comparison", "compare_files", "print_comparison", "save_comparison"]
 
@@ -93,9 +95,12 @@ def _quality(row: dict[str, Any]) -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     wrong = InputError(f"{path}: the input must be a file that bitsift eval -o wrote")
+    data = read_bytes(path, ".json")
     try:
-        plain = json.loads(read_bytes(path, ".json"))
+        plain = json.loads(data)
     except (ValueError, RecursionError) as error:
+        if not call_raised(error, "json", "encodings", "codecs"):
+            raise
         raise wrong from error
     if not _is_evaluation(plain):
         raise wrong
@@ -111,11 +116,18 @@ def _is_evaluation(plain: Any) -> bool:
     return all(
         isinstance(row, dict)
         and isinstance(row.get("name"), str)
-        and isinstance(row.get("overlap"), float)
-        and isinstance(row.get("ndcg", ""), float | None)
-        and isinstance(row.get("share_of_float32", ""), float | None)
+        and _is_finite(row.get("overlap"))
+        and all(
+            name in row and (row[name] is None or _is_finite(row[name]))
+            for name in ("ndcg", "share_of_float32")
+        )
         for row in plain["rows"]
     )
+
+
+def _is_finite(value: object) -> bool:
+    # Python reads NaN and Infinity, which are no JSON.
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -138,7 +150,7 @@ def save_comparison(
             raise InputError(f"{path}: no such file to append to")
         before = read_text(path, ".md").rstrip() + "\n\n"
     lines = [
-        f"## {title}",
+        f"## {one_line(title)}",
         "",
         "Shares of the quality of float32, which the first line gives. `bitsift compare` made this "
         "table from the files that these commands wrote with `-o`:",

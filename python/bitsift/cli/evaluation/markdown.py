@@ -7,9 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from bitsift.cli.evaluation.columns import columns
+from bitsift.cli.wording import as_options, as_words
 from bitsift.evaluation import PRICE_PER_GB, ROLLING_STDS, Evaluation
 
-__all__ = ["introduction", "section", "table_lines"]
+__all__ = ["introduction", "one_line", "section", "table_lines"]
 
 _STDS = ", ".join(f"{std:g} for {store}" for store, std in ROLLING_STDS.items())
 _INTRODUCTION = f"""\
@@ -47,7 +48,16 @@ def introduction() -> str:
 def table_lines(header: list[str], rows: list[list[str]]) -> list[str]:
     """Return a table: the first column aligned left, the others right."""
     rule = ["---", *["--:"] * (len(header) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
+    return [f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows)]
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks, which end a heading and a table."""
+    return " ".join(text.split())
+
+
+def _cell(text: str) -> str:
+    return one_line(text).replace("|", "\\|")
 
 
 def section(evaluation: Evaluation, title: str, command: str, picture: str | None = None) -> str:
@@ -62,7 +72,7 @@ def section(evaluation: Evaluation, title: str, command: str, picture: str | Non
             rows.append([f"**{group}**", *[""] * len(chosen)])
         rows += [[row.name, *(column.text(row) for column in chosen)] for row in members]
     lines = [
-        f"## {title}",
+        f"## {one_line(title)}",
         "",
         f"{evaluation.summary()}.",
         "",
@@ -73,12 +83,13 @@ def section(evaluation: Evaluation, title: str, command: str, picture: str | Non
         *table_lines(["", *(column.header for column in chosen)], rows),
     ]
     if evaluation.recommendation is not None:
-        arguments = ", ".join(f"{name}={v!r}" for name, v in evaluation.recommendation.items())
-        lines += ["", f'`threshold="auto"` chose `{arguments}` for an index with originals.']
+        options = as_words(evaluation.recommendation)
+        auto = "bitsift build --threshold auto"
+        lines += ["", f"`{auto}` chose `{options}` for an index with originals."]
     if evaluation.checks:
         lines += ["", f"Statements that others report, checked by {evaluation.measure} here:", ""]
         lines += [f"* {check}" for check in evaluation.checks]
-    lines += [f"\nWarning: {warning}" for warning in evaluation.warnings]
+    lines += [f"\nWarning: {as_options(warning)}" for warning in evaluation.warnings]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bitsift.cli.failure import InputError, MissingPackageError
+from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.outfile import replacing
 from bitsift.core.options import DEFAULT_OVERSAMPLING
 from bitsift.evaluation import (
@@ -55,8 +55,12 @@ def check_picture(path: Path) -> None:
 def _figure() -> Any:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (optional)
-    except ImportError as error:
-        raise MissingPackageError(_HINT) from error
+    except Exception as error:  # matplotlib's own packages raise whatever they raise
+        if isinstance(error, ModuleNotFoundError):
+            raise MissingPackageError(_HINT) from error
+        raise MissingPackageError(
+            f"a picture needs the package matplotlib, which fails to import: {one_line(error)}"
+        ) from error
     return Figure
 
 
@@ -73,7 +77,7 @@ def draw(evaluation: Evaluation, path: Path, title: str, *, force: bool) -> None
     right.legend(
         handles, labels, loc="outside lower center", ncols=len(SOURCES), fontsize=9, frameon=False
     )
-    figure.suptitle(f"{title}\n{evaluation.summary()}", fontsize=10)
+    figure.suptitle(f"{title}\n{evaluation.summary()}", fontsize=10, parse_math=False)
     with replacing(path, force=force) as partial:
         figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
 

@@ -20,6 +20,7 @@ from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
 from bitsift.cli.files.outfile import check_distinct, check_outfile, save_text
 from bitsift.cli.parameters import NO_PAGE
+from bitsift.cli.wording import as_options, typed
 from bitsift.core.options import Metric
 from bitsift.evaluation import PRICE_PER_GB, Evaluation, Selection
 
@@ -58,9 +59,9 @@ class EvalArguments:
     def command(self) -> str:
         """Return the command again, with the names of files but not their folders."""
         words = ["bitsift", "eval"]
-        words += ["--demo"] if self.vectors is None else [self.vectors.name]
+        words += ["--demo"] if self.vectors is None else [typed(self.vectors.name)]
         for name, path in (("--queries", self.queries), ("--qrels", self.qrels)):
-            words += [] if path is None else [name, path.name]
+            words += [] if path is None else [name, typed(path.name)]
         if self.metric != "cosine":
             words += ["--metric", self.metric]
         if self.conditions != "all":
@@ -171,6 +172,8 @@ def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[st
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
     force = arguments.force
     plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    # Sentences for people. "recommendation" and "code" are Python for programs, and stay.
+    plain["warnings"] = [as_options(warning) for warning in evaluation.warnings]
     if arguments.out is not None:
         save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n", force=force)
     if arguments.picture is not None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import columns, fitting
-from bitsift.cli.wording import as_options
+from bitsift.cli.wording import as_options, as_words
 from bitsift.evaluation import Evaluation
 
 __all__ = ["print_evaluation"]
@@ -37,8 +37,8 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
     for warning in evaluation.warnings:
         print_line(console, f"warning: {as_options(warning)}", "yellow")
     if evaluation.recommendation is not None:
-        chosen_arguments = ", ".join(f"{k}={v!r}" for k, v in evaluation.recommendation.items())
-        print_line(console, f'threshold="auto" chose: {chosen_arguments}')
+        chosen_options = as_words(evaluation.recommendation)
+        print_line(console, f"bitsift build --threshold auto chose: {chosen_options}")
     print_line(
         console,
         f"prices: {evaluation.price_per_gb:.2f} USD per GB (2**30 bytes) of memory per month; "

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.cli.failure import InputError, one_line
 from bitsift.cli.files.infile import open_regular
+from bitsift.core.handlers import call_raised
 from bitsift.core.samples import evenly_spaced
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 FileRows = NDArray[Any]
 
 _CHUNK_BYTES = 8 * 1024 * 1024
+# Packages that read a header.
+_PARSERS = ("bitsift", "numpy", "ast", "tokenize")
 
 
 def open_npy(path: Path) -> FileRows:
@@ -58,6 +61,8 @@ def open_npy(path: Path) -> FileRows:
         except InputError:
             raise
         except Exception as error:  # NumPy raises whatever its parsers of the header raise.
+            if not call_raised(error, *_PARSERS):
+                raise
             raise InputError(
                 f"{path}: cannot be read as a .npy array: {one_line(error)}"
             ) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bitsift.cli.failure import InputError
+from bitsift.core.handlers import call_raised
 
 __all__ = ["open_regular", "read_bytes", "read_text"]
 
@@ -37,6 +38,8 @@ def open_regular(path: Path, kind: str) -> BinaryIO:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
+        if not call_raised(error, "pathlib", "os"):
+            raise
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     try:
         _must_be_regular(path, os.fstat(file.fileno()).st_mode, kind)
@@ -57,9 +60,10 @@ def read_bytes(path: Path, kind: str) -> bytes:
 
 def read_text(path: Path, kind: str) -> str:
     """Read a text file in UTF-8, as :func:`read_bytes` does."""
+    data = read_bytes(path, kind)
     try:
-        return read_bytes(path, kind).decode("utf-8")
-    except ValueError as error:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: the input must be text in UTF-8: {error}") from error
 
 

@@ -15,6 +15,7 @@ import numpy.lib.format as npy_format
 from numpy.typing import NDArray
 
 from bitsift.cli.failure import InputError
+from bitsift.core.handlers import call_raised
 from bitsift.storage import has_manifest
 
 __all__ = ["check_distinct", "check_outfile", "replacing", "save_arrays", "save_text"]
@@ -71,7 +72,9 @@ def check_distinct(outputs: Sequence[Path | None]) -> None:
 def _is_same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except OSError:  # the other is not there, which its reader will say
+    except OSError as error:  # the other is not there, which its reader will say
+        if not call_raised(error, "pathlib", "os"):
+            raise
         return False
 
 
@@ -97,6 +100,10 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
         yield partial
         check_outfile(path, force=force)  # Another process may have written there meanwhile.
         partial.replace(path)
+    except OSError as error:
+        if error.errno is None:  # it is not the system's
+            raise
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an index says of itself: its properties, and how many vectors it holds."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitsift.core.handlers import call_raised
+from bitsift.core.interruptible import counted
+from bitsift.core.options import Metric, Rule, Store
+from bitsift.encoding.encoder import Encoder
+from bitsift.index.ids import MAX_ID
+from bitsift.index.table import Table
+from bitsift.quantization.calibration import Calibrator
+from bitsift.retrieval.advice import Advice
+
+__all__ = ["Described"]
+
+
+class Described:
+    """The base of `Index` that reads its current state, without a lock."""
+
+    _table: Table
+    _store_is_name: bool
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the vectors."""
+        return self._table.snapshot.documents.encoder.dim
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of rescored scores: ``"cosine"``, ``"dot"`` or ``"l2"``."""
+        return self._table.snapshot.documents.encoder.metric
+
+    @property
+    def store(self) -> Store | tuple[Store, ...] | None:
+        """How the original vectors are kept: the name of a store, several names, or None."""
+        return self._store_of(self._table.snapshot.documents.encoder)
+
+    @property
+    def threshold(self) -> float | NDArray[np.float32] | Rule:
+        """The threshold of the bits: a number, or a read-only array of shape (dim,).
+
+        The name of the rule if the threshold still has to be computed. A threshold computed for
+        the cosine is for vectors scaled to length 1.
+        """
+        documents, fitting = self._table.snapshot[:2]
+        if fitting.is_pending and fitting.rule is not None:
+            return fitting.rule
+        return documents.encoder.binarizer.threshold
+
+    @property
+    def rotate(self) -> bool:
+        """Whether vectors are rotated before they become bits."""
+        documents, fitting = self._table.snapshot[:2]
+        return fitting.rotate or documents.encoder.binarizer.is_rotated
+
+    @property
+    def correction(self) -> bool:
+        """Whether each vector keeps factors that correct asymmetric scores."""
+        return self._table.snapshot.documents.are_corrected
+
+    @property
+    def advice(self) -> Advice | None:
+        """What ``threshold="auto"`` measured; None without it, before fitting and after loading."""
+        return self._table.snapshot.fitting.advice
+
+    @property
+    def calibrators(self) -> dict[str, Calibrator]:
+        """The calibrator of each integer store, by the store's name; copies."""
+        return {
+            store.name: copy.deepcopy(store.calibrator)
+            for store in self._table.snapshot.documents.encoder.stores
+            if store.calibrator is not None
+        }
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use."""
+        return self._table.snapshot.documents.encoder.isa
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """The codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
+        return self._table.snapshot.documents.columns.codes
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """The ids, shape (n,), in order of addition; read-only. Allocated if they are 0 to n-1."""
+        documents = self._table.snapshot.documents
+        ids = documents.ids
+        if ids is None:
+            ids = counted(0, len(documents))
+            ids.flags.writeable = False
+        return ids
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
+        return self._table.snapshot.nbytes
+
+    def __len__(self) -> int:
+        return len(self._table.snapshot.documents)
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            wanted = operator.index(id)  # type: ignore[arg-type]
+        except TypeError as error:
+            if not call_raised(error, methods=True):
+                raise
+            return False
+        if not 0 <= wanted <= MAX_ID:
+            return False
+        rows = self._table.snapshot.ids.rows_of(np.array([wanted], np.int64))
+        return bool(rows[0] >= 0)
+
+    def __repr__(self) -> str:
+        snapshot = self._table.snapshot
+        encoder = snapshot.documents.encoder
+        return (
+            f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
+            f"store={self._store_of(encoder)!r}, n={len(snapshot.documents)}, "
+            f"nbytes={snapshot.nbytes})"
+        )
+
+    def _store_of(self, encoder: Encoder) -> Store | tuple[Store, ...] | None:
+        names: Any = encoder.store_names
+        store: Store | tuple[Store, ...] = names[0] if self._store_is_name else names
+        return store or None
