@@ -50,7 +50,7 @@ struct alignas(64) BlockSums {
 };
 
 void fill_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
-                       std::size_t n_bytes, void* tile) noexcept {
+               std::size_t n_bytes, void* tile) noexcept {
   auto* bytes = static_cast<std::uint8_t*>(tile);
   const std::size_t n_words = (n_bytes + 7) / 8;
   for (std::size_t row = 0; row < kProductTileRows; ++row) {
@@ -74,9 +74,8 @@ void fill_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_ro
   }
 }
 
-void fill_group(const std::uint8_t* const* codes,
-                                      const std::uint8_t* const* magnitudes, std::size_t n_queries,
-                                      std::size_t n_bytes, void* group) noexcept {
+void fill_group(const std::uint8_t* const* codes, const std::uint8_t* const* magnitudes,
+                std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
   auto* sums = static_cast<std::int32_t*>(group);
   auto* signed_magnitudes = static_cast<std::int8_t*>(group) + kGroupHeaderBytes;
   const std::size_t n_words = (n_bytes + 7) / 8;
@@ -97,9 +96,9 @@ void fill_group(const std::uint8_t* const* codes,
 
 // Reports the hits of a group and a block.
 inline std::size_t report_block(const BlockSums& sums, const std::int32_t* set_sums,
-                                       std::size_t first_query, std::size_t first_row,
-                                       std::size_t n_rows, const std::int64_t* limits,
-                                       const std::int64_t* row_limits, Hit* hits) {
+                                std::size_t first_query, std::size_t first_row, std::size_t n_rows,
+                                const std::int64_t* limits, const std::int64_t* row_limits,
+                                Hit* hits) {
   // Usually no document of the block is near, and the largest sums show it.
   if (row_limits == nullptr) {
     std::int32_t largest[kProductQueries];
@@ -132,9 +131,9 @@ inline std::size_t report_block(const BlockSums& sums, const std::int32_t* set_s
 }
 
 inline void store_block_distances(const BlockSums& sums, const std::int32_t* set_sums,
-                                         std::size_t first_query, std::size_t n_queries,
-                                         std::size_t first_row, std::size_t n_rows,
-                                         std::int32_t* out, std::size_t out_stride) {
+                                  std::size_t first_query, std::size_t n_queries,
+                                  std::size_t first_row, std::size_t n_rows, std::int32_t* out,
+                                  std::size_t out_stride) {
   for (std::size_t i = 0; i < kProductQueries && first_query + i < n_queries; ++i) {
     std::int32_t* row_out = out + (first_query + i) * out_stride;
     for (std::size_t row = 0; row < kProductBlockRows && first_row + row < n_rows; ++row) {

@@ -7,10 +7,10 @@
 // Tables in registers: Andre, Kermarrec, Le Scouarnec, "Cache locality is not enough: High-
 // Performance Nearest Neighbor Search with Product Quantization Fast Scan" (PVLDB 9, 2015).
 //
-// Distances of a few digits, a run, are added up as bytes, then runs as 16 bits. A run is as long as
-// the magnitudes of its queries let it be, so that a sum of bytes never overflows. Codes are taken a
-// slice of digits at a time: the tables of a group for a slice stay in L1, and so does that slice of
-// a block of documents. Whole tables would not; they are up to 85 times as long as codes.
+// Distances of a few digits, a run, are added up as bytes, then runs as 16 bits. A run is as long
+// as the magnitudes of its queries let it be, so that a sum of bytes never overflows. Codes are
+// taken a slice of digits at a time: the tables of a group for a slice stay in L1, and so does that
+// slice of a block of documents. Whole tables would not; they are up to 85 times as long as codes.
 //
 // tile:  [block][digit][row of the block], a byte each, in an order that widening undoes
 // group: LookupHeader, then [slice][pair of queries][digit][query of the pair][table]
@@ -56,16 +56,9 @@ struct Lookup {
     const std::size_t n_slices = (n_digits + kSliceDigits - 1) / kSliceDigits;
     return (n_digits + n_slices - 1) / n_slices;
   }
-  // Where the tables of a pair of queries for a digit begin.
-  static constexpr std::size_t table_offset(std::size_t n_digits, std::size_t digit,
-                                            std::size_t pair, std::size_t n_pairs) {
-    const std::size_t slice = slice_digits(n_digits);
-    const std::size_t begin = digit / slice * slice;
-    const std::size_t n = n_digits - begin < slice ? n_digits - begin : slice;
-    return (begin * n_pairs + pair * n + digit - begin) * kPairBytes;
-  }
   static constexpr std::size_t group_bytes(std::size_t n_bytes) {
-    return sizeof(LookupHeader) + (n_bytes + 7) / 8 * kDigitsPerWord * kLookupGroupQueries * kTableBytes;
+    return sizeof(LookupHeader) +
+           (n_bytes + 7) / 8 * kDigitsPerWord * kLookupGroupQueries * kTableBytes;
   }
 };
 
@@ -129,12 +122,12 @@ void fill_lookup_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size
 
 // Writes the table of one digit: `bits` are those of the query, the first dimension's highest.
 template <std::size_t kBits>
-inline void fill_table(std::uint64_t bits, const std::uint8_t* magnitudes, std::uint8_t* table) {
+inline void fill_table(std::uint32_t bits, const std::uint8_t* magnitudes, std::uint8_t* table) {
   // Entries 0 to 7, a byte each, that have bit 0, 1 or 2.
   constexpr std::uint64_t kHaveBit[] = {0x0100010001000100, 0x0101000001010000, 0x0101010100000000};
   constexpr std::uint64_t kOnes = 0x0101010101010101;
-  // Distances of three bits of the query, from `bit` up, to each 0 to 7.
-  const auto of_three = [&](std::size_t bit, std::size_t n) {
+  // Distances of n bits of the query, from `bit` up, to each 0 to 7.
+  const auto of_bits = [&](std::size_t bit, std::size_t n) {
     std::uint64_t result = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const std::uint64_t differing = kHaveBit[i] ^ ((bits >> (bit + i) & 1) * kOnes);
@@ -142,48 +135,114 @@ inline void fill_table(std::uint64_t bits, const std::uint8_t* magnitudes, std::
     }
     return result;
   };
-  const std::uint64_t low = of_three(0, 3);
-  std::uint64_t high = of_three(3, kBits - 3);
+  const std::uint64_t low = of_bits(0, 3);
+  std::uint64_t high = of_bits(3, kBits - 3);
   for (std::size_t i = 0; i < std::size_t{1} << (kBits - 3); ++i, high >>= 8) {
     const std::uint64_t eight = low + (high & 0xFF) * kOnes;
     __builtin_memcpy(table + 8 * i, &eight, 8);
   }
 }
 
-// How many digits can be added up as bytes, for both queries of a pair.
-template <class Simd>
-inline std::uint32_t longest_run(const std::uint8_t* tables, std::size_t n_digits,
-                                 std::size_t pair, std::size_t n_pairs) {
+// Calls use(tables, n) for each slice of the tables of a pair of queries.
+template <class Simd, class Use>
+inline void for_each_slice_of(std::uint8_t* tables, std::size_t n_digits, std::size_t pair,
+                              std::size_t n_pairs, Use use) {
   using L = Lookup<Simd>;
-  // A digit and its complement differ from the query's in all bits together.
-  const auto largest_of = [&](std::size_t digit, std::size_t query) {
-    const std::uint8_t* table = tables + L::table_offset(n_digits, digit, pair, n_pairs) +
-                                query * L::kTableBytes;
-    return static_cast<std::uint32_t>(table[0] + table[L::kTableBytes - 1]);
-  };
   const std::size_t slice = L::slice_digits(n_digits);
-  std::uint32_t largest = 1;
-  for (std::size_t digit = 0; digit < n_digits; ++digit) {
-    for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      if (largest_of(digit, i) > largest) largest = largest_of(digit, i);
-    }
+  for (std::size_t begin = 0; begin < n_digits; begin += slice) {
+    const std::size_t n = n_digits - begin < slice ? n_digits - begin : slice;
+    use(tables + (begin * n_pairs + pair * n) * L::kPairBytes, n);
   }
-  const auto fits = [&](std::size_t run) {
-    for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      for (std::size_t begin = 0; begin < n_digits; begin += slice) {
-        const std::size_t end = n_digits - begin < slice ? n_digits : begin + slice;
-        std::uint32_t sum = 0;
-        for (std::size_t digit = begin; digit < end; ++digit) {
-          if ((digit - begin) % run == 0) sum = 0;
-          sum += largest_of(digit, i);
-          if (sum > 0xFF) return false;
-        }
+}
+
+// The tables of unweighted distances, for each digit that a query may have.
+template <std::size_t kBits>
+struct UnweightedTables {
+  static constexpr std::size_t kDigits = std::size_t{1} << kBits;
+  std::uint8_t of[kDigits][kDigits];
+  constexpr UnweightedTables() : of() {
+    for (std::size_t a = 0; a < kDigits; ++a) {
+      for (std::size_t b = 0; b < kDigits; ++b) {
+        for (std::size_t differing = a ^ b; differing != 0; differing &= differing - 1) ++of[a][b];
       }
     }
-    return true;
+  }
+};
+
+// Writes the tables of one query, one of a pair. Returns the largest distance that it can have.
+template <class Simd, bool kWeighted>
+inline std::uint32_t fill_tables(const std::uint8_t* code, const std::uint8_t* magnitudes,
+                                 std::size_t n_bytes, std::uint8_t* tables, std::size_t query,
+                                 std::size_t n_pairs) {
+  using L = Lookup<Simd>;
+  constexpr std::size_t kUnitBits = 8 * L::kUnitBytes;
+  static constexpr UnweightedTables<L::kBits> kUnweighted;
+  std::uint32_t sum = 0;
+  std::size_t next = 0;    // byte of the unit that comes next
+  std::size_t n_left = 0;  // digits of this unit that are still to come
+  std::uint32_t bits = 0;  // of this unit
+  std::uint8_t weights[kUnitBits] = {};
+  const auto begin_unit = [&] {
+    for (std::size_t i = 0; i < L::kUnitBytes; ++i) {
+      bits = bits << 8 | (next + i < n_bytes ? code[next + i] : 0u);
+    }
+    for (std::size_t i = 0; kWeighted && i < kUnitBits; ++i) {
+      weights[i] = next + i / 8 < n_bytes ? magnitudes[8 * next + i] : std::uint8_t{0};
+      sum += weights[i];
+    }
+    next += L::kUnitBytes;
+    n_left = L::kUnitDigits;
   };
-  std::uint32_t run = 0xFF / largest;
-  while (run < slice && fits(run + 1)) ++run;
+  for_each_slice_of<Simd>(
+      tables, L::n_digits(n_bytes), query / kLookupQueries, n_pairs,
+      [&](std::uint8_t* table, std::size_t n) {
+        table += query % kLookupQueries * L::kTableBytes;
+        for (std::size_t digit = 0; digit < n; ++digit, table += L::kPairBytes) {
+          if (n_left == 0) begin_unit();
+          --n_left;
+          const std::uint32_t of_digit = bits >> (n_left * L::kBits) & (L::kTableBytes - 1);
+          if constexpr (kWeighted) {
+            fill_table<L::kBits>(of_digit, weights + (L::kUnitDigits - 1 - n_left) * L::kBits,
+                                 table);
+          } else {
+            __builtin_memcpy(table, kUnweighted.of[of_digit], L::kTableBytes);
+          }
+        }
+      });
+  return kWeighted ? sum : static_cast<std::uint32_t>(8 * n_bytes);
+}
+
+// How many digits can be added up as bytes, for both queries of a pair.
+template <class Simd>
+inline std::uint32_t longest_run(std::uint8_t* tables, std::size_t n_digits, std::size_t pair,
+                                 std::size_t n_pairs) {
+  using L = Lookup<Simd>;
+  // A digit and its complement differ from the query's in all bits together.
+  const auto largest_of = [](const std::uint8_t* table) {
+    return static_cast<std::uint32_t>(table[0] + table[L::kTableBytes - 1]);
+  };
+  // The largest sum of `run` digits.
+  const auto largest_sum = [&](std::size_t run) {
+    std::uint32_t largest = 0;
+    for_each_slice_of<Simd>(
+        tables, n_digits, pair, n_pairs, [&](const std::uint8_t* table, std::size_t n) {
+          for (std::size_t begin = 0; begin < n; begin += run) {
+            const std::size_t end = n - begin < run ? n : begin + run;
+            std::uint32_t first = 0;
+            std::uint32_t second = 0;
+            for (std::size_t digit = begin; digit < end; ++digit, table += L::kPairBytes) {
+              first += largest_of(table);
+              second += largest_of(table + L::kTableBytes);
+            }
+            const std::uint32_t larger = first < second ? second : first;
+            largest = largest < larger ? larger : largest;
+          }
+        });
+    return largest;
+  };
+  const std::uint32_t of_digit = largest_sum(1);
+  std::uint32_t run = of_digit == 0 ? 0xFF : 0xFF / of_digit;
+  while (run < L::slice_digits(n_digits) && largest_sum(run + 1) <= 0xFF) ++run;
   return run;
 }
 
@@ -191,35 +250,26 @@ template <class Simd>
 void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* const* magnitudes,
                        std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
   using L = Lookup<Simd>;
+  static constexpr std::uint8_t kNothing[8 * kMaxCodeBytes] = {};
   auto* header = static_cast<LookupHeader*>(group);
   auto* tables = static_cast<std::uint8_t*>(group) + sizeof(LookupHeader);
-  const std::size_t n_digits = L::n_digits(n_bytes);
+  const std::size_t n_pairs = (n_queries + kLookupQueries - 1) / kLookupQueries;
   *header = {};
   header->n_queries = static_cast<std::uint32_t>(n_queries);
-  const std::size_t n_pairs = (n_queries + kLookupQueries - 1) / kLookupQueries;
+  for (std::size_t i = 0; i < n_pairs * kLookupQueries; ++i) {
+    // An odd query has a partner, whose distances nobody asks for.
+    const std::uint8_t* code = i < n_queries ? codes[i] : kNothing;
+    const std::uint32_t largest =
+        magnitudes == nullptr
+            ? fill_tables<Simd, false>(code, nullptr, n_bytes, tables, i, n_pairs)
+            : fill_tables<Simd, true>(code, i < n_queries ? magnitudes[i] : kNothing, n_bytes,
+                                      tables, i, n_pairs);
+    if (largest > header->largest) header->largest = largest;
+  }
   for (std::size_t pair = 0; pair < n_pairs; ++pair) {
-    const std::size_t first = pair * kLookupQueries;
-    for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      const bool present = first + i < n_queries;
-      std::uint32_t largest = 0;
-      for (std::size_t digit = 0; digit < n_digits; ++digit) {
-        std::uint8_t of_digit[L::kBits] = {};
-        std::uint64_t bits = 0;
-        for (std::size_t j = 0; j < L::kBits; ++j) {
-          const std::size_t bit = digit * L::kBits + j;
-          if (!present || bit >= 8 * n_bytes) continue;
-          of_digit[j] = magnitudes == nullptr ? std::uint8_t{1} : magnitudes[first + i][bit];
-          bits |= static_cast<std::uint64_t>(codes[first + i][bit / 8] >> (7 - bit % 8) & 1)
-                  << (L::kBits - 1 - j);
-          largest += of_digit[j];
-        }
-        fill_table<L::kBits>(bits, of_digit,
-                             tables + L::table_offset(n_digits, digit, pair, n_pairs) +
-                                 i * L::kTableBytes);
-      }
-      if (largest > header->largest) header->largest = largest;
-    }
-    header->runs[pair] = longest_run<Simd>(tables, n_digits, pair, n_pairs);
+    header->runs[pair] = magnitudes == nullptr
+                             ? 0xFF / L::kBits
+                             : longest_run<Simd>(tables, L::n_digits(n_bytes), pair, n_pairs);
   }
 }
 
@@ -302,7 +352,7 @@ inline void add_slice(const std::uint8_t* digits, const std::uint8_t* tables, st
     for_each_sum([&](std::size_t i, std::size_t v, std::size_t place) {
       const Vector sum = sums.of[i][v];
       add_totals<Simd, kBegin>(totals + place, Simd::bitwise_and(sum, even_bytes),
-                       Simd::add_odd(Simd::broadcast(0), sum));
+                               Simd::add_odd(Simd::broadcast(0), sum));
     });
     return;
   }
@@ -320,7 +370,8 @@ inline void add_slice(const std::uint8_t* digits, const std::uint8_t* tables, st
     });
   }
   for_each_sum([&](std::size_t i, std::size_t v, std::size_t place) {
-    add_totals<Simd, kBegin>(totals + place, Simd::even_sums(even.of[i][v], odd.of[i][v]), odd.of[i][v]);
+    add_totals<Simd, kBegin>(totals + place, Simd::even_sums(even.of[i][v], odd.of[i][v]),
+                             odd.of[i][v]);
   });
 }
 
@@ -425,8 +476,8 @@ std::size_t scan_lookup(const void* tile, std::size_t n_rows, std::size_t n_byte
   std::size_t n_hits = 0;
   for (std::size_t g = 0; g < n_groups; ++g, group += L::group_bytes(n_bytes)) {
     const std::size_t first = g * kLookupGroupQueries;
-    const auto scan = fits_16_bits(group) ? scan_group<Simd, std::uint16_t>
-                                          : scan_group<Simd, std::uint32_t>;
+    const auto scan =
+        fits_16_bits(group) ? scan_group<Simd, std::uint16_t> : scan_group<Simd, std::uint32_t>;
     n_hits += scan(digits, n_rows, n_bytes, group, first, limits + first, row_limits,
                    row_limits == nullptr ? nullptr : row_bounds, hits + n_hits);
   }
