@@ -13,7 +13,7 @@
 // slice of a block of documents. Whole tables would not; they are up to 85 times as long as codes.
 //
 // tile:  [block][digit][row of the block], a byte each, in an order that widening undoes
-// group: LookupHeader, then [slice][pair of queries][digit][query of the pair][table]
+// group: Header, then [slice][pair of queries][digit][query of the pair][table]
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -23,12 +23,6 @@ namespace bitsift {
 inline constexpr std::size_t kLookupQueries = 2;  // that the hot loop takes at once
 inline constexpr std::size_t kLookupGroupQueries = 8;
 inline constexpr std::size_t kLookupPairs = kLookupGroupQueries / kLookupQueries;
-
-struct alignas(64) LookupHeader {
-  std::uint32_t n_queries;
-  std::uint32_t largest;  // the largest distance that a query of the group can have
-  std::uint32_t runs[kLookupPairs];
-};
 
 template <class Simd>
 struct Lookup {
@@ -56,9 +50,16 @@ struct Lookup {
     const std::size_t n_slices = (n_digits + kSliceDigits - 1) / kSliceDigits;
     return (n_digits + n_slices - 1) / n_slices;
   }
+  static constexpr std::size_t kMostSlices =
+      (n_digits(kMaxCodeBytes) + kSliceDigits - 1) / kSliceDigits;
+
+  struct alignas(64) Header {
+    std::uint32_t n_queries;
+    std::uint32_t largest;  // the largest distance that a query of the group can have
+    std::uint8_t runs[kMostSlices][kLookupPairs];
+  };
   static constexpr std::size_t group_bytes(std::size_t n_bytes) {
-    return sizeof(LookupHeader) +
-           (n_bytes + 7) / 8 * kDigitsPerWord * kLookupGroupQueries * kTableBytes;
+    return sizeof(Header) + (n_bytes + 7) / 8 * kDigitsPerWord * kLookupGroupQueries * kTableBytes;
   }
 };
 
@@ -212,10 +213,9 @@ inline std::uint32_t fill_tables(const std::uint8_t* code, const std::uint8_t* m
   return kWeighted ? sum : static_cast<std::uint32_t>(8 * n_bytes);
 }
 
-// How many digits can be added up as bytes, for both queries of a pair.
+// How many digits of a slice can be added up as bytes, for both queries of a pair.
 template <class Simd>
-inline std::uint32_t longest_run(std::uint8_t* tables, std::size_t n_digits, std::size_t pair,
-                                 std::size_t n_pairs) {
+inline std::uint8_t longest_run(const std::uint8_t* tables, std::size_t n_digits) {
   using L = Lookup<Simd>;
   // A digit and its complement differ from the query's in all bits together.
   const auto largest_of = [](const std::uint8_t* table) {
@@ -224,26 +224,24 @@ inline std::uint32_t longest_run(std::uint8_t* tables, std::size_t n_digits, std
   // The largest sum of `run` digits.
   const auto largest_sum = [&](std::size_t run) {
     std::uint32_t largest = 0;
-    for_each_slice_of<Simd>(
-        tables, n_digits, pair, n_pairs, [&](const std::uint8_t* table, std::size_t n) {
-          for (std::size_t begin = 0; begin < n; begin += run) {
-            const std::size_t end = n - begin < run ? n : begin + run;
-            std::uint32_t first = 0;
-            std::uint32_t second = 0;
-            for (std::size_t digit = begin; digit < end; ++digit, table += L::kPairBytes) {
-              first += largest_of(table);
-              second += largest_of(table + L::kTableBytes);
-            }
-            const std::uint32_t larger = first < second ? second : first;
-            largest = largest < larger ? larger : largest;
-          }
-        });
+    const std::uint8_t* table = tables;
+    for (std::size_t begin = 0; begin < n_digits; begin += run) {
+      const std::size_t end = n_digits - begin < run ? n_digits : begin + run;
+      std::uint32_t first = 0;
+      std::uint32_t second = 0;
+      for (std::size_t digit = begin; digit < end; ++digit, table += L::kPairBytes) {
+        first += largest_of(table);
+        second += largest_of(table + L::kTableBytes);
+      }
+      const std::uint32_t larger = first < second ? second : first;
+      largest = largest < larger ? larger : largest;
+    }
     return largest;
   };
   const std::uint32_t of_digit = largest_sum(1);
-  std::uint32_t run = of_digit == 0 ? 0xFF : 0xFF / of_digit;
-  while (run < L::slice_digits(n_digits) && largest_sum(run + 1) <= 0xFF) ++run;
-  return run;
+  std::size_t run = of_digit == 0 ? n_digits : 0xFF / of_digit;
+  while (run < n_digits && largest_sum(run + 1) <= 0xFF) ++run;
+  return static_cast<std::uint8_t>(run < n_digits ? run : n_digits);
 }
 
 template <class Simd>
@@ -251,10 +249,10 @@ void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* con
                        std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
   using L = Lookup<Simd>;
   static constexpr std::uint8_t kNothing[8 * kMaxCodeBytes] = {};
-  auto* header = static_cast<LookupHeader*>(group);
-  auto* tables = static_cast<std::uint8_t*>(group) + sizeof(LookupHeader);
+  auto* header = static_cast<typename L::Header*>(group);
+  auto* tables = static_cast<std::uint8_t*>(group) + sizeof *header;
   const std::size_t n_pairs = (n_queries + kLookupQueries - 1) / kLookupQueries;
-  *header = {};
+  header->largest = 0;
   header->n_queries = static_cast<std::uint32_t>(n_queries);
   for (std::size_t i = 0; i < n_pairs * kLookupQueries; ++i) {
     // An odd query has a partner, whose distances nobody asks for.
@@ -267,9 +265,14 @@ void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* con
     if (largest > header->largest) header->largest = largest;
   }
   for (std::size_t pair = 0; pair < n_pairs; ++pair) {
-    header->runs[pair] = magnitudes == nullptr
-                             ? 0xFF / L::kBits
-                             : longest_run<Simd>(tables, L::n_digits(n_bytes), pair, n_pairs);
+    std::size_t slice = 0;
+    for_each_slice_of<Simd>(
+        tables, L::n_digits(n_bytes), pair, n_pairs, [&](const std::uint8_t* table, std::size_t n) {
+          const std::size_t unweighted = n < 0xFF / L::kBits ? n : 0xFF / L::kBits;
+          header->runs[slice++][pair] = magnitudes == nullptr
+                                            ? static_cast<std::uint8_t>(unweighted)
+                                            : longest_run<Simd>(table, n);
+        });
   }
 }
 
@@ -385,8 +388,8 @@ template <class Simd, class Total>
 inline void add_group(const std::uint8_t* digits, std::size_t n_rows, std::size_t n_bytes,
                       const std::uint8_t* group, LookupTotals<Simd, Total>& totals) {
   using L = Lookup<Simd>;
-  const auto& header = *reinterpret_cast<const LookupHeader*>(group);
-  const std::uint8_t* tables = group + sizeof(LookupHeader);
+  const auto& header = *reinterpret_cast<const typename L::Header*>(group);
+  const std::uint8_t* tables = group + sizeof header;
   const std::size_t n_digits = L::n_digits(n_bytes);
   const std::size_t slice = L::slice_digits(n_digits);
   const std::size_t n_pairs = (header.n_queries + kLookupQueries - 1) / kLookupQueries;
@@ -397,7 +400,7 @@ inline void add_group(const std::uint8_t* digits, std::size_t n_rows, std::size_
       const std::uint8_t* block = digits + row * n_digits + digit * L::kBlockRows;
       for (std::size_t pair = 0; pair < n_pairs; ++pair) {
         const auto add = digit == 0 ? add_slice<Simd, true, Total> : add_slice<Simd, false, Total>;
-        add(block, tables + pair * n * L::kPairBytes, n, header.runs[pair],
+        add(block, tables + pair * n * L::kPairBytes, n, header.runs[digit / slice][pair],
             totals.of[pair * kLookupQueries] + row);
       }
     }
@@ -410,29 +413,36 @@ static inline std::uint16_t lookup_bound(std::int64_t limit) {
   return static_cast<std::uint16_t>(limit + 1 > 0xFFFF ? 0xFFFF : limit + 1);
 }
 
-// Whether a row may be within the limit of the query or, unless `row_bounds` is nullptr, its own.
-// Rows past the last one may seem to be.
+// Whether, of a vector of rows from `row` on, any may be within the limit of the query or, unless
+// `row_bounds` is nullptr, its own. Rows past the last one may seem to be.
 template <class Simd>
-inline bool any_near(const std::uint16_t* distances, std::size_t n_rows, std::int64_t limit,
-                     const std::uint16_t* row_bounds) {
-  using Vector = typename Simd::Vector;
-  const Vector bound = Simd::broadcast16(lookup_bound(limit));
-  Vector near = Simd::broadcast(0);
-  if (row_bounds == nullptr) {
-    for (std::size_t row = 0; row < n_rows; row += 4 * Simd::kLanes) {
-      near = Simd::bitwise_or(near, Simd::room16(bound, Simd::load(distances + row)));
-    }
-  } else {
-    for (std::size_t row = 0; row < n_rows; row += 4 * Simd::kLanes) {
-      const Vector wanted = Simd::max16(bound, Simd::load(row_bounds + row));
-      near = Simd::bitwise_or(near, Simd::room16(wanted, Simd::load(distances + row)));
-    }
-  }
-  return !Simd::is_zero(near);
+inline typename Simd::Vector near_rows(const std::uint16_t* distances, std::size_t row,
+                                       typename Simd::Vector bound,
+                                       const std::uint16_t* row_bounds) {
+  if (row_bounds != nullptr) bound = Simd::max16(bound, Simd::load(row_bounds + row));
+  return Simd::room16(bound, Simd::load(distances + row));
 }
-template <class Simd>
-inline bool any_near(const std::uint32_t*, std::size_t, std::int64_t, const std::uint16_t*) {
-  return true;  // 32 bits are for long codes: the test of each row takes little of their time
+
+// Calls use(begin, end) for the rows of a query among which there may be hits.
+template <class Simd, class Use>
+inline void for_near_rows(const std::uint16_t* distances, std::size_t n_rows, std::int64_t limit,
+                          const std::uint16_t* row_bounds, Use use) {
+  constexpr std::size_t kStep = 4 * Simd::kLanes;
+  const typename Simd::Vector bound = Simd::broadcast16(lookup_bound(limit));
+  typename Simd::Vector near = Simd::broadcast(0);
+  for (std::size_t row = 0; row < n_rows; row += kStep) {
+    near = Simd::bitwise_or(near, near_rows<Simd>(distances, row, bound, row_bounds));
+  }
+  if (Simd::is_zero(near)) return;  // usually
+  for (std::size_t row = 0; row < n_rows; row += kStep) {
+    if (Simd::is_zero(near_rows<Simd>(distances, row, bound, row_bounds))) continue;
+    use(row, n_rows - row < kStep ? n_rows : row + kStep);
+  }
+}
+template <class Simd, class Use>
+inline void for_near_rows(const std::uint32_t* /*distances*/, std::size_t n_rows,
+                          std::int64_t /*limit*/, const std::uint16_t* /*row_bounds*/, Use use) {
+  use(0, n_rows);  // long codes: the test of each row takes little of their time
 }
 
 template <class Simd, class Total>
@@ -443,22 +453,27 @@ inline std::size_t scan_group(const std::uint8_t* digits, std::size_t n_rows, st
   LookupTotals<Simd, Total> totals;
   add_group(digits, n_rows, n_bytes, group, totals);
   std::size_t n_hits = 0;
-  for (std::size_t i = 0; i < reinterpret_cast<const LookupHeader*>(group)->n_queries; ++i) {
-    if (!any_near<Simd>(totals.of[i], n_rows, limits[i], row_bounds)) continue;
-    for (std::size_t row = 0; row < n_rows; ++row) {
-      const auto distance = static_cast<std::int32_t>(totals.of[i][row]);
-      if (distance <= limits[i] || (row_limits != nullptr && distance <= row_limits[row])) {
-        hits[n_hits++] = {static_cast<std::uint32_t>(first_query + i),
-                          static_cast<std::uint32_t>(row), distance};
-      }
-    }
+  const std::size_t n_queries =
+      reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->n_queries;
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    for_near_rows<Simd>(
+        totals.of[i], n_rows, limits[i], row_bounds, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t row = begin; row < end; ++row) {
+            const auto distance = static_cast<std::int32_t>(totals.of[i][row]);
+            if (distance <= limits[i] || (row_limits != nullptr && distance <= row_limits[row])) {
+              hits[n_hits++] = {static_cast<std::uint32_t>(first_query + i),
+                                static_cast<std::uint32_t>(row), distance};
+            }
+          }
+        });
   }
   return n_hits;
 }
 
 // Whether 16 bits hold all distances of a group, and tell them from those beyond every bound.
-static inline bool fits_16_bits(const std::uint8_t* group) {
-  return reinterpret_cast<const LookupHeader*>(group)->largest < 0xFFFF;
+template <class Simd>
+inline bool fits_16_bits(const std::uint8_t* group) {
+  return reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->largest < 0xFFFF;
 }
 
 template <class Simd>
@@ -476,8 +491,8 @@ std::size_t scan_lookup(const void* tile, std::size_t n_rows, std::size_t n_byte
   std::size_t n_hits = 0;
   for (std::size_t g = 0; g < n_groups; ++g, group += L::group_bytes(n_bytes)) {
     const std::size_t first = g * kLookupGroupQueries;
-    const auto scan =
-        fits_16_bits(group) ? scan_group<Simd, std::uint16_t> : scan_group<Simd, std::uint32_t>;
+    const auto scan = fits_16_bits<Simd>(group) ? scan_group<Simd, std::uint16_t>
+                                                : scan_group<Simd, std::uint32_t>;
     n_hits += scan(digits, n_rows, n_bytes, group, first, limits + first, row_limits,
                    row_limits == nullptr ? nullptr : row_bounds, hits + n_hits);
   }
@@ -489,7 +504,8 @@ inline void group_distances(const std::uint8_t* digits, std::size_t n_rows, std:
                             const std::uint8_t* group, std::int32_t* out, std::size_t out_stride) {
   LookupTotals<Simd, Total> totals;
   add_group(digits, n_rows, n_bytes, group, totals);
-  for (std::size_t i = 0; i < reinterpret_cast<const LookupHeader*>(group)->n_queries; ++i) {
+  for (std::size_t i = 0;
+       i < reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->n_queries; ++i) {
     for (std::size_t row = 0; row < n_rows; ++row) {
       out[i * out_stride + row] = static_cast<std::int32_t>(totals.of[i][row]);
     }
@@ -503,8 +519,8 @@ void lookup_distances(const void* tile, std::size_t n_rows, std::size_t n_bytes,
   const auto* digits = static_cast<const std::uint8_t*>(tile);
   const auto* group = static_cast<const std::uint8_t*>(groups);
   for (std::size_t first = 0; first < n_queries; first += kLookupGroupQueries) {
-    const auto write = fits_16_bits(group) ? group_distances<Simd, std::uint16_t>
-                                           : group_distances<Simd, std::uint32_t>;
+    const auto write = fits_16_bits<Simd>(group) ? group_distances<Simd, std::uint16_t>
+                                                 : group_distances<Simd, std::uint32_t>;
     write(digits, n_rows, n_bytes, group, out + first * out_stride, out_stride);
     group += L::group_bytes(n_bytes);
   }
@@ -539,7 +555,7 @@ constexpr BatchKernel make_lookup_kernel() {
       .tile_word_bytes = L::kDigitsPerWord * L::kRows,
       .fill_tile = fill_lookup_tile<Simd>,
       .group_queries = kLookupGroupQueries,
-      .group_header_bytes = sizeof(LookupHeader),
+      .group_header_bytes = sizeof(typename L::Header),
       .group_word_bytes = L::kDigitsPerWord * kLookupGroupQueries * L::kTableBytes,
       .fill_group = fill_lookup_group<Simd>,
       .scan = scan_lookup<Simd>,
