@@ -7,8 +7,9 @@
 // VPXOR, VPAND         1c, p015  1c, p015  1c, 4/clk                     -      3
 // VPSRLW               1c, p0    1c, p01   1c, 2/clk                     -      1
 // VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1/31
-// VPMADDUBSW + VPADDW  5c, p0    5c, p01   3c, 2/clk   magnitudes only:  8 each
+// VPSRLW, 2 VPADDW     1c, p0    1c, p01   1c, 2/clk   widening: 2/r each         -
 //
+// A run, before it is widened, has r digits of 4 bits: 63, or 4 to 10 with magnitudes.
 // Bottleneck of a batch: VPSHUFB, a look-up of 4 bits for 32 documents. Of one query: memory;
 // before that 8 instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612).
 

@@ -6,9 +6,12 @@
 // CNT           2c, 1/clk     2c, 2/clk     1
 // ADD           1c, 2/clk     1c, 4/clk     1
 // UADDLP        2c, 1/clk     2c, 2/clk     3/31: bytes are summed up first
-// MUL + SADALP  4c, 1/2clk    4c, 1/clk     magnitudes only: 8 each
+//                                           magnitudes: 128 bits of a pair, runs of r digits
+// TBL           2c, 2/clk     2c, 2/clk     2: 4 bits of 16 documents each
+// ADD           1c, 2/clk     1c, 4/clk     2 (1 - 1/r) + 2/r: and widening
+// USRA          4c, 1/clk     4c, 1/clk     2/r: widening
 //
-// Bottleneck: CNT.
+// Bottleneck: CNT; with magnitudes TBL and ADD.
 
 #include <arm_neon.h>
 

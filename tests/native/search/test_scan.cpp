@@ -151,6 +151,17 @@ TEST_CASE("the longest codes, all bits different") {
   check_everywhere(matrix_of(codes, kMaxCodeBytes), weighted, nullptr, 300, {1, 5});
 }
 
+TEST_CASE("long codes, whose queries fill several batches") {
+  Random random(12);
+  const auto codes = random.bytes(20 * kMaxCodeBytes);
+  const auto query_codes = random.bytes(33 * kMaxCodeBytes);
+  std::vector<std::uint8_t> magnitudes(33 * 8 * kMaxCodeBytes);
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(32));
+  const Queries queries = {matrix_of(query_codes, kMaxCodeBytes),
+                           matrix_of(magnitudes, 8 * kMaxCodeBytes)};
+  check_everywhere(matrix_of(codes, kMaxCodeBytes), queries, nullptr, 5, {17, 33});
+}
+
 TEST_CASE("more results wanted than there are documents") {
   Random random(5);
   for (const std::size_t n : Sizes{0, 1, 7, 16, 17, 300}) {
