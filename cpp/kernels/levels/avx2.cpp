@@ -101,13 +101,14 @@ struct Avx2 {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static Vector look_up(Table table, Vector digits) { return _mm256_shuffle_epi8(table, digits); }
-  // columns[j] has byte j of each of 32 pieces of 16 bytes. Interleaving row i with row i + 8, four
-  // times, turns two matrices of 16 x 16 bytes over.
-  static void transpose_bytes(const std::uint8_t* const* pieces, Vector* columns) {
+  // columns[j] has byte j of each of 32 codes of 16 bytes from `offset` on. Interleaving row i with
+  // row i + 8, four times, turns two matrices of 16 x 16 bytes over.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
     Vector rows[16];
     for (int i = 0; i < 16; ++i) {
-      rows[i] = _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(pieces[i + 16]),
-                                    reinterpret_cast<const __m128i*>(pieces[i]));
+      rows[i] = _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(codes[i + 16] + offset),
+                                    reinterpret_cast<const __m128i*>(codes[i] + offset));
     }
     for (int round = 0; round < 4; ++round) {
       for (int i = 0; i < 8; ++i) {

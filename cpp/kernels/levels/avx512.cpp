@@ -129,11 +129,12 @@ struct Avx512 {
   static Vector look_up(Table table, Vector digits) {
     return _mm512_permutexvar_epi8(digits, table);
   }
-  // columns[j] has byte j of each of 64 pieces of 16 bytes. Interleaving row i with row i + 8, four
-  // times, turns four matrices of 16 x 16 bytes over.
-  static void transpose_bytes(const std::uint8_t* const* pieces, Vector* columns) {
+  // columns[j] has byte j of each of 64 codes of 16 bytes from `offset` on. Interleaving row i with
+  // row i + 8, four times, turns four matrices of 16 x 16 bytes over.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
     const auto piece = [&](int i) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(pieces[i]));
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes[i] + offset));
     };
     Vector rows[16];
     for (int i = 0; i < 16; ++i) {

@@ -77,11 +77,12 @@ struct Neon {
   using Table = uint8x16_t;
   static Table load_table(const std::uint8_t* p) { return vld1q_u8(p); }
   static Vector look_up(Table table, Vector digits) { return vqtbl1q_u8(table, digits); }
-  // columns[j] has byte j of each of 16 pieces of 16 bytes. Interleaving row i with row i + 8, four
-  // times, turns the matrix over.
-  static void transpose_bytes(const std::uint8_t* const* pieces, Vector* columns) {
+  // columns[j] has byte j of each of 16 codes of 16 bytes from `offset` on. Interleaving row i with
+  // row i + 8, four times, turns the matrix over.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
     Vector rows[16];
-    for (int i = 0; i < 16; ++i) rows[i] = load(pieces[i]);
+    for (int i = 0; i < 16; ++i) rows[i] = load(codes[i] + offset);
     for (int round = 0; round < 4; ++round) {
       for (int i = 0; i < 8; ++i) {
         columns[2 * i] = vzip1q_u8(rows[i], rows[i + 8]);

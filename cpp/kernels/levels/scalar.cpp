@@ -80,12 +80,13 @@ struct Scalar {
     for (int i = 0; i < 64; i += 8) result |= static_cast<Vector>(table[digits >> i & 15]) << i;
     return result;
   }
-  // columns[j] has byte j of each of 8 pieces of 16 bytes.
-  static void transpose_bytes(const std::uint8_t* const* pieces, Vector* columns) {
+  // columns[j] has byte j of each of 8 codes of 16 bytes from `offset` on.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
     for (std::size_t j = 0; j < 16; ++j) {
       columns[j] = 0;
       for (std::size_t i = 0; i < 8; ++i) {
-        columns[j] |= static_cast<Vector>(pieces[i][j]) << (8 * i);
+        columns[j] |= static_cast<Vector>(codes[i][offset + j]) << (8 * i);
       }
     }
   }

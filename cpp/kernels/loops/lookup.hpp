@@ -63,23 +63,19 @@ struct Lookup {
   }
 };
 
-// columns[j] is byte j of kVectorRows codes, `n_present` bytes of which follow.
+// columns[j] is byte j of kVectorRows codes from `offset` on; `n_present` bytes follow, at least 1.
 template <class Simd>
 inline void load_columns(const std::uint8_t* const* codes, std::size_t offset,
                          std::size_t n_present, typename Simd::Vector* columns) {
   constexpr std::size_t kRows = Lookup<Simd>::kVectorRows;
-  std::uint8_t last[kRows][16];
+  if (n_present >= 16) return Simd::transpose_bytes(codes, offset, columns);
+  std::uint8_t last[kRows][16] = {};
   const std::uint8_t* pieces[kRows];
   for (std::size_t i = 0; i < kRows; ++i) {
-    pieces[i] = codes[i] + offset;
-    if (n_present < 16) {
-      for (std::size_t j = 0; j < 16; ++j) {
-        last[i][j] = j < n_present ? pieces[i][j] : std::uint8_t{0};
-      }
-      pieces[i] = last[i];
-    }
+    for (std::size_t j = 0; j < n_present; ++j) last[i][j] = codes[i][offset + j];
+    pieces[i] = last[i];
   }
-  Simd::transpose_bytes(pieces, columns);
+  Simd::transpose_bytes(pieces, 0, columns);
 }
 
 template <class Simd>
@@ -430,8 +426,10 @@ inline void for_near_rows(const std::uint16_t* distances, std::size_t n_rows, st
   constexpr std::size_t kStep = 4 * Simd::kLanes;
   const typename Simd::Vector bound = Simd::broadcast16(lookup_bound(limit));
   typename Simd::Vector near = Simd::broadcast(0);
-  for (std::size_t row = 0; row < n_rows; row += kStep) {
-    near = Simd::bitwise_or(near, near_rows<Simd>(distances, row, bound, row_bounds));
+  for (std::size_t block = 0; block < n_rows; block += Lookup<Simd>::kBlockRows) {
+    for (std::size_t row = block; row < block + Lookup<Simd>::kBlockRows; row += kStep) {
+      near = Simd::bitwise_or(near, near_rows<Simd>(distances, row, bound, row_bounds));
+    }
   }
   if (Simd::is_zero(near)) return;  // usually
   for (std::size_t row = 0; row < n_rows; row += kStep) {
