@@ -15,7 +15,9 @@ def _import(name: str) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return importlib.import_module(name)
-        except ImportError:
+        except ModuleNotFoundError as error:
+            if error.name != name.partition(".")[0]:
+                raise  # it is installed, but broken
             return None
 
 

@@ -26,7 +26,9 @@ def save_picture(run: Run, path: Path) -> bool:
     """Draw; return False where matplotlib is not installed."""
     try:
         import matplotlib as mpl  # noqa: PLC0415 (optional)
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise  # it is installed, but broken
         return False
     mpl.use("Agg")
     import matplotlib.pyplot as plt  # noqa: PLC0415

@@ -319,6 +319,7 @@ def test_package_that_does_not_import(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sentence_transformers", raising=False)
     check_failure([OTHER], "MissingPackageError", ["fails to import", "a_module_that_is_not_there"])
+    assert "pip install" not in run(OTHER).stderr
 
 
 def check_failure(arguments: list[object], kind: str, fragments: list[str]) -> None:

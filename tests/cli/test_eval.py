@@ -376,17 +376,24 @@ def test_what_ends_the_drawing_leaves_the_old_picture(
     assert picture.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("raise AttributeError('made for another numpy')", "made for another numpy"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+    ],
+)
 def test_a_picture_says_why_matplotlib_cannot_be_imported(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, line: str, reason: str
 ) -> None:
     broken = folder / "matplotlib"
     broken.mkdir()
-    (broken / "__init__.py").write_text("raise AttributeError('made for another numpy')")
+    (broken / "__init__.py").write_text(line)
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(folder)
     arguments = ["eval", folder / "docs.npy", "--picture", folder / "e.png"]
-    wanted = "matplotlib, which fails to import: made for another numpy"
+    wanted = f"matplotlib, which fails to import: {reason}"
     check_failure(arguments, "MissingPackageError", [wanted])
 
 

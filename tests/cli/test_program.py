@@ -184,6 +184,20 @@ main()
     assert "pip install 'bitsift[cli]'" in result.stderr
 
 
+@pytest.mark.parametrize("broken", ["typer", "rich"])
+def test_a_broken_extra_is_no_missing_one(tmp_path: Path, broken: str) -> None:
+    package = tmp_path / broken
+    package.mkdir()
+    (package / "__init__.py").write_text(f"import {broken}.no_such_module", encoding="utf-8")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import bitsift.cli as c; c.main()"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 1
+    assert f"No module named '{broken}.no_such_module'" in result.stderr
+    assert "pip install" not in result.stderr
+
+
 def test_the_library_does_not_import_the_command_line() -> None:
     script = (
         "import sys, bitsift; "

@@ -8,11 +8,14 @@ one that it calls, in Python or compiled. What the standard library does inside,
 from __future__ import annotations
 
 import base64
+import copy
 import gc
 import inspect
 import json
 import operator
+import os
 import pickle
+import shutil
 import signal
 import sys
 
@@ -25,7 +28,7 @@ from bitsift.cli.failure import InputError
 from bitsift.cli.files import outfile
 from bitsift.cli.files.arrays import open_npy
 from bitsift.cli.files.infile import read_text
-from bitsift.core.handlers import call_raised
+from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
 from bitsift.evaluation import machine
 
 MOST_STEPS = 3000
@@ -36,6 +39,10 @@ BASE64 = {"data": [{"index": 0, "embedding": base64.b64encode(bytes(4)).decode()
 VECTORS = np.random.default_rng(0).standard_normal((9, 8), dtype=np.float32)
 INDEX = bitsift.Index(8)
 INDEX.add(VECTORS)
+STORED = bitsift.Index(8, store="int8", threshold="mean", correction=True)
+STORED.fit(np.tile(VECTORS, (12, 1)))
+STORED.add(VECTORS, ids=[3, 1, 2, *range(4, 10)])
+PICKLE = pickle.dumps(STORED)
 
 
 class Subclass(bitsift.Index):
@@ -52,6 +59,7 @@ def folder(tmp_path):
     row = {"name": "float32", "overlap": 1.0, "ndcg": None, "share_of_float32": 1.0}
     plain = {"title": "t", "measure": "m", "command": "c", "rows": [row]}
     (tmp_path / "e.json").write_text(json.dumps(plain), encoding="utf-8")
+    STORED.save(tmp_path / "index")
     return tmp_path
 
 
@@ -74,6 +82,22 @@ CALLS = {
     "new index": lambda folder: bitsift.Index(8, store="float16").add(VECTORS, ids=range(9)),
     "subclass": lambda folder: Subclass._loaded(bitsift.Index(8)._table.snapshot, None),
 }
+FOLDER_CALLS = {
+    "load": lambda folder: bitsift.Index.load(folder / "index"),
+    "map": lambda folder: bitsift.Index.load(folder / "index", mmap=True),
+    "verify": lambda folder: bitsift.verify(folder / "index"),
+    "save": lambda folder: STORED.save(folder / "index"),
+    "first save": lambda folder: (STORED.save(folder / "a" / "new"), shutil.rmtree(folder / "a")),
+}
+COPIES = {
+    "pickle": lambda folder: pickle.dumps(STORED),
+    "unpickle": lambda folder: pickle.loads(PICKLE),
+    "copy": lambda folder: copy.copy(STORED),
+    "deepcopy": lambda folder: copy.deepcopy(STORED),
+}
+# Those of thousands of steps: each step has one of the errors.
+SHARED_OUT = {*FOLDER_CALLS, "unpickle"}
+CALLS |= FOLDER_CALLS | COPIES
 ERRORS = [ValueError, TypeError, TimeoutError, OverflowError, MemoryError, RecursionError]
 
 
@@ -128,7 +152,8 @@ def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind):
     call = CALLS[name]
     call(folder)  # what is imported or kept at the first time
     swallowed = []
-    for step in range(1, MOST_STEPS):
+    first, stride = (1 + ERRORS.index(kind), len(ERRORS)) if name in SHARED_OUT else (1, 1)
+    for step in range(first, MOST_STEPS, stride):
         error = kind("of the handler")
         interruption = Interruption(step, error)
         try:
@@ -141,6 +166,7 @@ def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind):
             if interruption.left > 0:
                 break
             swallowed.append((step, None))
+        error.__traceback__ = None  # it leads back to the error: nothing collects it
     else:
         raise AssertionError("the call has more steps")
     assert step > 5
@@ -190,6 +216,16 @@ def test_whose_error_it_is():
     assert not is_of_call(("json",), own)
     assert is_of_call(("json",), json.loads, "{")
     assert not is_of_call(("base64",), json.loads, "{")
+
+
+def test_what_the_system_says():
+    assert is_of_system(FileNotFoundError(2, "none"))
+    assert not is_of_system(TimeoutError("of the handler"))
+    assert not is_of_system(ValueError(2, "none"))
+    with suppress_system_errors():
+        os.fstat(1 << 30)
+    with pytest.raises(TimeoutError), suppress_system_errors():
+        raise TimeoutError
 
 
 def test_a_subclass_is_opened_as_before():

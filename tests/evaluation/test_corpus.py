@@ -169,3 +169,15 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch, missing):
     with pytest.raises(ImportError, match=r"pip install 'bitsift\[eval\]'"):
         bitsift.evaluate(documents, queries, [[0, 0, 1]])
     assert bitsift.evaluate(documents, queries, conditions="quick").n_judged is None
+
+
+@pytest.mark.parametrize("missing", ["ir_measures", "pytrec_eval"])
+@pytest.mark.parametrize("line", ["import no_such_module", "from numpy import no_such_name"])
+def test_a_broken_extra_is_no_missing_one(monkeypatch, tmp_path, missing, line):
+    (tmp_path / f"{missing}.py").write_text(line, encoding="utf-8")
+    monkeypatch.delitem(sys.modules, missing, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    documents, queries = random_corpus()
+    wanted = "^qrels need the package ir-measures, which fails to import: .*no_such_"
+    with pytest.raises(ImportError, match=wanted):
+        bitsift.evaluate(documents, queries, [[0, 0, 1]])

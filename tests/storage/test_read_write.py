@@ -7,7 +7,6 @@ import os
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -237,9 +236,7 @@ def test_errors_of_the_progress_function_are_its_own(tmp_path: Path) -> None:
 def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write(tmp_path, sample(1, 8))
 
-    def refuse(*args: Any) -> Any:
-        raise MemoryError
-
+    refuse = f"{{0!s:>{1 << 62}}}".format  # compiled, as `empty` is
     monkeypatch.setattr("bitsift.storage.npy_file.np.empty", refuse)
     with pytest.raises(IndexFileError, match="mmap=True") as caught:
         reader.read(tmp_path)

@@ -56,7 +56,7 @@ def _run() -> None:
     try:
         from bitsift.cli.app import app  # noqa: PLC0415 (it imports the optional packages)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if error.name not in _EXTRA:  # else one is not installed; a broken one shows itself
             raise
         print(_HINT, file=sys.stderr)
         raise SystemExit(1) from None

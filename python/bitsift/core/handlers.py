@@ -8,8 +8,9 @@ nothing to do with it. It may be of any type: that of an alarm is often TimeoutE
 from __future__ import annotations
 
 import re
+from types import TracebackType
 
-__all__ = ["call_raised"]
+__all__ = ["call_raised", "is_of_system", "suppress_system_errors"]
 
 
 def call_raised(error: BaseException, *packages: str, methods: bool = False) -> bool:
@@ -30,3 +31,26 @@ def call_raised(error: BaseException, *packages: str, methods: bool = False) -> 
         return True
     module = str(inner.tb_frame.f_globals.get("__name__"))
     return module.partition(".")[0] in packages
+
+
+def is_of_system(error: BaseException) -> bool:
+    """Say whether an error is the system's answer to a call: such an OSError has a number.
+
+    One of a signal handler seldom has, and those of this package have none.
+    """
+    return isinstance(error, OSError) and error.errno is not None
+
+
+class suppress_system_errors:
+    """``contextlib.suppress(OSError)``, of what `is_of_system` alone."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        return error is not None and is_of_system(error)

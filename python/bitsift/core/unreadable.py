@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numbers
 import os
+import re
 import reprlib
 from collections.abc import Iterator, Mapping, MappingView, Set
 from decimal import Decimal
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _AROUND_NUMBERS = "[]() "
+_NUMBER = re.compile(r"\s*[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf)\s*")
 _quoted = reprlib.Repr()
 _quoted.maxstring = _quoted.maxother = 80
 
@@ -206,10 +208,7 @@ def _n_numbers(cell: object) -> int:
         return 0
     inner = cell.strip(_AROUND_NUMBERS)
     words = inner.split("," if "," in inner else None)
-    try:
-        return len([float(word) for word in words])
-    except ValueError:
-        return 0
+    return len(words) if all(_NUMBER.fullmatch(word) for word in words) else 0
 
 
 def _parsed(name: str, text: str) -> str:

@@ -88,7 +88,7 @@ def evaluate(
     Raises
     ------
     ImportError
-        `qrels` are given, and the extra ``eval`` is not installed.
+        `qrels` are given, and the extra ``eval`` is not installed or fails to import.
     TypeError
         An array has another dtype.
     ValueError

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Judge", "overlaps"]
 
-_HINT = "qrels need the package ir-measures: pip install 'bitsift[eval]'"
+_NEED = "qrels need the package ir-measures"
 
 
 class Judge:
@@ -28,7 +28,7 @@ class Judge:
     Raises
     ------
     ImportError
-        The extra ``eval`` is not installed.
+        The extra ``eval`` is not installed, or fails to import.
     """
 
     def __init__(self, qrels: NDArray[np.int64], k: int, depth: int) -> None:
@@ -73,7 +73,9 @@ def _measures() -> Any:
         import ir_measures  # noqa: PLC0415 (optional)
         import pytrec_eval  # noqa: F401, PLC0415
     except ImportError as error:
-        raise ImportError(_HINT) from error
+        if isinstance(error, ModuleNotFoundError) and error.name in ("ir_measures", "pytrec_eval"):
+            raise ImportError(f"{_NEED}: pip install 'bitsift[eval]'") from error
+        raise ImportError(f"{_NEED}, which fails to import: {error}") from error
     return ir_measures
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.errors import CorruptIndexError
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copied
 from bitsift.quantization.calibration import restore_state, save_state
 from bitsift.storage import manifest_json
@@ -25,7 +26,7 @@ from bitsift.storage.writer import parts_of
 
 __all__ = ["checked_contents", "refusing"]
 
-# What values of other types raise. A signal handler may raise anything, and that is not caught.
+# What values of other types raise.
 _ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -68,6 +69,8 @@ def refusing(source: str) -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
+        if not call_raised(error, "bitsift", "numpy", "json", methods=True):
+            raise
         raise CorruptIndexError(source, f"it is not an index: {error}") from error
 
 

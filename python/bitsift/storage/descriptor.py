@@ -8,7 +8,6 @@ files at the same positions.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import weakref
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from bitsift.core.errors import IndexWriteError
+from bitsift.core.handlers import suppress_system_errors
 
 __all__ = ["Descriptor", "finish", "read_at", "write_all"]
 
@@ -94,7 +94,7 @@ class Descriptor:
 
     def close_quietly(self) -> None:
         """Close it; after reading, what has been read is right whatever the system says."""
-        with contextlib.suppress(OSError):
+        with suppress_system_errors():
             self.close()
 
     def _lose(self) -> None:

@@ -10,13 +10,13 @@ looked up only once and cannot lead elsewhere later.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 from types import TracebackType
 
 from bitsift.core.errors import CorruptIndexError
+from bitsift.core.handlers import is_of_system, suppress_system_errors
 from bitsift.storage.descriptor import Descriptor
 
 __all__ = [
@@ -104,10 +104,11 @@ class Folder:
         try:
             status = os.stat(self.path)
             return (status.st_dev, status.st_ino) == self.identity()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:  # nobody can say, as on a network file system that fails
-            return True
+        except OSError as error:
+            if not is_of_system(error):
+                raise
+            # Else nobody can say, as on a network file system that fails.
+            return error.errno not in (errno.ENOENT, errno.ENOTDIR)
 
     def path_of(self, name: str) -> str:
         """Return the path of a file in the folder, for errors."""
@@ -213,14 +214,14 @@ def make(path: str) -> list[str]:
             parent = os.path.dirname(folder.rstrip(os.sep))  # of "a/b/", too, it is "a"
             try:
                 os.mkdir(folder)
-            except FileExistsError:  # made meanwhile, by another writer or by way of ".."
-                pass
-            except FileNotFoundError:
-                if not parent or parent in tried:
+            except OSError as error:
+                if error.errno == errno.ENOENT and parent and parent not in tried:
+                    tried.add(parent)
+                    pending.append(parent)
+                    continue
+                # Else made meanwhile, by another writer or by way of "..".
+                if error.errno != errno.EEXIST:
                     raise
-                tried.add(parent)
-                pending.append(parent)
-                continue
             else:
                 made.append(folder)
                 with Folder(parent or os.curdir) as opened:
@@ -235,7 +236,7 @@ def make(path: str) -> list[str]:
 def unmake(made: list[str]) -> None:
     """Remove those folders that `make` created and that are empty."""
     for folder in reversed(made):
-        with contextlib.suppress(OSError):
+        with suppress_system_errors():
             os.rmdir(folder)
 
 

@@ -12,7 +12,6 @@ that finds one there pauses after its save.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import math
 import numbers
@@ -23,7 +22,8 @@ import time
 import weakref
 from types import TracebackType
 
-from bitsift.core.errors import IndexFileError, IndexLockedError
+from bitsift.core.errors import CorruptIndexError, IndexLockedError
+from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
 from bitsift.storage.descriptor import Descriptor
 from bitsift.storage.folder import NOT_SUPPORTED, Folder
 from bitsift.storage.lock_note import holder, write_note
@@ -59,7 +59,9 @@ def check_timeout(timeout: object) -> float | None:
         )
     try:
         seconds = float(timeout)
-    except OverflowError:
+    except OverflowError as error:
+        if not call_raised(error, methods=True):
+            raise
         seconds = -math.inf if timeout < 0 else math.inf
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
@@ -141,14 +143,14 @@ class Lock:
     def leave_note(self) -> None:
         """Leave a note that says who saves, for the messages of others; no save fails for it."""
         self._has_note = True
-        with contextlib.suppress(OSError):
+        with suppress_system_errors():
             self._folder.remove(LOCK_NOTE)  # that of a writer that was killed
-        with contextlib.suppress(OSError):
+        with suppress_system_errors():
             self._note = self._folder.create(LOCK_NOTE)
             write_note(self._note)
 
     def _others_wait(self) -> bool:
-        with contextlib.suppress(OSError):  # the file system may lock folders alone
+        with suppress_system_errors():  # the file system may lock folders alone
             return self.is_taken and self._note is not None and not _try(self._note, fcntl.LOCK_EX)
         return False
 
@@ -156,14 +158,14 @@ class Lock:
         if self._note is not None:
             self._note.close_quietly()
         if self._has_note:
-            with contextlib.suppress(OSError):
+            with suppress_system_errors():
                 self._folder.remove(LOCK_NOTE)
 
     def _release(self) -> None:
         try:
             if self._descriptor is not None:
                 # Closing is not enough: a child forked by other means than Python's has a copy.
-                with contextlib.suppress(OSError):
+                with suppress_system_errors():
                     fcntl.flock(self._descriptor.number, fcntl.LOCK_UN)
                 self._descriptor.close()
         finally:
@@ -215,7 +217,9 @@ def _show_that_one_waits(folder: Folder, before: Descriptor | None) -> Descripto
     try:
         note = folder.open(LOCK_NOTE, is_private=True)
         _try(note, fcntl.LOCK_SH)
-    except (OSError, IndexFileError):
+    except (OSError, CorruptIndexError) as error:
+        if isinstance(error, OSError) and not is_of_system(error):
+            raise
         return None
     finally:
         if before is not None:

@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime
 
 from bitsift.core.errors import IndexFileError
+from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.storage.descriptor import Descriptor, write_all
 from bitsift.storage.folder import Folder
 from bitsift.storage.manifest import LOCK_NOTE
@@ -42,16 +43,18 @@ def holder(folder: Folder) -> str:
             and (host != platform.node() or _is_alive(pid))
         ):
             return f"process {pid} on {host!a} (since {since})"
-    except (OSError, IndexFileError, ValueError, TypeError, KeyError, RecursionError):
-        pass  # without a note, or with a damaged one
+    except (OSError, IndexFileError, ValueError, TypeError, KeyError, RecursionError) as error:
+        if not (is_of_system(error) or call_raised(error, "bitsift", "json")):
+            raise
+        # without a note, or with a damaged one
     return "another process"
 
 
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)  # signal 0 only asks
-    except PermissionError:  # another user's process
-        return True
-    except (OSError, OverflowError):
-        return False
+    except (OSError, OverflowError) as error:
+        if not call_raised(error):
+            raise
+        return isinstance(error, PermissionError)  # another user's process
     return True

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import errno
+
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
+from bitsift.core.handlers import is_of_system
 from bitsift.storage.descriptor import finish, read_at, write_all
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
@@ -22,13 +25,13 @@ def read_manifest(folder: Folder) -> bytes:
                 data += chunk[:n]
         finally:
             file.close_quietly()
-    except FileNotFoundError as error:
-        raise NotAnIndexError(
-            folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
-        ) from error
-    except IndexFileError:
-        raise
     except OSError as error:
+        if not is_of_system(error):
+            raise
+        if error.errno == errno.ENOENT:
+            raise NotAnIndexError(
+                folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
+            ) from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     if len(data) > MAX_MANIFEST_BYTES:
         raise CorruptIndexError(path, f"it has more than {MAX_MANIFEST_BYTES} bytes")

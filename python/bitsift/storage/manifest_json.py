@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
+from bitsift.core.handlers import call_raised
 from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
 from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
 from bitsift.quantization.integers import INTEGER_CODECS
@@ -34,6 +35,8 @@ _KEYS = {
 _KEYS_V2 = _KEYS | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
 _CALIBRATION_KEYS = {"kind", "n_std", "n"}
 _FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
+# The packages whose code reads JSON.
+_PARSERS = ("bitsift", "json")
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -95,7 +98,9 @@ def decode(data: bytes, path: str) -> Manifest:
     """
     try:
         return _Decoder(path).manifest(_parse(data, path))
-    except RecursionError:
+    except RecursionError as error:
+        if not call_raised(error, *_PARSERS):
+            raise
         raise CorruptIndexError(path, "its JSON is nested too deeply") from None
 
 
@@ -103,7 +108,11 @@ def is_ours(data: bytes, path: str) -> bool:
     """Say whether the bytes are a bitsift manifest, of any version, valid or not."""
     try:
         fields = _parse(data, path)
-    except (CorruptIndexError, RecursionError):
+    except CorruptIndexError:
+        return False
+    except RecursionError as error:
+        if not call_raised(error, *_PARSERS):
+            raise
         return False
     return isinstance(fields, dict) and fields.get("format") == FORMAT_NAME
 
@@ -124,6 +133,8 @@ def _parse(data: bytes, path: str) -> Any:
             parse_constant=_constant,
         )
     except ValueError as error:  # with it UnicodeDecodeError and JSONDecodeError
+        if not call_raised(error, *_PARSERS):
+            raise
         raise CorruptIndexError(path, f"it is not the JSON of a manifest: {error}") from error
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError
+from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import FileEntry
@@ -102,6 +103,8 @@ class ArrayFile:
             # From its start: the system maps whole pages, and the header is shorter than one.
             whole = native.map_file(self._file.number, self.entry.n_bytes)
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise IndexFileError(self.path, f"cannot be mapped: {why(error)}") from error
         return whole[len(self._header) :].view(self.dtype).reshape(self.entry.shape)
 
@@ -111,6 +114,8 @@ class ArrayFile:
         try:
             rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
         except MemoryError as error:
+            if not call_raised(error):
+                raise
             raise IndexFileError(
                 self.path,
                 f"its {self.entry.n_bytes} bytes do not fit into memory; mmap=True maps them",
@@ -172,6 +177,8 @@ class ArrayFile:
         try:
             n_stored = stored_bytes(self._file.number, needed)
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
         if n_stored < needed:
             raise self._corrupt(
@@ -222,6 +229,8 @@ class ArrayFile:
             try:
                 n_bytes = read_at(self._file, buffer, self._position)
             except OSError as error:
+                if not is_of_system(error):
+                    raise
                 raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
             if not n_bytes:
                 raise self._corrupt(f"it ends {len(buffer)} bytes before its contents do")

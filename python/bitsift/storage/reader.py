@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -23,6 +24,7 @@ from bitsift.core.errors import (
     NotAnIndexError,
 )
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage import folder as folders
@@ -131,6 +133,8 @@ def _calibrator(
     try:
         return restore_state(state, arrays[part])
     except ValueError as error:
+        if not call_raised(error, "bitsift"):
+            raise
         raise CorruptIndexError(files[part].path, f"{part}: {error}") from error
 
 
@@ -200,9 +204,11 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
         folder = Folder(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise IndexNotFoundError(path, "there is nothing here") from error
     except OSError as error:
+        if not is_of_system(error):
+            raise
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise IndexNotFoundError(path, "there is nothing here") from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     with contextlib.ExitStack() as stack:
         stack.callback(folder.close_quietly)
@@ -216,6 +222,8 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
                         files[part] = _array_file(folder, manifest, part)
                         attempt.callback(files[part].close)
                 except FileNotFoundError as error:
+                    if not is_of_system(error):
+                        raise
                     before, data = data, read_manifest(folder)
                     if data == before:
                         missing = folder.path_of(manifest.files[part].name)
@@ -233,9 +241,9 @@ def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:
     entry = manifest.files[part]
     try:
         return ArrayFile(folder, entry)
-    except (FileNotFoundError, IndexFileError):
-        raise
     except OSError as error:
+        if not is_of_system(error) or error.errno == errno.ENOENT:
+            raise
         raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(error)}") from error
 
 

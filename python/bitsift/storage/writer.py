@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from dataclasses import replace
@@ -23,6 +22,7 @@ from bitsift.core.errors import (
     warn,
 )
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import is_of_system, suppress_system_errors
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
@@ -101,9 +101,9 @@ def write(
             if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
                 folders.unmake(made)
             raise
-    except IndexFileError:
-        raise
     except OSError as error:
+        if not is_of_system(error):
+            raise
         if not save.is_done:
             raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
         save.troubles.append(f"the folder could not be closed: {why(error)}")
@@ -222,11 +222,11 @@ class _Save:
             # right after the replacement, and a network file system may deny one that took place.
             if not _is_in_place(folder, data):
                 for name in (self._temporary, *self._names.values()):
-                    with contextlib.suppress(OSError):
+                    with suppress_system_errors():
                         folder.remove(name)
                 raise
             self.is_done = True
-            if not isinstance(error, OSError):
+            if not is_of_system(error):
                 raise  # the next save removes the old files
         self.is_done = True
         self._finish(folder)
@@ -258,6 +258,8 @@ class _Save:
         try:
             folder.sync()
         except OSError as error:
+            if not is_of_system(error):
+                raise
             # A power cut may bring back the old manifest: its files are left to the next save.
             self.troubles.append(
                 f"the system could not make it durable ({why(error)}): a power cut may bring back "
@@ -271,8 +273,12 @@ class _Save:
                     try:
                         folder.remove(name)
                     except OSError as error:
+                        if not is_of_system(error):
+                            raise
                         left.append(f"{name} ({why(error)})")
         except OSError as error:
+            if not is_of_system(error):
+                raise
             left.append(f"({why(error)})")
         if left:
             more = f" and {len(left) - 1} more" if left[1:] else ""
@@ -294,7 +300,7 @@ def _remove_leftovers(folder: Folder, kept: set[str]) -> None:
     # The manifest that does not name them must be durable first; its writer may have failed to.
     folder.sync()
     for name in left:
-        with contextlib.suppress(OSError):
+        with suppress_system_errors():
             folder.remove(name)
 
 

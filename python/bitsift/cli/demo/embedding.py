@@ -65,10 +65,13 @@ def _import_package(text: str, examples: list[str]) -> Any:
         return importlib.import_module("sentence_transformers")
     except Exception as error:  # packages that it needs raise whatever they raise
         missing = isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers"
-        why = "which is not installed" if missing else f"which fails to import: {one_line(error)}"
+        if missing:
+            why = "which is not installed\n  pip install sentence-transformers"
+        else:
+            why = f"which fails to import: {one_line(error)}"
         raise MissingPackageError(
             f'embedding "{text}" needs the package sentence-transformers, '
-            f"{why}\n  pip install sentence-transformers\n"
+            f"{why}\n"
             "Prepared queries do not need it, for example "
             + ", ".join(f'"{example}"' for example in examples)
             + "\n  bitsift demo --list"

@@ -56,7 +56,8 @@ def _figure() -> Any:
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 (optional)
     except Exception as error:  # matplotlib's own packages raise whatever they raise
-        if isinstance(error, ModuleNotFoundError):
+        names = ("matplotlib", "matplotlib.figure")
+        if isinstance(error, ModuleNotFoundError) and error.name in names:
             raise MissingPackageError(_HINT) from error
         raise MissingPackageError(
             f"a picture needs the package matplotlib, which fails to import: {one_line(error)}"
