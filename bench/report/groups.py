@@ -22,7 +22,7 @@ GROUPS = [
     Group("packing", "Packing float32 to bits", packing, 5, 1),
     Group("rescoring", "Rescoring by the cosine", rescoring, 5, 2),
     Group("self-join", "The nearest of every row", self_join, 25, 2),
-    Group("asymmetric", "Asymmetric scores: int8 query, 1-bit documents", asymmetric, 30, 3),
+    Group("asymmetric", "Asymmetric scores: 6-bit query, 1-bit documents", asymmetric, 30, 3),
     Group("threads", "Threads", threads, 20, 3),
     Group("callers", "Callers at once", callers, 5, 1),
     Group("sizes", "Time against the number of rows", sizes, 20, 3),

@@ -12,14 +12,11 @@
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
 //                     add, lane_sums, add_lanes, twice_plus, row_sums, negative_lanes,
 //                     store_lanes, concealed; short_row_sums if kLanes > 1, only if kLanes > 2
-//   batch             one of
-//     popcount        kTileVectors (vectors of documents that a tile is wide), transpose,
+//   popcounts         kTileVectors (vectors of documents that a tile is wide), transpose,
 //                     min_lanes, kCarrySave (whether there is a carry() in one instruction)
-//     lookup          load_halves, transpose_bytes, store_nibbles, load_table, look_up,
-//                     add_widened, broadcast16, max16, room16, is_zero
-//   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
-//                     add_products, flush_products (each kProductWordsPerFlush), store_products,
-//                     concealed; kProductRows documents at once; expand_bits
+//   look-ups          kDigitBits, kLookupVectors, kLookupBlocks (blocks of a tile), Table,
+//                     load_table, look_up, transpose_bytes, split_digits, add_bytes, add16,
+//                     add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero
 //   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles, store;
 //                     kDotVectors vectors rescored at once
 //   greater           64 comparisons at once, for packing
@@ -29,7 +26,6 @@
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
 #include "kernels/loops/popcount.hpp"
-#include "kernels/loops/product.hpp"
 #include "kernels/loops/rescoring.hpp"
 #include "kernels/loops/rows.hpp"
 
@@ -50,8 +46,8 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
       .scan_rows = scan_rows<Simd>,
       .scan_rows_weighted = scan_rows_weighted<Simd>,
       .batch = batch,
-      .product = make_product_kernel<Simd>(),
-      .product_rivals_batch = false,
+      .weighted_batch = make_lookup_kernel<Simd>(),
+      .product = nullptr,
       .read_all = read_all<Simd>,
       .dot_f32 = dot<Simd, float>,
       .dot_f16 = dot<Simd, Half>,

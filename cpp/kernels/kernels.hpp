@@ -53,7 +53,7 @@ inline constexpr std::size_t kQueryPadding = 64;
 inline constexpr std::size_t kMaxRowQueries = 2;
 // Magnitudes are 0 to 31: the sum of six fits the byte of a table (loops/lookup.hpp).
 inline constexpr std::size_t kMagnitudeBits = 5;
-inline constexpr std::size_t kMaxTileRows = 128;
+inline constexpr std::size_t kMaxTileRows = 512;
 inline constexpr std::size_t kMaxGroupQueries = 16;
 // Tiles and groups begin at multiples of this many bytes.
 inline constexpr std::size_t kTileAlignment = 64;
@@ -61,11 +61,18 @@ inline constexpr std::size_t kTileAlignment = 64;
 inline constexpr std::int64_t kAdmitAll = std::int64_t{1} << 30;
 inline constexpr std::int64_t kAdmitNone = -1;
 
+// What a batch kernel makes of queries. Kernels of one level and layout take the same groups.
+enum class GroupLayout : std::uint8_t {
+  kWords,     // words of the codes; no magnitudes
+  kTables,    // tables of distances
+  kProducts,  // signed magnitudes
+};
+inline constexpr std::size_t kGroupLayouts = 3;
+
 // Many queries against a tile of documents. The kernel lays out tiles and groups of queries; for
 // its callers they are bytes, a fixed number for each 64-bit word of a code.
 struct BatchKernel {
-  std::size_t max_code_bytes;  // its sums hold no more
-  bool weighted;               // whether queries may have magnitudes
+  GroupLayout layout;
 
   std::size_t tile_rows;
   std::size_t tile_word_bytes;
@@ -123,12 +130,11 @@ struct Kernels {
                                     std::size_t plane_stride, RowSpan rows, std::int64_t limit,
                                     Hit* hits) noexcept;
 
-  // The level's fastest kernel for unweighted distances.
+  // The level's fastest kernels for unweighted and for weighted distances.
   BatchKernel batch;
-  // Distances by products of int8 and bits: for any length, with or without magnitudes.
-  BatchKernel product;
-  // Whether `product` may be the faster one for unweighted distances.
-  bool product_rivals_batch;
+  BatchKernel weighted_batch;
+  // A rival of both where the processor multiplies matrices, else nullptr.
+  const BatchKernel* product;
 
   // Reads n_bytes and returns an exclusive-or of them: measures how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
@@ -159,7 +165,7 @@ extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kNeonKernels;
-// Level `amx` is kAvx512Kernels with this as its `product`.
+// Distances by products of int8 and bits. Level `amx` is kAvx512Kernels with this as its `product`.
 extern const BatchKernel kAmxProductKernel;
 
 }  // namespace bitsift

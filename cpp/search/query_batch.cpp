@@ -49,7 +49,7 @@ void QueryBatch::make_planes() {
 }
 
 const std::byte* QueryBatch::groups(const BatchKernel& kernel) const {
-  Groups& groups = kernel.weighted ? product_groups_ : unweighted_groups_;
+  Groups& groups = groups_[static_cast<std::size_t>(kernel.layout)];
   if (const std::byte* made = groups.made.load(std::memory_order_acquire)) return made;
   const std::lock_guard lock(groups.mutex);
   if (groups.made.load(std::memory_order_relaxed) == nullptr) make_groups(kernel, groups);

@@ -43,7 +43,7 @@ class QueryBatch {
   std::size_t group_bytes(const BatchKernel& kernel) const {
     return kernel.group_header_bytes + (n_bytes_ + 7) / 8 * kernel.group_word_bytes;
   }
-  // `kernel` is the `batch` or the `product` of one table.
+  // `kernel` is one of the batch kernels of one table.
   const std::byte* groups(const BatchKernel& kernel) const;
 
  private:
@@ -66,8 +66,7 @@ class QueryBatch {
   KernelMemory rows_;
   KernelMemory planes_;
   std::vector<const std::uint8_t*> magnitudes_;
-  mutable Groups unweighted_groups_;
-  mutable Groups product_groups_;
+  mutable Groups groups_[kGroupLayouts];
 };
 
 // Bytes of codes, times queries, that a thread compares before it looks for an interruption: some

@@ -26,6 +26,8 @@ constexpr std::size_t kQueriesPerThread = 32;
 constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
+// The most bytes that a batch kernel makes of the queries of a batch: those of long codes are many.
+constexpr std::size_t kMaxGroupBytes = std::size_t{16} << 20;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
 // share stays in L1. Others begin small, so that limits fall soon, and grow: short rows of a small
 // block take less time than the call of the kernel. All are whole groups of a kernel's rows, and
@@ -36,6 +38,8 @@ constexpr std::size_t kBytesPerBlock = 1 << 15;
 // How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
 // out of L1.
 constexpr std::size_t kBytesAhead = 8192;
+// Pieces are multiples of this many rows, which most kernels take in whole tiles.
+constexpr std::size_t kRowsOfPiece = 128;
 // Pieces of fewer bytes of codes, times queries, are too short to time.
 constexpr std::size_t kLeastTimedBytes = 1 << 17;
 
@@ -128,9 +132,10 @@ class BatchScan {
       case ScanMethod::kRowsAhead:
         return scan_rows(begin, end, kBytesAhead);
       case ScanMethod::kBatch:
-        return scan_tiles(kernels_.batch, batch_tile_, begin, end);
+        return scan_tiles(batch_.weighted() ? kernels_.weighted_batch : kernels_.batch, batch_tile_,
+                          begin, end);
       case ScanMethod::kProduct:
-        return scan_tiles(kernels_.product, product_tile_, begin, end);
+        return scan_tiles(*kernels_.product, product_tile_, begin, end);
     }
   }
 
@@ -241,8 +246,8 @@ class Scan {
     const std::size_t n_queries = queries_.codes.n_rows;
     const std::size_t n_threads = options_.n_threads;
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
-    const std::size_t batch =
-        std::clamp<std::size_t>(kMaxKeptRows / per_query, 1, kMaxBatchQueries);
+    const std::size_t batch = std::clamp<std::size_t>(
+        std::min(kMaxKeptRows / per_query, queries_of_group_bytes()), 1, kMaxBatchQueries);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
     // When threads share the rows, each begins without limits and admits most of its first rows. If
     // that is a large part of the work, it is faster to share the queries.
@@ -261,9 +266,18 @@ class Scan {
   }
 
  private:
+  // Queries, whole groups, of which a batch kernel makes kMaxGroupBytes.
+  std::size_t queries_of_group_bytes() const {
+    const BatchKernel& kernel = queries_.weighted() ? kernels_.weighted_batch : kernels_.batch;
+    const std::size_t n_words = (codes_.n_columns + 7) / 8;
+    const std::size_t n_groups =
+        kMaxGroupBytes / (kernel.group_header_bytes + n_words * kernel.group_word_bytes);
+    return std::max<std::size_t>(1, n_groups) * kernel.group_queries;
+  }
+
   std::size_t rows_per_piece() const {
     const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
-    return ceil_divide(rows, kMaxTileRows) * kMaxTileRows;
+    return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece;
   }
 
   std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {

@@ -8,8 +8,7 @@ namespace bitsift {
 namespace {
 
 // Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
-// and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
-// where products are slow.
+// and rows stay in a cache from one query to the next.
 constexpr std::size_t kMostRowQueries = 16;
 // From this number of queries on, a batch is the better guess while no costs are known.
 constexpr std::size_t kLeastBatchQueries = 4;
@@ -33,18 +32,15 @@ bool lies_in_memory(const ScanShape& shape) {
 
 EligibleMethods::EligibleMethods(const Kernels& kernels, const ScanShape& shape) {
   const std::size_t n_queries = shape.n_queries;
-  const bool weighted = shape.weighted;
-  const bool batch = !weighted && shape.n_bytes <= kernels.batch.max_code_bytes;
-  const bool product = weighted || !batch || kernels.product_rivals_batch;
   if (n_queries > 1) {
-    if (batch) methods_[n_++] = ScanMethod::kBatch;
-    if (product) methods_[n_++] = ScanMethod::kProduct;
+    methods_[n_++] = ScanMethod::kBatch;
+    if (kernels.product != nullptr) methods_[n_++] = ScanMethod::kProduct;
   }
   // More queries find the rows in a cache.
-  if (lies_in_memory(shape) && n_queries <= (weighted ? 1 : kMaxRowQueries)) {
+  if (lies_in_memory(shape) && n_queries <= (shape.weighted ? 1 : kMaxRowQueries)) {
     methods_[n_++] = ScanMethod::kRowsAhead;
   }
-  if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
+  if (n_queries <= kMostRowQueries) methods_[n_++] = ScanMethod::kRows;
   if (n_queries < kLeastBatchQueries) std::swap(methods_[0], methods_[n_ - 1]);
 }
 

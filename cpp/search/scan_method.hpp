@@ -17,7 +17,7 @@ namespace bitsift {
 enum class ScanMethod : std::uint8_t {
   kRows,       // each query by itself, documents as they lie
   kRowsAhead,  // the same, with prefetch instructions
-  kBatch,      // Kernels::batch
+  kBatch,      // Kernels::batch or Kernels::weighted_batch
   kProduct,    // Kernels::product
 };
 inline constexpr std::size_t kScanMethods = 4;
@@ -31,7 +31,7 @@ struct ScanShape {
   bool weighted;
 };
 
-// The methods that can scan for these queries and are worth a try, the one to begin with first.
+// The methods that can scan for so many queries and are worth a try, the one to begin with first.
 class EligibleMethods {
  public:
   EligibleMethods(const Kernels& kernels, const ScanShape& shape);

@@ -94,7 +94,7 @@ class SelfJoin {
       const ScanMethod method = join_.costs_.next(join_.eligible_);
       const auto start = Clock::now();
       const BatchKernel& kernel =
-          method == ScanMethod::kBatch ? join_.kernels_.batch : join_.kernels_.product;
+          method == ScanMethod::kBatch ? join_.kernels_.batch : *join_.kernels_.product;
       copy_limits(block_, limits_);
       if (other != block_) copy_limits(other, other_limits_);
       const std::size_t n_hits = scan(kernel, other);

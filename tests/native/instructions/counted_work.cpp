@@ -155,7 +155,7 @@ constexpr Work kWorks[] = {
     {"rows_2_queries", 2816, search_rows<ScanMethod::kRows, 2, false>},
     {"rows_1_weighted", 2816, search_rows<ScanMethod::kRows, 1, true>},
     {"batch_64_queries", 2816, search_rows<ScanMethod::kBatch, 64, false>},
-    {"product_16_weighted", 512, search_rows<ScanMethod::kProduct, 16, true>},
+    {"batch_64_weighted", 2816, search_rows<ScanMethod::kBatch, 64, true>},
     {"self_join", 1024, join_rows},
     {"pack_float32", 86, pack_rows},
     {"rescore_cosine_float32", 43, rescore_rows},

@@ -110,7 +110,7 @@ TEST_CASE("codes of any length, candidates at the edges of a block") {
     const auto codes = random.bytes(50 * n_bytes);
     const auto query_codes = random.bytes(3 * n_bytes);
     const auto ids = random.ids(50);
-    const std::size_t largest = Sizes{31, 0, 1, 25, 7}.begin()[random.below(5)];
+    const std::size_t largest = Sizes{31, 0, 1, 20, 7}.begin()[random.below(5)];
     CAPTURE(largest);
     const auto magnitudes = some_magnitudes(random, 3 * 8 * n_bytes, largest);
     const Queries queries = {matrix_of(query_codes, n_bytes), matrix_of(magnitudes, 8 * n_bytes)};

@@ -59,7 +59,8 @@ TEST_CASE("kernels get aligned memory") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     const QueryBatch batch({codes}, 0, 300);
-    for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+    for (const auto& [name, kernel] : batch_kernels(*kernels)) {
+      CAPTURE(name);
       const auto is_aligned = [](const void* p) {
         return reinterpret_cast<std::uintptr_t>(p) % kTileAlignment == 0;
       };

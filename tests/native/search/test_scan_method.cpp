@@ -23,22 +23,13 @@ TEST_CASE("eligible methods can scan") {
     CAPTURE(kernels->name);
     for (const std::size_t n_queries : Sizes{1, 2, 3, 4, 5, 16, 17, 256}) {
       CAPTURE(n_queries);
-      for (const std::size_t n_bytes : Sizes{1, 96, kMaxCodeBytes - 1, kMaxCodeBytes}) {
-        CAPTURE(n_bytes);
-        for (const bool weighted : {false, true}) {
-          CAPTURE(weighted);
-          const EligibleMethods eligible(*kernels, {n_queries, 1000, n_bytes, 1, weighted});
-          REQUIRE(!eligible.all().empty());
-          CHECK(eligible.first() == eligible.all().front());
-          CHECK(has(eligible, eligible.first()));
-          if (has(eligible, ScanMethod::kBatch)) {
-            CHECK(!weighted);
-            CHECK(n_bytes <= kernels->batch.max_code_bytes);
-          }
-          if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
-          if (n_queries > 16) CHECK(eligible.first() != ScanMethod::kRows);
-        }
-      }
+      const EligibleMethods eligible(*kernels, {n_queries, 1000, 96, 1, false});
+      REQUIRE(!eligible.all().empty());
+      CHECK(eligible.first() == eligible.all().front());
+      CHECK(has(eligible, eligible.first()));
+      if (has(eligible, ScanMethod::kProduct)) CHECK(kernels->product != nullptr);
+      if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
+      if (n_queries > 16) CHECK(!has(eligible, ScanMethod::kRows));
     }
   }
 }
@@ -57,7 +48,7 @@ TEST_CASE("rows that are read once, from memory, may be prefetched") {
   }
 }
 
-TEST_CASE("amx: the tile unit rivals the population count, for many queries") {
+TEST_CASE("amx: the tile unit rivals the population count and look-ups, for many queries") {
 #if defined(__x86_64__)
   const EligibleMethods eligible(amx_kernels(), {256, 1000, 96, 1, false});
   CHECK(has(eligible, ScanMethod::kBatch));
