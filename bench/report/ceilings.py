@@ -23,7 +23,7 @@ from .settings import Settings, has_ceilings
 _MEMORY_BYTES = 512 * 1024 * 1024
 _CEILING_SECONDS = 0.02
 # The core's name of a kernel, and ours of its ceiling.
-_KERNELS = {"batch": "popcount", "product": "product"}
+_KERNELS = {"batch": "popcount", "weighted_batch": "look-up", "product": "product"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,11 @@ def reading_rows(
 
 
 def kernel_ceilings(isa: str, threads: int) -> list[Ceiling]:
-    """Run the instructions that bound a batch: popcounts or look-ups, and sums of products."""
-    return [_kernel_ceiling(kernel, isa, threads) for kernel in _KERNELS] if has_ceilings() else []
+    """Run the instructions that bound a batch: popcounts, look-ups and, by AMX, products."""
+    if not has_ceilings():
+        return []
+    kernels = [kernel for kernel in _KERNELS if kernel != "product" or isa == "amx"]
+    return [_kernel_ceiling(kernel, isa, threads) for kernel in kernels]
 
 
 def of_machine(settings: Settings) -> list[MeasuredCeiling]:

@@ -63,15 +63,19 @@ std::uint64_t read_rows(const py::array_t<std::uint8_t>& array, const Vector<std
 double run_ceiling(const std::string& kernel, std::size_t n, const std::string& isa,
                    std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
-  require(kernel == "batch" || kernel == "product", "the kernel must be batch or product");
-  const BatchKernel& chosen = kernel == "batch" ? kernels.batch : kernels.product;
+  const BatchKernel* chosen = kernel == "batch"            ? &kernels.batch
+                              : kernel == "weighted_batch" ? &kernels.weighted_batch
+                              : kernel == "product"        ? kernels.product
+                                                           : nullptr;
+  require(chosen != nullptr,
+          "the kernel must be batch, weighted_batch or, where the level has one, product");
   std::atomic<std::uint64_t> n_pairs{0};
   without_gil([&] {
     // In pieces, like a scan: others take over the work of a thread that is delayed.
     constexpr std::size_t kPieces = 16;
     const std::size_t n_threads = threads_of(threads);
     for_each_piece(n_threads * kPieces, 1, n_threads, [&](std::size_t, std::size_t) {
-      n_pairs.fetch_add(chosen.ceiling(1 + n / kPieces), std::memory_order_relaxed);
+      n_pairs.fetch_add(chosen->ceiling(1 + n / kPieces), std::memory_order_relaxed);
     });
   });
   return static_cast<double>(n_pairs);

@@ -7,7 +7,7 @@
 
 namespace bitsift {
 
-// Queries rounded to scale * magnitude * sign, with magnitudes 0 to 127, for asymmetric scoring.
+// Queries rounded to scale * magnitude * sign, with magnitudes 0 to 31, for asymmetric scoring.
 // For n queries of d values: codes n x ceil(d / 8), magnitudes n x 8 ceil(d / 8), all others n.
 struct RoundedQueries {
   std::uint8_t* codes;  // a bit is set where a value is positive

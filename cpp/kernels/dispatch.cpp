@@ -36,7 +36,7 @@ X86Features ask_processor() {
   constexpr std::uint32_t kAvxF16c = 1u << 28 | 1u << 29;
   constexpr std::uint32_t kAvx2 = 1u << 5;                                      // leaf 7, EBX
   constexpr std::uint32_t kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
-  constexpr std::uint32_t kVnniVpopcntdq = 1u << 11 | 1u << 14;                 // leaf 7, ECX
+  constexpr std::uint32_t kVbmiVnniVpopcntdq = 1u << 1 | 1u << 11 | 1u << 14;   // leaf 7, ECX
   constexpr std::uint32_t kAmxTileInt8 = 1u << 24 | 1u << 25;                   // leaf 7, EDX
   constexpr std::uint32_t kYmm = 1u << 1 | 1u << 2;                             // XCR0
   constexpr std::uint32_t kZmm = kYmm | 1u << 5 | 1u << 6 | 1u << 7;
@@ -53,7 +53,7 @@ X86Features ask_processor() {
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return features;
   features.avx2 = has(saved, kYmm) && has(ebx, kAvx2);
   features.avx512 =
-      features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVnniVpopcntdq);
+      features.avx2 && has(saved, kZmm) && has(ebx, kAvx512) && has(ecx, kVbmiVnniVpopcntdq);
   features.amx = features.avx512 && has(saved, kTiles) && has(edx, kAmxTileInt8);
   return features;
 }
@@ -93,8 +93,7 @@ const Kernels& amx_kernels() {
     Kernels result = kAvx512Kernels;
     result.isa = Isa::kAmx;
     result.name = "amx";
-    result.product = kAmxProductKernel;
-    result.product_rivals_batch = true;
+    result.product = &kAmxProductKernel;
     return result;
   }();
   return kernels;

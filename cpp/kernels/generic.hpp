@@ -10,19 +10,17 @@
 //   kLanes            64-bit lanes of a Vector
 //   kWordsPerFlush    how many count() results add() may sum up before lane_sums() must empty them
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
-//                     add, lane_sums, add_lanes, row_sums, negative_lanes, store_lanes, concealed;
-//                     short_row_sums if kLanes > 1
-//   batch             one of
-//     popcount        kTileVectors (vectors of documents that a tile is wide), transpose,
+//                     add, lane_sums, add_lanes, twice_plus, row_sums, negative_lanes,
+//                     store_lanes, concealed; short_row_sums if kLanes > 1, only if kLanes > 2
+//   popcounts         kTileVectors (vectors of documents that a tile is wide), transpose,
 //                     min_lanes, kCarrySave (whether there is a carry() in one instruction)
-//     lookup          load_halves, transpose_bytes, store_nibbles, load_table, look_up,
-//                     add_widened, broadcast16, max16, room16, is_zero
-//     sliced         add_bits (a full adder). It may have a policy of its own, with these, load,
+//     sliced          add_bits (a full adder). It may have a policy of its own, with these, load,
 //                     store_lanes, broadcast, exclusive_or, bitwise_and, bitwise_or, concealed
-//     pairs          as lookup, and low_nibbles, high_nibbles
-//   Products          kQueryVectors of them for 16 queries: no_products, load_queries,
-//                     add_products, flush_products (each kProductWordsPerFlush), store_products,
-//                     concealed; kProductRows documents at once; expand_bits
+//     pairs           as look-ups, and load_halves, transpose_bytes of a block, store_nibbles,
+//                     low_nibbles, high_nibbles, add_widened
+//   look-ups          kDigitBits, kLookupVectors, kLookupBlocks (blocks of a tile), Table,
+//                     load_table, look_up, transpose_bytes, split_digits, add_bytes, add16,
+//                     add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero
 //   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles,
 //                     add_exact_product (fused if kFusesProducts), sum_lanes;
 //                     kDotVectors vectors rescored at once
@@ -34,7 +32,6 @@
 #include "kernels/loops/packing.hpp"
 #include "kernels/loops/pairs.hpp"
 #include "kernels/loops/popcount.hpp"
-#include "kernels/loops/product.hpp"
 #include "kernels/loops/rescoring.hpp"
 #include "kernels/loops/rows.hpp"
 #include "kernels/loops/sliced.hpp"
@@ -56,8 +53,8 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
       .scan_rows = scan_rows<Simd>,
       .scan_rows_weighted = scan_rows_weighted<Simd>,
       .batch = batch,
-      .product = make_product_kernel<Simd>(),
-      .product_rivals_batch = false,
+      .weighted_batch = make_lookup_kernel<Simd>(),
+      .product = nullptr,
       .read_all = read_all<Simd>,
       .read_rows = read_rows<Simd>,
       .dot_f32 = dot<Simd, float>,

@@ -33,7 +33,7 @@ endfunction()
 bitsift_isa(scalar  any)
 bitsift_isa(avx2    x86           -mavx2 -mf16c)
 bitsift_isa(avx512  x86           -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq
-                           -mavx512vnni -mf16c)
+                           -mavx512vbmi -mavx512vnni -mf16c)
 bitsift_isa(amx     x86           -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vpopcntdq
-                           -mavx512vnni -mf16c -mamx-tile -mamx-int8)
+                           -mavx512vbmi -mavx512vnni -mf16c -mamx-tile -mamx-int8)
 bitsift_isa(neon    arm)

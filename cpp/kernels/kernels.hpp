@@ -44,6 +44,16 @@ struct Half {
   return result;
 }
 
+// Rows that a kernel scans, `stride` bytes apart. It may prefetch the bytes that lie `ahead` bytes
+// behind those that it reads; 0: it prefetches nothing.
+struct RowSpan {
+  const std::uint8_t* first;
+  std::ptrdiff_t stride;
+  std::size_t n_rows;
+  std::size_t n_bytes;
+  std::size_t ahead = 0;
+};
+
 // The scale of quantized vectors: value i of a vector is base[i] + step[i] * integer i.
 struct Scale {
   const double* base;
@@ -58,9 +68,9 @@ inline constexpr std::size_t kMaxCodeBytes = 8192;
 inline constexpr std::size_t kQueryPadding = 64;
 // The most queries that scan_rows takes.
 inline constexpr std::size_t kMaxRowQueries = 2;
-// Magnitudes are 0 to 127: with a sign, they fit int8.
-inline constexpr std::size_t kMagnitudeBits = 7;
-inline constexpr std::size_t kMaxTileRows = 128;
+// Magnitudes are 0 to 31: the sum of six fits the byte of a table (loops/lookup.hpp).
+inline constexpr std::size_t kMagnitudeBits = 5;
+inline constexpr std::size_t kMaxTileRows = 512;
 inline constexpr std::size_t kMaxGroupQueries = 16;
 // Tiles and groups begin at multiples of this many bytes.
 inline constexpr std::size_t kTileAlignment = 64;
@@ -68,11 +78,19 @@ inline constexpr std::size_t kTileAlignment = 64;
 inline constexpr std::int64_t kAdmitAll = std::int64_t{1} << 30;
 inline constexpr std::int64_t kAdmitNone = -1;
 
+// What a batch kernel makes of queries. Kernels of one level and layout take the same groups.
+enum class GroupLayout : std::uint8_t {
+  kWords,     // words of the codes; no magnitudes
+  kTables,    // tables of distances
+  kProducts,  // signed magnitudes
+};
+inline constexpr std::size_t kGroupLayouts = 3;
+
 // Many queries against a tile of documents. The kernel lays out tiles and groups of queries; for
 // its callers they are bytes, a fixed number for each 64-bit word of a code.
 struct BatchKernel {
-  std::size_t max_code_bytes;  // its sums hold no more
-  bool weighted;               // whether queries may have magnitudes
+  GroupLayout layout;
+  std::size_t max_code_bytes = kMaxCodeBytes;  // its sums hold no more
   // For fewer queries a row kernel is the better guess, while no costs are known.
   std::size_t least_queries = 4;
 
@@ -122,26 +140,21 @@ struct Kernels {
   // Bit i is set where values[i] is not zero.
   void (*pack_bool)(const std::uint8_t* values, std::size_t n_values, std::uint8_t* out) noexcept;
 
-  // Queries, 1 to kMaxRowQueries, against rows `stride` bytes apart. Writes a hit for each row at a
-  // query's limit or nearer, a query's own in row order, and returns their number. `hits` has room
-  // for all pairs.
-  std::size_t (*scan_rows)(const std::uint8_t* const* queries, std::size_t n_queries,
-                           const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
-                           std::size_t n_bytes, const std::int64_t* limits, Hit* hits) noexcept;
-  // The same for one query with magnitudes, as bit-planes: plane p, `plane_stride` bytes behind
-  // plane p - 1, has the bits of value 2^p of all magnitudes in the order of the code.
+  // Queries, 1 to kMaxRowQueries, against rows. Writes a hit for each row at a query's limit or
+  // nearer, a query's own in row order, and returns their number. `hits` has room for all pairs.
+  std::size_t (*scan_rows)(const std::uint8_t* const* queries, std::size_t n_queries, RowSpan rows,
+                           const std::int64_t* limits, Hit* hits) noexcept;
+  // The same for one query with magnitudes, as kMagnitudeBits bit-planes: plane p, `plane_stride`
+  // bytes behind plane p - 1, has the bits of value 2^p of all magnitudes in the order of the code.
   std::size_t (*scan_rows_weighted)(const std::uint8_t* query, const std::uint8_t* planes,
-                                    std::size_t plane_stride, std::size_t n_planes,
-                                    const std::uint8_t* rows, std::ptrdiff_t stride,
-                                    std::size_t n_rows, std::size_t n_bytes, std::int64_t limit,
+                                    std::size_t plane_stride, RowSpan rows, std::int64_t limit,
                                     Hit* hits) noexcept;
 
-  // The level's fastest kernel for unweighted distances.
+  // The level's fastest kernels for unweighted and for weighted distances.
   BatchKernel batch;
-  // Distances by products of int8 and bits: for any length, with or without magnitudes.
-  BatchKernel product;
-  // Whether `product` may be the faster one for unweighted distances.
-  bool product_rivals_batch;
+  BatchKernel weighted_batch;
+  // A rival of both where the processor multiplies matrices, else nullptr.
+  const BatchKernel* product;
 
   // Reads n_bytes and returns an exclusive-or of them: measures how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
@@ -173,11 +186,18 @@ struct Kernels {
                 double* squares) noexcept;
 };
 
+// The kernel for batches of such codes: where the sums of `batch` do not hold a distance, the one
+// for weighted distances.
+inline const BatchKernel& batch_kernel(const Kernels& kernels, std::size_t n_bytes, bool weighted) {
+  const bool fits = !weighted && n_bytes <= kernels.batch.max_code_bytes;
+  return fits ? kernels.batch : kernels.weighted_batch;
+}
+
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kNeonKernels;
-// Level `amx` is kAvx512Kernels with this as its `product`.
+// Distances by products of int8 and bits. Level `amx` is kAvx512Kernels with this as its `product`.
 extern const BatchKernel kAmxProductKernel;
 
 }  // namespace bitsift

@@ -79,8 +79,8 @@ class CodeScorer {
     if (n_codes == 0) return;
     Hit hits[kBlockCodes];
     kernels_.scan_rows_weighted(
-        batch_.row(0), batch_.planes(0), batch_.plane_stride(), batch_.n_planes(), block_.data(),
-        static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes, kAdmitAll, hits);
+        batch_.row(0), batch_.planes(0), batch_.plane_stride(),
+        {block_.data(), static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes}, kAdmitAll, hits);
     for (std::size_t i = 0; i < n_codes; ++i) {
       Scored& one = scored[places[hits[i].row]];
       one.badness = estimate_ == nullptr

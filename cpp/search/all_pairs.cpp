@@ -12,8 +12,7 @@ namespace bitsift {
 void all_pairs(const Kernels& kernels, Matrix<std::uint8_t> a, Matrix<std::uint8_t> b,
                std::size_t n_threads, std::int32_t* out) {
   constexpr std::size_t kAllPairsPiecePairs = 1 << 18;
-  const BatchKernel& kernel =
-      b.n_columns <= kernels.batch.max_code_bytes ? kernels.batch : kernels.product;
+  const BatchKernel& kernel = batch_kernel(kernels, a.n_columns, false);
   for (std::size_t begin = 0; begin < a.n_rows; begin += kMaxBatchQueries) {
     const QueryBatch batch({.codes = a}, begin, std::min(begin + kMaxBatchQueries, a.n_rows));
     const std::size_t tiles_per_piece = 1 + kAllPairsPiecePairs / batch.size() / kernel.tile_rows;

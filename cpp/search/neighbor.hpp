@@ -8,7 +8,7 @@ namespace bitsift {
 
 inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
 
-// A row at a distance. The distance (24 bits: at most 65,536 bits of magnitude 127) lies above the
+// A row at a distance. The distance (24 bits: at most 65,536 bits of magnitude 31) lies above the
 // row (40 bits) in one number, so that comparing numbers compares (distance, row).
 class Neighbor {
  public:

@@ -20,7 +20,7 @@ void check_magnitudes(const Queries& queries, std::size_t n_threads) {
                      for (std::size_t j = 0; j < n; ++j) used |= row[j];
                    }
                    if (used >> kMagnitudeBits != 0)
-                     throw std::invalid_argument("magnitudes are 0 to 127");
+                     throw std::invalid_argument("magnitudes are 0 to 31");
                  });
 }
 

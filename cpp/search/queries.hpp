@@ -8,7 +8,7 @@
 
 namespace bitsift {
 
-// Codes to search for and, for weighted distances, the magnitude of each of their bits: 0 to 127, a
+// Codes to search for and, for weighted distances, the magnitude of each of their bits: 0 to 31, a
 // byte each, 8 for each byte of a code.
 struct Queries {
   Matrix<std::uint8_t> codes;
@@ -29,7 +29,7 @@ struct Queries {
   }
 };
 
-// Throws std::invalid_argument if a magnitude is above 127.
+// Throws std::invalid_argument if a magnitude is above 31.
 void check_magnitudes(const Queries& queries, std::size_t n_threads);
 
 }  // namespace bitsift

@@ -2,18 +2,26 @@
 #include "search/query_batch.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 namespace bitsift {
+namespace {
+
+KernelMemory zeros(std::size_t n_bytes) {
+  KernelMemory memory(n_bytes);
+  std::memset(memory.get(), 0, n_bytes);
+  return memory;
+}
+
+}  // namespace
 
 QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t end)
     : size_(end - begin),
       n_bytes_(queries.codes.n_columns),
       row_stride_((n_bytes_ + kQueryPadding - 1) / kQueryPadding * kQueryPadding),
-      rows_(size_ * row_stride_) {
+      rows_(zeros(size_ * row_stride_)) {
   for (std::size_t i = 0; i < size_; ++i) {
-    std::memcpy(rows_.data() + i * row_stride_, queries.codes.row(begin + i), n_bytes_);
+    std::memcpy(rows_.get() + i * row_stride_, queries.codes.row(begin + i), n_bytes_);
   }
   if (queries.weighted()) {
     for (std::size_t i = 0; i < size_; ++i) {
@@ -24,29 +32,24 @@ QueryBatch::QueryBatch(const Queries& queries, std::size_t begin, std::size_t en
 }
 
 void QueryBatch::make_planes() {
-  std::uint8_t used = 0;
-  for (const std::uint8_t* magnitudes : magnitudes_) {
-    for (std::size_t i = 0; i < 8 * n_bytes_; ++i) used |= magnitudes[i];
-  }
-  n_planes_ = static_cast<std::size_t>(std::bit_width(used));
-  planes_.resize(size_ * n_planes_ * row_stride_);
+  planes_ = zeros(size_ * kMagnitudeBits * row_stride_);
   for (std::size_t i = 0; i < size_; ++i) {
-    std::uint8_t* planes = planes_.data() + i * n_planes_ * row_stride_;
+    std::byte* planes = planes_.get() + i * kMagnitudeBits * row_stride_;
     for (std::size_t byte = 0; byte < n_bytes_; ++byte) {
       std::uint64_t eight;
       std::memcpy(&eight, magnitudes_[i] + 8 * byte, 8);
-      for (std::size_t p = 0; p < n_planes_; ++p) {
+      for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
         // The multiplication gathers the lowest bits of eight bytes in one, the first byte's
         // highest.
         const std::uint64_t bits = eight >> p & 0x0101010101010101;
-        planes[p * row_stride_ + byte] = static_cast<std::uint8_t>(bits * 0x8040201008040201 >> 56);
+        planes[p * row_stride_ + byte] = static_cast<std::byte>(bits * 0x8040201008040201 >> 56);
       }
     }
   }
 }
 
 const std::byte* QueryBatch::groups(const BatchKernel& kernel) const {
-  Groups& groups = kernel.weighted ? product_groups_ : unweighted_groups_;
+  Groups& groups = groups_[static_cast<std::size_t>(kernel.layout)];
   if (const std::byte* made = groups.made.load(std::memory_order_acquire)) return made;
   const std::lock_guard lock(groups.mutex);
   if (groups.made.load(std::memory_order_relaxed) == nullptr) make_groups(kernel, groups);

@@ -30,12 +30,11 @@ class QueryBatch {
   std::size_t size() const { return size_; }
   bool weighted() const { return !magnitudes_.empty(); }
 
-  const std::uint8_t* row(std::size_t i) const { return rows_.data() + i * row_stride_; }
-  // The bit-planes of a query's magnitudes, plane_stride() bytes apart.
+  const std::uint8_t* row(std::size_t i) const { return bytes_of(rows_) + i * row_stride_; }
+  // The kMagnitudeBits bit-planes of a query's magnitudes, plane_stride() bytes apart.
   const std::uint8_t* planes(std::size_t i) const {
-    return planes_.data() + i * n_planes_ * row_stride_;
+    return bytes_of(planes_) + i * kMagnitudeBits * row_stride_;
   }
-  std::size_t n_planes() const { return n_planes_; }
   std::size_t plane_stride() const { return row_stride_; }
 
   std::size_t n_groups(const BatchKernel& kernel) const {
@@ -44,7 +43,7 @@ class QueryBatch {
   std::size_t group_bytes(const BatchKernel& kernel) const {
     return kernel.group_header_bytes + (n_bytes_ + 7) / 8 * kernel.group_word_bytes;
   }
-  // `kernel` is the `batch` or the `product` of one table.
+  // `kernel` is one of the batch kernels of one table.
   const std::byte* groups(const BatchKernel& kernel) const;
 
  private:
@@ -55,18 +54,19 @@ class QueryBatch {
     KernelMemory memory;
   };
 
+  static const std::uint8_t* bytes_of(const KernelMemory& memory) {
+    return reinterpret_cast<const std::uint8_t*>(memory.get());
+  }
   void make_planes();
   void make_groups(const BatchKernel& kernel, Groups& groups) const;
 
   std::size_t size_;
   std::size_t n_bytes_;
   std::size_t row_stride_;
-  std::size_t n_planes_ = 0;
-  std::vector<std::uint8_t> rows_;
-  std::vector<std::uint8_t> planes_;
+  KernelMemory rows_;
+  KernelMemory planes_;
   std::vector<const std::uint8_t*> magnitudes_;
-  mutable Groups unweighted_groups_;
-  mutable Groups product_groups_;
+  mutable Groups groups_[kGroupLayouts];
 };
 
 // Bytes of codes, times queries, that a thread compares before it looks for an interruption: some

@@ -28,13 +28,23 @@ constexpr std::size_t kQueriesPerThread = 32;
 constexpr std::size_t kRowsPerResult = 2000;
 // The most rows that a thread keeps for a batch, whatever k is.
 constexpr std::size_t kMaxKeptRows = 1 << 22;
+// The most bytes that a batch kernel makes of the queries of a batch: those of long codes are many.
+constexpr std::size_t kMaxGroupBytes = std::size_t{16} << 20;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
-// share stays in L1. Without a limit, blocks begin small, since every row of the first is kept.
-constexpr std::size_t kRowsPerBlock = 256;
-constexpr std::size_t kRowsPerSharedBlock = 64;
+// share stays in L1. Others begin small, so that limits fall soon, and grow: short rows of a small
+// block take less time than the call of the kernel. Every row of the first block is kept where there
+// is no limit yet. All are whole groups of a kernel's rows, and but for the first whole cache lines.
 constexpr std::size_t kRowsPerFirstBlock = 32;
-// Pieces of fewer pairs are too short to time.
-constexpr std::size_t kLeastTimedPairs = 2048;
+constexpr std::size_t kRowsPerSharedBlock = 64;
+constexpr std::size_t kRowsPerBlock = 256;
+constexpr std::size_t kBytesPerBlock = 1 << 15;
+// How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
+// out of L1.
+constexpr std::size_t kBytesAhead = 8192;
+// Pieces are multiples of this many rows, which most kernels take in whole tiles.
+constexpr std::size_t kRowsOfPiece = 128;
+// Pieces of fewer bytes of codes, times queries, are too short to time.
+constexpr std::size_t kLeastTimedBytes = 1 << 17;
 
 std::size_t ceil_divide(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
@@ -86,15 +96,15 @@ std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
 class BatchScan {
  public:
   BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
-            SharedLimits& shared, const ScanOptions& options)
+            SharedLimits& shared, const ScanShape& shape, const ScanOptions& options)
       : kernels_(kernels),
         codes_(codes),
         batch_(batch),
         shared_(shared),
         thread_(shared.join()),
         method_(options.method),
-        eligible_(kernels, batch.size(), codes.n_columns, batch.weighted()),
-        costs_(options.costs->costs_of(kernels, batch.size(), codes.n_columns, batch.weighted())),
+        eligible_(kernels, shape),
+        costs_(options.costs->costs_of(kernels, shape)),
         limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -111,7 +121,7 @@ class BatchScan {
     if (method_) return scan_by(*method_, begin, end);
     const std::size_t n_pairs = (end - begin) * batch_.size();
     // The first piece admits more rows than any other: its time does not measure the method.
-    if (!warm_ || n_pairs < kLeastTimedPairs) {
+    if (!warm_ || n_pairs * codes_.n_columns < kLeastTimedBytes) {
       warm_ = true;
       return scan_by(costs_.best(eligible_), begin, end);
     }
@@ -128,11 +138,14 @@ class BatchScan {
   void scan_by(ScanMethod method, std::size_t begin, std::size_t end) {
     switch (method) {
       case ScanMethod::kRows:
-        return scan_rows(begin, end);
+        return scan_rows(begin, end, 0);
+      case ScanMethod::kRowsAhead:
+        return scan_rows(begin, end, kBytesAhead);
       case ScanMethod::kBatch:
-        return scan_tiles(kernels_.batch, batch_tile_, begin, end);
+        return scan_tiles(batch_kernel(kernels_, codes_.n_columns, batch_.weighted()), batch_tile_,
+                          begin, end);
       case ScanMethod::kProduct:
-        return scan_tiles(kernels_.product, product_tile_, begin, end);
+        return scan_tiles(*kernels_.product, product_tile_, begin, end);
     }
   }
 
@@ -162,39 +175,37 @@ class BatchScan {
 
   // One or two queries are bound by memory. With more, a smaller block stays in L1 for the queries
   // that follow.
-  void scan_rows(std::size_t begin, std::size_t end) {
+  void scan_rows(std::size_t begin, std::size_t end, std::size_t ahead) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
-    const std::size_t most = stream ? kRowsPerBlock : kRowsPerSharedBlock;
-    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : most;
+    const std::size_t usual = stream ? kRowsPerBlock : kRowsPerSharedBlock;
+    const std::size_t most =
+        stream ? std::max(usual, kBytesPerBlock / codes_.n_columns / usual * usual) : usual;
+    std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : usual;
     Hit* hits = room_for(most * at_once);
     for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
       n_rows = std::min(block, end - first);
       block = std::min(2 * block, most);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
-        const std::size_t n_hits = batch_.weighted()
-                                       ? scan_rows_weighted(query, first, n_rows, hits)
-                                       : scan_rows_unweighted(query, first, n_rows, hits);
+        const RowSpan rows = {codes_.row(first), codes_.stride, n_rows, codes_.n_columns, ahead};
+        const std::size_t n_hits = batch_.weighted() ? scan_rows_weighted(query, rows, hits)
+                                                     : scan_rows_unweighted(query, rows, hits);
         for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
         checkpoint_.did(n_rows * at_once * codes_.n_columns);
       }
     }
   }
 
-  std::size_t scan_rows_weighted(std::size_t query, std::size_t first, std::size_t n_rows,
-                                 Hit* hits) const {
-    return kernels_.scan_rows_weighted(
-        batch_.row(query), batch_.planes(query), batch_.plane_stride(), batch_.n_planes(),
-        codes_.row(first), codes_.stride, n_rows, codes_.n_columns, limits_[query], hits);
+  std::size_t scan_rows_weighted(std::size_t query, RowSpan rows, Hit* hits) const {
+    return kernels_.scan_rows_weighted(batch_.row(query), batch_.planes(query),
+                                       batch_.plane_stride(), rows, limits_[query], hits);
   }
 
-  std::size_t scan_rows_unweighted(std::size_t query, std::size_t first, std::size_t n_rows,
-                                   Hit* hits) const {
+  std::size_t scan_rows_unweighted(std::size_t query, RowSpan rows, Hit* hits) const {
     const std::size_t n_queries = std::min(kMaxRowQueries, batch_.size() - query);
     const std::uint8_t* queries[kMaxRowQueries];
     for (std::size_t i = 0; i < n_queries; ++i) queries[i] = batch_.row(query + i);
-    return kernels_.scan_rows(queries, n_queries, codes_.row(first), codes_.stride, n_rows,
-                              codes_.n_columns, limits_.data() + query, hits);
+    return kernels_.scan_rows(queries, n_queries, rows, limits_.data() + query, hits);
   }
 
   void offer(std::size_t query, const Hit& hit, std::size_t first) {
@@ -248,8 +259,8 @@ class Scan {
     const std::size_t n_queries = queries_.codes.n_rows;
     const std::size_t n_threads = options_.n_threads;
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
-    const std::size_t batch =
-        std::clamp<std::size_t>(kMaxKeptRows / per_query, 1, kMaxBatchQueries);
+    const std::size_t batch = std::clamp<std::size_t>(
+        std::min(kMaxKeptRows / per_query, queries_of_group_bytes()), 1, kMaxBatchQueries);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
     // When threads share the rows, each begins without limits and admits most of its first rows. If
     // that is a large part of the work, it is faster to share the queries.
@@ -268,9 +279,18 @@ class Scan {
   }
 
  private:
+  // Queries, whole groups, of which a batch kernel makes kMaxGroupBytes.
+  std::size_t queries_of_group_bytes() const {
+    const BatchKernel& kernel = batch_kernel(kernels_, codes_.n_columns, queries_.weighted());
+    const std::size_t n_words = (codes_.n_columns + 7) / 8;
+    const std::size_t n_groups =
+        kMaxGroupBytes / (kernel.group_header_bytes + n_words * kernel.group_word_bytes);
+    return std::max<std::size_t>(1, n_groups) * kernel.group_queries;
+  }
+
   std::size_t rows_per_piece() const {
     const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
-    return ceil_divide(rows, kMaxTileRows) * kMaxTileRows;
+    return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece;
   }
 
   std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {
@@ -324,6 +344,8 @@ class Scan {
     n_threads = std::min(n_threads, n_pieces);
     const std::size_t k = std::min(options_.k, codes_.n_rows);
     SharedLimits shared(n_threads, std::move(first_limits), k);
+    const ScanShape shape = {batch.size(), codes_.n_rows, codes_.n_columns, n_threads,
+                             batch.weighted()};
     Pieces pieces(n_pieces);
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
@@ -331,7 +353,7 @@ class Scan {
     run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
       pieces.work([&](std::size_t i) {
-        if (!scan) scan.emplace(kernels_, codes_, batch, shared, options_);
+        if (!scan) scan.emplace(kernels_, codes_, batch, shared, shape, options_);
         scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
       });
       if (scan) {

@@ -8,8 +8,7 @@ namespace bitsift {
 namespace {
 
 // Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
-// and rows stay in a cache from one query to the next. With magnitudes it may win for any number,
-// where products are slow.
+// and rows stay in a cache from one query to the next.
 constexpr std::size_t kMostRowQueries = 16;
 // A rival that costs r times as much as the cheapest method gets one turn in 64 r. So each rival
 // takes about 1/64 of the time.
@@ -17,32 +16,42 @@ constexpr float kTurnsPerTrial = 64;
 // But it gets at least one turn in this many, or it would hardly be measured again. So a rival with
 // r > 128 takes more than 1/64.
 constexpr float kMostTurnsPerTrial = 8192;
+// Fewer bytes of codes may lie in a cache from one scan to the next.
+constexpr std::size_t kUncachedBytes = std::size_t{1} << 24;
 constexpr float kLeastCost = 1e-30f;  // 0 says that a cost is not known
 // A thread may be interrupted while it measures: the first cost is the least of this many.
 constexpr std::uint32_t kFirstTrials = 4;
 
-}  // namespace
-
-EligibleMethods::EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                                 bool weighted) {
-  const bool batch = !weighted && n_bytes <= kernels.batch.max_code_bytes;
-  const bool product = weighted || !batch || kernels.product_rivals_batch;
-  if (n_queries > 1) {
-    if (batch) methods_[n_++] = ScanMethod::kBatch;
-    if (product) methods_[n_++] = ScanMethod::kProduct;
-  }
-  if (n_queries <= kMostRowQueries || weighted) methods_[n_++] = ScanMethod::kRows;
-  if (n_queries < (batch ? kernels.batch : kernels.product).least_queries)
-    std::swap(methods_[0], methods_[n_ - 1]);
+bool lies_in_memory(const ScanShape& shape) {
+  return shape.n_rows >= kUncachedBytes / shape.n_bytes;
 }
 
-MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, std::size_t n_queries,
-                                       std::size_t n_bytes, bool weighted) {
+}  // namespace
+
+EligibleMethods::EligibleMethods(const Kernels& kernels, const ScanShape& shape) {
+  const std::size_t n_queries = shape.n_queries;
+  if (n_queries > 1) {
+    methods_[n_++] = ScanMethod::kBatch;
+    if (kernels.product != nullptr) methods_[n_++] = ScanMethod::kProduct;
+  }
+  // More queries find the rows in a cache.
+  if (lies_in_memory(shape) && n_queries <= (shape.weighted ? 1 : kMaxRowQueries)) {
+    methods_[n_++] = ScanMethod::kRowsAhead;
+  }
+  if (n_queries <= kMostRowQueries) methods_[n_++] = ScanMethod::kRows;
+  if (n_queries < batch_kernel(kernels, shape.n_bytes, shape.weighted).least_queries) {
+    std::swap(methods_[0], methods_[n_ - 1]);
+  }
+}
+
+MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, const ScanShape& shape) {
+  const std::size_t n_queries = shape.n_queries;
   // 1, 2, 3 and 4 queries have shapes of their own; more share one up to each power of two.
   const std::size_t query_shape =
       n_queries <= 4 ? n_queries - 1 : static_cast<std::size_t>(std::bit_width(n_queries - 1)) + 1;
-  const auto byte_shape = static_cast<std::size_t>(std::bit_width(n_bytes - 1));
-  return costs_[static_cast<std::size_t>(kernels.isa)][weighted ? 1 : 0]
+  const auto byte_shape = static_cast<std::size_t>(std::bit_width(shape.n_bytes - 1));
+  return costs_[static_cast<std::size_t>(kernels.isa)][shape.weighted ? 1 : 0]
+               [lies_in_memory(shape) ? 1 : 0][shape.n_threads > 1 ? 1 : 0]
                [std::min(query_shape, kQueryShapes - 1)][std::min(byte_shape, kByteShapes - 1)];
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which kernel scans. Several give the same hits, and the fastest depends on the number of queries,
-// on the length of codes, and on the load of the machine. So each piece of a scan is timed, and the
-// next piece goes to the method with the lowest recent cost.
+// Which kernel scans. Several give the same hits, and the fastest depends on the processor, on the
+// number of queries, on the length of codes and where they lie, and on the load of the machine. So
+// each piece of a scan is timed, and the next piece goes to the method with the lowest recent cost.
 #pragma once
 
 #include <atomic>
@@ -15,17 +15,26 @@ namespace bitsift {
 
 // A method is the kernel that scans.
 enum class ScanMethod : std::uint8_t {
-  kRows,     // each query by itself, documents as they lie
-  kBatch,    // Kernels::batch
-  kProduct,  // Kernels::product
+  kRows,       // each query by itself, documents as they lie
+  kRowsAhead,  // the same, with prefetch instructions
+  kBatch,      // Kernels::batch or Kernels::weighted_batch
+  kProduct,    // Kernels::product
 };
-inline constexpr std::size_t kScanMethods = 3;
+inline constexpr std::size_t kScanMethods = 4;
 
-// The methods that can scan for these queries and are worth a try, the one to begin with first.
+// What the fastest method depends on.
+struct ScanShape {
+  std::size_t n_queries;
+  std::size_t n_rows;
+  std::size_t n_bytes;
+  std::size_t n_threads;
+  bool weighted;
+};
+
+// The methods that can scan for so many queries and are worth a try, the one to begin with first.
 class EligibleMethods {
  public:
-  EligibleMethods(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                  bool weighted);
+  EligibleMethods(const Kernels& kernels, const ScanShape& shape);
 
   std::span<const ScanMethod> all() const { return {methods_, n_}; }
   ScanMethod first() const { return methods_[0]; }
@@ -60,15 +69,15 @@ class MethodCosts {
 // The costs of every shape of scan. Thread-safe.
 class MethodCostTable {
  public:
-  MethodCosts& costs_of(const Kernels& kernels, std::size_t n_queries, std::size_t n_bytes,
-                        bool weighted);
+  MethodCosts& costs_of(const Kernels& kernels, const ScanShape& shape);
 
  private:
   static constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
   static constexpr std::size_t kQueryShapes = 12;
   static constexpr std::size_t kByteShapes = 14;
 
-  MethodCosts costs_[kIsas][2][kQueryShapes][kByteShapes];
+  // For each: unweighted or weighted; codes that may lie in a cache, or not; one thread, or more.
+  MethodCosts costs_[kIsas][2][2][2][kQueryShapes][kByteShapes];
 };
 
 // The table that all scans of the process share unless they bring their own.

@@ -33,6 +33,11 @@ struct Block {
   std::vector<TopK> best;
 };
 
+// Of the scan of one block for the rows of another.
+ScanShape shape_of_block(Matrix<std::uint8_t> codes) {
+  return {kJoinBlockRows, kJoinBlockRows, codes.n_columns, 1, false};
+}
+
 class SelfJoin {
  public:
   SelfJoin(const Kernels& kernels, Matrix<std::uint8_t> codes, std::size_t k,
@@ -43,8 +48,8 @@ class SelfJoin {
         progress_(progress),
         n_blocks_((codes.n_rows + kJoinBlockRows - 1) / kJoinBlockRows),
         blocks_(std::make_unique<Block[]>(n_blocks_)),
-        costs_(costs.costs_of(kernels, kJoinBlockRows, codes.n_columns, false)),
-        eligible_(kernels, kJoinBlockRows, codes.n_columns, false) {
+        costs_(costs.costs_of(kernels, shape_of_block(codes))),
+        eligible_(kernels, shape_of_block(codes)) {
     if (progress != nullptr) progress->n_all = n_pairs(codes.n_rows);
   }
 
@@ -89,7 +94,9 @@ class SelfJoin {
       const ScanMethod method = join_.costs_.next(join_.eligible_);
       const auto start = Clock::now();
       const BatchKernel& kernel =
-          method == ScanMethod::kBatch ? join_.kernels_.batch : join_.kernels_.product;
+          method == ScanMethod::kBatch
+              ? batch_kernel(join_.kernels_, join_.codes_.n_columns, false)
+              : *join_.kernels_.product;
       copy_limits(block_, limits_);
       if (other != block_) copy_limits(other, other_limits_);
       const std::size_t n_hits = scan(kernel, other);

@@ -272,5 +272,5 @@ def test_magnitudes_of_what_is_no_number_are_0():
     queries = np.array([[np.nan, 1, -2, 0, np.nan, 2, 0, 0, 1], [np.inf, 1, -np.inf, *[0] * 6]])
     codes, magnitudes, _ = native.round_queries(queries, ZEROS, 1)
     np.testing.assert_array_equal(codes, reference.pack(queries))
-    assert magnitudes[0, :DIM].tolist() == [0, 64, 127, 0, 0, 127, 0, 0, 64]
+    assert magnitudes[0, :DIM].tolist() == [0, 16, 31, 0, 0, 31, 0, 0, 16]
     assert not magnitudes[1].any()

@@ -146,11 +146,11 @@ def prepared(vectors, centre, *, rotate=False, normalize=False):
 
 
 def round_query(query):
-    """A query as integers of -127 to 127 and their scale."""
+    """A query as integers of -31 to 31 and their scale."""
     largest = np.abs(query).max()
     if largest == 0:
         return np.zeros_like(query), 0.0
-    return np.sign(query) * np.rint(127 * (np.abs(query) / largest)), largest / 127
+    return np.sign(query) * np.rint(31 * (np.abs(query) / largest)), largest / 31
 
 
 def bfloat16(x):

@@ -15,6 +15,8 @@ _KS = (10, 1, 100, 1000)  # what the others are compared with first
 _FEW_QUERIES = 64
 _BITS = (64, 128, 256, 1024, 1536, 3072)
 _QUICK_BITS = (64, 256, 1024, 3072)
+_WIDTHS = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+_QUICK_WIDTHS = (64, 384, 768, 1536)
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # Medians that differ by less are called equal.
 _TOLERANCE = 1.02
@@ -59,6 +61,20 @@ def bits(run: Run) -> None:
         for result in run.race(questions, 1 / len(chosen)):
             pairs = result.question.facts["n_queries"] * n * n_bits
             result.remark = f"{pairs / result.seconds / 1e9:,.0f} G bit pairs/s"
+
+
+def widths(run: Run) -> None:
+    settings = run.settings
+    chosen = _QUICK_WIDTHS if settings.quick else _WIDTHS
+    for n_bits in chosen:
+        both = BothIndexes(settings.n_codes_bytes // (n_bits // 8), isa=settings.isa, bits=n_bits)
+        query = random_query_codes(1, bits=n_bits)
+        questions = [
+            both.question(query, threads=n, ceilings=reading(both.codes, settings.isa, n))
+            for n in sorted({1, settings.threads})
+        ]
+        for result in run.race(questions, 1 / len(chosen)):
+            result.remark = f"{both.codes.size / result.seconds / 1e9:.1f} GB/s"
 
 
 def sizes(run: Run) -> None:

@@ -9,8 +9,15 @@
 //
 // Bottleneck: TDPBUSD, as long as its operands come from the L1 and L2 caches. Both hardware
 // threads of a core share its one TMUL, so beside a neighbour who uses it VPOPCNTQ may win:
-// search/scan_method.cpp chooses by measured cost. Documents are A (bytes 0 and 1), queries are B
-// (int8), as in loops/product.hpp.
+// search/scan_method.cpp chooses by measured cost.
+//
+// With s[i] = m[i] where the query's bit is set and -m[i] where it is not, the weighted distance is
+// the sum of m[i] over the query's set bits, minus the sum of s[i] over the document's. So
+// documents are expanded to bytes 0 and 1, once for all queries, and need no norms; Hamming is m
+// = 1. Documents are A of TDPBUSD, queries are B:
+//
+// tile:  [block of 16 documents][word][document][64 bytes: the word's bits, lowest first]
+// group: 16 int32, the sums over the query's set bits; then [word][4 bits][query][s of 4 bits]
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12's own intrinsics read registers that they leave undefined on purpose (GCC bug 105593).
@@ -20,9 +27,9 @@
 
 #include <immintrin.h>
 
-#include "kernels/generic.hpp"
+#include "kernels/kernels.hpp"
 
-#if !defined(__AMX_TILE__) || !defined(__AMX_INT8__) || !defined(__AVX512VNNI__) || \
+#if !defined(__AMX_TILE__) || !defined(__AMX_INT8__) || !defined(__AVX512VBMI__) || \
     defined(__AMX_BF16__) || defined(__BMI2__)
 #error "the flags of this file must be exactly the features that dispatch.cpp tests"
 #endif
@@ -30,11 +37,110 @@
 namespace bitsift {
 namespace {
 
-struct Expander {
-  static void expand_bits(std::uint64_t word, std::uint8_t* out) {
-    _mm512_storeu_si512(out, _mm512_maskz_mov_epi8(word, _mm512_set1_epi8(1)));
-  }
+constexpr std::size_t kProductQueries = 16;
+constexpr std::size_t kProductBlockRows = 16;
+constexpr std::size_t kProductTileRows = 32;
+constexpr std::size_t kBlockWordBytes = kProductBlockRows * 64;
+constexpr std::size_t kGroupWordBytes = kProductQueries * 64;
+constexpr std::size_t kGroupHeaderBytes = kProductQueries * sizeof(std::int32_t);
+
+// Sums of products of a group of queries and a block of documents.
+struct alignas(64) BlockSums {
+  std::int32_t of[kProductBlockRows][kProductQueries];
 };
+
+void fill_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
+               std::size_t n_bytes, void* tile) noexcept {
+  auto* bytes = static_cast<std::uint8_t*>(tile);
+  const std::size_t n_words = (n_bytes + 7) / 8;
+  for (std::size_t row = 0; row < kProductTileRows; ++row) {
+    const std::uint8_t* code = rows + static_cast<std::ptrdiff_t>(row) * stride;
+    std::uint8_t* out =
+        bytes + row / kProductBlockRows * n_words * kBlockWordBytes + row % kProductBlockRows * 64;
+    for (std::size_t w = 0; w < n_words; ++w, out += kBlockWordBytes) {
+      std::uint64_t word = 0;
+      if (row < n_rows) {
+        const std::size_t n_left = n_bytes - 8 * w;
+        if (n_left >= 8) {
+          __builtin_memcpy(&word, code + 8 * w, 8);
+        } else {
+          for (std::size_t i = 0; i < n_left; ++i) {
+            word |= static_cast<std::uint64_t>(code[8 * w + i]) << (8 * i);
+          }
+        }
+      }
+      _mm512_storeu_si512(out, _mm512_maskz_mov_epi8(word, _mm512_set1_epi8(1)));
+    }
+  }
+}
+
+void fill_group(const std::uint8_t* const* codes, const std::uint8_t* const* magnitudes,
+                std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
+  auto* sums = static_cast<std::int32_t*>(group);
+  auto* signed_magnitudes = static_cast<std::int8_t*>(group) + kGroupHeaderBytes;
+  const std::size_t n_words = (n_bytes + 7) / 8;
+  __builtin_memset(group, 0, kGroupHeaderBytes + n_words * kGroupWordBytes);
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    for (std::size_t byte = 0; byte < n_bytes; ++byte) {
+      std::int8_t* out = signed_magnitudes + byte / 8 * kGroupWordBytes +
+                         byte % 8 * 2 * kProductQueries * 4 + i * 4;
+      for (std::size_t bit = 0; bit < 8; ++bit) {  // lowest first; magnitudes come highest first
+        const int m = magnitudes == nullptr ? 1 : magnitudes[i][8 * byte + 7 - bit];
+        const bool is_set = (codes[i][byte] >> bit & 1) != 0;
+        out[bit / 4 * kProductQueries * 4 + bit % 4] = static_cast<std::int8_t>(is_set ? m : -m);
+        if (is_set) sums[i] += m;
+      }
+    }
+  }
+}
+
+// Reports the hits of a group and a block.
+inline std::size_t report_block(const BlockSums& sums, const std::int32_t* set_sums,
+                                std::size_t first_query, std::size_t first_row, std::size_t n_rows,
+                                const std::int64_t* limits, const std::int64_t* row_limits,
+                                Hit* hits) {
+  // Usually no document of the block is near, and the largest sums show it.
+  if (row_limits == nullptr) {
+    std::int32_t largest[kProductQueries];
+    std::int32_t wanted[kProductQueries];
+    for (std::size_t i = 0; i < kProductQueries; ++i) {
+      largest[i] = sums.of[0][i];
+      wanted[i] = set_sums[i] - static_cast<std::int32_t>(limits[i]);
+    }
+    for (std::size_t row = 1; row < kProductBlockRows; ++row) {
+      for (std::size_t i = 0; i < kProductQueries; ++i) {
+        largest[i] = largest[i] < sums.of[row][i] ? sums.of[row][i] : largest[i];
+      }
+    }
+    std::int32_t any = 0;
+    for (std::size_t i = 0; i < kProductQueries; ++i) any |= largest[i] >= wanted[i] ? 1 : 0;
+    if (any == 0) return 0;
+  }
+  std::size_t n_hits = 0;
+  for (std::size_t row = 0; row < kProductBlockRows && first_row + row < n_rows; ++row) {
+    const std::int64_t row_limit = row_limits == nullptr ? kAdmitNone : row_limits[first_row + row];
+    for (std::size_t i = 0; i < kProductQueries; ++i) {
+      const std::int32_t distance = set_sums[i] - sums.of[row][i];
+      if (distance <= (limits[i] < row_limit ? row_limit : limits[i])) {
+        hits[n_hits++] = {static_cast<std::uint32_t>(first_query + i),
+                          static_cast<std::uint32_t>(first_row + row), distance};
+      }
+    }
+  }
+  return n_hits;
+}
+
+inline void store_block_distances(const BlockSums& sums, const std::int32_t* set_sums,
+                                  std::size_t first_query, std::size_t n_queries,
+                                  std::size_t first_row, std::size_t n_rows, std::int32_t* out,
+                                  std::size_t out_stride) {
+  for (std::size_t i = 0; i < kProductQueries && first_query + i < n_queries; ++i) {
+    std::int32_t* row_out = out + (first_query + i) * out_stride;
+    for (std::size_t row = 0; row < kProductBlockRows && first_row + row < n_rows; ++row) {
+      row_out[first_row + row] = set_sums[i] - sums.of[row][i];
+    }
+  }
+}
 
 // Eight tiles of 16 rows of 64 bytes: C of two blocks x two groups, A of two blocks, B of two
 // groups.
@@ -156,15 +262,14 @@ std::uint64_t ceiling(std::size_t n) noexcept {
 }  // namespace
 
 constinit const BatchKernel kAmxProductKernel = {
-    .max_code_bytes = kMaxCodeBytes,
-    .weighted = true,
+    .layout = GroupLayout::kProducts,
     .tile_rows = kProductTileRows,
     .tile_word_bytes = kProductTileRows * 64,
-    .fill_tile = fill_product_tile<Expander>,
+    .fill_tile = fill_tile,
     .group_queries = kProductQueries,
     .group_header_bytes = kGroupHeaderBytes,
     .group_word_bytes = kGroupWordBytes,
-    .fill_group = fill_product_group,
+    .fill_group = fill_group,
     .scan = scan,
     .distances = distances,
     .ceiling = ceiling,

@@ -6,12 +6,14 @@
 // VPADDB               1c, p15   1c, p015  1c, 4/clk                     4/3    2
 // VPXOR, VPAND         1c, p015  1c, p015  1c, 4/clk                     2/3    3
 // VPSRLW               1c, p0    1c, p01   1c, 2/clk                     1/3    1
-// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1/31
-// VPMADDUBSW + VPADDW  5c, p0    5c, p01   3c, 2/clk   magnitudes only:  8 each
+// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1 a row
+// VPSRLW, 2 VPADDW     1c, p0    1c, p01   1c, 2/clk   magnitudes: 2/r each       -
 //
-// Bottleneck of a batch: all of these together, 10 for three look-ups of 4 bits for 32 documents
-// and two queries. Of one query: memory; before that 8 instructions, two look-ups for 256 bits
-// (Mula, Kurz, Lemire, arXiv:1611.07612).
+// With magnitudes a batch takes 2 VPSHUFB and 2 VPADDB, and widens each run of r digits of 4 bits:
+// 4 to 10. Bottleneck of a batch: all of these together, 10 for three look-ups of 4 bits for 32
+// documents and two queries; with magnitudes VPSHUFB. Of one query: memory; before that 8
+// instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612); with magnitudes 9
+// for each of 5 planes.
 
 #include <immintrin.h>
 
@@ -62,6 +64,13 @@ struct Avx2 {
   static Vector add(Vector a, Vector b) { return _mm256_add_epi8(a, b); }
   static Vector lane_sums(Vector bytes) { return _mm256_sad_epu8(bytes, _mm256_setzero_si256()); }
   static Vector add_lanes(Vector a, Vector b) { return _mm256_add_epi64(a, b); }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
+  // These lanes of x (bit i is lane i), zero in the others.
+  template <std::uint32_t kOf>
+  static Vector only(Vector x) {
+    const auto lane = [](int i) { return (kOf >> i & 1) != 0 ? -1LL : 0LL; };
+    return _mm256_and_si256(x, _mm256_setr_epi64x(lane(0), lane(1), lane(2), lane(3)));
+  }
   static std::uint32_t negative_lanes(Vector x) {
     return static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(x)));
   }
@@ -93,38 +102,45 @@ struct Avx2 {
       return _mm256_permute4x64_epi64(sums, 0b11'01'10'00);
     }
   }
-  static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high) {
-    return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
-                               reinterpret_cast<const __m128i*>(low));
-  }
-  // Two matrices of 16 x 16 bytes, one in the lower and one in the upper halves. Interleaving row i
-  // with row i + 8, four times, turns them over.
-  static void transpose_bytes(Vector* rows) {
-    for (int round = 0; round < 4; ++round) {
-      Vector next[16];
-      for (int i = 0; i < 8; ++i) {
-        next[2 * i] = _mm256_unpacklo_epi8(rows[i], rows[i + 8]);
-        next[2 * i + 1] = _mm256_unpackhi_epi8(rows[i], rows[i + 8]);
-      }
-      for (int i = 0; i < 16; ++i) rows[i] = next[i];
-    }
-  }
-  static void store_nibbles(std::uint8_t* high, std::uint8_t* low, Vector bytes) {
-    const Vector low_nibbles = _mm256_set1_epi8(0x0F);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high),
-                        _mm256_and_si256(_mm256_srli_epi16(bytes, 4), low_nibbles));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm256_and_si256(bytes, low_nibbles));
-  }
-  static Vector load_table(const std::uint8_t* p) {
+  static constexpr std::size_t kDigitBits = 4;
+  static constexpr std::size_t kLookupVectors = 4;
+  static constexpr std::size_t kLookupBlocks = 1;
+  using Table = __m256i;
+  static Table load_table(const std::uint8_t* p) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
-  static Vector look_up(Vector table, Vector nibbles) {
-    return _mm256_shuffle_epi8(table, nibbles);
+  static Vector look_up(Table table, Vector digits) { return _mm256_shuffle_epi8(table, digits); }
+  // columns[j] has byte j of each of 32 codes of 16 bytes from `offset` on. Interleaving row i with
+  // row i + 8, four times, turns two matrices of 16 x 16 bytes over.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
+    Vector rows[16];
+    for (int i = 0; i < 16; ++i) {
+      rows[i] = _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(codes[i + 16] + offset),
+                                    reinterpret_cast<const __m128i*>(codes[i] + offset));
+    }
+    for (int round = 0; round < 4; ++round) {
+      for (int i = 0; i < 8; ++i) {
+        columns[2 * i] = _mm256_unpacklo_epi8(rows[i], rows[i + 8]);
+        columns[2 * i + 1] = _mm256_unpackhi_epi8(rows[i], rows[i + 8]);
+      }
+      for (int i = 0; i < 16; ++i) rows[i] = columns[i];
+    }
   }
-  static void add_widened(Vector bytes, Vector* totals) {
-    const Vector zero = _mm256_setzero_si256();
-    totals[0] = _mm256_add_epi16(totals[0], _mm256_unpacklo_epi8(bytes, zero));
-    totals[1] = _mm256_add_epi16(totals[1], _mm256_unpackhi_epi8(bytes, zero));
+  static void split_digits(const Vector* bytes, Vector* digits) {
+    const Vector low_nibbles = _mm256_set1_epi8(0x0F);
+    digits[0] = _mm256_and_si256(_mm256_srli_epi16(*bytes, 4), low_nibbles);
+    digits[1] = _mm256_and_si256(*bytes, low_nibbles);
+  }
+  static Vector add_bytes(Vector a, Vector b) { return _mm256_add_epi8(a, b); }
+  static Vector add16(Vector a, Vector b) { return _mm256_add_epi16(a, b); }
+  // Sums of even bytes, as 16 bits; 256 times those of the odd ones are in them, modulo 2^16.
+  static Vector add_even(Vector sums, Vector bytes) { return _mm256_add_epi16(sums, bytes); }
+  static Vector add_odd(Vector sums, Vector bytes) {
+    return _mm256_add_epi16(sums, _mm256_srli_epi16(bytes, 8));
+  }
+  static Vector even_sums(Vector even, Vector odd) {
+    return _mm256_sub_epi16(even, _mm256_slli_epi16(odd, 8));
   }
   static Vector broadcast16(std::uint16_t x) { return _mm256_set1_epi16(static_cast<short>(x)); }
   static Vector max16(Vector a, Vector b) { return _mm256_max_epu16(a, b); }
@@ -133,36 +149,6 @@ struct Avx2 {
     return _mm256_subs_epu16(bounds, distances);
   }
   static bool is_zero(Vector x) { return _mm256_testz_si256(x, x) != 0; }
-
-  static constexpr std::size_t kQueryVectors = 2;
-  static constexpr std::size_t kProductRows = 4;
-  static constexpr std::size_t kProductWordsPerFlush = 8;  // 8 * 16 * 2 * 127 < 2^15
-  using Products = __m256i;
-  static Products no_products() { return _mm256_setzero_si256(); }
-  static Products load_queries(const std::int8_t* p, std::size_t v) { return load(p + 32 * v); }
-  static Products add_products(Products sums, const std::uint8_t* four, Products queries) {
-    std::int32_t document;
-    __builtin_memcpy(&document, four, 4);
-    return _mm256_add_epi16(sums, _mm256_maddubs_epi16(_mm256_set1_epi32(document), queries));
-  }
-  static Products flush_products(Products totals, Products sums) {
-    return _mm256_add_epi32(totals, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
-  }
-  static void store_products(std::int32_t* out, std::size_t v, Products x) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 8 * v), x);
-  }
-  static void expand_bits(std::uint64_t word, std::uint8_t* out) {
-    const Vector byte_of =
-        _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
-    const Vector bit_of = broadcast(0x8040201008040201);
-    for (int half = 0; half < 2; ++half, word >>= 32) {
-      const Vector bytes =
-          _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(word & 0xFFFFFFFF)), byte_of);
-      const Vector is_set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of), bit_of);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32 * half),
-                          _mm256_and_si256(is_set, _mm256_set1_epi8(1)));
-    }
-  }
 
   static constexpr std::size_t kDoubles = 4;
   static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers

@@ -6,9 +6,12 @@
 // CNT           2c, 1/clk     2c, 2/clk     1
 // ADD           1c, 2/clk     1c, 4/clk     1
 // UADDLP        2c, 1/clk     2c, 2/clk     3/31: bytes are summed up first
-// MUL + SADALP  4c, 1/2clk    4c, 1/clk     magnitudes only: 8 each
+//                                           magnitudes: 128 bits of a pair, runs of r digits
+// TBL           2c, 2/clk     2c, 2/clk     2: 4 bits of 16 documents each
+// ADD           1c, 2/clk     1c, 4/clk     2 (1 - 1/r) + 2/r: and widening
+// USRA          4c, 1/clk     4c, 1/clk     2/r: widening
 //
-// Bottleneck: CNT.
+// Bottleneck: CNT; with magnitudes TBL and ADD.
 
 #include <arm_neon.h>
 
@@ -36,6 +39,7 @@ struct Neon {
   static Vector bitwise_or(Vector a, Vector b) { return vorrq_u8(a, b); }
   static Vector count(Vector x) { return vcntq_u8(x); }
   static Vector add(Vector a, Vector b) { return vaddq_u8(a, b); }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
   static Vector lane_sums(Vector bytes) {
     return vreinterpretq_u8_u64(vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(bytes))));
   }
@@ -68,35 +72,52 @@ struct Neon {
     rows[1] = vreinterpretq_u8_u64(vzip2q_u64(a, b));
   }
 
-  static constexpr std::size_t kQueryVectors = 4;
-  static constexpr std::size_t kProductRows = 4;
-  static constexpr std::size_t kProductWordsPerFlush = 8;  // 8 * 16 * 2 * 127 < 2^15
-  using Products = int16x8_t;                              // totals: four of 32 bits
-  static Products no_products() { return vdupq_n_s16(0); }
-  static int8x16_t load_queries(const std::int8_t* p, std::size_t v) {
-    return vld1q_s8(p + 16 * v);
+  static constexpr std::size_t kDigitBits = 4;
+  static constexpr std::size_t kLookupVectors = 4;
+  static constexpr std::size_t kLookupBlocks = 2;
+  using Table = uint8x16_t;
+  static Table load_table(const std::uint8_t* p) { return vld1q_u8(p); }
+  static Vector look_up(Table table, Vector digits) { return vqtbl1q_u8(table, digits); }
+  // columns[j] has byte j of each of 16 codes of 16 bytes from `offset` on. Interleaving row i with
+  // row i + 8, four times, turns the matrix over.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
+    Vector rows[16];
+    for (int i = 0; i < 16; ++i) rows[i] = load(codes[i] + offset);
+    for (int round = 0; round < 4; ++round) {
+      for (int i = 0; i < 8; ++i) {
+        columns[2 * i] = vzip1q_u8(rows[i], rows[i + 8]);
+        columns[2 * i + 1] = vzip2q_u8(rows[i], rows[i + 8]);
+      }
+      for (int i = 0; i < 16; ++i) rows[i] = columns[i];
+    }
   }
-  static Products add_products(Products sums, const std::uint8_t* four, int8x16_t queries) {
-    std::uint32_t document;
-    __builtin_memcpy(&document, four, 4);
-    const int8x16_t bits = vreinterpretq_s8_u32(vdupq_n_u32(document));
-    return vpadalq_s8(sums, vmulq_s8(bits, queries));
+  static void split_digits(const Vector* bytes, Vector* digits) {
+    digits[0] = vshrq_n_u8(*bytes, 4);
+    digits[1] = vandq_u8(*bytes, vdupq_n_u8(0x0F));
   }
-  static Products flush_products(Products totals, Products sums) {
-    return vreinterpretq_s16_s32(vpadalq_s16(vreinterpretq_s32_s16(totals), sums));
+  static Vector add_bytes(Vector a, Vector b) { return vaddq_u8(a, b); }
+  static uint16x8_t of16(Vector x) { return vreinterpretq_u16_u8(x); }
+  static Vector add16(Vector a, Vector b) {
+    return vreinterpretq_u8_u16(vaddq_u16(of16(a), of16(b)));
   }
-  static void store_products(std::int32_t* out, std::size_t v, Products x) {
-    vst1q_s32(out + 4 * v, vreinterpretq_s32_s16(x));
+  // Sums of even bytes, as 16 bits; 256 times those of the odd ones are in them, modulo 2^16.
+  static Vector add_even(Vector sums, Vector bytes) { return add16(sums, bytes); }
+  static Vector add_odd(Vector sums, Vector bytes) {
+    return vreinterpretq_u8_u16(vsraq_n_u16(of16(sums), of16(bytes), 8));
   }
-  static void expand_bits(std::uint64_t word, std::uint8_t* out) { expand_bytes(word, out); }
-  static Products concealed(Products x) {
-    __asm__ volatile("" : "+w"(x));
-    return x;
+  static Vector even_sums(Vector even, Vector odd) {
+    return vreinterpretq_u8_u16(vsubq_u16(of16(even), vshlq_n_u16(of16(odd), 8)));
   }
-  static int8x16_t concealed(int8x16_t x) {
-    __asm__ volatile("" : "+w"(x));
-    return x;
+  static Vector broadcast16(std::uint16_t x) { return vreinterpretq_u8_u16(vdupq_n_u16(x)); }
+  static Vector max16(Vector a, Vector b) {
+    return vreinterpretq_u8_u16(vmaxq_u16(of16(a), of16(b)));
   }
+  // By how much `distances` are below `bounds`, at least 0.
+  static Vector room16(Vector bounds, Vector distances) {
+    return vreinterpretq_u8_u16(vqsubq_u16(of16(bounds), of16(distances)));
+  }
+  static bool is_zero(Vector x) { return vmaxvq_u8(x) == 0; }
 
   // A vector of rows of one word.
   template <std::size_t kWords>

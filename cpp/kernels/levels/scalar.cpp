@@ -36,36 +36,69 @@ struct Scalar {
     return (x + (x >> 4)) & 0x0F0F0F0F0F0F0F0F;
   }
   static Vector add(Vector a, Vector b) { return a + b; }
+  static Vector twice_plus(Vector a, Vector b) { return add(add(a, a), b); }
   static Vector lane_sums(Vector bytes) {
     const Vector pairs = (bytes & 0x00FF00FF00FF00FF) + ((bytes >> 8) & 0x00FF00FF00FF00FF);
     return (pairs * 0x0001000100010001) >> 48;
   }
   static Vector add_lanes(Vector a, Vector b) { return a + b; }
   static std::uint32_t negative_lanes(Vector x) { return static_cast<std::uint32_t>(x >> 63); }
+  static Vector concealed(Vector x) {
+    __asm__ volatile("" : "+r"(x));
+    return x;
+  }
   static void store_lanes(std::uint64_t* out, Vector x) { *out = x; }
   static Vector row_sums(const Vector* rows) { return *rows; }
 
-  static constexpr std::size_t kQueryVectors = 16;
-  static constexpr std::size_t kProductRows = 1;
-  static constexpr std::size_t kProductWordsPerFlush = SIZE_MAX;
-  using Products = std::int32_t;
-  static Products no_products() { return 0; }
-  static const std::int8_t* load_queries(const std::int8_t* p, std::size_t v) { return p + 4 * v; }
-  static Products add_products(Products sum, const std::uint8_t* four, const std::int8_t* query) {
-    for (std::size_t i = 0; i < 4; ++i) sum += four[i] * query[i];
-    return sum;
+  static constexpr std::size_t kDigitBits = 4;
+  static constexpr std::size_t kLookupVectors = 4;
+  static constexpr std::size_t kLookupBlocks = 4;
+  using Table = const std::uint8_t*;
+  static Table load_table(const std::uint8_t* p) { return p; }
+  static Vector look_up(Table table, Vector digits) {
+    Vector result = 0;
+    for (int i = 0; i < 64; i += 8) result |= static_cast<Vector>(table[digits >> i & 15]) << i;
+    return result;
   }
-  static Products flush_products(Products total, Products sum) { return total + sum; }
-  static void store_products(std::int32_t* out, std::size_t v, Products x) { out[v] = x; }
-  static void expand_bits(std::uint64_t word, std::uint8_t* out) { expand_bytes(word, out); }
-  static Products concealed(Products x) {
-    __asm__ volatile("" : "+r"(x));
-    return x;
+  // columns[j] has byte j of each of 8 codes of 16 bytes from `offset` on.
+  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
+                              Vector* columns) {
+    for (std::size_t j = 0; j < 16; ++j) {
+      columns[j] = 0;
+      for (std::size_t i = 0; i < 8; ++i) {
+        columns[j] |= static_cast<Vector>(codes[i][offset + j]) << (8 * i);
+      }
+    }
   }
-  static const std::int8_t* concealed(const std::int8_t* x) {
-    __asm__ volatile("" : "+r"(x));
-    return x;
+  static void split_digits(const Vector* bytes, Vector* digits) {
+    digits[0] = *bytes >> 4 & 0x0F0F0F0F0F0F0F0F;
+    digits[1] = *bytes & 0x0F0F0F0F0F0F0F0F;
   }
+  // Here and below no sum carries into its neighbour.
+  static Vector add_bytes(Vector a, Vector b) { return a + b; }
+  static Vector add16(Vector a, Vector b) { return a + b; }
+  static Vector add_even(Vector sums, Vector bytes) { return sums + (bytes & 0x00FF00FF00FF00FF); }
+  static Vector add_odd(Vector sums, Vector bytes) {
+    return sums + (bytes >> 8 & 0x00FF00FF00FF00FF);
+  }
+  static Vector even_sums(Vector even, Vector /*odd*/) { return even; }
+  static Vector broadcast16(std::uint16_t x) { return x * std::uint64_t{0x0001000100010001}; }
+  template <class Choose>
+  static Vector each16(Vector a, Vector b, Choose choose) {
+    Vector result = 0;
+    for (int i = 0; i < 64; i += 16) {
+      result |= static_cast<Vector>(choose(a >> i & 0xFFFF, b >> i & 0xFFFF)) << i;
+    }
+    return result;
+  }
+  static Vector max16(Vector a, Vector b) {
+    return each16(a, b, [](Vector x, Vector y) { return x < y ? y : x; });
+  }
+  // By how much `distances` are below `bounds`, at least 0.
+  static Vector room16(Vector bounds, Vector distances) {
+    return each16(bounds, distances, [](Vector x, Vector y) { return x > y ? x - y : 0; });
+  }
+  static bool is_zero(Vector x) { return x == 0; }
 
   static constexpr std::size_t kDoubles = 1;
   static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers

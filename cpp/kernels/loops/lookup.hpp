@@ -1,127 +1,406 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many queries against a tile of documents, by table look-ups of distances, four bits at a time.
+// Many queries against a tile of documents, by table look-ups of distances, a digit at a time.
 //
-// Where no instruction counts bits, counting takes eight instructions for 256 bits of a pair. But
-// a byte shuffle is a table of 16 entries: a query's table for a nibble holds the distance of that
-// nibble to each of the 16 that a document may have, and one shuffle looks it up for 32 documents.
-// So 128 bits of pairs take two instructions, a shuffle and an addition, on any number of queries.
+// A digit is kDigitBits (4 or 6) neighbouring bits of a code. A query's table for a digit holds the
+// distance, weighted or not, of that digit to each of the 16 or 64 that a document may have. One
+// byte shuffle looks it up for as many documents as a vector has bytes.
 // Tables in registers: Andre, Kermarrec, Le Scouarnec, "Cache locality is not enough: High-
 // Performance Nearest Neighbor Search with Product Quantization Fast Scan" (PVLDB 9, 2015).
 //
-// tile:  [nibble][document], a byte each; 32 documents a vector, in an order that widening undoes
-// group: [nibble][query][16], the tables
+// Distances of a few digits, a run, are added up as bytes, then runs as 16 bits. A run is as long
+// as the magnitudes of its queries let it be, so that a sum of bytes never overflows. Codes are
+// taken a slice of digits at a time: the tables of a group for a slice stay in L1, and so does that
+// slice of a block of documents. Whole tables would not; they are up to 85 times as long as codes.
+//
+// tile:  [block][digit][row of the block], a byte each, in an order that widening undoes
+// group: Header, then [slice][pair of queries][digit][query of the pair][table]
 #pragma once
 
 #include "kernels/kernels.hpp"
 
 namespace bitsift {
 
-inline constexpr std::size_t kLookupQueries = 2;
-inline constexpr std::size_t kLookupVectors = 4;
-inline constexpr std::size_t kLookupRows = 32 * kLookupVectors;
-// Bytes of a code until byte sums overflow: 31 * 2 * 4 < 256.
-inline constexpr std::size_t kLookupBytesPerFlush = 31;
+inline constexpr std::size_t kLookupQueries = 2;  // that the hot loop takes at once
+inline constexpr std::size_t kLookupGroupQueries = 8;
+inline constexpr std::size_t kLookupPairs = kLookupGroupQueries / kLookupQueries;
+
+template <class Simd>
+struct Lookup {
+  using Vector = typename Simd::Vector;
+  static constexpr std::size_t kVectors = Simd::kLookupVectors;  // that the hot loop takes at once
+  static constexpr std::size_t kVectorRows = 8 * Simd::kLanes;
+  static constexpr std::size_t kBlockRows = kVectors * kVectorRows;
+  static constexpr std::size_t kRows = Simd::kLookupBlocks * kBlockRows;
+  static constexpr std::size_t kBits = Simd::kDigitBits;
+  static constexpr std::size_t kTableBytes = std::size_t{1} << kBits;
+  static constexpr std::size_t kPairBytes = kLookupQueries * kTableBytes;
+  // Bytes that make up whole digits: 1 for 2 digits, or 3 for 4.
+  static constexpr std::size_t kUnitBytes = kBits == 4 ? 1 : 3;
+  static constexpr std::size_t kUnitDigits = kBits == 4 ? 2 : 4;
+  static constexpr std::size_t kDigitsPerWord = (64 + kBits - 1) / kBits;
+  // Tables of a group for a slice take some 8 or 16 KB. The sum of a slice fits 16 bits:
+  // 63 * 4 * 31 < 2^16.
+  static constexpr std::size_t kSliceDigits = kBits == 4 ? 63 : 32;
+
+  static constexpr std::size_t n_digits(std::size_t n_bytes) {
+    return (8 * n_bytes + kBits - 1) / kBits;
+  }
+  // Digits of a slice, of about equal slices.
+  static constexpr std::size_t slice_digits(std::size_t n_digits) {
+    const std::size_t n_slices = (n_digits + kSliceDigits - 1) / kSliceDigits;
+    return (n_digits + n_slices - 1) / n_slices;
+  }
+  static constexpr std::size_t kMostSlices =
+      (n_digits(kMaxCodeBytes) + kSliceDigits - 1) / kSliceDigits;
+
+  struct alignas(64) Header {
+    std::uint32_t n_queries;
+    std::uint32_t largest;  // the largest distance that a query of the group can have
+    std::uint8_t runs[kMostSlices][kLookupPairs];
+  };
+  static constexpr std::size_t group_bytes(std::size_t n_bytes) {
+    return sizeof(Header) + (n_bytes + 7) / 8 * kDigitsPerWord * kLookupGroupQueries * kTableBytes;
+  }
+};
+
+// columns[j] is byte j of kVectorRows codes from `offset` on; `n_present` bytes follow, at least 1.
+template <class Simd>
+inline void load_columns(const std::uint8_t* const* codes, std::size_t offset,
+                         std::size_t n_present, typename Simd::Vector* columns) {
+  constexpr std::size_t kRows = Lookup<Simd>::kVectorRows;
+  if (n_present >= 16) return Simd::transpose_bytes(codes, offset, columns);
+  std::uint8_t last[kRows][16] = {};
+  const std::uint8_t* pieces[kRows];
+  for (std::size_t i = 0; i < kRows; ++i) {
+    for (std::size_t j = 0; j < n_present; ++j) last[i][j] = codes[i][offset + j];
+    pieces[i] = last[i];
+  }
+  Simd::transpose_bytes(pieces, 0, columns);
+}
 
 template <class Simd>
 void fill_lookup_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
                       std::size_t n_bytes, void* tile) noexcept {
+  using L = Lookup<Simd>;
   static constexpr std::uint8_t kNoCode[kMaxCodeBytes] = {};
-  auto* nibbles = static_cast<std::uint8_t*>(tile);
-  for (std::size_t first = 0; first < kLookupRows; first += 32) {
-    // Documents in the order of a vector's bytes. Widening the lower eight bytes of both halves is
-    // to give documents 0 to 15, the upper ones 16 to 31.
-    const std::uint8_t* codes[32];
-    for (std::size_t i = 0; i < 32; ++i) {
-      const std::size_t row = first + (i / 8 == 1 ? i + 8 : i / 8 == 2 ? i - 8 : i);
+  constexpr std::size_t kStepBytes = 16 * L::kUnitBytes;
+  const std::size_t n_digits = L::n_digits(n_bytes);
+  for (std::size_t first = 0; first < n_rows; first += L::kVectorRows) {
+    // Even bytes of a vector are its first half of the rows, odd bytes the second.
+    const std::uint8_t* codes[L::kVectorRows];
+    for (std::size_t i = 0; i < L::kVectorRows; ++i) {
+      const std::size_t row = first + i / 2 + i % 2 * (L::kVectorRows / 2);
       codes[i] = row < n_rows ? rows + static_cast<std::ptrdiff_t>(row) * stride : kNoCode;
     }
-    for (std::size_t byte = 0; byte < n_bytes; byte += 16) {
-      const std::size_t n_left = n_bytes - byte;
-      typename Simd::Vector block[16];
-      for (std::size_t i = 0; i < 16; ++i) {
-        const std::uint8_t* low = codes[i] + byte;
-        const std::uint8_t* high = codes[i + 16] + byte;
-        std::uint8_t last[2][16];
-        if (n_left < 16) {
-          for (std::size_t j = 0; j < 16; ++j) {
-            last[0][j] = j < n_left ? low[j] : std::uint8_t{0};
-            last[1][j] = j < n_left ? high[j] : std::uint8_t{0};
-          }
-          low = last[0];
-          high = last[1];
+    auto* out = static_cast<std::uint8_t*>(tile) +
+                first / L::kBlockRows * L::kBlockRows * n_digits + first % L::kBlockRows;
+    for (std::size_t byte = 0; byte < n_bytes; byte += kStepBytes) {
+      typename Simd::Vector columns[kStepBytes];
+      for (std::size_t i = 0; i < kStepBytes; i += 16) {
+        const std::size_t n_left = n_bytes > byte + i ? n_bytes - byte - i : 0;
+        if (n_left == 0) {
+          for (std::size_t j = i; j < i + 16; ++j) columns[j] = Simd::broadcast(0);
+        } else {
+          load_columns<Simd>(codes, byte + i, n_left, columns + i);
         }
-        block[i] = Simd::load_halves(low, high);
       }
-      Simd::transpose_bytes(block);
-      std::uint8_t* out = nibbles + 2 * byte * kLookupRows + first;
-      for (std::size_t i = 0; i < 16 && i < n_left; ++i, out += 2 * kLookupRows) {
-        Simd::store_nibbles(out, out + kLookupRows, block[i]);
+      std::size_t digit = 8 * byte / L::kBits;
+      for (std::size_t i = 0; i < kStepBytes && digit < n_digits; i += L::kUnitBytes) {
+        typename Simd::Vector digits[L::kUnitDigits];
+        Simd::split_digits(columns + i, digits);
+        for (std::size_t j = 0; j < L::kUnitDigits && digit < n_digits; ++j, ++digit) {
+          Simd::store_lanes(reinterpret_cast<std::uint64_t*>(out + digit * L::kBlockRows),
+                            digits[j]);
+        }
       }
     }
   }
 }
 
-template <class Simd>
-void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* const* /*magnitudes*/,
-                       std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
-  auto* tables = static_cast<std::uint8_t*>(group);
-  std::uint8_t of_nibble[16][16];
-  for (unsigned a = 0; a < 16; ++a) {
-    for (unsigned b = 0; b < 16; ++b) {
-      of_nibble[a][b] = static_cast<std::uint8_t>(__builtin_popcount(a ^ b));
+// Writes the table of one digit: `bits` are those of the query, the first dimension's highest.
+template <std::size_t kBits>
+inline void fill_table(std::uint32_t bits, const std::uint8_t* magnitudes, std::uint8_t* table) {
+  // Entries 0 to 7, a byte each, that have bit 0, 1 or 2.
+  constexpr std::uint64_t kHaveBit[] = {0x0100010001000100, 0x0101000001010000, 0x0101010100000000};
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  // Distances of n bits of the query, from `bit` up, to each 0 to 7.
+  const auto of_bits = [&](std::size_t bit, std::size_t n) {
+    std::uint64_t result = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::uint64_t differing = kHaveBit[i] ^ ((bits >> (bit + i) & 1) * kOnes);
+      result += differing * magnitudes[kBits - 1 - bit - i];
     }
-  }
-  for (std::size_t byte = 0; byte < n_bytes; ++byte) {
-    for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      const std::uint8_t code = i < n_queries ? codes[i][byte] : std::uint8_t{0};
-      __builtin_memcpy(tables + (2 * byte * kLookupQueries + i) * 16, of_nibble[code >> 4], 16);
-      __builtin_memcpy(tables + ((2 * byte + 1) * kLookupQueries + i) * 16, of_nibble[code & 15],
-                       16);
-    }
+    return result;
+  };
+  const std::uint64_t low = of_bits(0, 3);
+  std::uint64_t high = of_bits(3, kBits - 3);
+  for (std::size_t i = 0; i < std::size_t{1} << (kBits - 3); ++i, high >>= 8) {
+    const std::uint64_t eight = low + (high & 0xFF) * kOnes;
+    __builtin_memcpy(table + 8 * i, &eight, 8);
   }
 }
 
-// Distances of a group of queries to a tile, 16 bits each, in the order of the documents.
-template <class Simd>
-struct LookupSums {
-  typename Simd::Vector of[kLookupQueries][2 * kLookupVectors];
+// Calls use(tables, n) for each slice of the tables of a pair of queries.
+template <class Simd, class Use>
+inline void for_each_slice_of(std::uint8_t* tables, std::size_t n_digits, std::size_t pair,
+                              std::size_t n_pairs, Use use) {
+  using L = Lookup<Simd>;
+  const std::size_t slice = L::slice_digits(n_digits);
+  for (std::size_t begin = 0; begin < n_digits; begin += slice) {
+    const std::size_t n = n_digits - begin < slice ? n_digits - begin : slice;
+    use(tables + (begin * n_pairs + pair * n) * L::kPairBytes, n);
+  }
+}
+
+// The tables of unweighted distances, for each digit that a query may have.
+template <std::size_t kBits>
+struct UnweightedTables {
+  static constexpr std::size_t kDigits = std::size_t{1} << kBits;
+  std::uint8_t of[kDigits][kDigits];
+  constexpr UnweightedTables() : of() {
+    for (std::size_t a = 0; a < kDigits; ++a) {
+      for (std::size_t b = 0; b < kDigits; ++b) {
+        for (std::size_t differing = a ^ b; differing != 0; differing &= differing - 1) ++of[a][b];
+      }
+    }
+  }
 };
 
-// The hot loop: kLookupQueries tables, kLookupVectors vectors of documents.
-template <class Simd>
-inline void add_lookups(const std::uint8_t* nibbles, const std::uint8_t* tables,
-                        std::size_t n_bytes, LookupSums<Simd>& totals) {
-  using Vector = typename Simd::Vector;
-  for (auto& query : totals.of) {
-    for (auto& total : query) total = Simd::broadcast(0);
-  }
-  for (std::size_t begin = 0; begin < n_bytes;) {
-    const std::size_t n_left = n_bytes - begin;
-    const std::size_t end = begin + (n_left < kLookupBytesPerFlush ? n_left : kLookupBytesPerFlush);
-    Vector sums[kLookupQueries][kLookupVectors];
-    for (auto& query : sums) {
-      for (auto& sum : query) sum = Simd::broadcast(0);
+// Writes the tables of one query, one of a pair. Returns the largest distance that it can have.
+template <class Simd, bool kWeighted>
+inline std::uint32_t fill_tables(const std::uint8_t* code, const std::uint8_t* magnitudes,
+                                 std::size_t n_bytes, std::uint8_t* tables, std::size_t query,
+                                 std::size_t n_pairs) {
+  using L = Lookup<Simd>;
+  constexpr std::size_t kUnitBits = 8 * L::kUnitBytes;
+  static constexpr UnweightedTables<L::kBits> kUnweighted;
+  std::uint32_t sum = 0;
+  std::size_t next = 0;    // byte of the unit that comes next
+  std::size_t n_left = 0;  // digits of this unit that are still to come
+  std::uint32_t bits = 0;  // of this unit
+  std::uint8_t weights[kUnitBits] = {};
+  const auto begin_unit = [&] {
+    for (std::size_t i = 0; i < L::kUnitBytes; ++i) {
+      bits = bits << 8 | (next + i < n_bytes ? code[next + i] : 0u);
     }
-    for (std::size_t nibble = 2 * begin; nibble < 2 * end; ++nibble) {
-      const std::uint8_t* documents = nibbles + nibble * kLookupRows;
-      Vector table[kLookupQueries];
-      for (std::size_t i = 0; i < kLookupQueries; ++i) {
-        table[i] = Simd::load_table(tables + (nibble * kLookupQueries + i) * 16);
+    for (std::size_t i = 0; kWeighted && i < kUnitBits; ++i) {
+      weights[i] = next + i / 8 < n_bytes ? magnitudes[8 * next + i] : std::uint8_t{0};
+      sum += weights[i];
+    }
+    next += L::kUnitBytes;
+    n_left = L::kUnitDigits;
+  };
+  for_each_slice_of<Simd>(
+      tables, L::n_digits(n_bytes), query / kLookupQueries, n_pairs,
+      [&](std::uint8_t* table, std::size_t n) {
+        table += query % kLookupQueries * L::kTableBytes;
+        for (std::size_t digit = 0; digit < n; ++digit, table += L::kPairBytes) {
+          if (n_left == 0) begin_unit();
+          --n_left;
+          const std::uint32_t of_digit = bits >> (n_left * L::kBits) & (L::kTableBytes - 1);
+          if constexpr (kWeighted) {
+            fill_table<L::kBits>(of_digit, weights + (L::kUnitDigits - 1 - n_left) * L::kBits,
+                                 table);
+          } else {
+            __builtin_memcpy(table, kUnweighted.of[of_digit], L::kTableBytes);
+          }
+        }
+      });
+  return kWeighted ? sum : static_cast<std::uint32_t>(8 * n_bytes);
+}
+
+// How many digits of a slice can be added up as bytes, for both queries of a pair.
+template <class Simd>
+inline std::uint8_t longest_run(const std::uint8_t* tables, std::size_t n_digits) {
+  using L = Lookup<Simd>;
+  // A digit and its complement differ from the query's in all bits together.
+  const auto largest_of = [](const std::uint8_t* table) {
+    return static_cast<std::uint32_t>(table[0] + table[L::kTableBytes - 1]);
+  };
+  // The largest sum of `run` digits.
+  const auto largest_sum = [&](std::size_t run) {
+    std::uint32_t largest = 0;
+    const std::uint8_t* table = tables;
+    for (std::size_t begin = 0; begin < n_digits; begin += run) {
+      const std::size_t end = n_digits - begin < run ? n_digits : begin + run;
+      std::uint32_t first = 0;
+      std::uint32_t second = 0;
+      for (std::size_t digit = begin; digit < end; ++digit, table += L::kPairBytes) {
+        first += largest_of(table);
+        second += largest_of(table + L::kTableBytes);
       }
-      for (std::size_t v = 0; v < kLookupVectors; ++v) {
-        const Vector document = Simd::load(documents + v * 32);
-        for (std::size_t i = 0; i < kLookupQueries; ++i) {
-          // Concealed: GCC 12 would hold each sum in two registers, and some in memory.
-          sums[i][v] = Simd::concealed(Simd::add(sums[i][v], Simd::look_up(table[i], document)));
+      const std::uint32_t larger = first < second ? second : first;
+      largest = largest < larger ? larger : largest;
+    }
+    return largest;
+  };
+  const std::uint32_t of_digit = largest_sum(1);
+  std::size_t run = of_digit == 0 ? n_digits : 0xFF / of_digit;
+  while (run < n_digits && largest_sum(run + 1) <= 0xFF) ++run;
+  return static_cast<std::uint8_t>(run < n_digits ? run : n_digits);
+}
+
+template <class Simd>
+void fill_lookup_group(const std::uint8_t* const* codes, const std::uint8_t* const* magnitudes,
+                       std::size_t n_queries, std::size_t n_bytes, void* group) noexcept {
+  using L = Lookup<Simd>;
+  static constexpr std::uint8_t kNothing[8 * kMaxCodeBytes] = {};
+  auto* header = static_cast<typename L::Header*>(group);
+  auto* tables = static_cast<std::uint8_t*>(group) + sizeof *header;
+  const std::size_t n_pairs = (n_queries + kLookupQueries - 1) / kLookupQueries;
+  header->largest = 0;
+  header->n_queries = static_cast<std::uint32_t>(n_queries);
+  for (std::size_t i = 0; i < n_pairs * kLookupQueries; ++i) {
+    // An odd query has a partner, whose distances nobody asks for.
+    const std::uint8_t* code = i < n_queries ? codes[i] : kNothing;
+    const std::uint32_t largest =
+        magnitudes == nullptr
+            ? fill_tables<Simd, false>(code, nullptr, n_bytes, tables, i, n_pairs)
+            : fill_tables<Simd, true>(code, i < n_queries ? magnitudes[i] : kNothing, n_bytes,
+                                      tables, i, n_pairs);
+    if (largest > header->largest) header->largest = largest;
+  }
+  for (std::size_t pair = 0; pair < n_pairs; ++pair) {
+    std::size_t slice = 0;
+    for_each_slice_of<Simd>(
+        tables, L::n_digits(n_bytes), pair, n_pairs, [&](const std::uint8_t* table, std::size_t n) {
+          const std::size_t unweighted = n < 0xFF / L::kBits ? n : 0xFF / L::kBits;
+          header->runs[slice++][pair] = magnitudes == nullptr
+                                            ? static_cast<std::uint8_t>(unweighted)
+                                            : longest_run<Simd>(table, n);
+        });
+  }
+}
+
+// Adds sums of 16 bits, those of the first and those of the second half of the rows, to totals, or
+// begins the totals with them.
+template <class Simd, bool kBegin>
+inline void add_totals(std::uint16_t* totals, typename Simd::Vector first,
+                       typename Simd::Vector second) {
+  std::uint16_t* later = totals + 4 * Simd::kLanes;
+  if constexpr (!kBegin) {
+    first = Simd::add16(Simd::load(totals), first);
+    second = Simd::add16(Simd::load(later), second);
+  }
+  Simd::store_lanes(reinterpret_cast<std::uint64_t*>(totals), first);
+  Simd::store_lanes(reinterpret_cast<std::uint64_t*>(later), second);
+}
+template <class Simd, bool kBegin>
+inline void add_totals(std::uint32_t* totals, typename Simd::Vector first,
+                       typename Simd::Vector second) {
+  std::uint16_t of_rows[8 * Simd::kLanes];
+  auto* halves = reinterpret_cast<std::uint64_t*>(of_rows);
+  Simd::store_lanes(halves, first);
+  Simd::store_lanes(halves + Simd::kLanes, second);
+  for (std::size_t row = 0; row < 8 * Simd::kLanes; ++row) {
+    totals[row] = of_rows[row] + (kBegin ? 0 : totals[row]);
+  }
+}
+
+// Sums of bytes, for a pair of queries and a block of documents.
+template <class Simd>
+struct LookupSums {
+  typename Simd::Vector of[kLookupQueries][Simd::kLookupVectors];
+};
+
+// The hot loop: a run.
+template <class Simd>
+inline void add_run(const std::uint8_t* digits, const std::uint8_t* tables, std::size_t n_digits,
+                    LookupSums<Simd>& sums) {
+  using L = Lookup<Simd>;
+  using Vector = typename Simd::Vector;
+  const auto add_digit = [&]<bool kFirst>(std::size_t digit) {
+    typename Simd::Table table[kLookupQueries];
+    for (std::size_t i = 0; i < kLookupQueries; ++i) {
+      table[i] = Simd::load_table(tables + digit * L::kPairBytes + i * L::kTableBytes);
+    }
+    for (std::size_t v = 0; v < L::kVectors; ++v) {
+      const Vector document = Simd::load(digits + digit * L::kBlockRows + v * L::kVectorRows);
+      for (std::size_t i = 0; i < kLookupQueries; ++i) {
+        const Vector distances = Simd::look_up(table[i], document);
+        // Concealed: GCC 12 would hold each sum in two registers, and some in memory.
+        if constexpr (kFirst) {
+          sums.of[i][v] = distances;
+        } else {
+          sums.of[i][v] = Simd::add_bytes(Simd::concealed(sums.of[i][v]), distances);
         }
       }
     }
+  };
+  add_digit.template operator()<true>(0);
+  for (std::size_t digit = 1; digit < n_digits; ++digit) {
+    add_digit.template operator()<false>(digit);
+  }
+}
+
+// Adds the distances of a pair of queries to a block of documents, in a slice.
+template <class Simd, bool kBegin, class Total>
+inline void add_slice(const std::uint8_t* digits, const std::uint8_t* tables, std::size_t n_digits,
+                      std::size_t run, Total* totals) {
+  using L = Lookup<Simd>;
+  using Vector = typename Simd::Vector;
+  const auto for_each_sum = [](auto&& use) {
     for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      for (std::size_t v = 0; v < kLookupVectors; ++v) {
-        Simd::add_widened(sums[i][v], totals.of[i] + 2 * v);
+      for (std::size_t v = 0; v < L::kVectors; ++v) use(i, v, i * L::kRows + v * L::kVectorRows);
+    }
+  };
+  LookupSums<Simd> sums;
+  if (n_digits <= run) {
+    add_run<Simd>(digits, tables, n_digits, sums);
+    const Vector even_bytes = Simd::broadcast(0x00FF00FF00FF00FF);
+    for_each_sum([&](std::size_t i, std::size_t v, std::size_t place) {
+      const Vector sum = sums.of[i][v];
+      add_totals<Simd, kBegin>(totals + place, Simd::bitwise_and(sum, even_bytes),
+                               Simd::add_odd(Simd::broadcast(0), sum));
+    });
+    return;
+  }
+  LookupSums<Simd> even;
+  LookupSums<Simd> odd;
+  for_each_sum([&](std::size_t i, std::size_t v, std::size_t) {
+    even.of[i][v] = odd.of[i][v] = Simd::broadcast(0);
+  });
+  for (std::size_t begin = 0; begin < n_digits; begin += run) {
+    const std::size_t n = n_digits - begin < run ? n_digits - begin : run;
+    add_run<Simd>(digits + begin * L::kBlockRows, tables + begin * L::kPairBytes, n, sums);
+    for_each_sum([&](std::size_t i, std::size_t v, std::size_t) {
+      even.of[i][v] = Simd::add_even(even.of[i][v], sums.of[i][v]);
+      odd.of[i][v] = Simd::add_odd(odd.of[i][v], sums.of[i][v]);
+    });
+  }
+  for_each_sum([&](std::size_t i, std::size_t v, std::size_t place) {
+    add_totals<Simd, kBegin>(totals + place, Simd::even_sums(even.of[i][v], odd.of[i][v]),
+                             odd.of[i][v]);
+  });
+}
+
+// Distances of the queries of a group to the rows of a tile.
+template <class Simd, class Total>
+struct alignas(64) LookupTotals {
+  Total of[kLookupGroupQueries][Lookup<Simd>::kRows];
+};
+
+template <class Simd, class Total>
+inline void add_group(const std::uint8_t* digits, std::size_t n_rows, std::size_t n_bytes,
+                      const std::uint8_t* group, LookupTotals<Simd, Total>& totals) {
+  using L = Lookup<Simd>;
+  const auto& header = *reinterpret_cast<const typename L::Header*>(group);
+  const std::uint8_t* tables = group + sizeof header;
+  const std::size_t n_digits = L::n_digits(n_bytes);
+  const std::size_t slice = L::slice_digits(n_digits);
+  const std::size_t n_pairs = (header.n_queries + kLookupQueries - 1) / kLookupQueries;
+  for (std::size_t digit = 0; digit < n_digits; digit += slice) {
+    const std::size_t n = n_digits - digit < slice ? n_digits - digit : slice;
+    // Tables are read in order of address, once for each block of documents.
+    for (std::size_t row = 0; row < n_rows; row += L::kBlockRows) {
+      const std::uint8_t* block = digits + row * n_digits + digit * L::kBlockRows;
+      for (std::size_t pair = 0; pair < n_pairs; ++pair) {
+        const auto add = digit == 0 ? add_slice<Simd, true, Total> : add_slice<Simd, false, Total>;
+        add(block, tables + pair * n * L::kPairBytes, n, header.runs[digit / slice][pair],
+            totals.of[pair * kLookupQueries] + row);
       }
     }
-    begin = end;
+    tables += n * n_pairs * L::kPairBytes;
   }
 }
 
@@ -130,96 +409,152 @@ static inline std::uint16_t lookup_bound(std::int64_t limit) {
   return static_cast<std::uint16_t>(limit + 1 > 0xFFFF ? 0xFFFF : limit + 1);
 }
 
+// Whether, of a vector of rows from `row` on, any may be within the limit of the query or, unless
+// `row_bounds` is nullptr, its own. Rows past the last one may seem to be.
+template <class Simd>
+inline typename Simd::Vector near_rows(const std::uint16_t* distances, std::size_t row,
+                                       typename Simd::Vector bound,
+                                       const std::uint16_t* row_bounds) {
+  if (row_bounds != nullptr) bound = Simd::max16(bound, Simd::load(row_bounds + row));
+  return Simd::room16(bound, Simd::load(distances + row));
+}
+
+// Calls use(begin, end) for the rows of a query among which there may be hits.
+template <class Simd, class Use>
+inline void for_near_rows(const std::uint16_t* distances, std::size_t n_rows, std::int64_t limit,
+                          const std::uint16_t* row_bounds, Use use) {
+  constexpr std::size_t kStep = 4 * Simd::kLanes;
+  const typename Simd::Vector bound = Simd::broadcast16(lookup_bound(limit));
+  typename Simd::Vector near = Simd::broadcast(0);
+  for (std::size_t block = 0; block < n_rows; block += Lookup<Simd>::kBlockRows) {
+    for (std::size_t row = block; row < block + Lookup<Simd>::kBlockRows; row += kStep) {
+      near = Simd::bitwise_or(near, near_rows<Simd>(distances, row, bound, row_bounds));
+    }
+  }
+  if (Simd::is_zero(near)) return;  // usually
+  for (std::size_t row = 0; row < n_rows; row += kStep) {
+    if (Simd::is_zero(near_rows<Simd>(distances, row, bound, row_bounds))) continue;
+    use(row, n_rows - row < kStep ? n_rows : row + kStep);
+  }
+}
+template <class Simd, class Use>
+inline void for_near_rows(const std::uint32_t* /*distances*/, std::size_t n_rows,
+                          std::int64_t /*limit*/, const std::uint16_t* /*row_bounds*/, Use use) {
+  use(0, n_rows);  // long codes: the test of each row takes little of their time
+}
+
+template <class Simd, class Total>
+inline std::size_t scan_group(const std::uint8_t* digits, std::size_t n_rows, std::size_t n_bytes,
+                              const std::uint8_t* group, std::size_t first_query,
+                              const std::int64_t* limits, const std::int64_t* row_limits,
+                              const std::uint16_t* row_bounds, Hit* hits) {
+  LookupTotals<Simd, Total> totals;
+  add_group(digits, n_rows, n_bytes, group, totals);
+  std::size_t n_hits = 0;
+  const std::size_t n_queries =
+      reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->n_queries;
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    for_near_rows<Simd>(
+        totals.of[i], n_rows, limits[i], row_bounds, [&](std::size_t begin, std::size_t end) {
+          for (std::size_t row = begin; row < end; ++row) {
+            const auto distance = static_cast<std::int32_t>(totals.of[i][row]);
+            if (distance <= limits[i] || (row_limits != nullptr && distance <= row_limits[row])) {
+              hits[n_hits++] = {static_cast<std::uint32_t>(first_query + i),
+                                static_cast<std::uint32_t>(row), distance};
+            }
+          }
+        });
+  }
+  return n_hits;
+}
+
+// Whether 16 bits hold all distances of a group, and tell them from those beyond every bound.
+template <class Simd>
+inline bool fits_16_bits(const std::uint8_t* group) {
+  return reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->largest < 0xFFFF;
+}
+
 template <class Simd>
 std::size_t scan_lookup(const void* tile, std::size_t n_rows, std::size_t n_bytes,
                         const void* groups, std::size_t n_groups, const std::int64_t* limits,
                         const std::int64_t* row_limits, Hit* hits) noexcept {
-  using Vector = typename Simd::Vector;
-  const auto* nibbles = static_cast<const std::uint8_t*>(tile);
-  const auto* tables = static_cast<const std::uint8_t*>(groups);
-  const std::size_t group_bytes = (n_bytes + 7) / 8 * 8 * 2 * kLookupQueries * 16;
-  alignas(32) std::uint16_t row_bounds[kLookupRows] = {};
+  using L = Lookup<Simd>;
+  const auto* digits = static_cast<const std::uint8_t*>(tile);
+  const auto* group = static_cast<const std::uint8_t*>(groups);
+  alignas(64) std::uint16_t row_bounds[L::kRows];
   if (row_limits != nullptr) {
+    __builtin_memset(row_bounds, 0, sizeof row_bounds);
     for (std::size_t row = 0; row < n_rows; ++row) row_bounds[row] = lookup_bound(row_limits[row]);
   }
   std::size_t n_hits = 0;
-  for (std::size_t group = 0; group < n_groups; ++group, tables += group_bytes) {
-    LookupSums<Simd> sums;
-    add_lookups<Simd>(nibbles, tables, n_bytes, sums);
-    for (std::size_t i = 0; i < kLookupQueries; ++i) {
-      const std::size_t query = group * kLookupQueries + i;
-      const Vector bound = Simd::broadcast16(lookup_bound(limits[query]));
-      Vector near = Simd::broadcast(0);
-      for (std::size_t v = 0; v < 2 * kLookupVectors; ++v) {
-        const Vector of_rows = Simd::load(row_bounds + v * 16);
-        near = Simd::bitwise_or(near, Simd::room16(Simd::max16(bound, of_rows), sums.of[i][v]));
-      }
-      if (Simd::is_zero(near)) continue;
-      alignas(32) std::uint16_t distances[kLookupRows];
-      for (std::size_t v = 0; v < 2 * kLookupVectors; ++v) {
-        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(distances) + v * 4, sums.of[i][v]);
-      }
-      const std::uint16_t query_bound = lookup_bound(limits[query]);
-      for (std::size_t row = 0; row < n_rows; ++row) {
-        if (distances[row] < query_bound || distances[row] < row_bounds[row]) {
-          hits[n_hits++] = {static_cast<std::uint32_t>(query), static_cast<std::uint32_t>(row),
-                            distances[row]};
-        }
-      }
-    }
+  for (std::size_t g = 0; g < n_groups; ++g, group += L::group_bytes(n_bytes)) {
+    const std::size_t first = g * kLookupGroupQueries;
+    const auto scan = fits_16_bits<Simd>(group) ? scan_group<Simd, std::uint16_t>
+                                                : scan_group<Simd, std::uint32_t>;
+    n_hits += scan(digits, n_rows, n_bytes, group, first, limits + first, row_limits,
+                   row_limits == nullptr ? nullptr : row_bounds, hits + n_hits);
   }
   return n_hits;
+}
+
+template <class Simd, class Total>
+inline void group_distances(const std::uint8_t* digits, std::size_t n_rows, std::size_t n_bytes,
+                            const std::uint8_t* group, std::int32_t* out, std::size_t out_stride) {
+  LookupTotals<Simd, Total> totals;
+  add_group(digits, n_rows, n_bytes, group, totals);
+  for (std::size_t i = 0;
+       i < reinterpret_cast<const typename Lookup<Simd>::Header*>(group)->n_queries; ++i) {
+    for (std::size_t row = 0; row < n_rows; ++row) {
+      out[i * out_stride + row] = static_cast<std::int32_t>(totals.of[i][row]);
+    }
+  }
 }
 
 template <class Simd>
 void lookup_distances(const void* tile, std::size_t n_rows, std::size_t n_bytes, const void* groups,
                       std::size_t n_queries, std::int32_t* out, std::size_t out_stride) noexcept {
-  const auto* nibbles = static_cast<const std::uint8_t*>(tile);
-  const auto* tables = static_cast<const std::uint8_t*>(groups);
-  const std::size_t group_bytes = (n_bytes + 7) / 8 * 8 * 2 * kLookupQueries * 16;
-  for (std::size_t first = 0; first < n_queries; first += kLookupQueries, tables += group_bytes) {
-    LookupSums<Simd> sums;
-    add_lookups<Simd>(nibbles, tables, n_bytes, sums);
-    for (std::size_t i = 0; i < kLookupQueries && first + i < n_queries; ++i) {
-      alignas(32) std::uint16_t distances[kLookupRows];
-      for (std::size_t v = 0; v < 2 * kLookupVectors; ++v) {
-        Simd::store_lanes(reinterpret_cast<std::uint64_t*>(distances) + v * 4, sums.of[i][v]);
-      }
-      std::int32_t* row_out = out + (first + i) * out_stride;
-      for (std::size_t row = 0; row < n_rows; ++row) row_out[row] = distances[row];
-    }
+  using L = Lookup<Simd>;
+  const auto* digits = static_cast<const std::uint8_t*>(tile);
+  const auto* group = static_cast<const std::uint8_t*>(groups);
+  for (std::size_t first = 0; first < n_queries; first += kLookupGroupQueries) {
+    const auto write = fits_16_bits<Simd>(group) ? group_distances<Simd, std::uint16_t>
+                                                 : group_distances<Simd, std::uint32_t>;
+    write(digits, n_rows, n_bytes, group, out + first * out_stride, out_stride);
+    group += L::group_bytes(n_bytes);
   }
 }
 
 template <class Simd>
 std::uint64_t lookup_ceiling(std::size_t n) noexcept {
+  using L = Lookup<Simd>;
   using Vector = typename Simd::Vector;
   constexpr std::size_t kSums = 8;
+  alignas(64) static constexpr std::uint8_t kTable[L::kTableBytes] = {0, 1, 1, 2, 1, 2, 2, 3};
   Vector sums[kSums];
   for (auto& x : sums) x = Simd::broadcast(0);
-  Vector table = Simd::broadcast(0x0302020102010100);
+  const auto table = Simd::load_table(kTable);
   Vector document = Simd::broadcast(0x0F0E0D0C03020100);
   for (std::size_t i = 0; i < n; ++i) {
     for (auto& x : sums) {
       // Concealed from the compiler, which has to look up anew each time.
       document = Simd::concealed(document);
-      x = Simd::concealed(Simd::add(x, Simd::look_up(table, document)));
+      x = Simd::concealed(Simd::add_bytes(x, Simd::look_up(table, document)));
     }
   }
-  return n * kSums * 32 * 4;
+  return n * kSums * L::kVectorRows * L::kBits;
 }
 
 template <class Simd>
 constexpr BatchKernel make_lookup_kernel() {
+  using L = Lookup<Simd>;
   return {
-      .max_code_bytes = kMaxCodeBytes - 1,  // 65,536 differing bits do not fit 16 bits
-      .weighted = false,
-      .tile_rows = kLookupRows,
-      .tile_word_bytes = 16 * kLookupRows,
+      .layout = GroupLayout::kTables,
+      .tile_rows = L::kRows,
+      .tile_word_bytes = L::kDigitsPerWord * L::kRows,
       .fill_tile = fill_lookup_tile<Simd>,
-      .group_queries = kLookupQueries,
-      .group_header_bytes = 0,
-      .group_word_bytes = 16 * kLookupQueries * 16,
+      .group_queries = kLookupGroupQueries,
+      .group_header_bytes = sizeof(typename L::Header),
+      .group_word_bytes = L::kDigitsPerWord * kLookupGroupQueries * L::kTableBytes,
       .fill_group = fill_lookup_group<Simd>,
       .scan = scan_lookup<Simd>,
       .distances = lookup_distances<Simd>,

@@ -256,8 +256,8 @@ std::uint64_t paired_ceiling(std::size_t n) noexcept {
 template <class Simd>
 constexpr BatchKernel make_paired_kernel() {
   return {
+      .layout = GroupLayout::kWords,
       .max_code_bytes = kMaxCodeBytes - 1,  // 65,536 differing bits do not fit 16 bits
-      .weighted = false,
       .tile_rows = kPairedRows,
       .tile_word_bytes = 16 * kPairedRows,
       .fill_tile = fill_paired_tile<Simd>,

@@ -326,8 +326,7 @@ constexpr BatchKernel make_popcount_kernel() {
   constexpr std::size_t kRows = Simd::kTileVectors * Simd::kLanes;
   static_assert(kRows <= 16);  // masks of rows
   return {
-      .max_code_bytes = kMaxCodeBytes,
-      .weighted = false,
+      .layout = GroupLayout::kWords,
       .tile_rows = kRows,
       .tile_word_bytes = 8 * kRows,
       .fill_tile = fill_popcount_tile<Simd>,

@@ -384,8 +384,7 @@ template <class Simd>
 constexpr BatchKernel make_sliced_kernel() {
   static_assert(64 * Simd::kLanes <= kMaxTileRows);
   return {
-      .max_code_bytes = kMaxCodeBytes,
-      .weighted = false,
+      .layout = GroupLayout::kWords,
       .least_queries = 8,
       .tile_rows = 64 * Simd::kLanes,
       .tile_word_bytes = 64 * 8 * Simd::kLanes,

@@ -37,7 +37,9 @@ def read_rows(array: NDArray[np.uint8], rows: NDArray[np.int64], isa: str, threa
     """
 
 def run_ceiling(kernel: str, n: int, isa: str, threads: int) -> float:
-    """Run the instructions that bound a kernel ("batch" or "product"), without memory.
+    """Run the instructions that bound "batch", "weighted_batch" or "product", without memory.
+
+    Only level "amx" has a kernel "product".
 
     About `n` times on each thread. Return the number of pairs (query bit, document bit) compared.
     """
@@ -109,7 +111,7 @@ def round_queries(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float64]]:
     """Round (n, d) queries to scale * magnitude * sign.
 
-    Return codes (n, ceil(d / 8)), magnitudes (n, 8 * ceil(d / 8)) from 0 to 127, and (4, n): each
+    Return codes (n, ceil(d / 8)), magnitudes (n, 8 * ceil(d / 8)) from 0 to 31, and (4, n): each
     query's scale, Euclidean norm, sum of magnitudes and product with the threshold.
     """
 
@@ -135,7 +137,7 @@ def search(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return distances and rows (n_queries, k), by (distance, id).
 
-    Distances are Hamming, or weighted by `magnitudes`: (n_queries, 8 * n_bytes), 0 to 127. Without
+    Distances are Hamming, or weighted by `magnitudes`: (n_queries, 8 * n_bytes), 0 to 31. Without
     `ids`, a row's number is its id. Beyond the last row: the largest int32, and row -1.
     """
 

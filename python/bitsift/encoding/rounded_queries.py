@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asymmetric scoring: queries of eight bits a dimension against documents of one bit."""
+"""Asymmetric scoring: queries of six bits a dimension against documents of one bit."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ __all__ = ["RoundedQueries"]
 
 
 class RoundedQueries(NamedTuple):
-    """Queries as integers, ``q ~ scale * m * s``: signs `s` and magnitudes `m` from 0 to 127.
+    """Queries as integers, ``q ~ scale * m * s``: signs `s` and magnitudes `m` from 0 to 31.
 
     The bits of a document are its signs `d`. The product of query and document is
     ``scale * (sum(m) - 2 * w)``. Here `w` is the weighted Hamming distance: the sum of `m` where
-    `s` and `d` differ, an integer that the kernels compute exactly.
+    `s` and `d` differ, an integer that the kernels compute exactly. Rounding moves no value by more
+    than half a scale, so no product with signs by more than ``dim * scale / 2``.
 
     Attributes
     ----------
     codes : ndarray of uint8, shape (n, ceil(dim / 8))
         A bit is set where the query is positive.
     magnitudes : ndarray of uint8, shape (n, 8 * ceil(dim / 8))
-        ``rint(127 * abs(q) / max(abs(q)))``; 0 beyond the last dimension.
+        ``rint(31 * abs(q) / max(abs(q)))``; 0 beyond the last dimension.
     scales : ndarray of float64, shape (n, 1)
-        ``max(abs(q)) / 127``.
+        ``max(abs(q)) / 31``.
     norms : ndarray of float64, shape (n, 1)
         Euclidean norms of the queries before rounding.
     sums : ndarray of float64, shape (n, 1)

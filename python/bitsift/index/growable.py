@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.interruptible import copy_into
+from bitsift.core.memory import aligned_empty
 from bitsift.encoding.encoder import Columns
 
 __all__ = ["GrowableArray", "GrowableColumns"]
@@ -44,7 +44,7 @@ class GrowableArray:
         """Return these rows with memory for `size` rows in all."""
         if size <= self.capacity:
             return self
-        memory = np.empty((size, *self.rows.shape[1:]), self.rows.dtype)
+        memory = aligned_empty((size, *self.rows.shape[1:]), self.rows.dtype)
         copy_into(memory[: len(self.rows)], self.rows)
         return GrowableArray(memory, len(self.rows))
 

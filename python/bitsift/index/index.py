@@ -305,7 +305,7 @@ class Index(Described, Remakable):
             Whether to rescore. By default yes, if there are originals and the queries are not bits.
         scoring : {"hamming", "asymmetric"}, optional
             What the scan compares with the codes: the codes of queries, by default, or float
-            queries rounded to 8 bits a dimension. On centred data, as most text embeddings are, or
+            queries rounded to 6 bits a dimension. On centred data, as most text embeddings are, or
             with a threshold that centres them, asymmetric scoring finds better candidates, and
             better results without originals; it takes longer. On data that are not centred it may
             be far worse.
@@ -352,9 +352,9 @@ class Index(Described, Remakable):
 
         An asymmetric score is the metric between the rounded query and the signs of a document, +1
         where a bit is set, else -1. The query is centred first, except for dot. A query's value q
-        becomes ``rint(127 * abs(q) / max(abs(q)))`` with its sign; all that follows is exact. So
-        the product with a document is off by at most ``dim * max(abs(q)) / 254``, and typically by
-        ``sqrt(dim) * max(abs(q)) / 440``. With ``correction=True``, asymmetric scores estimate the
+        becomes ``rint(31 * abs(q) / max(abs(q)))`` with its sign; all that follows is exact. So
+        the product with a document is off by at most ``dim * max(abs(q)) / 62``, and typically by
+        ``sqrt(dim) * max(abs(q)) / 107``. With ``correction=True``, asymmetric scores estimate the
         metric between the query and the original vector. The scan before them uses uncorrected
         scores; by default it finds 8 candidates for each one that is corrected. A ladder sets its
         own number.

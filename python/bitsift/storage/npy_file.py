@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.core.handlers import call_raised, is_of_system
+from bitsift.core.memory import aligned_array, bytes_to_align
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import FileEntry
@@ -111,8 +112,9 @@ class ArrayFile:
     def load(self, check: RowCheck) -> NDArray[Any]:
         """Read the data into memory; verify the digest of the file and every row."""
         self._refuse_holes()
+        shape = self.entry.shape
         try:
-            rows: NDArray[Any] = np.empty(self.entry.shape, self.dtype)
+            memory = np.empty(bytes_to_align(shape, self.dtype), np.uint8)
         except MemoryError as error:
             if not call_raised(error):
                 raise
@@ -120,6 +122,7 @@ class ArrayFile:
                 self.path,
                 f"its {self.entry.n_bytes} bytes do not fit into memory; mmap=True maps them",
             ) from error
+        rows = aligned_array(memory, shape, self.dtype)
         self._scan(check, rows, lambda _: None)
         return rows
 

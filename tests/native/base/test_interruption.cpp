@@ -262,7 +262,7 @@ TEST_CASE("long work of one piece ends: large k, long codes") {
   CHECK_THROWS_AS(write_best(small, kMany, checkpoint, distances.data(), rows.data()), Interrupted);
   const QueryBatch batch({codes}, 0, 256);
   Checkpoint bytes_checked(kBytesBetweenChecks);
-  for (const BatchKernel* kernel : {&kScalarKernels.batch, &kScalarKernels.product}) {
+  for (const BatchKernel* kernel : {&kScalarKernels.batch, &kScalarKernels.weighted_batch}) {
     std::size_t n_slices = 0;
     const auto slices = [&] {
       for_each_slice(*kernel, batch, kMaxCodeBytes, bytes_checked,
@@ -280,7 +280,7 @@ TEST_CASE("slices are all groups, once") {
       const QueryBatch batch({{bytes.data(), n, n_bytes, static_cast<std::ptrdiff_t>(n_bytes)}}, 0,
                              n);
       for (const Kernels* kernels : available_kernels()) {
-        for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+        for (const BatchKernel* kernel : {&kernels->batch, &kernels->weighted_batch}) {
           if (n_bytes > kernel->max_code_bytes) continue;
           Checkpoint checkpoint(kBytesBetweenChecks);
           std::size_t next = 0;

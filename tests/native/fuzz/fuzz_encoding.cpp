@@ -123,7 +123,7 @@ void rounding(Input& input) {
   expect(one.codes.same_bytes(two.codes) && one.magnitudes.same_bytes(two.magnitudes) &&
              all_same(one.numbers, two.numbers),
          "two threads round queries otherwise than one");
-  for (const std::uint8_t m : one.magnitudes) expect(m <= 127, "a magnitude exceeds 127");
+  for (const std::uint8_t m : one.magnitudes) expect(m <= 31, "a magnitude exceeds 31");
   for (std::size_t row = 0; row < std::min<std::size_t>(n_rows, 3); ++row) {
     const double* q = queries.view.row(row);
     const Exact<double> zeros(n);
@@ -138,7 +138,7 @@ void rounding(Input& input) {
     const std::uint8_t* magnitudes = one.magnitudes.get() + row * 8 * n_bytes;
     for (std::size_t i = 0; i < 8 * n_bytes; ++i) {
       const double share = i < n && largest > 0 ? std::fabs(q[i]) / largest : 0;
-      expect(magnitudes[i] == std::nearbyint(share * 127), "a magnitude is not the nearest");
+      expect(magnitudes[i] == std::nearbyint(share * 31), "a magnitude is not the nearest");
     }
   }
 }

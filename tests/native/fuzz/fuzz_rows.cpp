@@ -21,6 +21,10 @@ void compare(std::size_t n_pairs, const char* name, Scan scan) {
   }
 }
 
+RowSpan span_of(Input& input, const Matrix<std::uint8_t>& rows) {
+  return {rows.data, rows.stride, rows.n_rows, rows.n_columns, input.below(2) * 4096};
+}
+
 void scan_rows(Input& input) {
   const std::size_t n_bytes = some_code_bytes(input);
   const std::size_t n_rows = input.below(20);
@@ -34,28 +38,28 @@ void scan_rows(Input& input) {
     queries[i] = codes.back().get();
     limits[i] = some_limit(input, static_cast<std::int64_t>(8 * n_bytes));
   }
+  const RowSpan span = span_of(input, rows.view());
   compare(n_queries * n_rows, "scan_rows", [&](const Kernels& kernels, Hit* hits) {
-    return kernels.scan_rows(queries.get(), n_queries, rows.view().data, rows.view().stride, n_rows,
-                             n_bytes, limits.get(), hits);
+    return kernels.scan_rows(queries.get(), n_queries, span, limits.get(), hits);
   });
 }
 
 void scan_rows_weighted(Input& input) {
   const std::size_t n_bytes = some_code_bytes(input);
   const std::size_t n_rows = input.below(20);
-  const std::size_t n_planes = input.below(kMagnitudeBits + 1);
   const Rows rows(input, n_rows, n_bytes);
   const Exact<std::uint8_t> query = padded_code(input, n_bytes);
   const std::size_t stride = query.size();
-  const Exact<std::uint8_t> planes(n_planes * stride, input.below(64));
-  for (std::size_t p = 0; p < n_planes; ++p) {
+  const Exact<std::uint8_t> planes(kMagnitudeBits * stride, input.below(64));
+  for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
     const Exact<std::uint8_t> plane = padded_code(input, n_bytes);
     std::copy(plane.begin(), plane.end(), planes.get() + p * stride);
   }
-  const std::int64_t limit = some_limit(input, static_cast<std::int64_t>(8 * n_bytes << n_planes));
+  const std::int64_t limit =
+      some_limit(input, static_cast<std::int64_t>(8 * n_bytes << kMagnitudeBits));
+  const RowSpan span = span_of(input, rows.view());
   compare(n_rows, "scan_rows_weighted", [&](const Kernels& kernels, Hit* hits) {
-    return kernels.scan_rows_weighted(query.get(), planes.get(), stride, n_planes, rows.view().data,
-                                      rows.view().stride, n_rows, n_bytes, limit, hits);
+    return kernels.scan_rows_weighted(query.get(), planes.get(), stride, span, limit, hits);
   });
 }
 

@@ -66,8 +66,8 @@ std::vector<std::string> expected_levels() {
   };
   const bool avx2 = has({"avx2", "f16c"});
   if (avx2) levels.emplace_back("avx2");
-  if (avx2 &&
-      has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vnni"})) {
+  if (avx2 && has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vbmi",
+                   "avx512_vnni"})) {
     levels.emplace_back("avx512");
     if (has({"amx_tile", "amx_int8"}) && tiles_permitted()) levels.emplace_back("amx");
   }
@@ -88,6 +88,14 @@ const std::vector<const Kernels*>& tested_kernels() {
     return result;
   }();
   return tested;
+}
+
+std::vector<NamedBatchKernel> batch_kernels(const Kernels& kernels) {
+  const std::string level = kernels.name;
+  std::vector<NamedBatchKernel> result = {{level + " batch", &kernels.batch},
+                                          {level + " weighted_batch", &kernels.weighted_batch}};
+  if (kernels.product != nullptr) result.push_back({level + " product", kernels.product});
+  return result;
 }
 
 }  // namespace bitsift::test

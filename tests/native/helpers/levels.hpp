@@ -16,4 +16,16 @@ std::vector<std::string> expected_levels();
 // The levels that kernel tests run on: those that are available, and those that can be emulated.
 const std::vector<const Kernels*>& tested_kernels();
 
+struct NamedBatchKernel {
+  std::string name;  // level and kernel
+  const BatchKernel* kernel;
+};
+
+// The batch kernels of a level.
+std::vector<NamedBatchKernel> batch_kernels(const Kernels& kernels);
+
+inline bool takes_magnitudes(const BatchKernel& kernel) {
+  return kernel.layout != GroupLayout::kWords;
+}
+
 }  // namespace bitsift::test

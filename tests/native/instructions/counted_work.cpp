@@ -64,7 +64,7 @@ void search_rows(const Kernels& kernels, Rows rows) {
   const auto codes = codes_of(random, rows.most);
   const auto query_codes = codes_of(random, kQueries);
   std::vector<std::uint8_t> magnitudes(kQueries * kDims);
-  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(128));
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(32));
   Queries queries = {matrix_of(query_codes, kBytes)};
   if (kWeighted) queries.magnitudes = matrix_of(magnitudes, kDims);
   std::vector<std::int32_t> distances(kQueries * kNearest);
@@ -132,7 +132,7 @@ void rescore_code_rows(const Kernels& kernels, Rows rows) {
   const auto codes = codes_of(random, kOriginals);
   const auto query_codes = codes_of(random, rows.most);
   std::vector<std::uint8_t> magnitudes(rows.most * kDims);
-  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(128));
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(32));
   const auto candidates = candidates_of(random, rows.most);
   std::vector<float> scores(rows.most * kNearest);
   std::vector<std::int64_t> found(rows.most * kNearest);
@@ -155,7 +155,7 @@ constexpr Work kWorks[] = {
     {"rows_2_queries", 2816, search_rows<ScanMethod::kRows, 2, false>},
     {"rows_1_weighted", 2816, search_rows<ScanMethod::kRows, 1, true>},
     {"batch_64_queries", 2816, search_rows<ScanMethod::kBatch, 64, false>},
-    {"product_16_weighted", 512, search_rows<ScanMethod::kProduct, 16, true>},
+    {"batch_64_weighted", 2816, search_rows<ScanMethod::kBatch, 64, true>},
     {"self_join", 1024, join_rows},
     {"pack_float32", 86, pack_rows},
     {"rescore_cosine_float32", 43, rescore_rows},

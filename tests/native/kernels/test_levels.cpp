@@ -48,18 +48,23 @@ TEST_CASE("a level of no processor is not found") {
 TEST_CASE("tables respect the bounds of the contract") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
-    for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+    for (const auto& [name, kernel] : batch_kernels(*kernels)) {
+      CAPTURE(name);
       CHECK(kernel->tile_rows >= 1);
-      CHECK(kMaxTileRows % kernel->tile_rows == 0);  // pieces are whole tiles
+      CHECK(kMaxTileRows % kernel->tile_rows == 0);
       CHECK(kernel->group_queries >= 1);
       CHECK(kMaxGroupQueries % kernel->group_queries == 0);
       CHECK(kernel->group_word_bytes % 8 == 0);
       CHECK((kernel->group_header_bytes + kernel->group_word_bytes) % 32 == 0);
     }
-    // Codes too long for one kernel are not too long for the other.
-    CHECK(!kernels->batch.weighted);
-    CHECK(kernels->product.weighted);
-    CHECK(kernels->product.max_code_bytes == kMaxCodeBytes);
+    CHECK(takes_magnitudes(kernels->weighted_batch));
+    CHECK((kernels->product != nullptr) == (kernels->isa == Isa::kAmx));
+    if (kernels->product != nullptr) {
+      // Groups are made once for each layout.
+      CHECK(takes_magnitudes(*kernels->product));
+      CHECK(kernels->product->layout != kernels->batch.layout);
+      CHECK(kernels->product->layout != kernels->weighted_batch.layout);
+    }
   }
 }
 

@@ -19,12 +19,14 @@ static bool operator==(const Hit& a, const Hit& b) {
 namespace test {
 namespace {
 
-// All short lengths, and those around the places where byte sums are flushed.
+// All short lengths, and those around others that have loops of their own, or where byte sums are
+// flushed.
 std::vector<std::size_t> lengths() {
   std::vector<std::size_t> result;
   for (std::size_t n = 1; n <= 70; ++n) result.push_back(n);
-  for (const std::size_t n : Sizes{95,  96,  97,  127, 128, 129, 191, 193, 247, 248, 249,  256, 495,
-                                   496, 497, 503, 519, 520, 521, 991, 992, 993, 999, 1984, 1985}) {
+  for (const std::size_t n :
+       Sizes{95,  96,  97,  127, 128, 129, 191, 192, 193, 247, 248, 249, 256, 383, 384,  385,
+             495, 496, 497, 503, 511, 512, 513, 519, 520, 521, 991, 992, 993, 999, 1984, 1985}) {
     result.push_back(n);
   }
   return result;
@@ -120,6 +122,12 @@ std::size_t padded(std::size_t n_bytes) {
   return (n_bytes + kQueryPadding - 1) / kQueryPadding * kQueryPadding;
 }
 
+// Prefetching what lies behind the memory, or in front of it, does nothing.
+RowSpan span_of(Matrix<std::uint8_t> rows, std::size_t turn) {
+  constexpr std::size_t kAhead[] = {0, 64, 8192};
+  return {rows.data, rows.stride, rows.n_rows, rows.n_columns, kAhead[turn % 3]};
+}
+
 TEST_CASE("scan_rows") {
   GuardedPages query_pages(2 * kMaxCodeBytes);
   GuardedPages row_pages(6 * kMaxCodeBytes);
@@ -145,8 +153,8 @@ TEST_CASE("scan_rows") {
       for (std::size_t round = 0; round < choices.size(); ++round) {
         const std::int64_t limits[] = {choices[round], choices[random.below(choices.size())]};
         Hit* hits = hit_pages.place<Hit>(n_queries * n_rows, side);
-        const std::size_t n = kernels.scan_rows(queries, n_queries, rows.data, rows.stride, n_rows,
-                                                n_bytes, limits, hits);
+        const std::size_t n =
+            kernels.scan_rows(queries, n_queries, span_of(rows, round), limits, hits);
         REQUIRE(n <= n_queries * n_rows);
         CHECK(hit_pages.untouched());
         std::vector<Hit> found(hits, hits + n);
@@ -177,17 +185,18 @@ TEST_CASE("scan_rows_weighted") {
     std::fill(query, query + padded(n_bytes), std::uint8_t{0});
     fill_query(query, random, content, n_bytes);
     const auto rows = place_rows(row_pages, random, content, n_rows, n_bytes, stride, side);
-    const std::size_t n_planes = content == Content::kOpposite ? kMagnitudeBits : turn++ % 8;
-    CAPTURE(n_planes);
+    const std::size_t n_bits = turn++ % (kMagnitudeBits + 1);
+    CAPTURE(n_bits);
     std::vector<std::uint8_t> magnitudes(8 * n_bytes);
     for (std::uint8_t& m : magnitudes) {
-      const unsigned all = (1u << n_planes) - 1;
-      m = static_cast<std::uint8_t>(content == Content::kOpposite ? all : random.byte() & all);
+      const unsigned all = (1u << kMagnitudeBits) - 1;
+      m = static_cast<std::uint8_t>(content == Content::kOpposite ? all
+                                                                  : random.byte() & all >> n_bits);
     }
     const std::size_t plane_stride = padded(n_bytes);
-    auto* planes = plane_pages.place<std::uint8_t>(n_planes * plane_stride, side);
-    std::fill(planes, planes + n_planes * plane_stride, std::uint8_t{0});
-    for (std::size_t p = 0; p < n_planes; ++p) {
+    auto* planes = plane_pages.place<std::uint8_t>(kMagnitudeBits * plane_stride, side);
+    std::fill(planes, planes + kMagnitudeBits * plane_stride, std::uint8_t{0});
+    for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
       for (std::size_t i = 0; i < 8 * n_bytes; ++i) {
         if ((magnitudes[i] >> p & 1) == 0) continue;
         std::uint8_t& byte = planes[p * plane_stride + i / 8];
@@ -199,8 +208,8 @@ TEST_CASE("scan_rows_weighted") {
       distances.push_back(naive_weighted_distance(query, magnitudes.data(), rows.row(i), n_bytes));
     }
     check_hits(distances, hit_pages, side, [&](std::int64_t limit, Hit* hits) {
-      return kernels.scan_rows_weighted(query, planes, plane_stride, n_planes, rows.data,
-                                        rows.stride, n_rows, n_bytes, limit, hits);
+      return kernels.scan_rows_weighted(query, planes, plane_stride, span_of(rows, turn), limit,
+                                        hits);
     });
   });
 }

@@ -110,7 +110,7 @@ TEST_CASE("codes of any length, candidates at the edges of a block") {
     const auto codes = random.bytes(50 * n_bytes);
     const auto query_codes = random.bytes(3 * n_bytes);
     const auto ids = random.ids(50);
-    const std::size_t largest = Sizes{127, 0, 1, 100, 7}.begin()[random.below(5)];
+    const std::size_t largest = Sizes{31, 0, 1, 20, 7}.begin()[random.below(5)];
     CAPTURE(largest);
     const auto magnitudes = some_magnitudes(random, 3 * 8 * n_bytes, largest);
     const Queries queries = {matrix_of(query_codes, n_bytes), matrix_of(magnitudes, 8 * n_bytes)};
@@ -132,7 +132,7 @@ TEST_CASE("one query with many candidates, many queries with some") {
   const auto codes = random.bytes(2000 * n_bytes);
   const auto ids = random.ids(2000);
   const auto query_codes = random.bytes(150 * n_bytes);
-  const auto magnitudes = some_magnitudes(random, 150 * 8 * n_bytes, 127);
+  const auto magnitudes = some_magnitudes(random, 150 * 8 * n_bytes, 31);
   Queries queries = {matrix_of(query_codes, n_bytes), matrix_of(magnitudes, 8 * n_bytes)};
   const auto rows = some_rows(random, 150 * 70, 2000);
   check_all_scores(random, matrix_of(codes, n_bytes), queries,
@@ -148,7 +148,7 @@ TEST_CASE("any strides") {
   GuardedPages code_pages(40 * n_bytes);
   GuardedPages factor_pages(40 * 3 * 2);
   const auto query_codes = random.bytes(4 * 20);
-  const auto magnitudes = some_magnitudes(random, 4 * 110, 127);
+  const auto magnitudes = some_magnitudes(random, 4 * 110, 31);
   const auto rows = some_rows(random, 4 * 30, 40);
   const Queries queries = {{query_codes.data() + 60, 4, n_bytes, -20},
                            {magnitudes.data() + 1, 4, 8 * n_bytes, 110}};
@@ -197,7 +197,7 @@ TEST_CASE("no candidates, no codes, no queries, none wanted") {
   Random random(5);
   const auto codes = random.bytes(30);
   const auto query_codes = random.bytes(9);
-  const auto magnitudes = some_magnitudes(random, 72, 127);
+  const auto magnitudes = some_magnitudes(random, 72, 31);
   const std::vector<std::int64_t> none(12, -1);
   const Matrix<std::uint8_t> no_codes = {codes.data(), 0, 3, 3};
   const Matrix<std::int64_t> no_columns = {none.data(), 3, 0, 0};
@@ -216,7 +216,7 @@ TEST_CASE("the largest distance is exact") {
   Random random(6);
   const std::size_t n_bytes = kMaxCodeBytes;
   const auto query = random.bytes(n_bytes);
-  std::vector<std::uint8_t> magnitudes(8 * n_bytes, 127);
+  std::vector<std::uint8_t> magnitudes(8 * n_bytes, 31);
   std::vector<std::uint8_t> codes(3 * n_bytes);
   for (std::size_t i = 0; i < codes.size(); ++i) {
     codes[i] = static_cast<std::uint8_t>(~query[i % n_bytes]);
@@ -227,12 +227,12 @@ TEST_CASE("the largest distance is exact") {
   const Queries queries = {matrix_of(query, n_bytes), matrix_of(magnitudes, 8 * n_bytes)};
   const CandidateRows candidates = {matrix_of(rows, 3), nullptr, 3};
   Found found = check_everywhere(matrix_of(codes, n_bytes), queries, candidates, nullptr);
-  const float largest = 65536 * 127;
-  CHECK(found.values == std::vector<float>{largest - 127, largest - 127, largest});
+  const float largest = 65536 * 31;
+  CHECK(found.values == std::vector<float>{largest - 31, largest - 31, largest});
   CHECK(found.rows == std::vector<std::int64_t>{1, 2, 0});
   magnitudes.back() = 1;
   found = check_everywhere(matrix_of(codes, n_bytes), queries, candidates, nullptr);
-  CHECK(found.values == std::vector<float>{largest - 126 - 127, largest - 126 - 1, largest - 126});
+  CHECK(found.values == std::vector<float>{largest - 30 - 31, largest - 30 - 1, largest - 30});
   CHECK(found.rows == std::vector<std::int64_t>{2, 1, 0});
 }
 
@@ -272,7 +272,7 @@ TEST_CASE("factors that only a damaged file holds make no score a NaN") {
   const std::size_t n_codes = 100;
   const auto codes = random.bytes(n_codes * 6);
   const auto query_codes = random.bytes(3 * 6);
-  const auto magnitudes = some_magnitudes(random, 3 * 48, 127);
+  const auto magnitudes = some_magnitudes(random, 3 * 48, 31);
   const auto rows = some_rows(random, 3 * 80, n_codes);
   const auto ids = random.ids(n_codes);
   const Queries queries = {matrix_of(query_codes, 6), matrix_of(magnitudes, 48)};

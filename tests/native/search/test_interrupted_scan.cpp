@@ -31,13 +31,12 @@ struct Enough {};
 // Queries whose first byte is this one are slow to scan.
 std::array<std::atomic<bool>, 256> slow;
 
-std::size_t scan_slowly(const std::uint8_t* const* queries, std::size_t n_queries,
-                        const std::uint8_t* rows, std::ptrdiff_t stride, std::size_t n_rows,
-                        std::size_t n_bytes, const std::int64_t* limits, Hit* hits) noexcept {
+std::size_t scan_slowly(const std::uint8_t* const* queries, std::size_t n_queries, RowSpan rows,
+                        const std::int64_t* limits, Hit* hits) noexcept {
   for (std::size_t i = 0; i < n_queries; ++i) {
     if (slow[queries[i][0]]) std::this_thread::sleep_for(milliseconds(5));
   }
-  return kScalarKernels.scan_rows(queries, n_queries, rows, stride, n_rows, n_bytes, limits, hits);
+  return kScalarKernels.scan_rows(queries, n_queries, rows, limits, hits);
 }
 
 const Kernels kSlowKernels = [] {

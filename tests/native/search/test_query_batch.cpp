@@ -20,7 +20,7 @@ TEST_CASE("queries as rows, padded with zeros, and the planes of their magnitude
   for (const std::size_t n_bytes : Sizes{1, 7, 8, 9, 63, 64, 65, 130}) {
     CAPTURE(n_bytes);
     const auto codes = random.bytes(12 * n_bytes);
-    for (const unsigned largest : {0u, 1u, 3u, 127u}) {
+    for (const unsigned largest : {0u, 1u, 3u, 31u}) {
       CAPTURE(largest);
       std::vector<std::uint8_t> magnitudes(12 * 8 * n_bytes);
       for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(largest + 1));
@@ -29,7 +29,6 @@ TEST_CASE("queries as rows, padded with zeros, and the planes of their magnitude
       const QueryBatch batch(queries, 2, 7);
       REQUIRE(batch.size() == 5);
       CHECK(batch.weighted());
-      CHECK((1u << batch.n_planes()) == largest + 1);
       const std::size_t padded = (n_bytes + kQueryPadding - 1) / kQueryPadding * kQueryPadding;
       CHECK(batch.plane_stride() >= padded);
       for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -37,7 +36,7 @@ TEST_CASE("queries as rows, padded with zeros, and the planes of their magnitude
         std::copy_n(queries.codes.row(2 + i), n_bytes, wanted.begin());
         CHECK(std::equal(wanted.begin(), wanted.end(), batch.row(i)));
         std::vector<std::uint8_t> found(8 * padded);
-        for (std::size_t p = 0; p < batch.n_planes(); ++p) {
+        for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
           const std::uint8_t* plane = batch.planes(i) + p * batch.plane_stride();
           for (std::size_t j = 0; j < 8 * padded; ++j) {
             found[j] = static_cast<std::uint8_t>(found[j] | (plane[j / 8] >> (7 - j % 8) & 1) << p);
@@ -60,7 +59,8 @@ TEST_CASE("kernels get aligned memory") {
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
     const QueryBatch batch({codes}, 0, 300);
-    for (const BatchKernel* kernel : {&kernels->batch, &kernels->product}) {
+    for (const auto& [name, kernel] : batch_kernels(*kernels)) {
+      CAPTURE(name);
       const auto is_aligned = [](const void* p) {
         return reinterpret_cast<std::uintptr_t>(p) % kTileAlignment == 0;
       };

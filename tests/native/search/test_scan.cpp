@@ -27,12 +27,10 @@ Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, const Quer
 }
 
 // The choice by measured cost, and each method that can scan.
-std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels, const Queries& queries) {
+std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels) {
   std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kProduct};
-  if (!queries.weighted() && queries.codes.n_columns <= kernels.batch.max_code_bytes) {
-    result.emplace_back(ScanMethod::kBatch);
-  }
+                                                   ScanMethod::kRowsAhead, ScanMethod::kBatch};
+  if (kernels.product != nullptr) result.emplace_back(ScanMethod::kProduct);
   return result;
 }
 
@@ -45,13 +43,13 @@ std::vector<std::uint8_t> sparse_bytes(Random& random, std::size_t n) {
   return result;
 }
 
-// Whether emulated instructions, or products without vectors, would take too long.
+// Whether emulated instructions would take too long.
 bool too_slow(const Kernels& kernels, ScanMethod method, std::size_t n_rows, std::size_t n_queries,
               std::size_t n_bytes) {
   constexpr std::size_t kMostWords = 3'000'000;  // of pairs
-  const bool slow = kernels.isa == Isa::kScalar || find_kernels(kernels.name) == nullptr;
+  const bool emulated = find_kernels(kernels.name) == nullptr;
   const std::size_t n_padded = (n_queries + 15) / 16 * 16;
-  return slow && method == ScanMethod::kProduct &&
+  return emulated && method == ScanMethod::kProduct &&
          n_rows * n_padded * ((n_bytes + 7) / 8) > kMostWords;
 }
 
@@ -60,7 +58,7 @@ void check_everywhere(Matrix<std::uint8_t> codes, Queries queries, const std::in
   const Found wanted = naive_search(codes, queries, ids, k);
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
-    for (const std::optional<ScanMethod> method : methods(*kernels, queries)) {
+    for (const std::optional<ScanMethod> method : methods(*kernels)) {
       const int number = method ? static_cast<int>(*method) : -1;
       CAPTURE(number);
       for (const std::size_t batch : batches) {
@@ -126,7 +124,7 @@ TEST_CASE("queries with magnitudes") {
     CAPTURE(n_bytes);
     const auto codes = random.bytes(3000 * n_bytes);
     const auto query_codes = random.bytes(19 * n_bytes);
-    for (const unsigned largest : {0u, 1u, 5u, 127u}) {
+    for (const unsigned largest : {0u, 1u, 5u, 31u}) {
       CAPTURE(largest);
       std::vector<std::uint8_t> magnitudes(19 * 8 * n_bytes);
       for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(largest + 1));
@@ -145,12 +143,23 @@ TEST_CASE("the longest codes, all bits different") {
   for (std::size_t i = 0; i < kMaxCodeBytes; ++i) {
     codes[i] = static_cast<std::uint8_t>(~query_codes[i]);
   }
-  const std::vector<std::uint8_t> magnitudes(5 * 8 * kMaxCodeBytes, 127);
+  const std::vector<std::uint8_t> magnitudes(5 * 8 * kMaxCodeBytes, 31);
   const Queries queries = {matrix_of(query_codes, kMaxCodeBytes)};
   const Queries weighted = {matrix_of(query_codes, kMaxCodeBytes),
                             matrix_of(magnitudes, 8 * kMaxCodeBytes)};
   check_everywhere(matrix_of(codes, kMaxCodeBytes), queries, nullptr, 300, {1, 5});
   check_everywhere(matrix_of(codes, kMaxCodeBytes), weighted, nullptr, 300, {1, 5});
+}
+
+TEST_CASE("long codes, whose queries fill several batches") {
+  Random random(12);
+  const auto codes = random.bytes(20 * kMaxCodeBytes);
+  const auto query_codes = random.bytes(33 * kMaxCodeBytes);
+  std::vector<std::uint8_t> magnitudes(33 * 8 * kMaxCodeBytes);
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(32));
+  const Queries queries = {matrix_of(query_codes, kMaxCodeBytes),
+                           matrix_of(magnitudes, 8 * kMaxCodeBytes)};
+  check_everywhere(matrix_of(codes, kMaxCodeBytes), queries, nullptr, 5, {17, 33});
 }
 
 TEST_CASE("more results wanted than there are documents") {

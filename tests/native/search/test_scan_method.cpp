@@ -23,29 +23,34 @@ TEST_CASE("eligible methods can scan") {
     CAPTURE(kernels->name);
     for (const std::size_t n_queries : Sizes{1, 2, 3, 4, 5, 16, 17, 256}) {
       CAPTURE(n_queries);
-      for (const std::size_t n_bytes : Sizes{1, 96, kMaxCodeBytes - 1, kMaxCodeBytes}) {
-        CAPTURE(n_bytes);
-        for (const bool weighted : {false, true}) {
-          CAPTURE(weighted);
-          const EligibleMethods eligible(*kernels, n_queries, n_bytes, weighted);
-          REQUIRE(!eligible.all().empty());
-          CHECK(eligible.first() == eligible.all().front());
-          CHECK(has(eligible, eligible.first()));
-          if (has(eligible, ScanMethod::kBatch)) {
-            CHECK(!weighted);
-            CHECK(n_bytes <= kernels->batch.max_code_bytes);
-          }
-          if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
-          if (n_queries > 16) CHECK(eligible.first() != ScanMethod::kRows);
-        }
-      }
+      const EligibleMethods eligible(*kernels, {n_queries, 1000, 96, 1, false});
+      REQUIRE(!eligible.all().empty());
+      CHECK(eligible.first() == eligible.all().front());
+      CHECK(has(eligible, eligible.first()));
+      if (has(eligible, ScanMethod::kProduct)) CHECK(kernels->product != nullptr);
+      if (n_queries == 1) CHECK(eligible.first() == ScanMethod::kRows);
+      if (n_queries > 16) CHECK(!has(eligible, ScanMethod::kRows));
     }
   }
 }
 
-TEST_CASE("amx: the tile unit rivals the population count, for many queries") {
+TEST_CASE("rows that are read once, from memory, may be prefetched") {
+  for (const bool weighted : {false, true}) {
+    CAPTURE(weighted);
+    const auto ahead = [&](std::size_t n_queries, std::size_t n_rows) {
+      const EligibleMethods eligible(kScalarKernels, {n_queries, n_rows, 96, 1, weighted});
+      return has(eligible, ScanMethod::kRowsAhead);
+    };
+    CHECK(ahead(1, 1'000'000));
+    CHECK(!ahead(1, 10'000));
+    CHECK(ahead(2, 1'000'000) == !weighted);
+    CHECK(!ahead(3, 1'000'000));
+  }
+}
+
+TEST_CASE("amx: the tile unit rivals the population count and look-ups, for many queries") {
 #if defined(__x86_64__)
-  const EligibleMethods eligible(amx_kernels(), 256, 96, false);
+  const EligibleMethods eligible(amx_kernels(), {256, 1000, 96, 1, false});
   CHECK(has(eligible, ScanMethod::kBatch));
   CHECK(has(eligible, ScanMethod::kProduct));
 #endif
@@ -64,7 +69,7 @@ std::map<ScanMethod, int> turns(MethodCosts& costs, const EligibleMethods& eligi
 }
 
 TEST_CASE("the cheapest is chosen, and another one when it has become the cheapest") {
-  const EligibleMethods eligible(kScalarKernels, 4, 96, false);
+  const EligibleMethods eligible(kScalarKernels, {4, 1000, 96, 1, false});
   REQUIRE(eligible.all().size() == 2);
   MethodCosts costs;
   for (const bool rows_are_cheap : {true, false, true}) {
@@ -79,7 +84,7 @@ TEST_CASE("the cheapest is chosen, and another one when it has become the cheape
 }
 
 TEST_CASE("one slow measurement does not change the choice for long") {
-  const EligibleMethods eligible(kScalarKernels, 4, 96, false);
+  const EligibleMethods eligible(kScalarKernels, {4, 1000, 96, 1, false});
   MethodCosts costs;
   turns(costs, eligible, {{ScanMethod::kRows, 1e-9}, {ScanMethod::kBatch, 2e-9}});
   costs.learn(ScanMethod::kRows, 1);  // a second for a pair: the thread was interrupted
@@ -92,8 +97,9 @@ TEST_CASE("one slow measurement does not change the choice for long") {
 
 TEST_CASE("scans of different shapes have costs of their own") {
   MethodCostTable table;
-  const auto of = [&](std::size_t n_queries, std::size_t n_bytes, bool weighted) {
-    return &table.costs_of(kScalarKernels, n_queries, n_bytes, weighted);
+  const auto of = [&](std::size_t n_queries, std::size_t n_bytes, bool weighted,
+                      std::size_t n_rows = 1000, std::size_t n_threads = 1) {
+    return &table.costs_of(kScalarKernels, {n_queries, n_rows, n_bytes, n_threads, weighted});
   };
   CHECK(of(4, 96, false) == of(4, 97, false));
   CHECK(of(4, 96, false) != of(3, 96, false));
@@ -102,6 +108,10 @@ TEST_CASE("scans of different shapes have costs of their own") {
   CHECK(of(256, 96, false) == of(200, 96, false));
   CHECK(of(1, 1, false) != of(256, kMaxCodeBytes, true));
   CHECK(of(100000, kMaxCodeBytes, true) != nullptr);  // inside the table
+  CHECK(of(1, 96, false, 1000) == of(1, 96, false, 2000));
+  CHECK(of(1, 96, false, 1000) != of(1, 96, false, 1'000'000));
+  CHECK(of(1, 96, false, 1000, 2) == of(1, 96, false, 1000, 7));
+  CHECK(of(1, 96, false, 1000, 2) != of(1, 96, false, 1000, 1));
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST_CASE("works of one kind, of many kinds, from many threads") {
   const auto code_bytes = random.bytes(kRows * kBytes);
   const auto query_bytes = random.bytes(20 * kBytes);
   std::vector<std::uint8_t> magnitudes(20 * 8 * kBytes);
-  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(128));
+  for (auto& m : magnitudes) m = static_cast<std::uint8_t>(random.below(32));
   const auto ids = random.ids(kRows);
   const auto codes = matrix_of(code_bytes, kBytes);
   const auto part = [&](std::size_t begin, std::size_t n, bool weighted) {
