@@ -119,7 +119,8 @@ void fill_lookup_tile(const std::uint8_t* rows, std::ptrdiff_t stride, std::size
 
 // Writes the table of one digit: `bits` are those of the query, the first dimension's highest.
 template <std::size_t kBits>
-inline void fill_table(std::uint32_t bits, const std::uint8_t* magnitudes, std::uint8_t* table) {
+static inline void fill_table(std::uint32_t bits, const std::uint8_t* magnitudes,
+                              std::uint8_t* table) {
   // Entries 0 to 7, a byte each, that have bit 0, 1 or 2.
   constexpr std::uint64_t kHaveBit[] = {0x0100010001000100, 0x0101000001010000, 0x0101010100000000};
   constexpr std::uint64_t kOnes = 0x0101010101010101;
