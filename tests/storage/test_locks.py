@@ -289,6 +289,7 @@ def test_bad_timeouts(tmp_path: Path, timeout: Any, error: type[Exception], mess
                     "since": "2026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 10**30, "host": os.uname().nodename,
                     "since": "2026-01-01T00:00:00Z"}).encode(),
+        b'{"pid": ' + b"9" * 4000 + b', "host": "h", "since": "2026-01-01T00:00:00Z"}',
         None, "link", "fifo",
     ],
 )  # fmt: skip
