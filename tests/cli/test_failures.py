@@ -320,3 +320,17 @@ def test_failure_in_a_process_has_no_traceback(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("bitsift: error: ")
     assert "Traceback" not in result.stderr
+
+
+def test_what_lies_inside_an_index(tmp_path: Path, index_path: Path, queries_path: Path) -> None:
+    """A manifest of that name may be another program's, as of a page of the web."""
+    (index_path / "a" / "b").mkdir(parents=True)
+    search: list[object] = ["search", index_path, queries_path, "-o"]
+    for folder in (index_path, index_path / "a", index_path / "a" / "b"):
+        check_failure([*search, folder / "r.npz"], "InputError", ["must lie outside the index"])
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "manifest.json").write_text('{"name": "x", "version": 1}')
+    assert run(*search, site / "r.npz").exit_code == 0
+    assert run("build", queries_path, "-o", site / "q.index").exit_code == 0
+    assert run("build", queries_path, "-o", site / "q.index", "--force").exit_code == 0

@@ -29,9 +29,9 @@ class Stop(BaseException):
     pass
 
 
-def at_call_after_run(n: int, action: Callable[[], None]) -> None:
-    """Act, and raise `Stop` at the start of the n-th function called after the save's work."""
-    count: int | None = None
+def at_call(n: int, action: Callable[[], None], *, after_run: bool) -> None:
+    """Act, and raise `Stop` at the start of the n-th function called (after the save ran)."""
+    count = None if after_run else 0
 
     def returned(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal count
@@ -41,7 +41,7 @@ def at_call_after_run(n: int, action: Callable[[], None]) -> None:
 
     def trace(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal count
-        if frame.f_code is writer._Save.run.__code__:
+        if after_run and frame.f_code is writer._Save.run.__code__:
             return returned
         if count is not None:
             count += 1
@@ -57,13 +57,14 @@ def at_call_after_run(n: int, action: Callable[[], None]) -> None:
         sys.settrace(before)
 
 
-def test_the_folder_can_be_saved_to_while_an_interrupt_of_its_release_is_handled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("after_run", "step"), [(True, 1), (False, 23)])
+def test_the_folder_can_be_saved_to_while_an_interrupt_of_a_save_is_handled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after_run: bool, step: int
 ) -> None:
     """The exception and its traceback hold what the interrupted frames hold."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
     monkeypatch.setattr("bitsift.storage.lock._PAUSE_FOR_OTHERS", 0)
-    for n in itertools.count(1):
+    for n in itertools.count(1, step):
         errors: list[BitsiftError] = []
 
         def save() -> None:
@@ -73,7 +74,7 @@ def test_the_folder_can_be_saved_to_while_an_interrupt_of_its_release_is_handled
                 errors.append(error)  # noqa: B023 (called in this round)
 
         try:
-            at_call_after_run(n, lambda: writer.write(tmp_path, SMALL))
+            at_call(n, lambda: writer.write(tmp_path, SMALL), after_run=after_run)
             break
         except Stop:
             thread = threading.Thread(target=save)

@@ -23,7 +23,7 @@ from bitsift.core.errors import (
     warn,
 )
 from bitsift.core.floats import in_default_floats
-from bitsift.core.handlers import is_of_system, suppress_system_errors
+from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
@@ -117,7 +117,7 @@ def _make_and_save(path: str, save: _Save, timeout: float | None) -> None:
                     raise IndexWriteError(path, "it is a file, expected a folder or nothing")
                 folder = Folder(path)
             except FileNotFoundError as error:
-                if not is_of_system(error) or not n_left:
+                if not call_raised(error, "bitsift") or not n_left:
                     raise
                 continue
             with folder:
