@@ -123,11 +123,11 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
     huge = np.full((50, DIM), 1e300)
     codes = np.ones((50, 6), np.uint8)
     arrays: list[tuple[NDArray[Any], str, list[str]]] = [
-        (vectors[:, :0], "ValueError", ["(600, 0)"]),
+        (vectors[:, :0], "InputError", ["0.npy: sample", "(600, 0)"]),
         (vectors[:1], "ValueError", ["too few vectors", "got 1"]),
         (vectors[0], "InputError", ["must have shape (n, dim)", "got shape (44,)"]),
         (codes.view(np.int8), "InputError", ["got int8"]),
-        (huge, "ValueError", ["sample must be within float32's range; row 0"]),
+        (huge, "InputError", ["4.npy: sample must be within float32's range; row 0"]),
     ]
     for i, (array, kind, fragments) in enumerate(arrays):
         failures.append(([saved(tmp_path / f"{i}.npy", array)], kind, fragments))
@@ -135,7 +135,7 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
         (vectors[:0], "InputError", ["must have at least one row; got shape (0, 44)"]),
         (vectors[:, :9], "InputError", ["rows must have 44 values", "got 9"]),
         (codes, "InputError", ["q2.npy: advice needs float vectors; got packed codes (uint8)"]),
-        (huge, "ValueError", ["queries must be within float32's range; row 0"]),
+        (huge, "InputError", ["q3.npy: queries must be within float32's range; row 0"]),
     ]
     for i, (array, kind, fragments) in enumerate(asked):
         path = saved(tmp_path / f"q{i}.npy", array)

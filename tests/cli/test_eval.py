@@ -262,12 +262,12 @@ def test_a_title_is_taken_literally(folder: Path) -> None:
     result = run(*quick, "--picture", picture, "--markdown", page, "-o", out)
     assert result.exit_code == 0, result.stderr
     assert picture.exists()
-    assert "\n## a | b $\\x$ # c\n" in page.read_text()
+    assert r"## a \| b \$\\x\$ # c" in page.read_text().splitlines()
     assert run("compare", out, "--markdown", page, "--title", title, "--force").exit_code == 0
     lines = page.read_text().splitlines()
-    assert lines[0] == "## a | b $\\x$ # c"
+    assert lines[0] == r"## a \| b \$\\x\$ # c"
     (header,) = (line for line in lines if line.startswith("|  | "))
-    assert header == "|  | a \\| b $\\x$ # c, overlap@10 |"
+    assert header == r"|  | a \| b \$\\x\$ # c, overlap@10 |"
     assert json.loads(out.read_text())["title"] == title
 
 

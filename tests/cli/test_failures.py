@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import bitsift
 from helpers.cli_runner import COMMAND, check_failure, run, run_json, run_process
 from helpers.cli_samples import DIM
 
@@ -61,10 +62,18 @@ def _ids(ids: NDArray[Any]) -> Callable[[Path], list[object]]:
     return prepare
 
 
-def _threshold_file(folder: Path) -> list[object]:
-    np.save(folder / "t.npy", np.zeros(DIM + 1, np.float32))
-    threshold = ("--threshold", folder / "t.npy")
-    return [*_saved(np.ones((3, DIM), np.float32))(folder), *threshold]
+def _threshold_file(threshold: NDArray[Any]) -> Callable[[Path], list[object]]:
+    def prepare(folder: Path) -> list[object]:
+        np.save(folder / "thr.npy", threshold)
+        return [*_saved(np.ones((3, DIM), np.float32))(folder), "--threshold", folder / "thr.npy"]
+
+    return prepare
+
+
+def _inside_an_index(folder: Path) -> list[object]:
+    bitsift.Index(8).save(folder / "outer")
+    np.save(folder / "x.npy", np.ones((3, DIM), np.float32))
+    return ["build", folder / "x.npy", "-o", folder / "outer" / "a" / "b"]
 
 
 FLOATS = np.ones((3, DIM), np.float32)
@@ -149,7 +158,22 @@ BUILD_FAILURES: dict[str, tuple[Callable[[Path], list[object]], str, list[str]]]
         ["must be a number, a .npy file or one of", "got 'x'"],
     ),
     "threshold NaN": (_saved(FLOATS, "--threshold", "nan"), "ValueError", ["threshold"]),
-    "threshold file": (_threshold_file, "ValueError", ["threshold", "45"]),
+    "threshold file": (
+        _threshold_file(np.zeros(DIM + 1)),
+        "InputError",
+        ["thr.npy: --thr", "(45,)"],
+    ),
+    "threshold file NaN": (
+        _threshold_file(np.full(DIM, np.nan)),
+        "InputError",
+        ["thr.npy: --threshold must be finite"],
+    ),
+    "threshold file of text": (
+        _threshold_file(np.full(DIM, "a")),
+        "InputError",
+        ["thr.npy: --threshold must be a real number"],
+    ),
+    "inside an index": (_inside_an_index, "InputError", ["must lie outside the index"]),
     "float ids": (_ids(np.ones(3)), "InputError", ["ids must be integers; got float64"]),
     "too few ids": (
         _ids(np.arange(2)),
@@ -296,3 +320,17 @@ def test_failure_in_a_process_has_no_traceback(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("bitsift: error: ")
     assert "Traceback" not in result.stderr
+
+
+def test_what_lies_inside_an_index(tmp_path: Path, index_path: Path, queries_path: Path) -> None:
+    """A manifest of that name may be another program's, as of a page of the web."""
+    (index_path / "a" / "b").mkdir(parents=True)
+    search: list[object] = ["search", index_path, queries_path, "-o"]
+    for folder in (index_path, index_path / "a", index_path / "a" / "b"):
+        check_failure([*search, folder / "r.npz"], "InputError", ["must lie outside the index"])
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "manifest.json").write_text('{"name": "x", "version": 1}')
+    assert run(*search, site / "r.npz").exit_code == 0
+    assert run("build", queries_path, "-o", site / "q.index").exit_code == 0
+    assert run("build", queries_path, "-o", site / "q.index", "--force").exit_code == 0

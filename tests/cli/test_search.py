@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ import pytest
 import bitsift
 from helpers.cli_runner import run, run_json
 from helpers.cli_samples import DIM, N
+
+
+@pytest.mark.parametrize("k", [0, 2**31, 10**20])
+@pytest.mark.parametrize("command", ["search", "graph", "demo"])
+def test_the_number_of_results_has_bounds(command: str, k: int) -> None:
+    """The message of either bound says what the command takes, not what the library does."""
+    arguments = {"search": ["index", "queries.npy"], "graph": ["index", "-o", "g.npz"], "demo": []}
+    result = run(command, *arguments[command], "-k", k, "--json")
+    assert result.exit_code == 1
+    message = json.loads(result.stdout)["error"]["message"]
+    assert "'-k'" in message
+    assert (" 1" if k == 0 else "2147483647") in message
 
 
 def test_search_finds_what_the_library_finds(

@@ -123,7 +123,7 @@ TOLD: list[tuple[str, bool, str]] = [
     ("search floats queries --ladder int8", True, "the first rung of ladder must be one of"),
     ("search floats queries --oversampling 0.5", True, "--oversampling must be"),
     ("search floats queries --threads 5000", True, "--threads must be 0 to 1024"),
-    ("search floats queries -k 99999999999999999999", True, "-k must be"),
+    ("search floats queries --ladder hamming:0,float32", True, "'hamming' of ladder: oversampling"),
     ("search floats wide", True, "must have 32 values a row"),
     ("search floats wide_bits", True, "need an index of 256 dimensions$"),
     ("graph bare -o OUT.npz --isa sse9", True, "--isa must be one of"),

@@ -63,6 +63,17 @@ def test_blocks_run_in_the_order_they_stand(page, tmp_path):
     assert run_page(page, tmp_path) == len(read_blocks(page))
 
 
+def test_pages_can_be_followed_in_one_folder():
+    """No page writes a file or an index that another one wrote."""
+    written = re.compile(r'save\(\s*"([^"]+)"|^bitsift .*?(?:-o|--picture|--markdown) (\S+)', re.M)
+    pages = {}
+    for page in RUN:
+        for first, second in written.findall(page.read_text(encoding="utf-8")):
+            pages.setdefault(first or second, set()).add(name_of(page))
+    assert {"papers.index", "results.npz"} <= set(pages)
+    assert {name: found for name, found in pages.items() if len(found) > 1} == {}
+
+
 def test_the_readme_is_short_and_has_both_kinds_of_example():
     readme = ROOT / "README.md"
     assert len(readme.read_text(encoding="utf-8").splitlines()) <= 90

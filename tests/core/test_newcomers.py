@@ -195,7 +195,7 @@ CALLS = {
     "scoring": ("scoring", lambda x: FILLED.search(FLOATS, scoring=x)),
     "ladder": ("ladder|this rung|the first", lambda x: FILLED.search(FLOATS, ladder=x)),
     "rung": (
-        "this rung|the first|oversampling",
+        "this rung|the first|rung '.*' of ladder: oversampling",
         lambda x: FILLED.search(FLOATS, ladder=[x, "float32"]),
     ),
     "load": ("path|.*: there is nothing here", bitsift.Index.load),

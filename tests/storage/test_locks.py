@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def held(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-@pytest.mark.parametrize("timeout", [0, 0.05, np.float32(0.05)])
+@pytest.mark.parametrize("timeout", [0, 0.05, np.float32(0.05), Decimal("0.05")])
 def test_a_save_waits_no_longer_than_it_is_told(
     tmp_path: Path, held: subprocess.Popen[str], timeout: float
 ) -> None:
@@ -83,6 +84,10 @@ def test_a_save_waits_no_longer_than_it_is_told(
     assert isinstance(caught.value, IndexWriteError)
     assert names_of(tmp_path) == before
     assert_same(reader.read(tmp_path), OLD)  # readers never wait
+
+
+def test_a_timeout_of_minus_0_is_0() -> None:
+    assert str(lock.check_timeout(-0.0)) == "0.0"
 
 
 def test_a_save_goes_on_when_the_other_is_killed(
@@ -284,6 +289,7 @@ def test_bad_timeouts(tmp_path: Path, timeout: Any, error: type[Exception], mess
                     "since": "2026-01-01T00:00:00Z"}).encode(),
         json.dumps({"pid": 10**30, "host": os.uname().nodename,
                     "since": "2026-01-01T00:00:00Z"}).encode(),
+        b'{"pid": ' + b"9" * 4000 + b', "host": "h", "since": "2026-01-01T00:00:00Z"}',
         None, "link", "fifo",
     ],
 )  # fmt: skip

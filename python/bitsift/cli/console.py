@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from bitsift.cli.text import visible
+
 __all__ = [
     "human_bytes",
     "human_count",
@@ -99,13 +101,13 @@ def key_values(console: Console, pairs: list[tuple[str, str]]) -> None:
     grid.add_column()
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(Text(name, style="bold"), Text(value))
+        grid.add_row(Text(name, style="bold"), Text(visible(value)))
     print_block(console, grid)
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
     """Print a line without wrapping it, so that a path in it can be copied."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    console.print(Text(visible(text), style=style), soft_wrap=True)
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from bitsift import BitsiftError, BitsiftWarning, IndexFileError
+from bitsift.cli.text import visible
 from bitsift.cli.wording import as_options
 
 __all__ = [
@@ -78,7 +79,7 @@ def reporting(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json_error(type(error).__name__, message)
         else:
-            typer.echo(f"bitsift: error: {message}", err=True)
+            typer.echo(f"bitsift: error: {visible(message)}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -94,7 +95,7 @@ def _warnings_as_lines() -> Iterator[None]:
         elif (line := f"warning: {as_options(' '.join(str(message).split()))}") not in printed:
             printed.add(line)
             with suppress(OSError):  # A warning that cannot be printed must not end the command.
-                print(line, file=sys.stderr)
+                print(visible(line), file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", BitsiftWarning)

@@ -45,6 +45,7 @@ __all__ = [
     "parse_matrix",
     "parse_values",
     "plain_array",
+    "real",
     "refuse_non_finite",
     "refuse_where",
 ]
@@ -102,25 +103,28 @@ def check_progress(progress: object) -> None:
         raise TypeError(f"progress must be callable or None; got {type(progress).__name__}")
 
 
-def check_oversampling(oversampling: float) -> float:
+def check_oversampling(oversampling: float, name: str = "oversampling") -> float:
     """Return the number of candidates for each result."""
+    number = real(oversampling, name, "a number")
+    if not (math.isfinite(number) and number >= 1):
+        raise ValueError(f"{name} must be finite and at least 1; got {number}")
+    return number
+
+
+def real(value: float, name: str, wanted: str) -> float:
+    """Return a number of any type as a float; infinity beyond the largest one."""
     try:
-        if isinstance(oversampling, (str, bytes, bool, np.bool_)):  # float() accepts these
+        if isinstance(value, (str, bytes, bool, np.bool_)):  # float() accepts these
             raise TypeError
-        number = float(oversampling)
+        return float(value)
     except (TypeError, ValueError) as error:
         if not call_raised(error, methods=True):
             raise
-        raise TypeError(
-            f"oversampling must be a number; got {type(oversampling).__name__}"
-        ) from None
+        raise TypeError(f"{name} must be {wanted}; got {type(value).__name__}") from None
     except OverflowError as error:
         if not call_raised(error, methods=True):
             raise
-        number = math.inf
-    if not (math.isfinite(number) and number >= 1):
-        raise ValueError(f"oversampling must be finite and at least 1; got {number}")
-    return number
+        return -math.inf if value < 0 else math.inf
 
 
 class Codes(NamedTuple):

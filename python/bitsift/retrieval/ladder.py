@@ -160,7 +160,10 @@ def _parse_rung(entry: object, *, last: bool) -> Rung:
     if not isinstance(entry, (tuple, list)) or len(entry) != 2 or not isinstance(entry[0], str):
         wanted = "a name, or (name, 1)" if last else "(name, oversampling)"
         raise TypeError(f"this rung of ladder must be {wanted}; got {shown(entry)}")
-    name, oversampling = entry[0], arguments.check_oversampling(entry[1])
+    name = entry[0]
+    oversampling = arguments.check_oversampling(
+        entry[1], f"rung {shown(name)} of ladder: oversampling"
+    )
     if last and oversampling != 1:
         raise ValueError(
             f"the last rung of ladder gives the results: its oversampling is 1; got {shown(entry)}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An index as a folder of ``.npy`` files and one manifest that is replaced atomically."""
 
-from bitsift.storage.inspection import has_manifest as has_manifest
+from bitsift.storage.inspection import index_around as index_around
 from bitsift.storage.inspection import is_vacant as is_vacant
 from bitsift.storage.reader import read_with_manifest as read_with_manifest
 from bitsift.storage.reader import verify

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import filterfalse
 from types import TracebackType
@@ -43,6 +43,8 @@ class Descriptor:
     Attributes
     ----------
     is_private : bool
+    closing : iterator
+        ``next(closing, None)`` closes it, in one call into C; a second one does nothing.
     """
 
     def __init__(
@@ -55,9 +57,9 @@ class Descriptor:
         # signal is handled in between, as it would be in a method `__del__`, where Python drops
         # what a handler raises.
         opening = map(partial(os.open, dir_fd=dir_fd), (path,), (flags,), (0o666,))
-        closing = map(os.close, iter(self._numbers))
+        self.closing: Iterator[None] = map(os.close, map(list.pop, filter(None, (self._numbers,))))
         _all.difference_update(list(filterfalse(_referent, _all.copy())))  # those collected
-        _all.add(weakref.ref(self, partial(next, closing)))
+        _all.add(weakref.ref(self, partial(next, self.closing)))
         self._numbers.extend(opening)
 
     def __enter__(self) -> Descriptor:
@@ -86,11 +88,14 @@ class Descriptor:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return self._numbers[0]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been closed."""
+        return bool(self._numbers)
+
     def close(self) -> None:
         """Close it; a second call does nothing."""
-        # As in opening, one call into C takes the number and closes it.
-        if self._numbers:
-            next(map(os.close, map(self._numbers.pop, (0,))))
+        next(self.closing, None)
 
     def close_quietly(self) -> None:
         """Close it; after reading, what has been read is right whatever the system says."""

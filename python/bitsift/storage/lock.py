@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import math
-import numbers
 import os
 import random
 import threading
@@ -22,8 +21,9 @@ import time
 import weakref
 from types import TracebackType
 
+from bitsift.core.arguments import real
 from bitsift.core.errors import CorruptIndexError, IndexLockedError
-from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
+from bitsift.core.handlers import is_of_system, suppress_system_errors
 from bitsift.storage.descriptor import Descriptor
 from bitsift.storage.folder import NOT_SUPPORTED, Folder
 from bitsift.storage.lock_note import holder, write_note
@@ -48,33 +48,24 @@ _opening = threading.RLock()
 _saving: weakref.WeakValueDictionary[tuple[int, int, int], Lock] = weakref.WeakValueDictionary()
 
 
-def check_timeout(timeout: object) -> float | None:
+def check_timeout(timeout: float | None) -> float | None:
     """Return a caller's timeout in seconds; None means no limit."""
     if timeout is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
-        raise TypeError(
-            "timeout must be a number of seconds, or None for no limit; got "
-            f"{type(timeout).__name__}"
-        )
-    try:
-        seconds = float(timeout)
-    except OverflowError as error:
-        if not call_raised(error, methods=True):
-            raise
-        seconds = -math.inf if timeout < 0 else math.inf
+    seconds = real(timeout, "timeout", "a number of seconds, or None for no limit")
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(
             f"timeout must be finite and at least 0, or None for no limit; got {seconds}"
         )
-    return seconds
+    return abs(seconds)  # -0.0 is 0
 
 
 class Lock:
     """The lock of a folder for one save, and its note; held while the ``with`` block runs.
 
     A class and no generator: an interrupt between a generator's ``yield`` and the block would leave
-    the lock taken.
+    the lock taken. One at the first step of `__exit__` still would, as long as its traceback lives.
+    So whoever takes the lock also calls ``next(lock.closing, None)`` in a ``finally``.
 
     Parameters
     ----------
@@ -87,6 +78,8 @@ class Lock:
     ----------
     is_taken : bool
         Whether there is a lock; there is none where the system has none.
+    closing : iterator
+        ``next(closing, None)`` releases the lock, in one call into C.
 
     Raises
     ------
@@ -102,12 +95,16 @@ class Lock:
         self._folder = folder
         self._timeout = timeout
         self._key = (*folder.identity(), threading.get_ident())
-        self._descriptor: Descriptor | None = None
+        folder.make_private()
+        with _opening:
+            self._descriptor = folder.open_again()
+        self.closing = iter(()) if self._descriptor is None else self._descriptor.closing
         self._note: Descriptor | None = None
         self._has_note = False  # or is about to have one
 
     def __enter__(self) -> Lock:
-        if self._key in _saving:
+        other = _saving.get(self._key)
+        if other is not None and other._is_open():
             raise IndexLockedError(
                 self._folder.path,
                 "this thread is saving to it already, so it cannot wait for itself; save to it "
@@ -115,9 +112,6 @@ class Lock:
             )
         try:
             _saving[self._key] = self
-            self._folder.make_private()
-            with _opening:
-                self._descriptor = self._folder.open_again()
             self.is_taken = self._descriptor is not None and _take(
                 self._descriptor, self._folder, self._timeout
             )
@@ -148,6 +142,9 @@ class Lock:
         with suppress_system_errors():
             self._note = self._folder.create(LOCK_NOTE)
             write_note(self._note)
+
+    def _is_open(self) -> bool:
+        return self._descriptor is None or self._descriptor.is_open
 
     def _others_wait(self) -> bool:
         with suppress_system_errors():  # the file system may lock folders alone

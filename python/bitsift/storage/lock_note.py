@@ -18,7 +18,7 @@ from bitsift.storage.manifest import LOCK_NOTE
 __all__ = ["holder", "write_note"]
 
 _MAX_NOTE_BYTES = 4096
-_MAX_HOST_CHARACTERS = 255
+_MAX_PID, _MAX_HOST_CHARACTERS = 2**32 - 1, 255
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
@@ -36,7 +36,7 @@ def holder(folder: Folder) -> str:
             note = json.loads(os.read(file.number, _MAX_NOTE_BYTES))
         pid, host, since = note["pid"], note["host"], note["since"]
         if (
-            (type(pid) is int and pid > 0)
+            (type(pid) is int and 0 < pid <= _MAX_PID)
             and (type(host) is str and len(host) <= _MAX_HOST_CHARACTERS)
             and _TIME.fullmatch(since)
             and datetime.fromisoformat(since)  # raises for dates that do not exist

@@ -210,31 +210,42 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise IndexNotFoundError(path, "there is nothing here") from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
-    with contextlib.ExitStack() as stack:
-        stack.callback(folder.close_quietly)
-        data = read_manifest(folder)
-        for _ in range(_READ_TRIES):
-            manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
-            files: dict[str, ArrayFile] = {}
-            with contextlib.ExitStack() as attempt:
-                try:
-                    for part in manifest.files:
-                        files[part] = _array_file(folder, manifest, part)
-                        attempt.callback(files[part].close)
-                except FileNotFoundError as error:
-                    if not is_of_system(error):
-                        raise
-                    before, data = data, read_manifest(folder)
-                    if data == before:
-                        missing = folder.path_of(manifest.files[part].name)
-                        raise CorruptIndexError(
-                            missing, f"the file is missing, though {MANIFEST_NAME} names it"
-                        ) from error
-                    continue  # a save removed it: open the files of the new manifest
-                stack.push(attempt.pop_all())
-            yield manifest, files, len(data)
-            return
-        raise IndexFileError(path, f"it was replaced {_READ_TRIES} times while it was read")
+    files: dict[str, ArrayFile] = {}
+    # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
+    try:
+        manifest, n_bytes = _open_files(folder, files)
+        yield manifest, files, n_bytes
+    finally:
+        _close(files)
+        folder.close_quietly()
+
+
+def _open_files(folder: Folder, files: dict[str, ArrayFile]) -> tuple[Manifest, int]:
+    """Open the files into a dictionary; return the manifest and how many bytes that has."""
+    data = read_manifest(folder)
+    for _ in range(_READ_TRIES):
+        manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
+        try:
+            for part in manifest.files:
+                files[part] = _array_file(folder, manifest, part)
+            return manifest, len(data)
+        except FileNotFoundError as error:
+            if not is_of_system(error):
+                raise
+            before, data = data, read_manifest(folder)
+            if data == before:
+                missing = folder.path_of(manifest.files[part].name)
+                raise CorruptIndexError(
+                    missing, f"the file is missing, though {MANIFEST_NAME} names it"
+                ) from error
+        _close(files)  # a save removed one: open the files of the new manifest
+        files.clear()
+    raise IndexFileError(folder.path, f"it was replaced {_READ_TRIES} times while it was read")
+
+
+def _close(files: dict[str, ArrayFile]) -> None:
+    for file in files.values():
+        file.close()
 
 
 def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:

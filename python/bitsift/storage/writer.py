@@ -16,13 +16,14 @@ from bitsift.core import arguments
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
+    IndexLockedError,
     IndexWriteError,
     NotAnIndexError,
     UnsupportedVersionError,
     warn,
 )
 from bitsift.core.floats import in_default_floats
-from bitsift.core.handlers import is_of_system, suppress_system_errors
+from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
 from bitsift.core.options import METRICS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
@@ -44,6 +45,10 @@ from bitsift.storage.npy_file import row_chunks, write_array
 from bitsift.storage.row_checks import find_duplicate, row_check
 
 __all__ = ["parts_of", "write"]
+
+# A writer that fails removes the folder that it made, also while others wait for its lock. They
+# make it again; so often it is removed only where something else goes wrong.
+_MAKE_TRIES = 100
 
 
 @in_default_floats
@@ -89,18 +94,8 @@ def write(
     folder_path, seconds = as_path(path), check_timeout(timeout)
     manifest, arrays = parts_of(contents)
     save = _Save(manifest, arrays)
-    pid = os.getpid()
     try:
-        made = folders.make(folder_path)
-        try:
-            if not folders.is_folder(folder_path):
-                raise IndexWriteError(folder_path, "it is a file, expected a folder or nothing")
-            with Folder(folder_path) as folder, Lock(folder, seconds) as lock:
-                save.run(folder, lock)
-        except BaseException:
-            if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
-                folders.unmake(made)
-            raise
+        _make_and_save(folder_path, save, seconds)
     except OSError as error:
         if not is_of_system(error):
             raise
@@ -109,6 +104,50 @@ def write(
         save.troubles.append(f"the folder could not be closed: {why(error)}")
     for trouble in save.troubles:
         warn(f"{folder_path}: the new index is in place, but {trouble}")
+
+
+def _make_and_save(path: str, save: _Save, timeout: float | None) -> None:
+    made: list[str] = []
+    pid = os.getpid()
+    try:
+        for n_left in reversed(range(_MAKE_TRIES)):
+            try:
+                made += folders.make(path)
+                if not folders.is_folder(path):
+                    raise IndexWriteError(path, "it is a file, expected a folder or nothing")
+                folder = Folder(path)
+            except FileNotFoundError as error:
+                if not call_raised(error, "bitsift") or not n_left:
+                    raise
+                continue
+            with folder:
+                lock = Lock(folder, timeout)
+                try:
+                    with lock:
+                        if folder.is_at_path() or not n_left:
+                            save.run(folder, lock)
+                            return
+                finally:
+                    next(lock.closing, None)  # should a handler have raised in `Lock.__exit__`
+    except BaseException:
+        if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
+            _unmake(made)
+        raise
+
+
+def _unmake(made: list[str]) -> None:
+    """Remove the empty folders that a save made, but not from under another writer."""
+    if not made:
+        return
+    try:
+        with Folder(made[-1]) as folder, Lock(folder, 0):
+            folders.unmake(made)
+    except IndexLockedError:
+        pass
+    except OSError as error:
+        if not is_of_system(error):
+            raise
+        folders.unmake(made)  # it is gone, or cannot be locked
 
 
 def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:

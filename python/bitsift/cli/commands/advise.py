@@ -23,7 +23,7 @@ from bitsift.cli.console import (
     stdout_console,
     table,
 )
-from bitsift.cli.failure import InputError, reporting
+from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
 from bitsift.cli.wording import typed
@@ -178,11 +178,15 @@ def advise_file(path: Path, arguments: AdviseArguments) -> Advised:
                 bits_alone=arguments.bits_alone,
                 threads=arguments.threads,
             )
-        except ValueError:
+        except ValueError as error:
             check_finite(path, numbers, rows)
             if arguments.queries is not None and queries is not None:
                 check_finite(arguments.queries, query_numbers, queries)
-            raise
+            files = {"sample": path, "queries": arguments.queries}
+            source = files.get(str(error).partition(" ")[0])
+            if source is None:
+                raise
+            raise InputError(f"{source}: {one_line(error)}") from error
     return Advised(path, rows.shape[1], "none" if arguments.bits_alone else "float32", advice)
 
 

@@ -34,6 +34,7 @@ from bitsift.cli.files.arrays import (
     open_rows,
     sample_rows,
 )
+from bitsift.cli.files.outfile import refuse_inside_index
 from bitsift.cli.parameters import Json, warn_unused
 from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, Store
@@ -182,14 +183,20 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
     rows = open_rows(vectors)
     if rows.dtype == np.uint8:
         _check_packed(vectors, rows, arguments, store, threshold)
-    index = bitsift.Index(
-        _dim(vectors, rows, arguments),
-        metric=arguments.metric,
-        store=store,
-        threshold=threshold,
-        rotate=arguments.rotate,
-        correction=arguments.correction,
-    )
+    width = _dim(vectors, rows, arguments)
+    try:
+        index = bitsift.Index(
+            width,
+            metric=arguments.metric,
+            store=store,
+            threshold=threshold,
+            rotate=arguments.rotate,
+            correction=arguments.correction,
+        )
+    except (ValueError, TypeError) as error:
+        if not isinstance(threshold, np.ndarray) or not str(error).startswith("threshold "):
+            raise
+        raise InputError(f"{arguments.threshold}: {one_line(error)}") from error
     ids = None if arguments.ids is None else _ids(arguments.ids, len(rows))
     n = len(rows)
     if n and _needs_fit(index):
@@ -211,6 +218,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
 
 
 def _check_target(out: Path, force: bool) -> None:
+    refuse_inside_index(out)
     if not out.exists():
         return
     if not out.is_dir():

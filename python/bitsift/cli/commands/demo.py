@@ -14,6 +14,7 @@ from bitsift.cli.demo.embedding import DEFAULT_MODEL
 from bitsift.cli.demo.view import print_demo
 from bitsift.cli.failure import reporting
 from bitsift.cli.parameters import Json, warn_unused
+from bitsift.core.limits import MAX_K
 
 __all__ = ["demo"]
 
@@ -29,7 +30,7 @@ def demo(
             "sentence-transformers."
         ),
     ] = _TEXT,
-    k: Annotated[int, typer.Option("-k", min=1, help="Results in each list.")] = _K,
+    k: Annotated[int, typer.Option("-k", min=1, max=MAX_K, help="Results in each list.")] = _K,
     model: Annotated[
         str | None,
         typer.Option(

@@ -29,6 +29,7 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, reporting
 from bitsift.cli.files.outfile import check_outfile, save_arrays
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads
+from bitsift.core.limits import MAX_K
 from bitsift.core.options import DEFAULT_K
 
 __all__ = ["Graph", "GraphArguments", "Pairs", "graph", "make_graph", "print_graph"]
@@ -40,7 +41,9 @@ _SHOWN = 20
 def graph(
     index: IndexFolder,
     *,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours of each vector.")] = DEFAULT_K,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=MAX_K, help="Neighbours of each vector.")
+    ] = DEFAULT_K,
     out: Annotated[
         Path,
         typer.Option(

@@ -27,6 +27,7 @@ from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_arrays
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
+from bitsift.core.limits import MAX_K
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
 from bitsift.retrieval import LadderOptions
 
@@ -47,7 +48,9 @@ def search(
         ),
     ],
     *,
-    k: Annotated[int, typer.Option("-k", min=1, help="Results for each query.")] = DEFAULT_K,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=MAX_K, help="Results for each query.")
+    ] = DEFAULT_K,
     oversampling: Annotated[
         float | None,
         typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from rich.console import Console
 
 from bitsift.cli.console import print_block, print_line, table
 from bitsift.cli.evaluation.columns import percent
-from bitsift.cli.evaluation.markdown import one_line, table_lines
+from bitsift.cli.evaluation.markdown import table_lines
 from bitsift.cli.failure import InputError
 from bitsift.cli.files.infile import read_bytes, read_text
 from bitsift.cli.files.outfile import save_text
+from bitsift.cli.text import code_span, markdown_text, visible
 from bitsift.core.handlers import call_raised
 
 __all__ = ["Comparison", "compare_files", "print_comparison", "save_comparison"]
@@ -45,15 +47,15 @@ class Comparison:
     names: list[str]
     shares: list[list[float | None]]
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the header and the rows of the table."""
+    def cells(self) -> list[list[str]]:
+        """Return the rows of the table, the header first."""
         header = [f"{title}, {measure}" for title, measure in self.columns()]
         first = ["float32", *(f"{quality:.4f}" for quality in self.float_quality)]
         rows = [
             [name, *(percent(share) for share in shares)]
             for name, shares in zip(self.names, self.shares, strict=True)
         ]
-        return ["", *header], [first, *rows]
+        return [["", *header], first, *rows]
 
     def columns(self) -> list[tuple[str, str]]:
         """Return the title and the measure of each evaluation."""
@@ -130,9 +132,13 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, float) and math.isfinite(value)
 
 
+def _cells(comparison: Comparison, shown: Callable[[str], str]) -> list[list[str]]:
+    return [[shown(text) for text in row] for row in comparison.cells()]
+
+
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the comparison as a table."""
-    header, rows = comparison.cells()
+    header, *rows = _cells(comparison, visible)
     shown = table(console, (header[0], "left"), *((text, "right") for text in header[1:]))
     for row in rows:
         shown.add_row(*row)
@@ -149,17 +155,18 @@ def save_comparison(
         if not path.exists():
             raise InputError(f"{path}: no such file to append to")
         before = read_text(path, ".md").rstrip() + "\n\n"
+    header, *rows = _cells(comparison, markdown_text)
     lines = [
-        f"## {one_line(title)}",
+        f"## {markdown_text(title)}",
         "",
         "Shares of the quality of float32, which the first line gives. `bitsift compare` made this "
         "table from the files that these commands wrote with `-o`:",
         "",
         *(
-            f"* {name}: `{command}`"
+            f"* {markdown_text(name)}: {code_span(command)}"
             for name, command in zip(comparison.titles, comparison.commands, strict=True)
         ),
         "",
-        *table_lines(*comparison.cells()),
+        *table_lines(header, rows),
     ]
     save_text(path, before + "\n".join(lines) + "\n", force=force or append)

@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from bitsift.cli.evaluation.columns import columns
+from bitsift.cli.text import code_span, markdown_text
 from bitsift.cli.wording import as_options, as_words
 from bitsift.evaluation import PRICE_PER_GB, ROLLING_STDS, Evaluation
 
-__all__ = ["introduction", "one_line", "section", "table_lines"]
+__all__ = ["introduction", "section", "table_lines"]
 
 _STDS = ", ".join(f"{std:g} for {store}" for store, std in ROLLING_STDS.items())
 _INTRODUCTION = f"""\
@@ -46,18 +47,9 @@ def introduction() -> str:
 
 
 def table_lines(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table: the first column aligned left, the others right."""
+    """Return a table of cells in Markdown: the first column aligned left, the others right."""
     rule = ["---", *["--:"] * (len(header) - 1)]
-    return [f"| {' | '.join(map(_cell, cells))} |" for cells in (header, rule, *rows)]
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks, which end a heading and a table."""
-    return " ".join(text.split())
-
-
-def _cell(text: str) -> str:
-    return one_line(text).replace("|", "\\|")
+    return [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
 
 
 def section(evaluation: Evaluation, title: str, command: str, picture: str | None = None) -> str:
@@ -72,11 +64,11 @@ def section(evaluation: Evaluation, title: str, command: str, picture: str | Non
             rows.append([f"**{group}**", *[""] * len(chosen)])
         rows += [[row.name, *(column.text(row) for column in chosen)] for row in members]
     lines = [
-        f"## {one_line(title)}",
+        f"## {markdown_text(title)}",
         "",
         f"{evaluation.summary()}.",
         "",
-        f"`{command}`, on {machine_text(evaluation.machine)}. "
+        f"{code_span(command)}, on {machine_text(evaluation.machine)}. "
         f"Prices: {evaluation.price_per_gb:.2f} USD per GB of memory per month.",
         "",
         *([] if picture is None else [f"![quality, bytes a vector, oversampling]({picture})", ""]),

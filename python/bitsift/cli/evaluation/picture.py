@@ -8,6 +8,7 @@ from typing import Any
 
 from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.outfile import replacing
+from bitsift.cli.text import visible
 from bitsift.core.options import DEFAULT_OVERSAMPLING
 from bitsift.evaluation import (
     OVERSAMPLINGS,
@@ -78,7 +79,7 @@ def draw(evaluation: Evaluation, path: Path, title: str, *, force: bool) -> None
     right.legend(
         handles, labels, loc="outside lower center", ncols=len(SOURCES), fontsize=9, frameon=False
     )
-    figure.suptitle(f"{title}\n{evaluation.summary()}", fontsize=10, parse_math=False)
+    figure.suptitle(f"{visible(title)}\n{evaluation.summary()}", fontsize=10, parse_math=False)
     with replacing(path, force=force) as partial:
         figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
 

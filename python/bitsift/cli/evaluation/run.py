@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,7 @@ def _link_from(page: Path, picture: Path) -> str | None:
         below = picture.resolve().relative_to(page.resolve().parent)
     except ValueError:
         return None
-    return quote(below.as_posix())
+    return quote(os.fsencode(below.as_posix()))  # its name may not be UTF-8
 
 
 def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:

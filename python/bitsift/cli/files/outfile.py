@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 
 from bitsift.cli.failure import InputError
 from bitsift.core.handlers import call_raised
-from bitsift.storage import has_manifest
+from bitsift.storage import index_around
 
-__all__ = ["check_distinct", "check_outfile", "replacing", "save_arrays", "save_text"]
+__all__ = [
+    "check_distinct",
+    "check_outfile",
+    "refuse_inside_index",
+    "replacing",
+    "save_arrays",
+    "save_text",
+]
 
 
 def check_outfile(
@@ -49,14 +56,19 @@ def check_outfile(
         for source in inputs:
             if source is not None and _is_same(path, source):
                 raise InputError(f"{path}: the output must not replace the input {source}")
-    if has_manifest(path.parent):
-        raise InputError(f"{path}: the output must lie outside the index {path.parent}")
+    refuse_inside_index(path)
     if not force and os.path.lexists(path):
         raise InputError(f"{path}: already exists; --force replaces it")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written to")
     if suffix and path.suffix.lower() != suffix:
         raise InputError(f"{path}: the name must end in {suffix}; got {path.suffix!r}")
+
+
+def refuse_inside_index(path: Path) -> None:
+    """Refuse an output that would lie in the folder of an index, at any depth."""
+    if (index := index_around(path)) is not None:
+        raise InputError(f"{path}: the output must lie outside the index {index}")
 
 
 def check_distinct(outputs: Sequence[Path | None]) -> None:
@@ -122,6 +134,6 @@ def save_arrays(path: Path, arrays: dict[str, NDArray[Any]], *, force: bool) -> 
 
 
 def save_text(path: Path, text: str, *, force: bool) -> None:
-    """Write a text file in UTF-8, as :func:`replacing` does."""
+    """Write a text file in UTF-8, as :func:`replacing` does; escape what UTF-8 cannot encode."""
     with replacing(path, force=force) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
