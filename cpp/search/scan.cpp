@@ -32,8 +32,9 @@ constexpr std::size_t kMaxKeptRows = 1 << 22;
 constexpr std::size_t kMaxGroupBytes = std::size_t{16} << 20;
 // Rows that are compared with one query, or pair of queries, after the other. A block that several
 // share stays in L1. Others begin small, so that limits fall soon, and grow: short rows of a small
-// block take less time than the call of the kernel. Every row of the first block is kept where there
-// is no limit yet. All are whole groups of a kernel's rows, and but for the first whole cache lines.
+// block take less time than the call of the kernel. Every row of the first block is kept where
+// there is no limit yet. All are whole groups of a kernel's rows, and but for the first whole cache
+// lines.
 constexpr std::size_t kRowsPerFirstBlock = 32;
 constexpr std::size_t kRowsPerSharedBlock = 64;
 constexpr std::size_t kRowsPerBlock = 256;
