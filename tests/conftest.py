@@ -26,7 +26,7 @@ AVX512_FLAGS = AVX2_FLAGS | {
     "avx512dq",
     "avx512vl",
     "avx512_vpopcntdq",
-    "avx512_vbmi",
+    "avx512vbmi",
     "avx512_vnni",
 }
 AMX_FLAGS = AVX512_FLAGS | {"amx_tile", "amx_int8"}

@@ -74,7 +74,7 @@ def test_views_of_any_stride(rng):
 
 
 def test_progress_is_reported_in_this_thread_and_grows(rng):
-    codes = rng.integers(0, 256, (4_000, 96), dtype=np.uint8)
+    codes = rng.integers(0, 256, (16_000, 96), dtype=np.uint8)
     reported = []
     threads = set()
 
@@ -90,7 +90,7 @@ def test_progress_is_reported_in_this_thread_and_grows(rng):
 
 
 def test_progress_runs_in_the_floating_point_environment_of_its_caller(rng):
-    codes = rng.integers(0, 256, (4_000, 96), dtype=np.uint8)
+    codes = rng.integers(0, 256, (16_000, 96), dtype=np.uint8)
     seen = []
     with environment("upward"):
         expected = control()

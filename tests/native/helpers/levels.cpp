@@ -66,7 +66,7 @@ std::vector<std::string> expected_levels() {
   };
   const bool avx2 = has({"avx2", "f16c"});
   if (avx2) levels.emplace_back("avx2");
-  if (avx2 && has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512_vbmi",
+  if (avx2 && has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq", "avx512vbmi",
                    "avx512_vnni"})) {
     levels.emplace_back("avx512");
     if (has({"amx_tile", "amx_int8"}) && tiles_permitted()) levels.emplace_back("amx");
