@@ -93,10 +93,9 @@ class SelfJoin {
       check_interruption();
       const ScanMethod method = join_.costs_.next(join_.eligible_);
       const auto start = Clock::now();
-      const BatchKernel& kernel =
-          method == ScanMethod::kBatch
-              ? batch_kernel(join_.kernels_, join_.codes_.n_columns, false)
-              : *join_.kernels_.product;
+      const BatchKernel& kernel = method == ScanMethod::kBatch
+                                      ? batch_kernel(join_.kernels_, join_.codes_.n_columns, false)
+                                      : *join_.kernels_.product;
       copy_limits(block_, limits_);
       if (other != block_) copy_limits(other, other_limits_);
       const std::size_t n_hits = scan(kernel, other);
