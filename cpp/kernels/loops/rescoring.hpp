@@ -42,8 +42,10 @@ struct Sum {
 template <std::size_t kVectors, class Value>
 class Ahead {
  public:
-  // Where fewer vectors follow, asks for the ones that are scored now: no test in the loop.
-  Ahead(const Value* const* vectors, std::size_t n_ahead) : rows_(vectors + kVectors) {
+  // Where fewer vectors follow, asks for the ones that are scored now: no test in the loop. Always
+  // inline: no level may lend its copy to another.
+  [[gnu::always_inline]] Ahead(const Value* const* vectors, std::size_t n_ahead)
+      : rows_(vectors + kVectors) {
     if (n_ahead >= kPrefetched) return;
     for (std::size_t row = 0; row < kPrefetched; ++row) {
       some_[row] = vectors[row < n_ahead ? kVectors + row : row % kVectors];

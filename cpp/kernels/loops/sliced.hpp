@@ -52,7 +52,7 @@ static inline std::size_t n_slices(std::size_t n_words) {
 
 // Turns kColumns matrices of 64 rows of 64 bits over: bit i of row k goes to bit k of row i.
 template <std::size_t kColumns>
-inline void transpose_bits(std::uint64_t (*rows)[kColumns]) {
+static inline void transpose_bits(std::uint64_t (*rows)[kColumns]) {
   std::uint64_t low = 0x00000000FFFFFFFF;
   for (std::size_t half = 32; half > 0; half /= 2, low ^= low << half) {
     for (std::size_t k = 0; k < 64; k = (k + half + 1) & ~half) {
