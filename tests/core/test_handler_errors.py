@@ -102,6 +102,10 @@ CALLS |= FOLDER_CALLS | COPIES
 ERRORS = [ValueError, TypeError, TimeoutError, OverflowError, MemoryError, RecursionError]
 
 
+def is_slow(name, kind):
+    return name in {*FOLDER_CALLS, *COPIES} and kind not in (ValueError, TimeoutError)
+
+
 def is_ours(frame):
     return str(frame.f_globals["__name__"]).startswith("bitsift.")
 
@@ -149,8 +153,14 @@ def quiet():
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("kind", ERRORS)
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(name, kind, marks=[pytest.mark.slow] if is_slow(name, kind) else [])
+        for name in CALLS
+        for kind in ERRORS
+    ],
+)
 def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind):
     call = CALLS[name]
     call(folder)  # what is imported or kept at the first time
