@@ -41,6 +41,8 @@ Processors Processors::of_process() {
   return result;
 }
 
+void Processors::add(const Processors& other) { CPU_OR(&set_, &set_, &other.set_); }
+
 std::size_t Processors::count() const { return static_cast<std::size_t>(CPU_COUNT(&set_)); }
 
 bool Processors::operator==(const Processors& other) const { return CPU_EQUAL(&set_, &other.set_); }
@@ -53,6 +55,7 @@ void Processors::use() const {
 Processors::Processors() = default;
 Processors Processors::of_this_thread() { return {}; }
 Processors Processors::of_process() { return {}; }
+void Processors::add(const Processors&) {}
 std::size_t Processors::count() const { return 0; }
 bool Processors::operator==(const Processors&) const { return true; }
 void Processors::use() const {}

@@ -19,8 +19,10 @@ class Processors {
   Processors();
   // Those that the calling thread may run on.
   static Processors of_this_thread();
-  // Those that any thread of the process may run on.
+  // Those that any thread of the process may run on. Lists the threads: it takes memory.
   static Processors of_process();
+
+  void add(const Processors& other);
 
   // 0 if the set is unknown.
   std::size_t count() const;

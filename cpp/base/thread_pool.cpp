@@ -63,11 +63,12 @@ class ThreadPool {
     const std::int64_t process = process_id();
     Job job{.body = body,
             .call = Interruption::current(),
-            .processors = processors_for(n_helpers + 1),
+            .processors = Processors::of_this_thread(),
             .n_wanted = n_helpers};
     {
       const std::lock_guard lock(mutex_);
       grow(n_helpers);
+      if (job.processors.count() <= n_helpers) job.processors.add(processors_);
       jobs_.append(job);
     }
     for (std::size_t i = 0; i < n_helpers; ++i) wake_.notify_one();
@@ -90,15 +91,8 @@ class ThreadPool {
   }
 
  private:
-  // A thread starts with the processors of the one that made it. That one may have been bound to a
-  // few, by OpenMP for instance, and those who call later may not be. So the pool's threads run
-  // where their caller may; if that is less than it wants, wherever a thread of the process may.
-  static Processors processors_for(std::size_t n_threads) {
-    const Processors processors = Processors::of_this_thread();
-    return processors.count() < n_threads ? Processors::of_process() : processors;
-  }
-
   void grow(std::size_t n_threads) {
+    if (n_threads_ < n_threads) processors_.add(Processors::of_process());
     try {
       for (; n_threads_ < n_threads; ++n_threads_) {
         std::thread([this] { work(); }).detach();
@@ -137,6 +131,12 @@ class ThreadPool {
   std::condition_variable wake_;
   LinkedList<Job> jobs_;  // those that more threads may join
   std::size_t n_threads_ = 0;
+  // Those of the process when its threads were last listed. A thread starts with the processors of
+  // the one that made it. That one may have been bound to a few, by OpenMP for instance, and those
+  // who call later may not be. So the pool's threads run where their caller may; if that is less
+  // than it wants, also wherever a thread of the process may. Threads are listed when the pool
+  // grows and not for each call: it takes memory and a system call a thread.
+  Processors processors_;
 };
 
 }  // namespace
