@@ -269,9 +269,11 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benches, small; ``-- ARGUMENTS`` take the place of ``--quick``."""
+    """Run the benches and the report, small; ``-- ARGUMENTS`` replace the benches' ``--quick``."""
     install(session, "bench")
     session.run("pytest", "-q", "bench", *(session.posargs or ["--quick"]))
+    report = str(BUILD / "bench-report")
+    session.run("python", "-m", "bench.report", "--quick", "--output", report)
 
 
 @nox.session

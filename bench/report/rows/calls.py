@@ -59,7 +59,7 @@ def _rescored_question(store: Store, settings: Settings) -> Question:
 
     def by_faiss_and_numpy() -> Any:
         _, rows = flat.search(numpy_pack(query), N_CANDIDATES)
-        return numpy_rescore(originals, query, rows, "cosine")
+        return numpy_rescore(originals[rows], query, rows, "cosine")
 
     return Question(
         f"Index.search, rescored from {store}: {in_words(1, _FEWEST, DIM, K)}",
