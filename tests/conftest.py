@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from helpers.pairs import mark_others_slow
 
 FSYNC = os.fsync
 # A shell's background job ignores Ctrl-C, and so would its children; some tests send it.
@@ -54,6 +55,11 @@ def expected_isas() -> list[str]:
     if flags >= AMX_FLAGS and tiles_granted():
         levels.append("amx")
     return levels
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items) -> None:
+    mark_others_slow(items)
 
 
 @pytest.fixture(params=expected_isas())

@@ -44,6 +44,7 @@ every_store = pytest.mark.parametrize("store", EVERY_STORE)
 every_threshold = pytest.mark.parametrize("threshold", THRESHOLDS)
 
 
+@pytest.mark.every_pair
 @every_store
 @every_threshold
 def test_round_trip(tmp_path: Path, store: Any, threshold: Any) -> None:
