@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import signal
@@ -60,6 +61,12 @@ def expected_isas() -> list[str]:
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items) -> None:
     mark_others_slow(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage walk through the thousands of tests again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=expected_isas())

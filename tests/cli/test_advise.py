@@ -145,11 +145,11 @@ def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Pa
 
 
 def test_a_command_takes_a_name_that_begins_with_a_dash(
-    tmp_path: Path, vectors_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, vectors: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    vectors_path.rename("-v.npy")
-    command = run_json("advise", "./-v.npy", "--sample", 200)["command"].split()
+    saved(Path("-v.npy"), vectors[::10])
+    command = run_json("advise", "./-v.npy", "--sample", 40)["command"].split()
     assert command[:5] == ["bitsift", "build", "./-v.npy", "-o", "./-v.index"]
     assert run(*command[1:]).exit_code == 0
     quick = ["--conditions", "quick", "--queries", "./-v.npy"]

@@ -18,13 +18,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
-from typer.testing import CliRunner
 
 import bitsift
-from bitsift.cli.app import app
 from bitsift.cli.demo.corpus import load_corpus, load_queries
 from bitsift.cli.demo.demo import compare, cosine_search
 from bitsift.cli.demo.view import print_demo
+from helpers import cli_runner
 
 FOLDER = Path(bitsift.__file__).parent / "data" / "arxiv"
 DIM = 384
@@ -43,7 +42,7 @@ def _quick() -> Iterator[None]:
 
 def run(*arguments: object) -> Any:
     """Run ``bitsift demo`` in this process."""
-    return CliRunner().invoke(app, ["demo", *map(str, arguments)])
+    return cli_runner.run("demo", *arguments)
 
 
 def run_json(*arguments: object) -> dict[str, Any]:

@@ -184,7 +184,7 @@ main()
     assert "pip install 'bitsift[cli]'" in result.stderr
 
 
-@pytest.mark.parametrize("broken", ["typer", "rich"])
+@pytest.mark.parametrize("broken", ["typer", pytest.param("rich", marks=pytest.mark.slow)])
 def test_a_broken_extra_is_no_missing_one(tmp_path: Path, broken: str) -> None:
     package = tmp_path / broken
     package.mkdir()

@@ -148,6 +148,7 @@ def test_single_query_gives_single_result(rng):
     np.testing.assert_array_equal(one.ids, many.ids[0])
 
 
+@pytest.mark.every_pair
 @pytest.mark.parametrize("n_queries", [1, 2, 5, 300])
 @pytest.mark.parametrize("n", [100, 60_000])
 def test_the_number_of_threads_changes_nothing(isa, rng, n, n_queries):

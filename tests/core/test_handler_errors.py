@@ -98,13 +98,16 @@ COPIES = {
 }
 # Those of thousands of steps: each step has one of the errors.
 SHARED_OUT = {*FOLDER_CALLS, "unpickle"}
+# The quick run has one error in each, and of those of thousands of steps one in so many.
+LONG = {*FOLDER_CALLS, *COPIES, "new index", "subclass"}
+QUICK_STRIDE = 17
 CALLS |= FOLDER_CALLS | COPIES
 ERRORS = [ValueError, TypeError, TimeoutError, OverflowError, MemoryError, RecursionError]
 
 
 def is_slow(name, kind):
     """The quick run has the two kinds most often caught, and one of them where calls take long."""
-    if name in {*FOLDER_CALLS, *COPIES}:
+    if name in LONG:
         return kind is not (ValueError, TimeoutError)[[*CALLS].index(name) % 2]
     return kind not in (ValueError, TimeoutError)
 
@@ -157,18 +160,32 @@ def quiet():
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "kind", "stride"),
     [
-        pytest.param(name, kind, marks=[pytest.mark.slow] if is_slow(name, kind) else [])
-        for name in CALLS
-        for kind in ERRORS
+        *(
+            pytest.param(name, kind, QUICK_STRIDE, id=f"{name}-{kind.__name__}-some steps")
+            for name in CALLS
+            for kind in ERRORS
+            if name in SHARED_OUT and not is_slow(name, kind)
+        ),
+        *(
+            pytest.param(
+                name,
+                kind,
+                len(ERRORS) if name in SHARED_OUT else 1,
+                id=f"{name}-{kind.__name__}",
+                marks=[pytest.mark.slow] if name in SHARED_OUT or is_slow(name, kind) else [],
+            )
+            for name in CALLS
+            for kind in ERRORS
+        ),
     ],
 )
-def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind):
+def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind, stride):
     call = CALLS[name]
     call(folder)  # what is imported or kept at the first time
     swallowed = []
-    first, stride = (1 + ERRORS.index(kind), len(ERRORS)) if name in SHARED_OUT else (1, 1)
+    first = 1 + ERRORS.index(kind) if name in SHARED_OUT else 1
     for step in range(first, MOST_STEPS, stride):
         error = kind("of the handler")
         interruption = Interruption(step, error)

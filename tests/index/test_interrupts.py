@@ -57,8 +57,9 @@ def state_of(index):
         pytest.param("deepcopy", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7])
 @pytest.mark.usefixtures("short_is_long")
-def test_an_interrupt_at_any_call(call):
+def test_an_interrupt_at_any_call(call, step):
     vectors, more = some_vectors(150, DIM), some_vectors(150, DIM, seed=1)
     ids = np.random.default_rng(0).permutation(1000)
     tracer = sys.gettrace()
@@ -84,7 +85,7 @@ def test_an_interrupt_at_any_call(call):
     act(grown)
     after = state_of(grown)
     last = 0
-    for n_calls in itertools.count(1):
+    for n_calls in itertools.count(1, step):
         index, countdown = prepared(), iter(range(n_calls))
 
         def interrupt(frame, event, argument, countdown=countdown):

@@ -39,6 +39,7 @@ READS = {
     "deepcopy": lambda index: repr(copy.deepcopy(index)),
     "pickle": lambda index: repr(pickle.loads(pickle.dumps(index))),
 }
+every_call_or_some = pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 4])
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +83,9 @@ def at_call(n, happens, action):
     return bool(happened)
 
 
+@every_call_or_some
 @pytest.mark.parametrize("ids", IDS)
-def test_reads_inside_of_an_add(ids):
+def test_reads_inside_of_an_add(ids, step):
     def read_all(index):
         return [read(index) for read in READS.values()]
 
@@ -92,7 +94,7 @@ def test_reads_inside_of_an_add(ids):
     before = read_all(grown)
     grown.add(VECTORS[:2], ids=new_ids)
     after = read_all(grown)
-    for n in itertools.count(1):
+    for n in itertools.count(1, step):
         index, seen = filled(ids), []
         if not at_call(
             n,
@@ -106,9 +108,10 @@ def test_reads_inside_of_an_add(ids):
 
 
 @pytest.mark.filterwarnings("ignore:fit.sample. does nothing:bitsift.BitsiftWarning")
+@every_call_or_some
 @pytest.mark.parametrize("inner", ["add", "fit", "reserve"])
 @pytest.mark.parametrize("outer", ["add", "fit", "reserve"])
-def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner):
+def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner, step):
     def write(index, how):
         if how == "add":
             index.add(VECTORS)
@@ -125,7 +128,7 @@ def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner)
         except (RuntimeError, ValueError) as error:
             messages.append(str(error))
 
-    for n in itertools.count(1):
+    for n in itertools.count(1, step):
         index = bitsift.Index(12, threshold="mean", store=("int8", "float32"), correction=True)
         if not at_call(
             n,

@@ -44,9 +44,14 @@ every_store = pytest.mark.parametrize("store", EVERY_STORE)
 every_threshold = pytest.mark.parametrize("threshold", THRESHOLDS)
 
 
-@pytest.mark.every_pair
-@every_store
-@every_threshold
+@pytest.mark.parametrize(
+    ("store", "threshold"),
+    [
+        pytest.param(store, threshold, marks=[pytest.mark.slow] * ((i + j) % 2))
+        for i, store in enumerate(EVERY_STORE)
+        for j, threshold in enumerate(THRESHOLDS)
+    ],
+)
 def test_round_trip(tmp_path: Path, store: Any, threshold: Any) -> None:
     """Rotation, correction and the kind of ids take turns."""
     turn = EVERY_STORE.index(store) * len(THRESHOLDS) + THRESHOLDS.index(threshold)

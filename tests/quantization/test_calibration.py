@@ -265,7 +265,7 @@ def test_any_layout(rng, make, small_blocks):
 
 
 def test_a_mapped_file_takes_a_block_of_memory(tmp_path, rng, make):
-    rows = rng.standard_normal((80_000, 100), dtype=np.float32)  # 32 MB
+    rows = rng.standard_normal((40_000, 100), dtype=np.float32)  # 16 MB
     np.save(tmp_path / "rows.npy", rows)
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     make().fit(mapped[:10])
@@ -276,7 +276,7 @@ def test_a_mapped_file_takes_a_block_of_memory(tmp_path, rng, make):
     finally:
         tracemalloc.stop()
     assert peak < 6_000_000
-    assert calibrator.n == 80_000
+    assert calibrator.n == 40_000
     assert same_state(calibrator, make().fit(rows))
 
 

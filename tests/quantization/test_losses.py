@@ -189,7 +189,13 @@ class TestSmallAdds:
         return adds
 
     @pytest.mark.parametrize("store", INTEGER_STORES)
-    @pytest.mark.parametrize(("dim", "n"), [(1, 1), (3, 5), (64, 1), (99, 1), (300, 1), (64, 7)])
+    @pytest.mark.parametrize(
+        ("dim", "n"),
+        [
+            *((1, 1), (3, 5), (300, 1), (64, 7)),
+            *(pytest.param(dim, 1, marks=pytest.mark.slow) for dim in (64, 99)),
+        ],
+    )
     def test_values_outside_the_bounds(self, rng, store, dim, n):
         index = bitsift.Index(dim, store=store)
         index.add(normal(rng, 500, dim))

@@ -145,6 +145,7 @@ def test_table(rng):
     ]
 
 
+@pytest.mark.every_pair
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bits_alone", [False, True])

@@ -59,7 +59,7 @@ def is_free(some_lock: threading.RLock) -> bool:
     return answers[0]
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 29])
 @pytest.mark.parametrize("action", ACTIONS)
 def test_no_interrupt_leaves_a_descriptor_or_a_lock(
     tmp_path: Path, action: str, step: int, monkeypatch: pytest.MonkeyPatch
@@ -88,7 +88,7 @@ def test_no_interrupt_leaves_a_descriptor_or_a_lock(
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("n_calls", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_calls", [60, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_signals_at_any_time_leave_a_folder_that_can_be_saved_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_calls: int
 ) -> None:

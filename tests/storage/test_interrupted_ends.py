@@ -86,9 +86,10 @@ def test_the_folder_can_be_saved_to_while_an_interrupt_of_a_save_is_handled(
     assert names_of(tmp_path) == named_by_manifest(tmp_path)
 
 
+@pytest.mark.parametrize("step", [pytest.param(5, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("action", [reader.read, reader.verify, lambda p: writer.write(p, SMALL)])
 def test_no_descriptor_waits_for_the_cyclic_collector(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[[Path], Any]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Callable[[Path], Any], step: int
 ) -> None:
     """An interrupted call has no cycle of references that holds one."""
     monkeypatch.setattr(os, "fsync", lambda fd: None)
@@ -104,7 +105,7 @@ def test_no_descriptor_waits_for_the_cyclic_collector(
     gc.disable()
     try:
         before = n_open()
-        for n in itertools.count(1, 5):
+        for n in itertools.count(1, step):
             try:
                 at_line(n, interrupt, lambda: action(tmp_path))
                 break

@@ -103,8 +103,11 @@ def test_a_save_goes_on_when_the_other_is_killed(
     "inside",
     [
         "os.fork() or (os.closerange(0, 3), time.sleep(600))",
-        "import multiprocessing; multiprocessing.get_context('fork')"
-        ".Process(target=time.sleep, args=(600,)).start()",
+        pytest.param(
+            "import multiprocessing; multiprocessing.get_context('fork')"
+            ".Process(target=time.sleep, args=(600,)).start()",
+            marks=pytest.mark.slow,  # it is a fork, too
+        ),
         "import subprocess; subprocess.Popen(['sleep', '600'], stdout=-3, close_fds=False)",
         "os.posix_spawn('/bin/sleep', ['sleep', '600'], {}, "
         "file_actions=[(os.POSIX_SPAWN_CLOSE, 1)])",
