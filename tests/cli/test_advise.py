@@ -68,6 +68,7 @@ def test_a_sample(vectors: NDArray[np.float32], vectors_path: Path) -> None:
     assert told["vectors"] == 150
 
 
+@pytest.mark.every_pair
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 @pytest.mark.parametrize("bits_alone", [False, True])
 @pytest.mark.parametrize("centred", [False, True])

@@ -203,10 +203,13 @@ def test_duplicates_say_when_they_may_not_be_all(tmp_path: Path, limit: int) -> 
     assert (found["duplicates"]["complete"], found["duplicates"]["count"]) == (True, 30 * 29 // 2)
 
 
+@pytest.mark.parametrize("n_trials", [12, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_no_pair_is_missing_where_that_is_said(k: int, tmp_path: Path, rng: Any) -> None:
+def test_no_pair_is_missing_where_that_is_said(
+    k: int, n_trials: int, tmp_path: Path, rng: Any
+) -> None:
     said = set()
-    for trial in range(15):
+    for trial in range(n_trials):
         codes = rng.integers(0, 256, (rng.integers(2, 12), 1), dtype=np.uint8)
         index_path = make_index(tmp_path / f"{trial}", codes, 8)
         limit = int(rng.integers(0, 5))

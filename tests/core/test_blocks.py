@@ -232,8 +232,9 @@ def test_which_lists_go_in_blocks(monkeypatch):
     assert blocks.listed(ARRAYS[:4]) is None
 
 
+@pytest.mark.parametrize("step", [pytest.param(5, marks=pytest.mark.slow), 13])
 @pytest.mark.parametrize("is_cut", [True, False])
-def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut):
+def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut, step):
     class HandlerError(Exception):
         pass
 
@@ -246,7 +247,7 @@ def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut):
     n_ended = 0
     replaced = signal.signal(signal.SIGALRM, stop)
     try:
-        for milliseconds in range(1, 80, 5):
+        for milliseconds in range(1, 80, step):
             signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
             try:
                 plain_array(x, "x")

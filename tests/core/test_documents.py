@@ -29,7 +29,10 @@ SLOW = {
     "README.md",
     *(
         f"docs/how-to/{name}.md"
-        for name in ("choosing-a-threshold", "files", "memory-and-price", "rescoring-and-ladders")
+        for name in (
+            *("choosing-a-threshold", "files", "memory-and-price"),
+            *("near-duplicates", "rescoring-and-ladders"),
+        )
     ),
 }
 # What a page's blocks may take for granted.

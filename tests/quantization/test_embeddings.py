@@ -18,6 +18,7 @@ from bitsift import BitsiftWarning
 from bitsift.core import blocks
 from bitsift.quantization.bounds import as_ranges
 from bitsift.quantization.integers import INTEGER_CODECS
+from helpers.laws import few_or_many, try_law
 from oracle import integers as reference_precision
 
 # Random bounds clip many values, and all precisions get them; test_losses.py holds the warnings.
@@ -155,15 +156,17 @@ def test_codes_are_the_oracles(rng, precision, dtype, dim, small_blocks):
     assert_same(one, wanted[3])
 
 
-@settings(deadline=None, max_examples=100)
-@given(data=st.data())
+@few_or_many(30, 100)
 @pytest.mark.parametrize("precision", CALIBRATED)
-def test_law_codes_are_the_oracles(data, precision):
-    ranges = np.sort(data.draw(hnp.arrays(np.float32, (2, 3), elements=FLOAT32)), axis=0)
-    embeddings = data.draw(hnp.arrays(np.float32, (4, 3), elements=FLOAT32))
-    used = ranges if precision in ("int8", "uint8") else as_ranges(ranges)
-    wanted = expected(embeddings, precision, used)
-    assert_same(bitsift.quantize_embeddings(embeddings, precision, ranges), wanted)
+def test_law_codes_are_the_oracles(precision, n_examples):
+    def law(data) -> None:
+        ranges = np.sort(data.draw(hnp.arrays(np.float32, (2, 3), elements=FLOAT32)), axis=0)
+        embeddings = data.draw(hnp.arrays(np.float32, (4, 3), elements=FLOAT32))
+        used = ranges if precision in ("int8", "uint8") else as_ranges(ranges)
+        wanted = expected(embeddings, precision, used)
+        assert_same(bitsift.quantize_embeddings(embeddings, precision, ranges), wanted)
+
+    try_law(law, n_examples, data=st.data())
 
 
 class TestBounds:

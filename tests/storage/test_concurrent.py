@@ -80,7 +80,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("n_reads", "n_saves"), [(40, 15), pytest.param(400, 150, marks=pytest.mark.slow)]
+    ("n_reads", "n_saves"), [(25, 8), pytest.param(400, 150, marks=pytest.mark.slow)]
 )
 def test_readers_see_one_state_while_writers_replace_it(
     tmp_path: Path, n_reads: int, n_saves: int

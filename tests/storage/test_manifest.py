@@ -184,7 +184,7 @@ def copied_once(index: Path, name: str) -> Path:
     return folder if folder.exists() else copy(index, folder)
 
 
-@few_or_many(100, 300)
+@few_or_many(50, 300)
 def test_any_json_in_any_field(whole_folders: dict[int, Path], n_examples: int) -> None:
     """With a checksum that agrees: a typed error, or contents that agree with the manifest."""
     index = whole_folders[1]
@@ -217,7 +217,7 @@ def test_any_json_in_any_field(whole_folders: dict[int, Path], n_examples: int) 
     try_law(law, n_examples, data=st.data(), value=JSON)
 
 
-@few_or_many(100, 300)
+@few_or_many(50, 300)
 def test_any_bytes(whole_folders: dict[int, Path], n_examples: int) -> None:
     index = whole_folders[1]
 
