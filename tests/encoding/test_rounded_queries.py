@@ -84,6 +84,28 @@ def test_products_are_off_by_no_more_than_documented(rng, dim):
         assert 0.8 < typical / (np.sqrt(dim) / 107) < 1.2
 
 
+@pytest.mark.parametrize("unit", [2.0**-149, 2.0**-126, 1.0, 2.0**100, 2.0**125])
+def test_products_of_any_size_are_rounded_to_float32(isa, rng, unit):
+    # Of the smallest floats, this may move a product beyond its bound. Products of the largest unit
+    # and many dimensions are beyond the largest float.
+    for dim in (2, 63, 185, 384):
+        queries = unit * np.where(np.arange(dim) == 0, 2, [[1], [1], [2]]).astype(np.float64)
+        queries[1] *= rng.choice([-1, 1], dim)
+        vectors = np.vstack([np.ones(dim), -np.ones(dim), rng.standard_normal((8, dim))])
+        signs = np.where(vectors > 0, 1.0, -1.0)
+        index = bitsift.Index(dim, metric="dot", store=None, isa=isa)
+        index.add(vectors)
+        scores, ids = index.search(queries, 10, scoring="asymmetric")
+        for query, query_scores, query_ids in zip(queries, scores, ids, strict=True):
+            integers, scale = reference.round_query(query)
+            products = scale * (signs[query_ids] @ integers)
+            assert (np.diff(signs[query_ids] @ integers) <= 0).all()
+            with np.errstate(over="ignore"):
+                np.testing.assert_array_equal(query_scores, products.astype(np.float32))
+            exact = signs[query_ids] @ query
+            assert (np.abs(products - exact) <= dim * 2 * unit / 62).all()
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     n=st.integers(0, 70),

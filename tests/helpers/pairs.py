@@ -48,4 +48,6 @@ def covering(sets: Sequence[frozenset[Pair]]) -> set[int]:
 
 def _pairs(run: pytest.Function) -> frozenset[Pair]:
     values = [(name, repr(value)) for name, value in sorted(run.callspec.params.items())]
-    return frozenset(itertools.combinations(values, 2)) or frozenset((one, one) for one in values)
+    return frozenset(itertools.combinations(values, 2)) or frozenset(
+        zip(values, values, strict=True)
+    )

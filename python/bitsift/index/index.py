@@ -352,12 +352,14 @@ class Index(Described, Remakable):
 
         An asymmetric score is the metric between the rounded query and the signs of a document, +1
         where a bit is set, else -1. The query is centred first, except for dot. A query's value q
-        becomes ``rint(31 * abs(q) / max(abs(q)))`` with its sign; all that follows is exact. So
-        the product with a document is off by at most ``dim * max(abs(q)) / 62``, and typically by
-        ``sqrt(dim) * max(abs(q)) / 107``. With ``correction=True``, asymmetric scores estimate the
-        metric between the query and the original vector. The scan before them uses uncorrected
-        scores; by default it finds 8 candidates for each one that is corrected. A ladder sets its
-        own number.
+        becomes ``rint(31 * abs(q) / max(abs(q)))`` with its sign. So the product with a document is
+        off by at most ``dim * max(abs(q)) / 62``, and typically by
+        ``sqrt(dim) * max(abs(q)) / 107``. Without a correction, results are ordered by exact
+        integers. Then scores are rounded to float32: below 2**-126 that may add more than this, and
+        beyond its largest number they are infinite. With ``correction=True``, asymmetric scores
+        estimate the metric between the query and the original vector. The scan before them uses
+        uncorrected scores; by default it finds 8 candidates for each one that is corrected. A
+        ladder sets its own number.
 
         Examples
         --------
