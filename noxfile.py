@@ -132,12 +132,15 @@ def slow(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Measure the branches that tests take, with minima for storage and index.
 
-    By default with the tests that reach these two; ``-- tests`` measures the whole package.
+    By default with the tests that reach these two, each error of a signal handler among them;
+    ``-- tests`` measures the whole package.
     """
     install(session, "test", tools=("coverage",))
     chosen = session.posargs or ["tests/storage", "tests/index", "tests/core", "tests/cli"]
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *chosen)
+    handlers = "tests/core/test_handler_errors.py"
+    session.run("coverage", "run", "-m", "pytest", "-q", "-m", "slow", handlers)
     session.run("coverage", "combine")
     session.run("coverage", "report")
     for folder, minimum in (("storage", 98), ("index", 98)):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The marker ``every_pair``: which parameters of a test the quick run takes.
 
-Faults seldom need three parameters at once. So the quick run takes as few sets of parameters as
-have each pair of values of two parameters once, and the slow run takes the rest. See D. R. Kuhn,
-D. R. Wallace, A. M. Gallo, "Software fault interactions and implications for software testing"
-(DOI 10.1109/TSE.2004.24).
+Faults seldom need three parameters at once. So the quick run takes a few sets of parameters, in
+which each two values of two parameters meet that meet in any set, and the slow run takes the rest.
+See D. R. Kuhn, D. R. Wallace, A. M. Gallo, "Software fault interactions and implications for
+software testing" (DOI 10.1109/TSE.2004.24).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def mark_others_slow(items: Sequence[pytest.Item]) -> None:
 
 
 def covering(sets: Sequence[frozenset[Pair]]) -> set[int]:
-    """Return the places of few sets that together have every pair, those with most new ones first.
+    """Return the places of few sets that together have every pair.
 
-    Not the fewest: to find these would take too long.
+    Sets with the most new pairs are taken first. Not the fewest: to find these would take too long.
     """
     chosen: set[int] = set()
     seen: set[Pair] = set()
