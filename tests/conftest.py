@@ -91,6 +91,17 @@ def _surroundings():
 
 
 @pytest.fixture
+def no_collection():
+    """No garbage is collected: Python drops what a handler raises in a callback of the collector.
+
+    Hypothesis has such a callback.
+    """
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
 def real_fsync(monkeypatch):
     """Let saves wait for the disk, as they do outside of tests."""
     monkeypatch.setattr(os, "fsync", FSYNC)

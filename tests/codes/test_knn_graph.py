@@ -118,6 +118,7 @@ def test_an_error_of_the_progress_function_ends_the_work(rng):
     assert_equals_oracle(bitsift.knn_graph(few, 5), reference.knn_graph(few, 5))
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_an_interrupt_ends_the_work(rng):
     codes = rng.integers(0, 256, (100_000, 96), dtype=np.uint8)
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])

@@ -234,6 +234,7 @@ def test_which_lists_go_in_blocks(monkeypatch):
 
 @pytest.mark.parametrize("step", [pytest.param(5, marks=pytest.mark.slow), 13])
 @pytest.mark.parametrize("is_cut", [True, False])
+@pytest.mark.usefixtures("no_collection")
 def test_the_error_of_a_handler_is_not_taken_for_one_of_the_list(is_cut, step):
     class HandlerError(Exception):
         pass

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import gc
 import inspect
 import json
 import operator
@@ -150,15 +149,8 @@ class Interruption:
             signal.raise_signal(signal.SIGUSR1)
 
 
-@pytest.fixture
-def quiet():
-    """No other code runs in between: neither the garbage collector nor what warns of open files."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     ("name", "kind", "stride"),
     [
@@ -181,7 +173,7 @@ def quiet():
         ),
     ],
 )
-def test_the_error_of_a_handler_passes_through(folder, quiet, name, kind, stride):
+def test_the_error_of_a_handler_passes_through(folder, name, kind, stride):
     call = CALLS[name]
     call(folder)  # what is imported or kept at the first time
     swallowed = []

@@ -75,6 +75,7 @@ def test_a_runtime_error_of_a_handler_is_not_taken_for_a_refusal(monkeypatch):
         run_in(MANY)
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_a_handler_ends_the_wait_and_the_call_goes_on_for_nobody():
     started, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 

@@ -58,7 +58,7 @@ def state_of(index):
     ],
 )
 @pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7])
-@pytest.mark.usefixtures("short_is_long")
+@pytest.mark.usefixtures("short_is_long", "no_collection")
 def test_an_interrupt_at_any_call(call, step):
     vectors, more = some_vectors(150, DIM), some_vectors(150, DIM, seed=1)
     ids = np.random.default_rng(0).permutation(1000)
@@ -147,6 +147,7 @@ TRIES = [15, pytest.param(300, marks=pytest.mark.slow)]
 
 @pytest.mark.parametrize("tries", TRIES)
 @pytest.mark.parametrize("kind", ["bits", pytest.param("mean", marks=pytest.mark.slow), "median"])
+@pytest.mark.usefixtures("no_collection")
 def test_adds_cut_short(kind, tries):
     vectors = some_vectors(N, DIM)
     if kind == "bits":
@@ -187,7 +188,7 @@ def test_adds_cut_short(kind, tries):
     ],
     ids=["get", "in", "deepcopy", "pickle", "search"],
 )
-@pytest.mark.usefixtures("short_is_long")
+@pytest.mark.usefixtures("short_is_long", "no_collection")
 def test_reads_cut_short(read, tries):
     index = new_index("mean")
     index.add(some_vectors(N, DIM), ids=np.random.default_rng(1).permutation(2 * N)[:N])

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <system_error>
 
@@ -13,10 +14,10 @@ namespace {
 
 // A file without a name, which holds the text.
 int temporary_file(const std::string& text) {
-  char name[] = "/tmp/bitsift-test-XXXXXX";
-  const int descriptor = mkstemp(name);
+  std::string name = std::filesystem::temp_directory_path() / "bitsift-test-XXXXXX";
+  const int descriptor = mkstemp(name.data());
   REQUIRE(descriptor >= 0);
-  REQUIRE(unlink(name) == 0);
+  REQUIRE(unlink(name.c_str()) == 0);
   REQUIRE(write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
   return descriptor;
 }
