@@ -21,6 +21,9 @@
 //   look-ups          kDigitBits, kLookupVectors, kLookupBlocks (blocks of a tile), Table,
 //                     load_table, look_up, transpose_bytes, split_digits, add_bytes, add16,
 //                     add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero
+//     loaded          add_bytes, add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero,
+//     and
+//                     what sliced ones share: load, store_lanes, broadcast, bitwise_or, concealed
 //   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles,
 //                     add_exact_product (fused if kFusesProducts), sum_lanes;
 //                     kDotVectors vectors rescored at once
@@ -28,6 +31,7 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
+#include "kernels/loops/loaded_lookup.hpp"
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
 #include "kernels/loops/pairs.hpp"
@@ -41,7 +45,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "codes are read as litt
 namespace bitsift {
 
 template <class Simd>
-constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
+constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch,
+                               BatchKernel weighted_batch) {
   static_assert(8 * Simd::kLanes <= kQueryPadding);
   return {
       .isa = isa,
@@ -53,7 +58,7 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch) {
       .scan_rows = scan_rows<Simd>,
       .scan_rows_weighted = scan_rows_weighted<Simd>,
       .batch = batch,
-      .weighted_batch = make_lookup_kernel<Simd>(),
+      .weighted_batch = weighted_batch,
       .product = nullptr,
       .read_all = read_all<Simd>,
       .read_rows = read_rows<Simd>,

@@ -242,7 +242,7 @@ struct Avx2Pairs : Avx2 {
 
 }  // namespace
 
-constinit const Kernels kAvx2Kernels =
-    make_kernels<Avx2>(Isa::kAvx2, "avx2", make_paired_kernel<Avx2Pairs>());
+constinit const Kernels kAvx2Kernels = make_kernels<Avx2>(
+    Isa::kAvx2, "avx2", make_paired_kernel<Avx2Pairs>(), make_lookup_kernel<Avx2>());
 
 }  // namespace bitsift

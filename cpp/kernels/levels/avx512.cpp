@@ -259,7 +259,7 @@ struct Avx512 {
 
 }  // namespace
 
-constinit const Kernels kAvx512Kernels =
-    make_kernels<Avx512>(Isa::kAvx512, "avx512", make_popcount_kernel<Avx512>());
+constinit const Kernels kAvx512Kernels = make_kernels<Avx512>(
+    Isa::kAvx512, "avx512", make_popcount_kernel<Avx512>(), make_lookup_kernel<Avx512>());
 
 }  // namespace bitsift

@@ -189,7 +189,7 @@ struct Neon {
 
 }  // namespace
 
-constinit const Kernels kNeonKernels =
-    make_kernels<Neon>(Isa::kNeon, "neon", make_popcount_kernel<Neon>());
+constinit const Kernels kNeonKernels = make_kernels<Neon>(
+    Isa::kNeon, "neon", make_popcount_kernel<Neon>(), make_lookup_kernel<Neon>());
 
 }  // namespace bitsift

@@ -50,56 +50,6 @@ struct Scalar {
   static void store_lanes(std::uint64_t* out, Vector x) { *out = x; }
   static Vector row_sums(const Vector* rows) { return *rows; }
 
-  static constexpr std::size_t kDigitBits = 4;
-  static constexpr std::size_t kLookupVectors = 4;
-  static constexpr std::size_t kLookupBlocks = 4;
-  using Table = const std::uint8_t*;
-  static Table load_table(const std::uint8_t* p) { return p; }
-  static Vector look_up(Table table, Vector digits) {
-    Vector result = 0;
-    for (int i = 0; i < 64; i += 8) result |= static_cast<Vector>(table[digits >> i & 15]) << i;
-    return result;
-  }
-  // columns[j] has byte j of each of 8 codes of 16 bytes from `offset` on.
-  static void transpose_bytes(const std::uint8_t* const* codes, std::size_t offset,
-                              Vector* columns) {
-    for (std::size_t j = 0; j < 16; ++j) {
-      columns[j] = 0;
-      for (std::size_t i = 0; i < 8; ++i) {
-        columns[j] |= static_cast<Vector>(codes[i][offset + j]) << (8 * i);
-      }
-    }
-  }
-  static void split_digits(const Vector* bytes, Vector* digits) {
-    digits[0] = *bytes >> 4 & 0x0F0F0F0F0F0F0F0F;
-    digits[1] = *bytes & 0x0F0F0F0F0F0F0F0F;
-  }
-  // Here and below no sum carries into its neighbour.
-  static Vector add_bytes(Vector a, Vector b) { return a + b; }
-  static Vector add16(Vector a, Vector b) { return a + b; }
-  static Vector add_even(Vector sums, Vector bytes) { return sums + (bytes & 0x00FF00FF00FF00FF); }
-  static Vector add_odd(Vector sums, Vector bytes) {
-    return sums + (bytes >> 8 & 0x00FF00FF00FF00FF);
-  }
-  static Vector even_sums(Vector even, Vector /*odd*/) { return even; }
-  static Vector broadcast16(std::uint16_t x) { return x * std::uint64_t{0x0001000100010001}; }
-  template <class Choose>
-  static Vector each16(Vector a, Vector b, Choose choose) {
-    Vector result = 0;
-    for (int i = 0; i < 64; i += 16) {
-      result |= static_cast<Vector>(choose(a >> i & 0xFFFF, b >> i & 0xFFFF)) << i;
-    }
-    return result;
-  }
-  static Vector max16(Vector a, Vector b) {
-    return each16(a, b, [](Vector x, Vector y) { return x < y ? y : x; });
-  }
-  // By how much `distances` are below `bounds`, at least 0.
-  static Vector room16(Vector bounds, Vector distances) {
-    return each16(bounds, distances, [](Vector x, Vector y) { return x > y ? x - y : 0; });
-  }
-  static bool is_zero(Vector x) { return x == 0; }
-
   static constexpr std::size_t kDoubles = 1;
   static constexpr std::size_t kDotVectors = 1;  // more sums do not fit the registers
   using Doubles = double;
@@ -166,9 +116,31 @@ struct ScalarSlices {
   }
 };
 
+// The same as 16 bytes or 8 sums of them.
+struct ScalarBytes : ScalarSlices {
+  using Sums [[gnu::vector_size(16)]] = std::uint16_t;
+
+  static Sums sums(Vector x) { return reinterpret_cast<Sums>(x); }
+  static Vector vector(Sums x) { return reinterpret_cast<Vector>(x); }
+  // No sum carries into its neighbour.
+  static Vector add_bytes(Vector a, Vector b) { return a + b; }
+  // Sums of even bytes, as 16 bits; 256 times those of the odd ones are in them, modulo 2^16.
+  static Vector add_even(Vector even, Vector bytes) { return vector(sums(even) + sums(bytes)); }
+  static Vector add_odd(Vector odd, Vector bytes) { return vector(sums(odd) + (sums(bytes) >> 8)); }
+  static Vector even_sums(Vector even, Vector odd) { return vector(sums(even) - (sums(odd) << 8)); }
+  static Vector broadcast16(std::uint16_t x) { return vector(Sums{} + x); }
+  static Vector max16(Vector a, Vector b) { return vector(sums(a) < sums(b) ? sums(b) : sums(a)); }
+  // By how much `distances` are below `bounds`, at least 0.
+  static Vector room16(Vector bounds, Vector distances) {
+    return vector(sums(bounds) > sums(distances) ? sums(bounds) - sums(distances) : Sums{});
+  }
+  static bool is_zero(Vector x) { return (x[0] | x[1]) == 0; }
+};
+
 }  // namespace
 
 constinit const Kernels kScalarKernels =
-    make_kernels<Scalar>(Isa::kScalar, "scalar", make_sliced_kernel<ScalarSlices>());
+    make_kernels<Scalar>(Isa::kScalar, "scalar", make_sliced_kernel<ScalarSlices>(),
+                         make_loaded_lookup_kernel<ScalarBytes>());
 
 }  // namespace bitsift
