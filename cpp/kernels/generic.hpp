@@ -31,7 +31,7 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
-#include "kernels/loops/loaded_lookup.hpp"
+#include "kernels/loops/loaded.hpp"
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
 #include "kernels/loops/pairs.hpp"

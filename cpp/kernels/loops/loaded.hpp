@@ -336,7 +336,7 @@ std::uint64_t loaded_ceiling(std::size_t n) noexcept {
 }
 
 template <class Simd>
-constexpr BatchKernel make_loaded_lookup_kernel() {
+constexpr BatchKernel make_loaded_kernel() {
   using L = LoadedLookup<Simd>;
   static_assert(L::kQueries <= kMaxGroupQueries && L::kRows <= kMaxTileRows);
   return {
