@@ -87,7 +87,7 @@ def test_a_wrong_call_says_how_and_what() -> None:
     assert lines[1] == "bitsift search --help says more."
     assert lines[2].startswith("bitsift: error: Invalid value for '-k': ")
     assert len(lines) == 3
-    assert "Did you mean 'search'?" in run("serach").stderr
+    assert "Did you mean 'search'?" in run("searchh").stderr
     wrong = run("build", "x", "-o", "y", "--metric", "no").stderr
     assert "'--metric': 'no' is not one of 'cosine', 'dot', 'l2'" in wrong
 
