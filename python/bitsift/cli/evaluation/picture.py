@@ -94,7 +94,7 @@ def _compare(panels: Any, evaluation: Evaluation, rows: list[EvaluationRow]) -> 
     _points(time, times, colours)
     _labels(time, [(at, "" if at is None else f"{at:.3g}") for at in times])
     time.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    time.margins(x=0.25)
+    time.margins(x=0.35)
     time.set_title("one query, ms (logarithmic)", fontsize=10)
     for axes in panels:
         axes.grid(alpha=0.3)
