@@ -132,9 +132,13 @@ def test_ram_and_disk_are_apart() -> None:
     texts = {column.title: [column.text(one) for one in made.rows] for column in columns(made)}
     assert texts["RAM, bytes a vector"] == ["1,536", "48"]
     assert texts["disk, bytes a vector"] == ["-", "384"]
-    assert texts["RAM, GB, 250 M"] == ["357.6", "11.2"]
-    assert texts["disk, GB, 250 M"] == ["-", "89.4"]
-    assert texts["RAM, USD a month, 250 M"] == ["1,359", "42"]
+    assert texts["RAM, GB, 250 M"] == ["384.0", "12.0"]
+    assert texts["disk, GB, 250 M"] == ["-", "96.0"]
+    assert texts["RAM, GB, 1 M"] == ["1.536", "0.048"]
+    few = columns(replace(made, sizes=(4400,)))
+    (ram,) = (column for column in few if column.title == "RAM, GB, 4,400")
+    assert [ram.text(one) for one in made.rows] == ["0.00676", "0.00021"]
+    assert texts["RAM, USD a month, 250 M"] == ["1,459", "46"]
     assert texts["one query, ms"] == ["2.00", "2.00"]
 
 

@@ -7,14 +7,19 @@ results); a decimal is a measure by the judgments alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitsift.evaluation import N_VECTORS, Evaluation, EvaluationCheck, EvaluationRow, gigabytes
+from bitsift.evaluation import (
+    Evaluation,
+    EvaluationCheck,
+    EvaluationRow,
+    gigabytes,
+    short_count,
+)
 
 __all__ = ["Column", "blocks", "check_text", "columns", "percent", "quality_text"]
-
-_MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ def check_text(check: EvaluationCheck, evaluation: Evaluation) -> str:
 def columns(evaluation: Evaluation) -> list[Column]:
     """Return the columns after the first, which holds the names."""
     k, depth, is_judged = evaluation.k, evaluation.depth, evaluation.n_judged is not None
+    most = evaluation.sizes[-1]
     judged = [
         Column(f"NDCG@{k}", "", lambda row: row.ndcg, "{:.4f}".format, 0),
         Column(f"NDCG@{k}", "of float32", evaluation.share, percent, 1),
@@ -92,8 +98,8 @@ def columns(evaluation: Evaluation) -> list[Column]:
         Column(f"overlap@{depth}", "", lambda row: row.deep_overlap, percent, 9),
         Column("RAM", "bytes a vector", lambda row: row.bytes_scanned, "{:,}".format, 2),
         Column("disk", "bytes a vector", _on_disk, "{:,}".format, 3),
-        *(column for n in N_VECTORS for column in _sizes(n)),
-        Column("RAM", f"USD a month, {_count(N_VECTORS[-1])}", _usd(evaluation), _dollars, 6),
+        *(column for n in evaluation.sizes for column in _sizes(evaluation, n)),
+        Column("RAM", f"USD a month, {short_count(most)}", _usd(evaluation, most), _dollars, 6),
         Column("queries", "a second", lambda row: row.queries_per_second, "{:,.0f}".format, 7),
         Column("one query", "ms", _milliseconds, "{:#.3g}".format, 4),
     ]
@@ -137,18 +143,16 @@ def _that_fit(places: list[int], widths: list[int], width: int) -> list[int]:
     return places[:n]
 
 
-def _sizes(n: int) -> list[Column]:
-    """Return the columns of the memory of `n` vectors."""
-    form = f"{{:,.{2 if n <= _MILLION else 1}f}}".format
-    unit = f"GB, {_count(n)}"
+def _sizes(evaluation: Evaluation, n: int) -> list[Column]:
+    """Return the columns of the memory of `n` vectors; the smallest has two digits or more."""
+    least = gigabytes(min(row.bytes_scanned for row in evaluation.rows), n)
+    decimals = min(max(1 - math.floor(math.log10(least)), 1), 9)
+    form = f"{{:,.{decimals}f}}".format
+    unit = f"GB, {short_count(n)}"
     return [
         Column("RAM", unit, lambda row: gigabytes(row.bytes_scanned, n), form, 10),
         Column("disk", unit, lambda row: _gigabytes_on_disk(row, n), form, 11),
     ]
-
-
-def _count(n: int) -> str:
-    return f"{n / _MILLION:,.0f} M"
 
 
 def _on_disk(row: EvaluationRow) -> int | None:
@@ -161,8 +165,8 @@ def _gigabytes_on_disk(row: EvaluationRow, n: int) -> float | None:
     return None if n_bytes is None else gigabytes(n_bytes, n)
 
 
-def _usd(evaluation: Evaluation) -> Callable[[EvaluationRow], float]:
-    return lambda row: evaluation.price(row.bytes_scanned, N_VECTORS[-1])
+def _usd(evaluation: Evaluation, n: int) -> Callable[[EvaluationRow], float]:
+    return lambda row: evaluation.price(row.bytes_scanned, n)
 
 
 def _dollars(usd: float) -> str:

@@ -36,7 +36,7 @@ EXPLANATIONS = (
     (
         "RAM, disk",
         "RAM is what every search reads; disk is what only rescoring reads, which may stay there. "
-        "A GB has 2**30 bytes. The price is that of the RAM and a parameter; "
+        "A GB has 10**9 bytes. The price is that of the RAM and a parameter; "
         f"{PRICE_PER_GB:.2f} USD per GB per month is the figure of Hugging Face's article "
         '"Binary and Scalar Embedding Quantization".',
     ),

@@ -62,7 +62,7 @@ def legend(evaluation: Evaluation) -> list[str]:
         + ("" if evaluation.n_judged is None else "; decimals are by the judgments alone"),
         "RAM: bytes that every search reads; disk: bytes that only rescoring reads, which may stay "
         "there",
-        f"prices: {evaluation.price_per_gb:.2f} USD per GB (2**30 bytes) of memory per month; "
+        f"prices: {evaluation.price_per_gb:.2f} USD per GB (10**9 bytes) of memory per month; "
         "times: measured on this machine",
     ]
 
