@@ -73,7 +73,7 @@ def logarithmic_axis(values: Sequence[float]) -> Axis:
 def bytes_axis(values: Sequence[float]) -> Axis:
     """Return a logarithmic axis with ticks at powers of 2; 0 lies left of all others."""
     above = [value for value in values if value > 0] or [1.0]
-    low, high = _apart(math.log2(min(above)), math.log2(max(above)), 0.5)
+    low, high = _apart(math.floor(math.log2(min(above))), math.ceil(math.log2(max(above))), 0.0)
     powers = range(math.ceil(low), math.floor(high) + 1)
     stride = -(-len(powers) // _MOST_TICKS)
     ticks = [(2.0**power, f"{2**power:,}") for power in powers[::stride]]

@@ -117,11 +117,14 @@ def _table(evaluation: Evaluation) -> str:
 
 
 def _head(header: str, unit: str, title: str, first: str, more: str = "") -> str:
-    small = f"<small>{escaped(unit)}</small>" if unit else ""
+    # A size keeps its unit: "GB, 250 M" may wrap at its comma alone.
+    before, comma, size = unit.rpartition(", ")
+    whole = f"{before}{comma}{size.replace(' ', chr(0xA0))}" if comma else unit
+    small = f"<small>{escaped(whole)}</small>" if unit else ""
     return (
         f'<th scope="col"{more} aria-sort="none" data-first="{first}" '
-        f'data-title="{escaped(title)}"><button type="button">{escaped(header)}{small}'
-        "</button></th>"
+        f'data-title="{escaped(title)}"><button type="button">{escaped(header)}'
+        f'<span class="arrow" aria-hidden="true"></span>{small}</button></th>'
     )
 
 

@@ -122,7 +122,7 @@ def _plots(evaluation: Evaluation) -> list[_Plot]:
         against("speed", "queries a second", logarithmic_axis, _speed),
         of_oversampling(f"{measure} by oversampling", lambda row: row.quality, up, level),
         of_oversampling(
-            "The time of one query, ms, by oversampling",
+            "One query, ms, by oversampling",
             _milliseconds,
             linear_axis([0.0, *times]),
             None,
@@ -167,6 +167,7 @@ def _figure(plot: _Plot, evaluation: Evaluation) -> str:
     if plot.joined:
         parts += [_line(plot, source, across, up) for source in SOURCES]
     parts += [_point(point, across(point.x), up(point.y), evaluation) for point in plot.points]
+    parts.append('<circle class="halo" r="11"/>')
     title = escaped(plot.title)
     return (
         f'<figure><figcaption>{title}</figcaption><svg class="plot" role="group" '

@@ -50,21 +50,23 @@
   const tip = document.getElementById("tip");
   const REACH = 22; // How far from a point the pointer may be, in units of the plot.
   const MOST = 5; // Points at one place whose numbers are shown.
-  let shown = [];
+  let halo = null; // The ring around the point that is shown; it lies above all points.
 
   const hide = () => {
-    for (const point of shown) point.element.classList.remove("shown");
-    shown = [];
+    if (halo) halo.classList.remove("shown");
+    halo = null;
     tip.hidden = true;
   };
   const show = (points) => {
     hide();
-    shown = points;
+    halo = points[0].halo;
+    halo.setAttribute("cx", points[0].x);
+    halo.setAttribute("cy", points[0].y);
+    halo.classList.add("shown");
     const texts = points.slice(0, MOST).map((point) => point.text);
     if (points.length > MOST) texts.push(`and ${points.length - MOST} more at this place`);
     tip.textContent = texts.join("\n\n");
     tip.hidden = false;
-    for (const point of points) point.element.classList.add("shown");
     const place = points[0].element.getBoundingClientRect();
     const right = document.documentElement.clientWidth - tip.offsetWidth - 8;
     const left = Math.max(8, Math.min(place.left + place.width / 2 - tip.offsetWidth / 2, right));
@@ -75,12 +77,13 @@
   };
 
   for (const plot of document.querySelectorAll(".plot")) {
+    const halo = plot.querySelector(".halo");
     const points = [...plot.querySelectorAll(".point")].map((element) => {
       const title = element.querySelector("title");
       const text = title.textContent;
       title.remove(); // The browser would show it beside ours.
       element.setAttribute("aria-label", text.replaceAll("\n", ", "));
-      return { element, text, x: Number(element.dataset.x), y: Number(element.dataset.y) };
+      return { element, halo, text, x: Number(element.dataset.x), y: Number(element.dataset.y) };
     });
     if (!points.length) continue;
     points.sort((a, b) => a.x - b.x || b.y - a.y);
