@@ -57,7 +57,8 @@ def linear_axis(values: Sequence[float], *, percent: bool = False) -> Axis:
 def logarithmic_axis(values: Sequence[float]) -> Axis:
     """Return a logarithmic axis around values above 0, with ticks at 1, 2 and 5."""
     low, high = math.log10(min(values)), math.log10(max(values))
-    low, high = _apart(low, high, 0.15)
+    # 0.8 decades have two of the ticks or more.
+    low, high = _apart(low, high, max(0.15, (0.8 - (high - low)) / 2))
     for digits in ((1, 2, 5), (1, 3), (1,)):
         ticks = [
             digit * 10.0**power
