@@ -26,9 +26,18 @@
 namespace bitsift {
 namespace {
 
+// 32 equal bytes, and 32 others.
+struct MaskedBytes {
+  std::uint8_t of[64] = {};
+  constexpr MaskedBytes(std::uint8_t first, std::uint8_t second) {
+    for (int i = 0; i < 64; ++i) of[i] = i < 32 ? first : second;
+  }
+};
+
 struct Avx2 {
   static constexpr std::size_t kLanes = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  static constexpr bool kMasksBytes = true;
   using Vector = __m256i;
 
   static Vector load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
@@ -48,14 +57,33 @@ struct Avx2 {
     }
     return x;
   }
+  static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high) {
+    return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
+                               reinterpret_cast<const __m128i*>(low));
+  }
+  // All bits of the last n bytes of a vector, or of the first n bytes, of each half.
+  static Vector last_bytes(std::size_t n) {
+    alignas(64) static constexpr MaskedBytes kMasked = {0, 0xFF};
+    return load(kMasked.of + n);
+  }
+  static Vector first_bytes(std::size_t n) {
+    alignas(64) static constexpr MaskedBytes kMasked = {0xFF, 0};
+    return load(kMasked.of + 32 - n);
+  }
+  static Vector first_bytes_of_halves(std::size_t n) {
+    alignas(64) static constexpr MaskedBytes kMasked = {0xFF, 0};
+    return load_halves(kMasked.of + 32 - n, kMasked.of + 32 - n);
+  }
   static Vector broadcast(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
   static Vector exclusive_or(Vector a, Vector b) { return _mm256_xor_si256(a, b); }
   static Vector bitwise_and(Vector a, Vector b) { return _mm256_and_si256(a, b); }
   static Vector bitwise_or(Vector a, Vector b) { return _mm256_or_si256(a, b); }
-  static Vector count(Vector x) {
+  static Vector count(Vector x) { return count_within(x, _mm256_set1_epi8(-1)); }
+  // Bytes that `mask` does not have count as 0.
+  static Vector count_within(Vector x, Vector mask) {
     const Vector nibble_counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0,
                                                   1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const Vector low_nibbles = _mm256_set1_epi8(0x0F);
+    const Vector low_nibbles = _mm256_and_si256(mask, _mm256_set1_epi8(0x0F));
     const Vector low = _mm256_and_si256(x, low_nibbles);
     const Vector high = _mm256_and_si256(_mm256_srli_epi16(x, 4), low_nibbles);
     return _mm256_add_epi8(_mm256_shuffle_epi8(nibble_counts, low),
@@ -211,10 +239,6 @@ struct Avx2 {
 
 // What look-ups for two queries at once need.
 struct Avx2Pairs : Avx2 {
-  static Vector load_halves(const std::uint8_t* low, const std::uint8_t* high) {
-    return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
-                               reinterpret_cast<const __m128i*>(low));
-  }
   // Two matrices of 16 x 16 bytes, one in the lower and one in the upper halves. Interleaving row i
   // with row i + 8, four times, turns them over.
   static void transpose_bytes(Vector* rows) {

@@ -50,6 +50,7 @@ struct Avx512 {
   static constexpr std::size_t kLanes = 8;
   static constexpr std::size_t kTileVectors = 2;
   static constexpr std::size_t kWordsPerFlush = SIZE_MAX;  // 64-bit counts do not overflow
+  static constexpr bool kMasksBytes = false;
   static constexpr bool kCarrySave = true;
   using Vector = __m512i;
 

@@ -24,6 +24,7 @@ struct Neon {
   static constexpr std::size_t kLanes = 2;
   static constexpr std::size_t kTileVectors = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  static constexpr bool kMasksBytes = false;
   static constexpr bool kCarrySave = false;          // it takes two instructions
   using Vector = uint8x16_t;
 

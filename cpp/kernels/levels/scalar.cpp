@@ -24,6 +24,7 @@ namespace {
 struct Scalar {
   static constexpr std::size_t kLanes = 1;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
+  static constexpr bool kMasksBytes = false;
   using Vector = std::uint64_t;
 
   static Vector load(const void* p) {

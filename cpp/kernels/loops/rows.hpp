@@ -22,9 +22,12 @@ struct UnitCost {
   using Vector = typename Simd::Vector;
   static constexpr std::size_t kVectorsPerFlush = Simd::kWordsPerFlush;
   static constexpr int kLocality = 3;  // of what is prefetched: L1
-  // What a vector of a row is compared with.
+  // What a vector of a row is compared with, and the same for some bytes of a vector.
   struct Part {
     Vector query;
+  };
+  struct MaskedPart : Part {
+    Vector mask;
   };
 
   const std::uint8_t* query;
@@ -34,8 +37,15 @@ struct UnitCost {
   Part part(Load load) const {
     return {load(query)};
   }
+  template <class Load>
+  MaskedPart masked_part(Load load, Vector mask) const {
+    return {part(load), mask};
+  }
   static Vector of(const Part& part, Vector document) {
     return Simd::count(Simd::exclusive_or(part.query, document));
+  }
+  static Vector of(const MaskedPart& part, Vector document) {
+    return Simd::count_within(Simd::exclusive_or(part.query, document), part.mask);
   }
   static Vector add(Vector sums, Vector costs) { return Simd::add(sums, costs); }
   static Vector flush(Vector sums) { return Simd::lane_sums(sums); }
@@ -53,6 +63,7 @@ struct WeightedCost {
     Vector query;
     Vector planes[kMagnitudeBits];
   };
+  using MaskedPart = Part;
 
   const std::uint8_t* query;
   const std::uint8_t* planes;
@@ -65,6 +76,12 @@ struct WeightedCost {
     for (std::size_t p = 0; p < kMagnitudeBits; ++p) {
       result.planes[p] = load(planes + p * plane_stride);
     }
+    return result;
+  }
+  template <class Load>
+  MaskedPart masked_part(Load load, Vector mask) const {
+    MaskedPart result = part(load);
+    for (Vector& plane : result.planes) plane = Simd::bitwise_and(plane, mask);
     return result;
   }
   static Vector of(const Part& part, Vector document) {
@@ -110,18 +127,21 @@ inline void lane_costs(const Cost* costs, const std::uint8_t* const* rows, std::
       if constexpr (kFlushes) totals[q][row] = Simd::broadcast(0);
     }
   }
-  // Adds the costs of bytes [offset, offset + kBytes), which `load` loads.
-  const auto add = [&](std::size_t offset, auto load) {
-    typename Cost::Part parts[kQueries];
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      parts[q] = costs[q].part([&](const std::uint8_t* code) { return Simd::load(code + offset); });
-    }
+  const auto add_parts = [&](const auto* parts, std::size_t offset, auto load) {
     for (std::size_t row = 0; row < kAtOnce; ++row) {
       const Vector document = load(rows[row] + offset);
       for (std::size_t q = 0; q < kQueries; ++q) {
         sums[q][row] = Cost::add(sums[q][row], Cost::of(parts[q], document));
       }
     }
+  };
+  // Adds the costs of bytes [offset, offset + kBytes), which `load` loads.
+  const auto add = [&](std::size_t offset, auto load) {
+    typename Cost::Part parts[kQueries];
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      parts[q] = costs[q].part([&](const std::uint8_t* code) { return Simd::load(code + offset); });
+    }
+    add_parts(parts, offset, load);
   };
   const auto add_whole = [&](std::size_t offset) {
     add(offset, [](const std::uint8_t* p) { return Simd::load(p); });
@@ -144,7 +164,26 @@ inline void lane_costs(const Cost* costs, const std::uint8_t* const* rows, std::
   }
   for (; i < n_whole; ++i) add_whole(i * kBytes);
   if (const std::size_t n_left = n_bytes % kBytes) {
-    add(i * kBytes, [&](const std::uint8_t* p) { return Simd::load_partial(p, n_left); });
+    const auto add_left = [&] {
+      add(i * kBytes, [&](const std::uint8_t* p) { return Simd::load_partial(p, n_left); });
+    };
+    if constexpr (Simd::kMasksBytes) {
+      if (n_whole > 0) {
+        // The last whole vector of a row, of which only the bytes that are left count.
+        const std::size_t offset = n_bytes - kBytes;
+        typename Cost::MaskedPart parts[kQueries];
+        for (std::size_t q = 0; q < kQueries; ++q) {
+          parts[q] = costs[q].masked_part(
+              [&](const std::uint8_t* code) { return Simd::load(code + offset); },
+              Simd::last_bytes(n_left));
+        }
+        add_parts(parts, offset, [](const std::uint8_t* p) { return Simd::load(p); });
+      } else {
+        add_left();
+      }
+    } else {
+      add_left();
+    }
   }
   if constexpr (kFlushes) flush();
   for (std::size_t q = 0; q < kQueries; ++q) {
@@ -343,9 +382,128 @@ inline std::size_t scan_word_rows(const Cost* costs, RowSpan rows, const std::in
   return n_hits + scan_any_rows<Simd, kQueries, 0>(costs, rows, n_whole, limits, hits + n_hits);
 }
 
+// Rows of kVectors vectors, of which the last one begins where the row still has a whole vector: what
+// it shares with the one before is masked.
+template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
+[[gnu::noinline]] std::size_t scan_masked_rows(const Cost* costs, RowSpan rows, const std::int64_t* limits,
+                                    Hit* hits) {
+  using Vector = typename Simd::Vector;
+  constexpr std::size_t kBytes = 8 * Simd::kLanes;
+  static_assert(kVectors > 1 && kVectors <= Cost::kVectorsPerFlush);
+  constexpr std::size_t kRows = Simd::kLanes;
+  const std::size_t last = rows.n_bytes - kBytes;
+  typename Cost::MaskedPart last_part[kQueries];
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    last_part[q] =
+        costs[q].masked_part([&](const std::uint8_t* code) { return Simd::load(code + last); },
+                             Simd::last_bytes(rows.n_bytes - (kVectors - 1) * kBytes));
+  }
+  return report_rows<Simd, kQueries, 1>(
+      0, rows.n_rows, limits, hits,
+      [&](std::size_t first, std::size_t n_present, Vector* distances) {
+        Vector sums[kQueries][kRows];
+        const auto add_row = [&](std::size_t row) __attribute__((always_inline)) {
+          // The last group is padded with its last row; distances of the padding are ignored.
+          const std::size_t present = row < n_present ? row : n_present - 1;
+          const std::uint8_t* code =
+              rows.first + static_cast<std::ptrdiff_t>(first + present) * rows.stride;
+          prefetch_behind<Cost>(code, kVectors * kBytes, rows.ahead);
+          Vector sum[kQueries];
+          for_each_index<0, kVectors - 1>([&](auto v) __attribute__((always_inline)) {
+            const Vector document = Simd::load(code + v.value * kBytes);
+            for (std::size_t q = 0; q < kQueries; ++q) {
+              const Vector of_part =
+                  Cost::of(costs[q].part([&](const std::uint8_t* query) {
+                    return Simd::load(query + v.value * kBytes);
+                  }), document);
+              sum[q] = Simd::concealed(v.value == 0 ? of_part : Cost::add(sum[q], of_part));
+            }
+          });
+          const Vector document = Simd::load(code + last);
+          for (std::size_t q = 0; q < kQueries; ++q) {
+            sum[q] = Cost::add(sum[q], Cost::of(last_part[q], document));
+            // Concealed, or compilers load rows in another order, which is slower from memory.
+            sums[q][row] = Simd::concealed(Cost::flush(sum[q]));
+          }
+        };
+        if constexpr (kVectors <= 4) {
+          for_each_index<0, kRows>([&](auto row) { add_row(row.value); });
+        } else {
+#pragma GCC unroll 1
+          for (std::size_t row = 0; row < kRows; ++row) add_row(row);
+        }
+        for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(sums[q]);
+      });
+}
+
+// The same, for as many vectors as the rows have.
+template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
+inline std::size_t scan_rows_of_vectors(const Cost* costs, RowSpan rows,
+                                        const std::int64_t* limits, Hit* hits) {
+  if (rows.n_bytes <= kVectors * 8 * Simd::kLanes) {
+    return scan_masked_rows<Simd, kQueries, kVectors>(costs, rows, limits, hits);
+  }
+  if constexpr (kVectors < 16) {
+    return scan_rows_of_vectors<Simd, kQueries, kVectors + 1>(costs, rows, limits, hits);
+  } else {
+    return scan_any_rows<Simd, kQueries, 0>(costs, rows, 0, limits, hits);
+  }
+}
+
+// Contiguous rows shorter than a vector, each of which is loaded with bytes of its successors, two
+// at once into the halves of a vector if they fit. The last few rows have too few behind them.
+template <class Simd, std::size_t kQueries, bool kHalves, class Cost>
+inline std::size_t scan_short_rows(const Cost* costs, RowSpan rows, const std::int64_t* limits,
+                                   Hit* hits) {
+  using Vector = typename Simd::Vector;
+  constexpr std::size_t kLoad = 8 * Simd::kLanes / (kHalves ? 2 : 1);
+  constexpr std::size_t kAtOnce = kHalves ? 2 : 1;
+  constexpr std::size_t kVectors = Simd::kLanes / kAtOnce;
+  const std::size_t n_bytes = rows.n_bytes;
+  typename Cost::MaskedPart parts[kQueries];
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const auto load = [](const std::uint8_t* code) {
+      if constexpr (kHalves) return Simd::load_halves(code, code);
+      return Simd::load(code);
+    };
+    parts[q] = costs[q].masked_part(load, kHalves ? Simd::first_bytes_of_halves(n_bytes)
+                                                  : Simd::first_bytes(n_bytes));
+  }
+  const std::size_t n_total = rows.n_rows * n_bytes;
+  const std::size_t n_wide = n_total < kLoad ? 0 : (n_total - kLoad) / n_bytes + 1;
+  const std::size_t n_whole = n_wide / Simd::kLanes * Simd::kLanes;
+  const std::size_t n_hits = report_rows<Simd, kQueries, 1>(
+      0, n_whole, limits, hits, [&](std::size_t first, std::size_t, Vector* distances) {
+        const std::uint8_t* group = rows.first + first * n_bytes;
+        prefetch_behind<Cost>(group, Simd::kLanes * n_bytes, rows.ahead);
+        Vector sums[kQueries][kVectors];
+        for (std::size_t v = 0; v < kVectors; ++v) {
+          const std::uint8_t* row = group + v * kAtOnce * n_bytes;
+          Vector document;
+          if constexpr (kHalves) {
+            document = Simd::load_halves(row, row + n_bytes);
+          } else {
+            document = Simd::load(row);
+          }
+          for (std::size_t q = 0; q < kQueries; ++q) {
+            sums[q][v] = Cost::flush(Cost::of(parts[q], document));
+          }
+        }
+        for (std::size_t q = 0; q < kQueries; ++q) {
+          if constexpr (kHalves) {
+            distances[q] = Simd::template short_row_sums<2>(sums[q]);
+          } else {
+            distances[q] = Simd::row_sums(sums[q]);
+          }
+        }
+      });
+  return n_hits + scan_any_rows<Simd, kQueries, 0>(costs, rows, n_whole, limits, hits + n_hits);
+}
+
 template <class Simd, std::size_t kQueries, class Cost>
 inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int64_t* limits,
                                  Hit* hits) {
+  constexpr bool kUnit = Cost::kVectorsPerFlush != SIZE_MAX;
   if constexpr (Simd::kLanes > 1) {
     if (rows.stride == static_cast<std::ptrdiff_t>(rows.n_bytes)) {
       switch (rows.n_bytes) {
@@ -363,16 +521,56 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
           return scan_word_rows<Simd, kQueries, 12>(costs, rows, limits, hits);
         case 128:
           return scan_word_rows<Simd, kQueries, 16>(costs, rows, limits, hits);
-        case 192:
-          return scan_any_rows<Simd, kQueries, 192>(costs, rows, 0, limits, hits);
-        case 256:
-          return scan_any_rows<Simd, kQueries, 256>(costs, rows, 0, limits, hits);
-        case 384:
-          return scan_any_rows<Simd, kQueries, 384>(costs, rows, 0, limits, hits);
-        case 512:
-          return scan_any_rows<Simd, kQueries, 512>(costs, rows, 0, limits, hits);
         default:
           break;
+      }
+      if constexpr (Simd::kMasksBytes) {
+        if constexpr (kUnit) {
+          switch (rows.n_bytes) {
+#ifdef W24
+            case 24:
+              return scan_word_rows<Simd, kQueries, 3>(costs, rows, limits, hits);
+#endif
+            case 40:
+              return scan_word_rows<Simd, kQueries, 5>(costs, rows, limits, hits);
+            case 56:
+              return scan_word_rows<Simd, kQueries, 7>(costs, rows, limits, hits);
+            case 72:
+              return scan_word_rows<Simd, kQueries, 9>(costs, rows, limits, hits);
+            case 80:
+              return scan_word_rows<Simd, kQueries, 10>(costs, rows, limits, hits);
+            case 104:
+              return scan_word_rows<Simd, kQueries, 13>(costs, rows, limits, hits);
+            case 112:
+              return scan_word_rows<Simd, kQueries, 14>(costs, rows, limits, hits);
+            default:
+              break;
+          }
+        }
+        if (rows.n_bytes <= 4 * Simd::kLanes) {
+          return scan_short_rows<Simd, kQueries, true>(costs, rows, limits, hits);
+        }
+        if (rows.n_bytes < 8 * Simd::kLanes) {
+          return scan_short_rows<Simd, kQueries, false>(costs, rows, limits, hits);
+        }
+      } else {
+        switch (rows.n_bytes) {
+          case 192:
+            return scan_any_rows<Simd, kQueries, 192>(costs, rows, 0, limits, hits);
+          case 256:
+            return scan_any_rows<Simd, kQueries, 256>(costs, rows, 0, limits, hits);
+          case 384:
+            return scan_any_rows<Simd, kQueries, 384>(costs, rows, 0, limits, hits);
+          case 512:
+            return scan_any_rows<Simd, kQueries, 512>(costs, rows, 0, limits, hits);
+          default:
+            break;
+        }
+      }
+    }
+    if constexpr (Simd::kMasksBytes && kUnit) {
+      if (rows.n_bytes > 8 * Simd::kLanes) {
+        return scan_rows_of_vectors<Simd, kQueries, 2>(costs, rows, limits, hits);
       }
     }
   }
