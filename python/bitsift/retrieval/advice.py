@@ -3,39 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
-from bitsift.core.limits import MOST_ROWS_ADVISED
-from bitsift.core.options import DEFAULT_OVERSAMPLING, METRICS, THRESHOLDS, Metric, Threshold
+from bitsift.core.options import METRICS, Metric, Scoring, Threshold
 from bitsift.core.public import public
-from bitsift.core.samples import evenly, evenly_spaced
+from bitsift.core.samples import scattered
 from bitsift.encoding.binarizer import Binarizer
-from bitsift.encoding.encoder import Encoder, Queries
-from bitsift.encoding.rotation import random_flips
-from bitsift.encoding.thresholds import compute_threshold, unit_rows
-from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
-from bitsift.retrieval.pipeline import Documents, find_rows
+from bitsift.retrieval.comparison import Comparison, Option, Use, compare
+from bitsift.retrieval.evidence import LEAST_QUERIES, gain_over, least_gain
+from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE
+from bitsift.retrieval.trials import K, Scan, Way
 
-__all__ = ["Advice", "Trial", "advise", "advise_on", "better_than"]
+__all__ = ["Advice", "Better", "Trial", "advise", "advise_on", "better_than"]
 
-_MOST_QUERIES = 256
 _LEAST_ROWS = 20
-_K = 10
-# Another option than threshold 0 is advised only if it gains this much, and this many standard
-# errors of the difference.
-_LEAST_GAIN = 0.005
-_STANDARD_ERRORS = 3.0
-# The columns of what is measured.
-_MEASURES = {"hamming": 0, "rescored": 1, "asymmetric": 2, "corrected": 3}
+_WITH_ORIGINALS = Use(("asymmetric", "hamming"), is_rescored=True)
+# A correction is advised with the threshold for which it finds more than threshold 0 without one.
+_BITS_ALONE = Use(("corrected",), is_rescored=False, base="asymmetric")
+_RESCORED = [Way("asymmetric", is_rescored=True), Way("hamming", is_rescored=True)]
+# A sample of so many rows says whether it pays to look at more.
+_MOST_ROWS_FIRST = 2_560
 
 
 @public
@@ -52,11 +46,20 @@ class Trial:
     hamming : float
         Found by Hamming distance alone.
     rescored : float
-        Found by rescoring, from the originals, the best 40 by Hamming distance.
+        Found by rescoring candidates from the originals. The candidates are the best by asymmetric
+        scores or by Hamming distance: as `scan` says.
     asymmetric : float
         Found by asymmetric scoring.
     corrected : float
         Found by asymmetric scoring with ``correction=True``.
+    gain : float or None
+        What it finds more than the first trial, by the measure of the advice; None in advice of
+        version 0.1.0.
+    error : float or None
+        The standard error of `gain`; None also for one query.
+    scan : {"hamming", "asymmetric"} or None
+        The scan that found the candidates of `rescored`: the one with which more is found. None in
+        advice of version 0.1.0, where it was by Hamming distance.
     """
 
     threshold: Threshold
@@ -65,6 +68,16 @@ class Trial:
     rescored: float
     asymmetric: float
     corrected: float
+    gain: float | None = None
+    error: float | None = None
+    scan: Scoring | None = None
+
+    @property
+    def gain_text(self) -> str:
+        """The gain and its standard error, as ``"+0.012 +- 0.004"``; ``"-"`` without."""
+        if self.gain is None or self.error is None:
+            return "-"
+        return f"{self.gain:+.3f} +- {self.error:.3f}"
 
 
 @public
@@ -81,9 +94,21 @@ class Advice:
     trials : tuple of Trial
         What was measured; the first is threshold 0 without rotation.
     best : Trial
-        The recommended one.
+        The recommended one: the first, unless another finds more beyond doubt.
     what_for : str
-        The measure by which it was chosen: ``"hamming"``, ``"rescored"`` or ``"corrected"``.
+        The measure by which it was chosen: ``"hamming"``, ``"asymmetric"``, ``"rescored"`` or
+        ``"corrected"``.
+    contender : Trial or None
+        The best other option on the part of the sample that chooses; its gain is that on the part
+        that judges. None in advice of version 0.1.0.
+    is_certain : bool
+        Whether the contender finds more beyond doubt. If not, the first trial is recommended.
+    has_few_queries : bool
+        Whether there were too few queries to choose by.
+    n_candidates : int
+        Candidates for each query that were rescored.
+    correction : bool or None
+        Whether ``correction=True`` is recommended; None in advice of version 0.1.0.
     """
 
     metric: str
@@ -92,44 +117,96 @@ class Advice:
     trials: tuple[Trial, ...]
     best: Trial
     what_for: str
+    contender: Trial | None = None
+    is_certain: bool = False
+    has_few_queries: bool = False
+    n_candidates: int = 40
+    correction: bool | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """What the contender finds more than the first trial: the mean over all queries."""
+        return None if self.contender is None else self.contender.gain
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of :attr:`gain`."""
+        return None if self.contender is None else self.contender.error
 
     @property
     def recommendation(self) -> dict[str, Any]:
         """Keyword arguments of :class:`Index`: ``Index(dim, **advice.recommendation)``.
 
-        With ``bits_alone=True``, ``correction=True`` is among them if `best` found more by
-        corrected scores than by asymmetric ones. Both are searched with ``scoring="asymmetric"``.
+        With ``bits_alone=True``, ``correction=True`` is among them if it finds more beyond doubt,
+        with the threshold recommended. Search such an index with ``scoring="asymmetric"``.
         """
         chosen: dict[str, Any] = {
             "metric": self.metric,
             "threshold": 0.0 if self.best.threshold == "zero" else self.best.threshold,
             "rotate": self.best.rotate,
         }
-        if self.what_for == "corrected" and self.best.corrected > self.best.asymmetric:
+        correction = self.correction
+        if correction is None:  # of 0.1.0
+            correction = self.what_for == "corrected" and self.best.corrected > self.best.asymmetric
+        if correction:
             chosen["correction"] = True
         return chosen
 
+    @property
+    def verdict(self) -> str:
+        """Whether another option than the first finds more beyond doubt, in words."""
+        first = _named(self.trials[0])
+        if self.has_few_queries:
+            were = "query is" if self.n_queries == 1 else "queries are"
+            return (
+                f"{first} is kept: {self.n_queries} {were} too few to choose by; give "
+                f"{2 * LEAST_QUERIES} or more, or {LEAST_ROWS_TO_CHOOSE} vectors, of which some "
+                "serve as queries"
+            )
+        if self.contender is None or self.contender.gain is None or self.contender.error is None:
+            return "measured by version 0.1.0, which gave no standard errors"
+        option = _named(self.contender)
+        if self.what_for == "corrected" and (self.is_certain or not self.correction):
+            option += ", correction=True"
+        gain = self.contender.gain_text
+        if self.is_certain:
+            return f"{option} finds more than {first}, beyond doubt: {gain}"
+        return (
+            f"{first} is kept: nothing finds more beyond doubt. The best other, {option}, gains "
+            f"{gain}; with {self.n_queries} queries, {least_gain(self.contender.error):.3f} would "
+            "be beyond doubt"
+        )
+
     @in_default_floats
     def __str__(self) -> str:
-        rescored = f"rescored x{DEFAULT_OVERSAMPLING:g}"
         lines = [
-            f"Share of float search's top {_K} ({self.metric}), {self.n_queries} queries among "
-            f"{self.n_rows} vectors:",
+            f"Share of float search's top {K} ({self.metric}), {self.n_queries} queries among "
+            f"{self.n_rows} vectors; rescored: {self.n_candidates} candidates:",
             "",
-            f"  threshold  rotate  hamming  {rescored}  asymmetric  corrected",
+            "  threshold  rotate  hamming  rescored  asymmetric  corrected            gain",
         ]
         for trial in self.trials:
             mark = "*" if trial is self.best else " "
             lines.append(
                 f"{mark} {trial.threshold:9}  {'yes' if trial.rotate else 'no':6}"
-                f"  {trial.hamming:7.3f}  {trial.rescored:{len(rescored)}.3f}"
-                f"  {trial.asymmetric:10.3f}  {trial.corrected:9.3f}"
+                f"  {trial.hamming:7.3f}  {trial.rescored:8.3f}"
+                f"  {trial.asymmetric:10.3f}  {trial.corrected:9.3f}  {trial.gain_text:>14}"
             )
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.recommendation.items())
-        lines += ["", f"* recommended, by the column {self.what_for!r}: {chosen}"]
+        lines += [
+            "",
+            f"{self.verdict}.",
+            f"* recommended, by the column {self.what_for!r}: {chosen}",
+        ]
         if self.what_for == "corrected":
             lines.append('  search it with scoring="asymmetric"')
         return "\n".join(lines)
+
+
+def _named(trial: Trial) -> str:
+    """Return the arguments of an index with the bits of a trial."""
+    threshold = "0" if trial.threshold == "zero" else repr(trial.threshold)
+    return f"threshold={threshold}{', rotate=True' if trial.rotate else ''}"
 
 
 @public
@@ -145,6 +222,8 @@ def advise(
 ) -> Advice:
     """Try thresholds, rotation and correction on a sample, and recommend what finds most.
 
+    Threshold 0 without rotation is recommended unless another option finds more beyond doubt.
+
     Parameters
     ----------
     sample : array_like, shape (n, dim)
@@ -153,15 +232,13 @@ def advise(
     metric : {"cosine", "dot", "l2"}
         The metric of the search that bits have to imitate.
     queries : array_like, shape (m, dim) or (dim,), optional
-        Real queries; of more than 256, as many are used, evenly spaced. By default, some vectors of
-        the sample serve as queries and are not searched. Real queries give better advice where
-        queries differ from documents.
+        Real queries, 60 or more; of more than 512, as many are used, evenly spaced. By default, a
+        quarter of the sample serves as queries, and is not searched; so 240 vectors are needed.
+        Real queries give better advice where queries differ from documents.
     bits_alone : bool
-        False recommends for an index with originals: what finds most among 4 candidates for each
-        result. True recommends for an index without originals, which is searched with
-        ``scoring="asymmetric"``: what finds most by corrected asymmetric scoring. It recommends
-        ``correction=True`` only if the recommended option's mean share `corrected` is greater than
-        its share `asymmetric`.
+        False recommends for an index with originals: what finds most by rescoring candidates. True
+        recommends for an index without originals, which is searched with ``scoring="asymmetric"``:
+        with threshold 0, or with ``correction=True`` and the threshold that finds most then.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     threads : int
@@ -181,10 +258,15 @@ def advise(
 
     Notes
     -----
-    Threshold 0 is kept unless another option gains more than .005 and more than three standard
-    errors of the difference, because a sample does not measure finer. Costs two products of queries
-    and sample, and eight small searches in each of four ways. The same input gives the same result.
-    Safe to call from many threads.
+    Documents and queries are split in two parts. Thresholds are computed from the first part, and
+    the best option is chosen there. The second part judges: each query is searched with that option
+    and with threshold 0, and the mean of the differences is the option's gain. It is beyond doubt
+    if three standard errors less are still more than .02. All numbers shown are those of the second
+    part. With fewer than 60 queries, there is one part, and threshold 0 is kept.
+
+    Costs two products of queries and sample, and some small searches for each of eight options. The
+    same input gives the same result, with each instruction set and number of threads. Safe to call
+    from many threads.
     """
     rows = arguments.parse_matrix(sample, "sample")
     arguments.choice(metric, "metric", METRICS)
@@ -198,13 +280,12 @@ def advise(
             )
         if len(given) == 0:
             raise ValueError(f"queries must have at least one row; got shape {given.shape}")
-        some_queries = evenly(arguments.narrow(given, np.float32, "queries"), _MOST_QUERIES)
+        some_queries = arguments.narrow(given, np.float32, "queries")
     return advise_on(
         arguments.narrow(rows, np.float32, "sample"),
         metric,
         resolve_isa(isa),
-        what_for="corrected" if bits_alone else "rescored",
-        rotate=False,
+        use=_BITS_ALONE if bits_alone else _WITH_ORIGINALS,
         queries=some_queries,
         threads=arguments.check_threads(threads),
     )
@@ -215,163 +296,112 @@ def advise_on(
     metric: Metric,
     isa: str,
     *,
-    what_for: str,
-    rotate: bool,
+    use: Use,
+    rotate: bool = False,
     queries: NDArray[np.float32] | None = None,
     threads: int = 0,
     hint: str = "",
 ) -> Advice:
     """Return what :func:`advise` returns, for checked arguments.
 
-    `what_for` is the measure to maximise; `rotate` tries only options with a rotation; `hint` ends
-    the error about too few rows.
+    `use` is that of the index; `rotate` tries only options with a rotation; `hint` ends the error
+    about too few rows.
     """
     if len(rows) < _LEAST_ROWS:
         raise ValueError(
             f"too few vectors to choose a threshold: must be {_LEAST_ROWS} or more; got "
             f"{len(rows)}{hint}"
         )
-    if queries is None:
-        rows, queries = _held_out(rows)
-    rows = np.ascontiguousarray(evenly(rows, MOST_ROWS_ADVISED))
-    trials = _Trials(rows, queries, metric, isa, threads)
-    options = list(_options(rotate))
-    shares = [trials.of(*option) for option in options]
-    means = [
-        Trial(*option, *found.mean(axis=0).tolist())
-        for option, found in zip(options, shares, strict=True)
-    ]
-    best = _best([found[:, _MEASURES[what_for]] for found in shares])
-    return Advice(metric, len(rows), len(queries), tuple(means), means[best], what_for)
+    compared = compare(
+        rows, queries, metric, isa, use=use, rotate=rotate, threads=threads, counts_all=True
+    )
+    trials = tuple(_trial(compared, i) for i in range(len(compared.options)))
+    best, part = compared.best, compared.trials
+    correction = use.scans == ("corrected",) and (use.base is None or compared.is_certain)
+    return Advice(
+        metric,
+        part.n_rows,
+        part.n_queries,
+        trials,
+        trials[best],
+        use.what_for,
+        contender=trials[compared.contender],
+        is_certain=compared.is_certain,
+        has_few_queries=compared.has_few_queries,
+        n_candidates=part.n_candidates,
+        correction=correction,
+    )
+
+
+def _trial(compared: Comparison, i: int) -> Trial:
+    """Return what the option of that number found."""
+    counts, used, gain = compared.counts[i], compared.ways[i], compared.gains[i]
+    if not used.is_rescored:
+        used = max(_RESCORED, key=lambda way: counts[way].sum())
+    return Trial(
+        *compared.options[i],
+        hamming=compared.trials.share(counts[Way("hamming")]),
+        rescored=compared.trials.share(counts[used]),
+        asymmetric=compared.trials.share(counts[Way("asymmetric")]),
+        corrected=compared.trials.share(counts[Way("corrected")]),
+        gain=gain.mean,
+        error=gain.error,
+        scan="hamming" if used.scan == "hamming" else "asymmetric",
+    )
+
+
+class Better(NamedTuple):
+    """What finds more than a binarizer beyond doubt.
+
+    Attributes
+    ----------
+    option : Option
+        Threshold and rotation.
+    correction : bool
+        Whether it is with ``correction=True``.
+    share, share_before : float
+        What it finds, and what the binarizer finds.
+    """
+
+    option: Option
+    correction: bool
+    share: float
+    share_before: float
 
 
 def better_than(
-    binarizer: Binarizer, rows: NDArray[np.float32], metric: Metric
-) -> tuple[float, Trial] | None:
-    """Return what rescoring finds with the bits of a binarizer, and the option that finds most.
+    binarizer: Binarizer,
+    rows: NDArray[np.float32],
+    metric: Metric,
+    *,
+    has_originals: bool,
+    is_corrected: bool,
+) -> Better | None:
+    """Return what :func:`advise` recommends, if it finds more than a binarizer beyond doubt.
 
-    None if no option surely finds more than the binarizer. There must be at least 20 rows.
+    The rows, 240 or more, are those that :func:`advise` would get, so that it never says otherwise.
     """
-    rows, queries = _held_out(rows)
-    trials = _Trials(rows, queries, metric, binarizer.isa, 0)
-    now = trials.rescored_by(binarizer)
-    options = list(_options(False))
-    shares = [trials.of(*option) for option in options]
-    best = _best([now, *(found[:, _MEASURES["rescored"]] for found in shares)]) - 1
-    if best < 0:
+    use = _WITH_ORIGINALS if has_originals else _BITS_ALONE
+    scan: Scan = "corrected" if is_corrected else "asymmetric"
+    ways = _RESCORED if has_originals else [Way(scan)]
+    better = None
+    for some in (scattered(rows, _MOST_ROWS_FIRST), rows):
+        compared = compare(some, None, metric, binarizer.isa, use=use)
+        better = _better_than(binarizer, compared, ways, use)
+        if better is None or len(some) == len(rows):
+            break
+    return better
+
+
+def _better_than(
+    binarizer: Binarizer, compared: Comparison, ways: list[Way], use: Use
+) -> Better | None:
+    best, trials = compared.best, compared.trials
+    correction = use.base is not None and compared.is_certain
+    way = compared.ways[best] if correction or use.base is None else Way(use.base)
+    hits = compared.counts[best][way]
+    counts = trials.count(binarizer, ways, as_given=True)
+    before = max(counts.values(), key=np.sum)
+    if not gain_over(hits, before, trials.k).is_certain:
         return None
-    return float(now.mean()), Trial(*options[best], *shares[best].mean(axis=0).tolist())
-
-
-def _held_out(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the rows, without some that serve as queries, and these."""
-    n_queries = min(_MOST_QUERIES, len(rows) // 4)
-    is_query = np.zeros(len(rows), np.bool_)
-    is_query[evenly_spaced(len(rows), n_queries)] = True
-    return rows[~is_query], rows[is_query]
-
-
-def _scaled(
-    rows: NDArray[np.float32], queries: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return both times one power of two: the order of scores stays, and no trial overflows."""
-    exponent = np.frexp(max(np.abs(rows).max(), np.abs(queries).max()))[1]
-    return np.ldexp(rows, -exponent), np.ldexp(queries, -exponent)
-
-
-def _options(rotate: bool) -> Iterator[tuple[Threshold, bool]]:
-    for rotated in (True,) if rotate else (False, True):
-        for threshold in THRESHOLDS:
-            yield threshold, rotated
-
-
-def _best(shares: list[NDArray[np.float64]]) -> int:
-    """Return the number of the option with the largest mean: 0 unless the gain is certain."""
-    best, most = 0, 0.0
-    for i, found in enumerate(shares[1:], 1):
-        gains = found - shares[0]
-        error = gains.std() / np.sqrt(len(gains))
-        if gains.mean() > max(_LEAST_GAIN, _STANDARD_ERRORS * error, most):
-            best, most = i, gains.mean()
-    return best
-
-
-class _Trials:
-    """Searches of a sample in all ways."""
-
-    def __init__(
-        self,
-        rows: NDArray[np.float32],
-        queries: NDArray[np.float32],
-        metric: Metric,
-        isa: str,
-        threads: int,
-    ) -> None:
-        self._given = rows, queries
-        if metric == "cosine":
-            self._rows, self._queries = unit_rows(rows), unit_rows(queries)
-        else:
-            self._rows, self._queries = _scaled(rows, queries)
-        self._metric, self._isa, self._threads = metric, isa, threads
-        self._k = min(_K, len(rows))
-        all_rows = np.broadcast_to(np.arange(len(rows)), (len(queries), len(rows)))
-        self._true = self._rescore(np.ascontiguousarray(all_rows), self._k)
-
-    def _rescore(self, candidates: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-        return native.rescore(
-            self._rows,
-            self._queries,
-            candidates,
-            k=k,
-            metric=self._metric,
-            ids=None,
-            isa=self._isa,
-            threads=self._threads,
-        )[1]
-
-    def rescored_by(self, binarizer: Binarizer) -> NDArray[np.float64]:
-        """Return the share that each query finds with a binarizer of the vectors as they came."""
-        rows, queries = (
-            binarizer.encode(some, "vectors", 0, self._threads) for some in self._given
-        )
-        encoder = Encoder(binarizer, (), self._metric, corrected=False)
-        documents = Documents(encoder, encoder.empty_columns()._replace(codes=rows.codes))
-        rung = Rung("hamming", DEFAULT_OVERSAMPLING)
-        candidates = self._find(documents, Queries(queries.codes, queries), [rung])
-        return self._shares(self._rescore(candidates, self._k))
-
-    def of(self, threshold: Threshold, rotate: bool) -> NDArray[np.float64]:
-        """Return the share that each query finds by each measure, shape (n_queries, 4)."""
-        dim = self._rows.shape[1]
-        binarizer = Binarizer(
-            dim,
-            compute_threshold(self._rows, threshold),
-            self._isa,
-            flips=random_flips(dim) if rotate else None,
-        )
-        encoder = Encoder(binarizer, (), self._metric, corrected=True)
-        columns = encoder.empty_columns(len(self._rows))
-        encoder.encode_into(columns, self._rows, self._threads)
-        corrected = Documents(encoder, columns)
-        uncorrected = Documents(encoder, columns._replace(factors=None))
-        block = binarizer.encode(self._queries, "queries", 0, self._threads)
-        queries = Queries(block.codes, block)
-        candidates = self._find(uncorrected, queries, [Rung("hamming", DEFAULT_OVERSAMPLING)])
-        found = {
-            "hamming": candidates[:, : self._k],
-            "rescored": self._rescore(candidates, self._k),
-            "asymmetric": self._find(uncorrected, queries, [Rung("asymmetric", 1.0)]),
-            "corrected": self._find(
-                corrected,
-                queries,
-                [Rung("asymmetric", BEFORE_CORRECTION), Rung("asymmetric", 1.0)],
-            ),
-        }
-        return np.stack([self._shares(found[measure]) for measure in _MEASURES], axis=1)
-
-    def _find(self, documents: Documents, queries: Queries, rungs: list[Rung]) -> NDArray[np.int64]:
-        return find_rows(documents, queries, Plan(self._k, rungs, self._threads))[1]
-
-    def _shares(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
-        hits = (found[:, :, np.newaxis] == self._true[:, np.newaxis, :]).any(axis=1)
-        return np.asarray(hits.mean(axis=1), np.float64)
+    return Better(compared.options[best], correction, trials.share(hits), trials.share(before))
