@@ -21,7 +21,7 @@ from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
 from bitsift.retrieval.advice import Advice, advise_on, better_than
 from bitsift.retrieval.comparison import Use
-from bitsift.retrieval.parts import MOST_ROWS_COMPARED
+from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
 
@@ -87,7 +87,13 @@ class Fitting(NamedTuple):
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
         binarizer, advice = self._fit_binarizer(self.rule, encoder, sample, name)
-        _warn_of_few(len(sample), f"threshold={self.rule!r}")
+        if advice is None:
+            _warn_of_few(len(sample), f"threshold={self.rule!r}")
+        elif advice.has_few_queries:
+            warn(
+                f"threshold='auto' keeps 0, because {len(sample)} vectors are too few to choose by; "
+                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more before the first add"
+            )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
     def _fit_binarizer(

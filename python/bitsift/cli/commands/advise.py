@@ -66,8 +66,7 @@ def advise(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, to read. Some serve as queries; of the others, "
-            f"at most {MOST_ROWS_ADVISED:,} are compared: half of them to choose an option, half to "
-            "judge it.",
+            f"at most {MOST_ROWS_ADVISED:,} are compared: half of them to choose, half to judge.",
         ),
     ] = MOST_ROWS_FITTED,
     threads: Threads = 0,
