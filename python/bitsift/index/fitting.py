@@ -19,9 +19,10 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
-from bitsift.retrieval.advice import Advice, advise_on, better_than
+from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.comparison import Use
 from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
+from bitsift.retrieval.trials import advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
 
@@ -91,7 +92,7 @@ class Fitting(NamedTuple):
             _warn_of_few(len(sample), f"threshold={self.rule!r}")
         elif advice.has_few_queries:
             warn(
-                f"threshold='auto' keeps 0, because {len(sample)} vectors are too few to choose by; "
+                f"threshold='auto' keeps 0: {len(sample)} vectors are too few to choose by; "
                 f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more before the first add"
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
