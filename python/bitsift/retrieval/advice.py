@@ -59,9 +59,7 @@ class Trial:
     @property
     def gain_text(self) -> str:
         """The gain and its standard error, as ``"+0.012 +- 0.004"``; ``"-"`` without."""
-        if self.gain is None or self.error is None:
-            return "-"
-        return f"{self.gain:+.3f} +- {self.error:.3f}"
+        return _gain_text(self.gain, self.error)
 
 
 @public
@@ -93,6 +91,9 @@ class Advice:
         Candidates for each query that were rescored.
     correction : bool or None
         Whether ``correction=True`` is recommended; None in advice of version 0.1.0.
+    correction_gain, correction_error : float or None
+        What a correction with the best trial finds more than the first trial without, and the
+        standard error; None if that was not compared.
     """
 
     metric: str
@@ -106,6 +107,8 @@ class Advice:
     has_few_queries: bool = False
     n_candidates: int = 40
     correction: bool | None = None
+    correction_gain: float | None = None
+    correction_error: float | None = None
 
     @property
     def gain(self) -> float | None:
@@ -149,17 +152,24 @@ class Advice:
             )
         if self.contender is None or self.contender.gain is None or self.contender.error is None:
             return "measured by version 0.1.0, which gave no standard errors"
-        option = _named(self.contender)
-        if self.what_for == "corrected" and (self.is_certain or not self.correction):
-            option += ", correction=True"
-        gain = self.contender.gain_text
+        option, gain = _named(self.contender), self.contender.gain_text
         if self.is_certain:
-            return f"{option} finds more than {first}, beyond doubt: {gain}"
+            return f"{option} finds more than {first}, beyond doubt: {gain}{self._on_correction()}"
         return (
             f"{first} is kept: nothing finds more beyond doubt. The best other, {option}, gains "
             f"{gain}; with {self.n_queries} queries, {least_gain(self.contender.error):.3f} would "
-            "be beyond doubt"
+            f"be beyond doubt{self._on_correction()}"
         )
+
+    def _on_correction(self) -> str:
+        """Return a sentence on the correction, if it was compared."""
+        if self.correction_gain is None:
+            return ""
+        gain = _gain_text(self.correction_gain, self.correction_error)
+        if self.is_certain:
+            return f". With correction=True, it gains {gain} over {_named(self.trials[0])} without"
+        is_certain = "beyond doubt" if self.correction else "not beyond doubt"
+        return f". correction=True gains {gain}: {is_certain}"
 
     @in_default_floats
     def __str__(self) -> str:
@@ -167,14 +177,14 @@ class Advice:
             f"Share of float search's top {MOST_NEIGHBOURS} ({self.metric}), {self.n_queries} "
             f"queries among {self.n_rows} vectors; rescored: {self.n_candidates} candidates:",
             "",
-            "  threshold  rotate  hamming  rescored  asymmetric  corrected            gain",
+            "  threshold  rotate  hamming  rescored  asymmetric  corrected             gain",
         ]
         for trial in self.trials:
             mark = "*" if trial is self.best else " "
             lines.append(
                 f"{mark} {trial.threshold:9}  {'yes' if trial.rotate else 'no':6}"
                 f"  {trial.hamming:7.3f}  {trial.rescored:8.3f}"
-                f"  {trial.asymmetric:10.3f}  {trial.corrected:9.3f}  {trial.gain_text:>14}"
+                f"  {trial.asymmetric:10.3f}  {trial.corrected:9.3f}  {trial.gain_text:>15}"
             )
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.recommendation.items())
         lines += [
@@ -185,6 +195,12 @@ class Advice:
         if self.what_for == "corrected":
             lines.append('  search it with scoring="asymmetric"')
         return "\n".join(lines)
+
+
+def _gain_text(gain: float | None, error: float | None) -> str:
+    if gain is None or error is None:
+        return "-"
+    return f"{gain:+.3f} +- {error:.3f}"
 
 
 def _named(trial: Trial) -> str:

@@ -35,12 +35,13 @@ class Use(NamedTuple):
     ----------
     ways : tuple of Way
         Ways to search; each option is used in the one that finds more, of equals in the first.
-    base : Way or None
-        The way in which the first option is used; None if it is among the others.
+    plain : Way or None
+        The way without a correction, if the comparison is to say whether one pays. It is compared
+        with the first option alone.
     """
 
     ways: tuple[Way, ...]
-    base: Way | None = None
+    plain: Way | None = None
 
     @classmethod
     def of_index(cls, scoring: Scoring | None, *, has_originals: bool, is_corrected: bool) -> Use:
@@ -61,7 +62,7 @@ class Use(NamedTuple):
     @property
     def all_ways(self) -> tuple[Way, ...]:
         """All ways that are compared."""
-        return self.ways if self.base is None else (*self.ways, self.base)
+        return self.ways if self.plain is None else (*self.ways, self.plain)
 
 
 class Option(NamedTuple):
@@ -84,7 +85,7 @@ class Comparison(NamedTuple):
     ways : list of Way
         The way in which each option is used.
     gains : list of Gain
-        What each option gains over the first.
+        What each option gains over the first, with that used in its best way.
     contender : int
         The number of the best other option of the part that learns.
     best : int
@@ -93,6 +94,9 @@ class Comparison(NamedTuple):
         How that is used.
     is_certain : bool
         Whether the contender finds more beyond doubt.
+    correction : Gain or None
+        What a correction with the best option gains over the first option without; None if that was
+        not compared.
     """
 
     ways: list[Way]
@@ -101,6 +105,7 @@ class Comparison(NamedTuple):
     best: int
     best_way: Way
     is_certain: bool
+    correction: Gain | None
 
 
 def choose(use: Use, k: int, learnt: list[Counts] | None, judged: list[Counts]) -> Comparison:
@@ -116,18 +121,26 @@ def choose(use: Use, k: int, learnt: list[Counts] | None, judged: list[Counts]) 
         What each option finds of each part. If None is learnt, the first option is kept.
     """
     chooses = judged if learnt is None else learnt
-    ways = [max(use.ways, key=lambda way: found[way].sum()) for found in chooses]
+    ways = [_best_way(found, use.ways) for found in chooses]
+    base = _best_way(chooses[0], use.all_ways)
     totals = [int(found[way].sum()) for found, way in zip(chooses, ways, strict=True)]
-    base = use.base or ways[0]
-    begin = int(base == ways[0])  # in another way, the first option competes with itself
-    contender = begin + int(np.argmax(totals[begin:]))
+    contender = 1 + int(np.argmax(totals[1:]))
     gains = [
         gain_over(found[way], judged[0][base], k) for found, way in zip(judged, ways, strict=True)
     ]
     is_certain = (
         learnt is not None
-        and totals[contender] > learnt[0][base].sum()
+        and totals[contender] > int(learnt[0][base].sum())
         and gains[contender].is_certain
     )
-    best, best_way = (contender, ways[contender]) if is_certain else (0, base)
-    return Comparison(ways, gains, contender, best, best_way, bool(is_certain))
+    best = contender if is_certain else 0
+    best_way, correction = ways[best], None
+    if use.plain is not None:
+        correction = gain_over(judged[best][best_way], judged[0][use.plain], k)
+        if not is_certain and (learnt is None or not correction.is_certain):
+            best_way = use.plain
+    return Comparison(ways, gains, contender, best, best_way, is_certain, correction)
+
+
+def _best_way(found: Counts, ways: tuple[Way, ...]) -> Way:
+    return max(ways, key=lambda way: found[way].sum())

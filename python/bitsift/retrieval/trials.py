@@ -38,8 +38,7 @@ _DOCUMENTS_FOR_A_CANDIDATE = 25
 _ALONE = (Way("hamming"), Way("asymmetric"), Way("corrected"))
 _RESCORED = (Way("asymmetric", is_rescored=True), Way("hamming", is_rescored=True))
 _WITH_ORIGINALS = Use(_RESCORED)
-# A correction is advised with the threshold for which it finds more than threshold 0 without one.
-_BITS_ALONE = Use((Way("corrected"),), base=Way("asymmetric"))
+_BITS_ALONE = Use((Way("corrected"),), plain=Way("asymmetric"))
 # A sample of so many rows says whether it pays to look at more.
 _MOST_ROWS_FIRST = 2_560
 
@@ -151,7 +150,7 @@ def advise_on(
     compared = sample.compare(use, counted=_ALONE + _RESCORED)
     part = sample.judging
     trials = tuple(_trial(sample, compared, i) for i in range(len(sample.options)))
-    is_corrected = use.ways[0].scan == "corrected" and not use.ways[0].is_rescored
+    added = compared.correction
     return Advice(
         metric,
         part.n_rows,
@@ -163,7 +162,9 @@ def advise_on(
         is_certain=compared.is_certain,
         has_few_queries=sample.learning is None,
         n_candidates=part.n_candidates,
-        correction=is_corrected and (use.base is None or compared.is_certain),
+        correction=compared.best_way == Way("corrected"),
+        correction_gain=None if added is None else added.mean,
+        correction_error=None if added is None else added.error,
     )
 
 

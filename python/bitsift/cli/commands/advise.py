@@ -212,6 +212,8 @@ def advice_dict(advice: bitsift.Advice) -> dict[str, Any]:
         "error": advice.error,
         "is_certain": advice.is_certain,
         "has_few_queries": advice.has_few_queries,
+        "correction_gain": advice.correction_gain,
+        "correction_error": advice.correction_error,
         "verdict": advice.verdict,
         "recommendation": advice.recommendation,
         "scoring": _scoring(advice),
