@@ -189,7 +189,7 @@ class Advice:
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.recommendation.items())
         lines += [
             "",
-            f"{self.verdict}.",
+            *f"{self.verdict}.".replace(". ", ".\n").splitlines(),
             f"* recommended, by the column {self.what_for!r}: {chosen}",
         ]
         if self.what_for == "corrected":
