@@ -15,11 +15,11 @@ from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
-    SCORINGS,
+    SEARCH_SCORINGS,
     Ladder,
     Metric,
     Rule,
-    Scoring,
+    SearchScoring,
     Store,
 )
 from bitsift.core.public import public
@@ -31,6 +31,7 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
+from bitsift.retrieval.defaults import SearchDefaults
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
@@ -126,7 +127,9 @@ class Index(Described, Remakable):
         encoder, fitting = make_encoder(
             dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
-        self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
+        self._table = Table(
+            Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable(), SearchDefaults())
+        )
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
     # ---- Its vectors -------------------------------------------------------------------------
@@ -279,9 +282,10 @@ class Index(Described, Remakable):
         queries: ArrayLike,
         k: SupportsIndex = DEFAULT_K,
         *,
+        offset: SupportsIndex = 0,
         oversampling: float | None = None,
         rescore: bool | None = None,
-        scoring: Scoring | None = None,
+        scoring: SearchScoring | None = "auto",
         threads: SupportsIndex = 0,
         ladder: Ladder | None = None,
     ) -> SearchResult:
@@ -372,21 +376,30 @@ class Index(Described, Remakable):
         array([0, 1, 2])
         """
         documents = self._table.snapshot.documents
-        if oversampling is None and rescore is None and scoring is None and ladder is None:
+        if (
+            (scoring is None or (isinstance(scoring, str) and scoring == "auto"))
+            and oversampling is None
+            and rescore is None
+            and ladder is None
+            and type(offset) is int
+            and offset == 0
+        ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
             search_one = documents.search_one or documents.prepare_search_one()
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found
         k = arguments.check_k(k)
+        offset = arguments.check_offset(offset)
         if oversampling is not None:
             oversampling = arguments.check_oversampling(oversampling)
         if scoring is not None:
-            arguments.choice(scoring, "scoring", SCORINGS)
+            arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        scores, ids = search(documents, parsed, k, options, threads)
-        return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
+        begin = min(offset, len(documents))
+        page = range(begin, min(begin + k, len(documents)))
+        return search(documents, parsed, page, options, threads)
 
     # ---- Files -------------------------------------------------------------------------------
 

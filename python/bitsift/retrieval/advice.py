@@ -22,6 +22,7 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.retrieval.defaults import Step
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
@@ -324,6 +325,7 @@ class _Trials:
             candidates,
             k=k,
             metric=self._metric,
+            steps=(),
             ids=None,
             isa=self._isa,
             threads=self._threads,
@@ -370,7 +372,7 @@ class _Trials:
         return np.stack([self._shares(found[measure]) for measure in _MEASURES], axis=1)
 
     def _find(self, documents: Documents, queries: Queries, rungs: list[Rung]) -> NDArray[np.int64]:
-        return find_rows(documents, queries, Plan(self._k, rungs, self._threads))[1]
+        return find_rows(documents, queries, Plan((Step(self._k, self._k),), rungs, self._threads))[1]
 
     def _shares(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         hits = (found[:, :, np.newaxis] == self._true[:, np.newaxis, :]).any(axis=1)
