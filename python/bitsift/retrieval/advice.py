@@ -325,7 +325,6 @@ class _Trials:
             candidates,
             k=k,
             metric=self._metric,
-            steps=(),
             ids=None,
             isa=self._isa,
             threads=self._threads,
