@@ -77,7 +77,10 @@ class Results {
     PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> name;
     auto result = as(type);
     name.call_once_and_store_result([] { return py::str("_kind"); });
-    py::setattr(result, name.get_stored(), kind);
+    // The type's own way to set attributes refuses.
+    if (PyObject_GenericSetAttr(result.ptr(), name.get_stored().ptr(), kind.ptr()) != 0) {
+      throw py::error_already_set();
+    }
     return result;
   }
 

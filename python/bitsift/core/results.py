@@ -44,8 +44,11 @@ class SearchResult(_Pair):
     ) -> Self:
         result = super().__new__(cls, scores, ids)
         if kind is not None and kind != "hamming":
-            result._kind = kind
+            vars(result)["_kind"] = kind
         return result
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a result never changes: {name} cannot be set")
 
     @property
     def kind(self) -> Kind | None:
