@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -492,5 +493,7 @@ class Index(Described, Remakable):
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
+        # Folders do not say how many candidates are rescored.
+        contents = replace(reader.read(path, mmap=mmap), candidates="by-position")
+        parts = from_contents(contents, resolve_isa(isa))
         return cls._loaded(Snapshot.of(*parts), isa)

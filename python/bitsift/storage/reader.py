@@ -119,7 +119,6 @@ def read_with_manifest(
         normalized=manifest.normalized,
         factors=arrays.get("correction"),
         calibrators=calibrators,
-        candidates="by-position",
     )
     return contents, manifest, n_bytes
 

@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import bitsift
 from bitsift.cli.console import progress_bar
-from bitsift.cli.demo.corpus import load_corpus, load_queries
+from bitsift.cli.demo.corpus import load_queries, load_vectors
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
+from bitsift.cli.evaluation.verdict import verdict
 from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
@@ -42,6 +43,7 @@ class EvalArguments:
     metric: Metric
     conditions: Selection
     price_per_gb: float
+    n_vectors: float | None
     threads: int
     title: str | None
     out: Path | None
@@ -69,6 +71,8 @@ class EvalArguments:
             words += ["--conditions", self.conditions]
         if self.price_per_gb != PRICE_PER_GB:
             words += ["--price-per-gb", f"{self.price_per_gb:g}"]
+        if self.n_vectors is not None:
+            words += ["--vectors", f"{self.n_vectors:.0f}"]
         if self.threads:
             words += ["--threads", str(self.threads)]
         return shlex.join(words)
@@ -95,6 +99,7 @@ def evaluate_files(arguments: EvalArguments) -> Evaluation:
                 metric=arguments.metric,
                 conditions=arguments.conditions,
                 price_per_gb=arguments.price_per_gb,
+                n_vectors=arguments.n_vectors,
                 progress=lambda share: update(int(share * _STEPS)),
                 threads=arguments.threads,
             )
@@ -135,8 +140,7 @@ def _open(arguments: EvalArguments) -> tuple[FileRows, FileRows | None, FileRows
                     "--demo must come without VECTORS, --queries and --qrels, as it has its own "
                     f"data; got {name} {path}"
                 )
-        index = load_corpus().index
-        return index.get(index.ids), load_queries()[1], None
+        return load_vectors(), load_queries()[1], None
     if arguments.vectors is None:
         raise InputError("VECTORS.npy must be given, or --demo; got neither")
     queries = None if arguments.queries is None else _open_floats(arguments.queries)
@@ -172,7 +176,12 @@ def _link_from(page: Path, picture: Path) -> str | None:
 def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
     force = arguments.force
-    plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    plain = {
+        "title": arguments.shown_title,
+        "command": arguments.command(),
+        "verdict": verdict(evaluation),
+        **evaluation.to_dict(),
+    }
     # Sentences for people. "recommendation" and "code" are Python for programs, and stay.
     plain["warnings"] = [as_options(warning) for warning in evaluation.warnings]
     if arguments.out is not None:
