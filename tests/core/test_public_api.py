@@ -130,9 +130,16 @@ def test_public_names():
         (
             bitsift.Index.search,
             [
-                "self", "queries", "k", "offset", "oversampling", "rescore", "scoring", "threads",
+                "self",
+                "queries",
+                "k",
+                "offset",
+                "oversampling",
+                "rescore",
+                "scoring",
+                "threads",
                 "ladder",
-            ],  # fmt: skip
+            ],
         ),
         (bitsift.Index.get, ["self", "ids"]),
         (bitsift.Index.save, ["self", "path"]),

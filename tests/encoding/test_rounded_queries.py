@@ -215,7 +215,9 @@ def test_bits_have_no_magnitudes(rng):
     for query in (np.zeros((1, 2), np.uint8), np.ones(16, bool)):
         with pytest.raises(ValueError, match=r"asymmetric.* needs float queries; the queries are"):
             index.search(query, 1, scoring="asymmetric")
-    with pytest.raises(ValueError, match=r"scoring must be one of \('auto', 'hamming', 'asym.*got 7"):
+    with pytest.raises(
+        ValueError, match=r"scoring must be one of \('auto', 'hamming', 'asym.*got 7"
+    ):
         index.search(np.ones(16), 1, scoring=7)
 
 

@@ -137,7 +137,9 @@ def _both_sides() -> Iterator[Condition]:
             scores_all=True,
             quantize_queries=True,
         )
-    yield Condition("binary x binary (Hamming)", "both sides", {"store": None}, _HAMMING, quick=True)
+    yield Condition(
+        "binary x binary (Hamming)", "both sides", {"store": None}, _HAMMING, quick=True
+    )
 
 
 def _documents_only() -> Iterator[Condition]:

@@ -32,7 +32,7 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
-from bitsift.retrieval.defaults import SearchDefaults
+from bitsift.retrieval.defaults import DEFAULTS
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
@@ -129,7 +129,7 @@ class Index(Described, Remakable):
             dim, metric, store, threshold, rotate, correction, calibrator, isa
         )
         self._table = Table(
-            Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable(), SearchDefaults())
+            Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable(), DEFAULTS)
         )
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
