@@ -22,6 +22,7 @@ from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold
 from bitsift.retrieval.advice import Advice, Trial
 from bitsift.retrieval.comparison import Comparison, Counts, Option, Use, Way, choose, options
+from bitsift.retrieval.defaults import Step
 from bitsift.retrieval.evidence import gain_over
 from bitsift.retrieval.exact import MOST_NEIGHBOURS, count_hits, exact_neighbours
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
@@ -344,7 +345,8 @@ class _Searches:
             rungs = [Rung("asymmetric" if is_corrected else scan, 1.0)]
             if is_corrected:
                 rungs.insert(0, Rung("asymmetric", BEFORE_CORRECTION))
-            plan = Plan(self.n_candidates if is_rescored else self.k, rungs, self._threads)
+            n = self.n_candidates if is_rescored else self.k
+            plan = Plan((Step(n, n),), rungs, self._threads)
             rows_found = find_rows(documents, queries, plan)[1]
             if is_rescored:
                 rows_found = self._rescore(rows_found)
