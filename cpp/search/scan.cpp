@@ -39,9 +39,10 @@ constexpr std::size_t kRowsPerFirstBlock = 32;
 constexpr std::size_t kRowsPerSharedBlock = 64;
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kBytesPerBlock = 1 << 15;
-// How far ahead of the rows ScanMethod::kRowsAhead prefetches: less comes too late, and more falls
-// out of L1.
-constexpr std::size_t kBytesAhead = 8192;
+// How far ahead of the rows prefetches ScanMethod::kRowsAhead, and how far kRowsFarAhead: less comes
+// too late, which depends on the latency of memory and on its bandwidth, and more falls out of L1.
+constexpr std::size_t kBytesAhead = 2048;
+constexpr std::size_t kBytesFarAhead = 8192;
 // Pieces are multiples of this many rows, which most kernels take in whole tiles.
 constexpr std::size_t kRowsOfPiece = 128;
 // Pieces of fewer bytes of codes, times queries, are too short to time.
@@ -142,6 +143,8 @@ class BatchScan {
         return scan_rows(begin, end, 0);
       case ScanMethod::kRowsAhead:
         return scan_rows(begin, end, kBytesAhead);
+      case ScanMethod::kRowsFarAhead:
+        return scan_rows(begin, end, kBytesFarAhead);
       case ScanMethod::kBatch:
         return scan_tiles(batch_kernel(kernels_, codes_.n_columns, batch_.weighted()), batch_tile_,
                           begin, end);

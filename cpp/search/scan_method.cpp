@@ -37,6 +37,7 @@ EligibleMethods::EligibleMethods(const Kernels& kernels, const ScanShape& shape)
   // More queries find the rows in a cache.
   if (lies_in_memory(shape) && n_queries <= (shape.weighted ? 1 : kMaxRowQueries)) {
     methods_[n_++] = ScanMethod::kRowsAhead;
+    methods_[n_++] = ScanMethod::kRowsFarAhead;
   }
   if (n_queries <= kMostRowQueries) methods_[n_++] = ScanMethod::kRows;
   if (n_queries < batch_kernel(kernels, shape.n_bytes, shape.weighted).least_queries) {

@@ -15,12 +15,13 @@ namespace bitsift {
 
 // A method is the kernel that scans.
 enum class ScanMethod : std::uint8_t {
-  kRows,       // each query by itself, documents as they lie
-  kRowsAhead,  // the same, with prefetch instructions
-  kBatch,      // Kernels::batch or Kernels::weighted_batch
-  kProduct,    // Kernels::product
+  kRows,          // each query by itself, documents as they lie
+  kRowsAhead,     // the same, with prefetch instructions
+  kRowsFarAhead,  // the same, which prefetch what lies farther ahead
+  kBatch,         // Kernels::batch or Kernels::weighted_batch
+  kProduct,       // Kernels::product
 };
-inline constexpr std::size_t kScanMethods = 4;
+inline constexpr std::size_t kScanMethods = 5;
 
 // What the fastest method depends on.
 struct ScanShape {

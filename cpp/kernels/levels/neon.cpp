@@ -25,7 +25,7 @@ struct Neon {
   static constexpr std::size_t kTileVectors = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
   static constexpr bool kMasksBytes = false;
-  static constexpr bool kCarrySave = false;          // it takes two instructions
+  static constexpr bool kCarrySave = false;  // it takes two instructions
   using Vector = uint8x16_t;
 
   static Vector load(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }

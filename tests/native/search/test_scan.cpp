@@ -29,7 +29,8 @@ Found search_with(const Kernels& kernels, Matrix<std::uint8_t> codes, const Quer
 // The choice by measured cost, and each method that can scan.
 std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels) {
   std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kRowsAhead, ScanMethod::kBatch};
+                                                   ScanMethod::kRowsAhead,
+                                                   ScanMethod::kRowsFarAhead, ScanMethod::kBatch};
   if (kernels.product != nullptr) result.emplace_back(ScanMethod::kProduct);
   return result;
 }

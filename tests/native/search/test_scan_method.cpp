@@ -39,6 +39,7 @@ TEST_CASE("rows that are read once, from memory, may be prefetched") {
     CAPTURE(weighted);
     const auto ahead = [&](std::size_t n_queries, std::size_t n_rows) {
       const EligibleMethods eligible(kScalarKernels, {n_queries, n_rows, 96, 1, weighted});
+      CHECK(has(eligible, ScanMethod::kRowsAhead) == has(eligible, ScanMethod::kRowsFarAhead));
       return has(eligible, ScanMethod::kRowsAhead);
     };
     CHECK(ahead(1, 1'000'000));
