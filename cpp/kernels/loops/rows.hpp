@@ -20,9 +20,21 @@ namespace bitsift {
 template <class Simd, std::size_t kQueries, class Cost>
 inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int64_t* limits,
                                  Hit* hits) {
-  constexpr bool kMasked = Simd::kMasksBytes && Cost::kUnrolls;
   if constexpr (Simd::kLanes > 1) {
     if (rows.stride == static_cast<std::ptrdiff_t>(rows.n_bytes)) {
+      if constexpr (Simd::kMasksBytes && Cost::kUnrolls) {
+        // Masks would make a vector more of these.
+        switch (rows.n_bytes) {
+          case 40:
+            return scan_word_rows<Simd, kQueries, 5>(costs, rows, limits, hits);
+          case 72:
+            return scan_word_rows<Simd, kQueries, 9>(costs, rows, limits, hits);
+          case 80:
+            return scan_word_rows<Simd, kQueries, 10>(costs, rows, limits, hits);
+          default:
+            break;
+        }
+      }
       switch (rows.n_bytes) {
         case 8:
           return scan_word_rows<Simd, kQueries, 1>(costs, rows, limits, hits);
@@ -38,34 +50,16 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
           return scan_word_rows<Simd, kQueries, 12>(costs, rows, limits, hits);
         case 128:
           return scan_word_rows<Simd, kQueries, 16>(costs, rows, limits, hits);
+        case 192:
+          return scan_any_rows<Simd, kQueries, 192>(costs, rows, 0, limits, hits);
+        case 256:
+          return scan_any_rows<Simd, kQueries, 256>(costs, rows, 0, limits, hits);
+        case 384:
+          return scan_any_rows<Simd, kQueries, 384>(costs, rows, 0, limits, hits);
+        case 512:
+          return scan_any_rows<Simd, kQueries, 512>(costs, rows, 0, limits, hits);
         default:
           break;
-      }
-      if constexpr (kMasked) {
-        // Masks would make a vector more of these.
-        switch (rows.n_bytes) {
-          case 40:
-            return scan_word_rows<Simd, kQueries, 5>(costs, rows, limits, hits);
-          case 72:
-            return scan_word_rows<Simd, kQueries, 9>(costs, rows, limits, hits);
-          case 80:
-            return scan_word_rows<Simd, kQueries, 10>(costs, rows, limits, hits);
-          default:
-            break;
-        }
-      } else {
-        switch (rows.n_bytes) {
-          case 192:
-            return scan_any_rows<Simd, kQueries, 192>(costs, rows, 0, limits, hits);
-          case 256:
-            return scan_any_rows<Simd, kQueries, 256>(costs, rows, 0, limits, hits);
-          case 384:
-            return scan_any_rows<Simd, kQueries, 384>(costs, rows, 0, limits, hits);
-          case 512:
-            return scan_any_rows<Simd, kQueries, 512>(costs, rows, 0, limits, hits);
-          default:
-            break;
-        }
       }
     }
   }

@@ -10,6 +10,22 @@ namespace bitsift {
 // From this length in bytes on, rows are read one after the other.
 inline constexpr std::size_t kLongRow = 64;
 
+// Adds the costs of the last n_left bytes of rows, by a mask over the last whole vector.
+template <class Simd, std::size_t kQueries, std::size_t kAtOnce, class Cost>
+inline void add_last_bytes(const Cost* costs, const std::uint8_t* const* rows, std::size_t n_bytes,
+                           std::size_t n_left, typename Simd::Vector (*sums)[kAtOnce]) {
+  const std::size_t offset = n_bytes - 8 * Simd::kLanes;
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const auto part =
+        costs[q].masked_part([&](const std::uint8_t* code) { return Simd::load(code + offset); },
+                             Simd::last_bytes(n_left));
+    for (std::size_t row = 0; row < kAtOnce; ++row) {
+      const auto document = Simd::load(rows[row] + offset);
+      sums[q][row] = Cost::add(sums[q][row], Cost::of(part, document));
+    }
+  }
+}
+
 // Costs of kAtOnce rows of any length, which are read side by side, each vector of them once for
 // all queries: out[q][row] has a sum in each lane.
 template <class Simd, std::size_t kQueries, std::size_t kAtOnce, class Cost>
@@ -26,21 +42,18 @@ inline void lane_costs(const Cost* costs, const std::uint8_t* const* rows, std::
       if constexpr (kFlushes) totals[q][row] = Simd::broadcast(0);
     }
   }
-  const auto add_parts = [&](const auto* parts, std::size_t offset, auto load) {
-    for (std::size_t row = 0; row < kAtOnce; ++row) {
-      const Vector document = load(rows[row] + offset);
-      for (std::size_t q = 0; q < kQueries; ++q) {
-        sums[q][row] = Cost::add(sums[q][row], Cost::of(parts[q], document));
-      }
-    }
-  };
   // Adds the costs of bytes [offset, offset + kBytes), which `load` loads.
   const auto add = [&](std::size_t offset, auto load) {
     typename Cost::Part parts[kQueries];
     for (std::size_t q = 0; q < kQueries; ++q) {
       parts[q] = costs[q].part([&](const std::uint8_t* code) { return Simd::load(code + offset); });
     }
-    add_parts(parts, offset, load);
+    for (std::size_t row = 0; row < kAtOnce; ++row) {
+      const Vector document = load(rows[row] + offset);
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        sums[q][row] = Cost::add(sums[q][row], Cost::of(parts[q], document));
+      }
+    }
   };
   const auto add_whole = [&](std::size_t offset) {
     add(offset, [](const std::uint8_t* p) { return Simd::load(p); });
@@ -63,26 +76,15 @@ inline void lane_costs(const Cost* costs, const std::uint8_t* const* rows, std::
   }
   for (; i < n_whole; ++i) add_whole(i * kBytes);
   if (const std::size_t n_left = n_bytes % kBytes) {
-    const auto add_left = [&] {
-      add(i * kBytes, [&](const std::uint8_t* p) { return Simd::load_partial(p, n_left); });
-    };
+    bool is_left = true;
     if constexpr (Simd::kMasksBytes) {
       if (n_whole > 0) {
-        // The last whole vector of a row, of which only the bytes that are left count.
-        const std::size_t offset = n_bytes - kBytes;
-        typename Cost::MaskedPart parts[kQueries];
-        for (std::size_t q = 0; q < kQueries; ++q) {
-          parts[q] = costs[q].masked_part(
-              [&](const std::uint8_t* code) { return Simd::load(code + offset); },
-              Simd::last_bytes(n_left));
-        }
-        add_parts(parts, offset, [](const std::uint8_t* p) { return Simd::load(p); });
-      } else {
-        add_left();
+        add_last_bytes<Simd, kQueries, kAtOnce>(costs, rows, n_bytes, n_left, sums);
+        is_left = false;
       }
-    } else {
-      add_left();
     }
+    if (is_left)
+      add(i * kBytes, [&](const std::uint8_t* p) { return Simd::load_partial(p, n_left); });
   }
   if constexpr (kFlushes) flush();
   for (std::size_t q = 0; q < kQueries; ++q) {
