@@ -109,13 +109,15 @@ struct Avx2 {
   static void store_lanes(std::uint64_t* out, Vector x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), x);
   }
+  // Sums of two lanes: of a, of b, of a, of b. Here and below lanes may be eight bytes, too, that
+  // do not overflow.
+  static Vector pair_sums(Vector a, Vector b) {
+    return _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+  }
   // Lane i of the result is the sum of the lanes of rows[i].
   static Vector row_sums(const Vector* rows) {
-    const auto pairs = [](Vector a, Vector b) {
-      return _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-    };
-    const Vector rows_01 = pairs(rows[0], rows[1]);
-    const Vector rows_23 = pairs(rows[2], rows[3]);
+    const Vector rows_01 = pair_sums(rows[0], rows[1]);
+    const Vector rows_23 = pair_sums(rows[2], rows[3]);
     return _mm256_add_epi64(_mm256_permute2x128_si256(rows_01, rows_23, 0x20),
                             _mm256_permute2x128_si256(rows_01, rows_23, 0x31));
   }
@@ -125,9 +127,7 @@ struct Avx2 {
   static Vector short_row_sums(const Vector* v) {
     if constexpr (kWords == 1) return v[0];
     if constexpr (kWords == 2) {
-      const Vector sums =
-          _mm256_add_epi64(_mm256_unpacklo_epi64(v[0], v[1]), _mm256_unpackhi_epi64(v[0], v[1]));
-      return _mm256_permute4x64_epi64(sums, 0b11'01'10'00);
+      return _mm256_permute4x64_epi64(pair_sums(v[0], v[1]), 0b11'01'10'00);
     }
   }
   static constexpr std::size_t kDigitBits = 4;

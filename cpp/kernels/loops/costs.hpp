@@ -14,6 +14,8 @@ struct UnitCost {
   static constexpr std::size_t kVectorsPerFlush = Simd::kWordsPerFlush;
   static constexpr int kLocality = 3;  // of what is prefetched: L1
   static constexpr bool kUnrolls = true;
+  // So many that the sums of a byte of four rows fit a byte: they can be crossed before flush().
+  static constexpr std::size_t kVectorsPerCrossing = Simd::kMasksBytes ? 255 / 4 / 8 : 0;
   // What a vector of a row is compared with, and the same for some bytes of a vector.
   struct Part {
     Vector query;
@@ -52,6 +54,7 @@ struct WeightedCost {
   static constexpr std::size_t kVectorsPerFlush = SIZE_MAX;
   static constexpr int kLocality = 2;  // L2: a row takes so long that its successors fall out of L1
   static constexpr bool kUnrolls = false;  // and so long that the cost of loops does not count
+  static constexpr std::size_t kVectorsPerCrossing = 0;
   struct Part {
     Vector query;
     Vector planes[kMagnitudeBits];

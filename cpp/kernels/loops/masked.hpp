@@ -17,6 +17,7 @@ template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
   static_assert(kVectors > 1 && kVectors <= Cost::kVectorsPerFlush);
   constexpr std::size_t kRows = Simd::kLanes;
+  constexpr bool kCrossesFirst = kVectors <= Cost::kVectorsPerCrossing;
   const std::size_t last = rows.n_bytes - kBytes;
   typename Cost::MaskedPart last_part[kQueries];
   for (std::size_t q = 0; q < kQueries; ++q) {
@@ -49,7 +50,7 @@ template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
           for (std::size_t q = 0; q < kQueries; ++q) {
             sum[q] = Cost::add(sum[q], Cost::of(last_part[q], document));
             // Concealed, or compilers load rows in another order, which is slower from memory.
-            sums[q][row] = Simd::concealed(Cost::flush(sum[q]));
+            sums[q][row] = Simd::concealed(kCrossesFirst ? sum[q] : Cost::flush(sum[q]));
           }
         };
         if constexpr (kVectors <= 4) {
@@ -58,7 +59,10 @@ template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
 #pragma GCC unroll 1
           for (std::size_t row = 0; row < kRows; ++row) add_row(row);
         }
-        for (std::size_t q = 0; q < kQueries; ++q) distances[q] = Simd::row_sums(sums[q]);
+        for (std::size_t q = 0; q < kQueries; ++q) {
+          distances[q] = Simd::row_sums(sums[q]);
+          if constexpr (kCrossesFirst) distances[q] = Cost::flush(distances[q]);
+        }
       });
 }
 
@@ -69,8 +73,9 @@ inline std::size_t scan_short_rows(const Cost* costs, RowSpan rows, const std::i
                                    Hit* hits) {
   using Vector = typename Simd::Vector;
   constexpr std::size_t kLoad = 8 * Simd::kLanes / (kHalves ? 2 : 1);
-  constexpr std::size_t kAtOnce = kHalves ? 2 : 1;
-  constexpr std::size_t kVectors = Simd::kLanes / kAtOnce;
+  constexpr std::size_t kVectors = kHalves ? 2 : 4;
+  static_assert(Simd::kLanes == 4);
+  constexpr std::size_t kGroups = kHalves ? 4 : 1;  // testing limits takes a large part of the time
   const std::size_t n_bytes = rows.n_bytes;
   typename Cost::MaskedPart parts[kQueries];
   for (std::size_t q = 0; q < kQueries; ++q) {
@@ -83,27 +88,25 @@ inline std::size_t scan_short_rows(const Cost* costs, RowSpan rows, const std::i
   }
   const std::size_t n_total = rows.n_rows * n_bytes;
   const std::size_t n_wide = n_total < kLoad ? 0 : (n_total - kLoad) / n_bytes + 1;
-  const std::size_t n_whole = n_wide / Simd::kLanes * Simd::kLanes;
-  const std::size_t n_hits = report_rows<Simd, kQueries, 1>(
+  const std::size_t n_whole = n_wide / (kGroups * Simd::kLanes) * (kGroups * Simd::kLanes);
+  const std::size_t n_hits = report_rows<Simd, kQueries, kGroups>(
       0, n_whole, limits, hits, [&](std::size_t first, std::size_t, Vector* distances) {
         const std::uint8_t* group = rows.first + first * n_bytes;
         prefetch_behind<Cost>(group, Simd::kLanes * n_bytes, rows.ahead);
         Vector sums[kQueries][kVectors];
         for (std::size_t v = 0; v < kVectors; ++v) {
-          const std::uint8_t* row = group + v * kAtOnce * n_bytes;
+          const std::uint8_t* row = group + v * n_bytes;
           const Vector document = [&] {
-            if constexpr (kHalves) return Simd::load_halves(row, row + n_bytes);
+            if constexpr (kHalves) return Simd::load_halves(row, row + 2 * n_bytes);
             return Simd::load(row);
           }();
-          for (std::size_t q = 0; q < kQueries; ++q) {
-            sums[q][v] = Cost::flush(Cost::of(parts[q], document));
-          }
+          for (std::size_t q = 0; q < kQueries; ++q) sums[q][v] = Cost::of(parts[q], document);
         }
         for (std::size_t q = 0; q < kQueries; ++q) {
           if constexpr (kHalves) {
-            distances[q] = Simd::template short_row_sums<2>(sums[q]);
+            distances[q] = Cost::flush(Simd::pair_sums(sums[q][0], sums[q][1]));
           } else {
-            distances[q] = Simd::row_sums(sums[q]);
+            distances[q] = Cost::flush(Simd::row_sums(sums[q]));
           }
         }
       });

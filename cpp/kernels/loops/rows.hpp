@@ -17,6 +17,12 @@
 
 namespace bitsift {
 
+// The length of rows that get a loop of their own, or 0: masks do without.
+template <class Simd, class Cost>
+inline constexpr std::size_t own_length(std::size_t n_bytes) {
+  return Simd::kMasksBytes && Cost::kUnrolls ? 0 : n_bytes;
+}
+
 template <class Simd, std::size_t kQueries, class Cost>
 inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int64_t* limits,
                                  Hit* hits) {
@@ -34,6 +40,7 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
           default:
             break;
         }
+        if (rows.n_bytes > 128) return scan_masked_rows<Simd, kQueries>(costs, rows, limits, hits);
       }
       switch (rows.n_bytes) {
         case 8:
@@ -51,13 +58,17 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
         case 128:
           return scan_word_rows<Simd, kQueries, 16>(costs, rows, limits, hits);
         case 192:
-          return scan_any_rows<Simd, kQueries, 192>(costs, rows, 0, limits, hits);
+          return scan_any_rows<Simd, kQueries, own_length<Simd, Cost>(192)>(costs, rows, 0, limits,
+                                                                            hits);
         case 256:
-          return scan_any_rows<Simd, kQueries, 256>(costs, rows, 0, limits, hits);
+          return scan_any_rows<Simd, kQueries, own_length<Simd, Cost>(256)>(costs, rows, 0, limits,
+                                                                            hits);
         case 384:
-          return scan_any_rows<Simd, kQueries, 384>(costs, rows, 0, limits, hits);
+          return scan_any_rows<Simd, kQueries, own_length<Simd, Cost>(384)>(costs, rows, 0, limits,
+                                                                            hits);
         case 512:
-          return scan_any_rows<Simd, kQueries, 512>(costs, rows, 0, limits, hits);
+          return scan_any_rows<Simd, kQueries, own_length<Simd, Cost>(512)>(costs, rows, 0, limits,
+                                                                            hits);
         default:
           break;
       }

@@ -36,6 +36,8 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
   constexpr std::size_t kRows = Simd::kLanes;
   constexpr std::uint32_t kAllLanes = (1u << Simd::kLanes) - 1;
   constexpr bool kShort = Simd::kLanes % kWords == 0 && kWords < Simd::kLanes;
+  // A row is in at most two vectors more than it fills.
+  constexpr bool kCrossesFirst = kWords / Simd::kLanes + 2 <= Cost::kVectorsPerCrossing;
   Vector sums[kQueries][kShort ? kWords : kRows];
   for_each_index<0, kWords>([&](auto vector) {
     constexpr std::size_t v = vector.value;
@@ -43,7 +45,11 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
     for (std::size_t q = 0; q < kQueries; ++q) {
       const Vector costs = Cost::of(parts[q][v % Layout::kVectors], document);
       if constexpr (kShort) {
-        sums[q][v] = Cost::flush(costs);
+        if constexpr (kCrossesFirst) {
+          sums[q][v] = costs;
+        } else {
+          sums[q][v] = Cost::flush(costs);
+        }
       } else {
         for_each_index<v * kRows / kWords, ((v + 1) * kRows + kWords - 1) / kWords>([&](auto row) {
           constexpr std::uint32_t kLanes = Layout::lanes_of(v, row.value);
@@ -54,7 +60,8 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
           sum = kFirst ? part : Cost::add(sum, part);
           constexpr bool kLast = v + 1 == kWords || Layout::lanes_of(v + 1, row.value) == 0;
           // Concealed, or compilers load rows in another order, which is slower from memory.
-          if constexpr (kLast) sum = Simd::concealed(Cost::flush(sum));
+          if constexpr (kLast && kCrossesFirst) sum = Simd::concealed(sum);
+          if constexpr (kLast && !kCrossesFirst) sum = Simd::concealed(Cost::flush(sum));
         });
       }
     }
@@ -65,6 +72,7 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
     } else {
       distances[q] = Simd::row_sums(sums[q]);
     }
+    if constexpr (kCrossesFirst) distances[q] = Cost::flush(distances[q]);
   }
 }
 
