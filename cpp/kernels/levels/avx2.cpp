@@ -61,14 +61,26 @@ struct Avx2 {
     return _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(high),
                                reinterpret_cast<const __m128i*>(low));
   }
-  // All bits of the last n bytes of a vector, or of the first n bytes, of each half.
+  static Vector load_words(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c,
+                           const std::uint8_t* d) {
+    const auto two = [](const std::uint8_t* low, const std::uint8_t* high) {
+      return _mm_castpd_si128(
+          _mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(low))),
+                       reinterpret_cast<const double*>(high)));
+    };
+    return _mm256_set_m128i(two(c, d), two(a, b));
+  }
+  // All bits of the last n bytes, at least 1, of a vector, half or word, or of the first n.
   static Vector last_bytes(std::size_t n) {
     alignas(64) static constexpr MaskedBytes kMasked = {0, 0xFF};
     return load(kMasked.of + n);
   }
-  static Vector first_bytes(std::size_t n) {
-    alignas(64) static constexpr MaskedBytes kMasked = {0xFF, 0};
-    return load(kMasked.of + 32 - n);
+  static Vector last_bytes_of_halves(std::size_t n) {
+    alignas(64) static constexpr MaskedBytes kMasked = {0, 0xFF};
+    return load_halves(kMasked.of + 16 + n, kMasked.of + 16 + n);
+  }
+  static Vector last_bytes_of_words(std::size_t n) {
+    return broadcast(~std::uint64_t{0} << (64 - 8 * n));
   }
   static Vector first_bytes_of_halves(std::size_t n) {
     alignas(64) static constexpr MaskedBytes kMasked = {0xFF, 0};

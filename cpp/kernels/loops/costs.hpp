@@ -121,6 +121,23 @@ template <std::size_t kBegin, std::size_t kEnd, class Body>
   }
 }
 
+// The costs of the first kVectors vectors of a row.
+template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
+[[gnu::always_inline]] inline void whole_vector_costs(const Cost* costs, const std::uint8_t* code,
+                                                      typename Simd::Vector* sums) {
+  for_each_index<0, kVectors>([&](auto v) {
+    constexpr std::size_t kOffset = v.value * 8 * Simd::kLanes;
+    const auto document = Simd::load(code + kOffset);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const auto part =
+          costs[q].part([](const std::uint8_t* query) { return Simd::load(query + kOffset); });
+      const auto of_part = Cost::of(part, document);
+      // Concealed, or compilers load in another order, which is slower from memory.
+      sums[q] = Simd::concealed(v.value == 0 ? of_part : Cost::add(sums[q], of_part));
+    }
+  });
+}
+
 // Calls measure(first, n_present, distances) for the rows, as many at once as a vector has lanes,
 // and reports those within the limits. The limits are tested for kGroups vectors together, all of
 // which have rows if there are more than one.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/loops/costs.hpp"
+#include "kernels/loops/parts.hpp"
 #include "kernels/loops/strided.hpp"
 
 namespace bitsift {
@@ -36,20 +37,10 @@ template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
               rows.first + static_cast<std::ptrdiff_t>(first + present) * rows.stride;
           prefetch_behind<Cost>(code, kVectors * kBytes, rows.ahead);
           Vector sum[kQueries];
-          for_each_index<0, kVectors - 1>([&](auto v) {
-            const Vector document = Simd::load(code + v.value * kBytes);
-            for (std::size_t q = 0; q < kQueries; ++q) {
-              const Vector of_part = Cost::of(costs[q].part([&](const std::uint8_t* query) {
-                return Simd::load(query + v.value * kBytes);
-              }),
-                                              document);
-              sum[q] = Simd::concealed(v.value == 0 ? of_part : Cost::add(sum[q], of_part));
-            }
-          });
+          whole_vector_costs<Simd, kQueries, kVectors - 1>(costs, code, sum);
           const Vector document = Simd::load(code + last);
           for (std::size_t q = 0; q < kQueries; ++q) {
             sum[q] = Cost::add(sum[q], Cost::of(last_part[q], document));
-            // Concealed, or compilers load rows in another order, which is slower from memory.
             sums[q][row] = Simd::concealed(kCrossesFirst ? sum[q] : Cost::flush(sum[q]));
           }
         };
@@ -66,48 +57,35 @@ template <class Simd, std::size_t kQueries, std::size_t kVectors, class Cost>
       });
 }
 
-// Contiguous rows shorter than a vector, each of which is loaded with bytes of its successors, two
-// at once into the halves of a vector if they fit. The last few rows have too few behind them.
-template <class Simd, std::size_t kQueries, bool kHalves, class Cost>
+// Contiguous rows of up to half a vector, each of which is loaded with bytes of its successor. The
+// last few rows have too few behind them.
+template <class Simd, std::size_t kQueries, class Cost>
 inline std::size_t scan_short_rows(const Cost* costs, RowSpan rows, const std::int64_t* limits,
                                    Hit* hits) {
   using Vector = typename Simd::Vector;
-  constexpr std::size_t kLoad = 8 * Simd::kLanes / (kHalves ? 2 : 1);
-  constexpr std::size_t kVectors = kHalves ? 2 : 4;
   static_assert(Simd::kLanes == 4);
-  constexpr std::size_t kGroups = kHalves ? 4 : 1;  // testing limits takes a large part of the time
+  constexpr std::size_t kLoad = 4 * Simd::kLanes;
+  constexpr std::size_t kGroups = 4;  // testing limits takes a large part of the time
+  constexpr std::size_t kAtOnce = kGroups * Simd::kLanes;
   const std::size_t n_bytes = rows.n_bytes;
   typename Cost::MaskedPart parts[kQueries];
   for (std::size_t q = 0; q < kQueries; ++q) {
-    const auto load = [](const std::uint8_t* code) {
-      if constexpr (kHalves) return Simd::load_halves(code, code);
-      return Simd::load(code);
-    };
-    parts[q] = costs[q].masked_part(
-        load, kHalves ? Simd::first_bytes_of_halves(n_bytes) : Simd::first_bytes(n_bytes));
+    parts[q] =
+        costs[q].masked_part([](const std::uint8_t* code) { return Simd::load_halves(code, code); },
+                             Simd::first_bytes_of_halves(n_bytes));
   }
   const std::size_t n_total = rows.n_rows * n_bytes;
-  const std::size_t n_wide = n_total < kLoad ? 0 : (n_total - kLoad) / n_bytes + 1;
-  const std::size_t n_whole = n_wide / (kGroups * Simd::kLanes) * (kGroups * Simd::kLanes);
+  const std::size_t n_loadable = n_total < kLoad ? 0 : (n_total - kLoad) / n_bytes + 1;
+  const std::size_t n_whole = n_loadable / kAtOnce * kAtOnce;
   const std::size_t n_hits = report_rows<Simd, kQueries, kGroups>(
       0, n_whole, limits, hits, [&](std::size_t first, std::size_t, Vector* distances) {
         const std::uint8_t* group = rows.first + first * n_bytes;
         prefetch_behind<Cost>(group, Simd::kLanes * n_bytes, rows.ahead);
-        Vector sums[kQueries][kVectors];
-        for (std::size_t v = 0; v < kVectors; ++v) {
-          const std::uint8_t* row = group + v * n_bytes;
-          const Vector document = [&] {
-            if constexpr (kHalves) return Simd::load_halves(row, row + 2 * n_bytes);
-            return Simd::load(row);
-          }();
-          for (std::size_t q = 0; q < kQueries; ++q) sums[q][v] = Cost::of(parts[q], document);
-        }
+        const Vector rows_02 = Simd::load_halves(group, group + 2 * n_bytes);
+        const Vector rows_13 = Simd::load_halves(group + n_bytes, group + 3 * n_bytes);
         for (std::size_t q = 0; q < kQueries; ++q) {
-          if constexpr (kHalves) {
-            distances[q] = Cost::flush(Simd::pair_sums(sums[q][0], sums[q][1]));
-          } else {
-            distances[q] = Cost::flush(Simd::row_sums(sums[q]));
-          }
+          distances[q] = Cost::flush(
+              Simd::pair_sums(Cost::of(parts[q], rows_02), Cost::of(parts[q], rows_13)));
         }
       });
   return n_hits + scan_any_rows<Simd, kQueries, 0>(costs, rows, n_whole, limits, hits + n_hits);
@@ -118,13 +96,42 @@ template <class Simd, std::size_t kQueries, class Cost>
 inline std::size_t scan_masked_rows(const Cost* costs, RowSpan rows, const std::int64_t* limits,
                                     Hit* hits) {
   constexpr std::size_t kBytes = 8 * Simd::kLanes;
-  if (rows.n_bytes < kBytes && rows.stride == static_cast<std::ptrdiff_t>(rows.n_bytes)) {
-    return rows.n_bytes <= kBytes / 2
-               ? scan_short_rows<Simd, kQueries, true>(costs, rows, limits, hits)
-               : scan_short_rows<Simd, kQueries, false>(costs, rows, limits, hits);
+  if (rows.n_bytes <= kBytes / 2 && rows.stride == static_cast<std::ptrdiff_t>(rows.n_bytes)) {
+    return scan_short_rows<Simd, kQueries>(costs, rows, limits, hits);
   }
+  const std::size_t n_words = (rows.n_bytes + 7) / 8;
+  if (n_words == 3) return scan_parted_rows<Simd, kQueries, 0, 3>(costs, rows, limits, hits);
+  if (n_words == 4) return scan_parted_rows<Simd, kQueries, 0, 4>(costs, rows, limits, hits);
   if constexpr (Cost::kUnrolls) {
-    switch ((rows.n_bytes + kBytes - 1) / kBytes) {
+    switch (n_words) {
+      case 5:
+        return scan_parted_rows<Simd, kQueries, 1, 1>(costs, rows, limits, hits);
+      case 6:
+        return scan_parted_rows<Simd, kQueries, 1, 2>(costs, rows, limits, hits);
+      case 7:
+        return scan_parted_rows<Simd, kQueries, 1, 3>(costs, rows, limits, hits);
+      case 9:
+        return scan_parted_rows<Simd, kQueries, 2, 1>(costs, rows, limits, hits);
+      case 10:
+        return scan_parted_rows<Simd, kQueries, 2, 2>(costs, rows, limits, hits);
+      case 11:
+        return scan_parted_rows<Simd, kQueries, 2, 3>(costs, rows, limits, hits);
+      case 13:
+        return scan_parted_rows<Simd, kQueries, 3, 1>(costs, rows, limits, hits);
+      case 14:
+        return scan_parted_rows<Simd, kQueries, 3, 2>(costs, rows, limits, hits);
+      case 15:
+        return scan_parted_rows<Simd, kQueries, 3, 3>(costs, rows, limits, hits);
+      case 17:
+        return scan_parted_rows<Simd, kQueries, 4, 1>(costs, rows, limits, hits);
+      case 18:
+        return scan_parted_rows<Simd, kQueries, 4, 2>(costs, rows, limits, hits);
+      case 19:
+        return scan_parted_rows<Simd, kQueries, 4, 3>(costs, rows, limits, hits);
+      default:
+        break;
+    }
+    switch ((n_words + 3) / 4) {
       case 2:
         return scan_rows_of_vectors<Simd, kQueries, 2>(costs, rows, limits, hits);
       case 3:

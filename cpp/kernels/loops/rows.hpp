@@ -29,17 +29,6 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
   if constexpr (Simd::kLanes > 1) {
     if (rows.stride == static_cast<std::ptrdiff_t>(rows.n_bytes)) {
       if constexpr (Simd::kMasksBytes && Cost::kUnrolls) {
-        // Masks would make a vector more of these.
-        switch (rows.n_bytes) {
-          case 40:
-            return scan_word_rows<Simd, kQueries, 5>(costs, rows, limits, hits);
-          case 72:
-            return scan_word_rows<Simd, kQueries, 9>(costs, rows, limits, hits);
-          case 80:
-            return scan_word_rows<Simd, kQueries, 10>(costs, rows, limits, hits);
-          default:
-            break;
-        }
         if (rows.n_bytes > 128) return scan_masked_rows<Simd, kQueries>(costs, rows, limits, hits);
       }
       switch (rows.n_bytes) {

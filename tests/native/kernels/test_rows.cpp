@@ -19,11 +19,13 @@ static bool operator==(const Hit& a, const Hit& b) {
 namespace test {
 namespace {
 
-// All short lengths, and those around others that have loops of their own, or where byte sums are
-// flushed.
+// All short lengths, and those around others that have loops of their own, where rows have a word
+// or a vector more, or where byte sums are flushed.
 std::vector<std::size_t> lengths() {
   std::vector<std::size_t> result;
   for (std::size_t n = 1; n <= 70; ++n) result.push_back(n);
+  for (std::size_t n = 72; n <= 168; n += 8) result.insert(result.end(), {n, n + 3});
+  for (std::size_t n = 224; n <= 512; n += 32) result.insert(result.end(), {n, n + 19});
   for (const std::size_t n :
        Sizes{95,  96,  97,  127, 128, 129, 191, 192, 193, 247, 248, 249, 256, 383, 384,  385,
              495, 496, 497, 503, 511, 512, 513, 519, 520, 521, 991, 992, 993, 999, 1984, 1985}) {
