@@ -44,6 +44,9 @@ constexpr std::size_t kBytesPerBlock = 1 << 15;
 constexpr std::size_t kBytesAhead = 8192;
 // Pieces are multiples of this many rows, which most kernels take in whole tiles.
 constexpr std::size_t kRowsOfPiece = 128;
+// Of a piece in which few rows take part, these are copied together and scanned alone: if the others
+// outnumber them by at least this many for each query, which is what the copies cost.
+constexpr std::size_t kOthersForCopy = 2;
 // Pieces of fewer bytes of codes, times queries, are too short to time.
 constexpr std::size_t kLeastTimedBytes = 1 << 17;
 
@@ -245,6 +248,14 @@ class BatchScan {
   Checkpoint checkpoint_{kBytesBetweenChecks};
 };
 
+// What a scan for a batch of queries has done.
+struct Scanned {
+  std::size_t n_rows;  // the first ones
+  // The first and behind the last query that has too few rows within its limit.
+  std::size_t first_incomplete;
+  std::size_t last_incomplete;
+};
+
 class Scan {
  public:
   Scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
@@ -256,7 +267,8 @@ class Scan {
         distances_(distances),
         rows_(rows) {}
 
-  void run() const {
+  // Returns the number of rows scanned.
+  std::size_t run() const {
     const std::size_t n_queries = queries_.codes.n_rows;
     const std::size_t n_threads = options_.n_threads;
     const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
@@ -270,13 +282,17 @@ class Scan {
         (few_rows && n_queries >= kQueriesPerThread * n_threads)) {
       const std::size_t share = ceil_divide(n_queries, n_threads);
       for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
-                     [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
-    } else {
-      for (std::size_t begin = 0; begin < n_queries; begin += batch) {
-        const std::size_t end = std::min(begin + batch, n_queries);
-        scan_batch(begin, end, threads_worth(end - begin, n_threads));
-      }
+                     [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1, {}); });
+      return codes_.n_rows;
     }
+    if (n_queries <= batch) {
+      return scan_batch(0, n_queries, threads_worth(n_queries, n_threads), options_.early_end);
+    }
+    for (std::size_t begin = 0; begin < n_queries; begin += batch) {
+      const std::size_t end = std::min(begin + batch, n_queries);
+      scan_batch(begin, end, threads_worth(end - begin, n_threads), {});
+    }
+    return codes_.n_rows;
   }
 
  private:
@@ -302,18 +318,24 @@ class Scan {
     return worth < static_cast<double>(n_threads) ? static_cast<std::size_t>(worth) : n_threads;
   }
 
-  void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
+  // Returns the number of rows scanned.
+  std::size_t scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads,
+                         const EarlyEnd& early_end) const {
     const std::size_t k = std::min(options_.k, codes_.n_rows);
     const std::optional<Sample> sample = worthwhile_sample(codes_.n_rows, k, end - begin);
-    if (!sample) {
-      scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads);
-      return;
-    }
-    const auto [first, last] =
-        scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads);
-    if (first < last) {
-      scan_within(std::vector<std::int64_t>(last - first, kAdmitAll), first, n_threads);
-    }
+    if (!sample) return scan_all(begin, end, n_threads, early_end).n_rows;
+    const Scanned scanned =
+        scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads, {});
+    scan_all(scanned.first_incomplete, scanned.last_incomplete, n_threads, {});
+    return codes_.n_rows;
+  }
+
+  // Scans without limits.
+  Scanned scan_all(std::size_t begin, std::size_t end, std::size_t n_threads,
+                   const EarlyEnd& early_end) const {
+    if (begin == end) return {codes_.n_rows, begin, end};
+    return scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads,
+                       early_end);
   }
 
   // The distances, for queries [begin, end), of the row of this rank in a sample.
@@ -326,6 +348,7 @@ class Scan {
     options.k = sample.rank;
     options.ids = nullptr;
     options.n_threads = n_threads;
+    options.early_end = {};
     const std::size_t n = end - begin;
     std::vector<std::int32_t> distances(n * sample.rank);
     std::vector<std::int64_t> rows(n * sample.rank);
@@ -335,10 +358,9 @@ class Scan {
     return farthest;
   }
 
-  // Scans for the queries from `begin` on, one for each of `first_limits`. Returns the first and
-  // behind the last query that has too few rows within its limit.
-  std::pair<std::size_t, std::size_t> scan_within(std::vector<std::int64_t> first_limits,
-                                                  std::size_t begin, std::size_t n_threads) const {
+  // Scans for the queries from `begin` on, one for each of `first_limits`.
+  Scanned scan_within(std::vector<std::int64_t> first_limits, std::size_t begin,
+                      std::size_t n_threads, const EarlyEnd& early_end) const {
     const QueryBatch batch(queries_, begin, begin + first_limits.size());
     const std::size_t piece = rows_per_piece();
     const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
@@ -348,6 +370,7 @@ class Scan {
     const ScanShape shape = {batch.size(), codes_.n_rows, codes_.n_columns, n_threads,
                              batch.weighted()};
     Pieces pieces(n_pieces);
+    std::atomic<std::size_t> n_scanned{codes_.n_rows};
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
     scans.reserve(n_threads);
@@ -355,26 +378,35 @@ class Scan {
       std::optional<BatchScan> scan;
       pieces.work([&](std::size_t i) {
         if (!scan) scan.emplace(kernels_, codes_, batch, shared, shape, options_);
-        scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
+        const std::size_t end = std::min((i + 1) * piece, codes_.n_rows);
+        scan->scan(i * piece, end);
+        if (!is_wanted(early_end, end)) return;
+        const std::size_t n_begun = pieces.stop();
+        if (n_begun < n_pieces) n_scanned.store(n_begun * piece, std::memory_order_relaxed);
       });
       if (scan) {
         const std::lock_guard lock(mutex);
         scans.push_back(std::move(*scan));
       }
     });
-    std::pair<std::size_t, std::size_t> incomplete = {begin, begin};
+    Scanned scanned = {n_scanned.load(std::memory_order_relaxed), begin, begin};
     for (std::size_t i = 0; i < batch.size(); ++i) {
       std::size_t n_kept = 0;
       for (BatchScan& scan : scans) n_kept += scan.best(i).size();
       if (n_kept >= k) continue;
-      if (incomplete.first == incomplete.second) incomplete.first = begin + i;
-      incomplete.second = begin + i + 1;
+      if (scanned.first_incomplete == scanned.last_incomplete) scanned.first_incomplete = begin + i;
+      scanned.last_incomplete = begin + i + 1;
     }
     for_each_piece(batch.size(), 16, n_threads, [&](std::size_t first, std::size_t last) {
       Checkpoint checkpoint(kValuesBetweenChecks);
       for (std::size_t i = first; i < last; ++i) write(begin + i, i, checkpoint, scans);
     });
-    return incomplete;
+    return scanned;
+  }
+
+  static bool is_wanted(const EarlyEnd& early_end, std::size_t n_rows) {
+    return early_end.wanted != nullptr && n_rows >= early_end.least_rows &&
+           n_rows <= early_end.most_rows && early_end.wanted->load(std::memory_order_relaxed);
   }
 
   // Merges and writes the results of the threads. The order is total, so results do not depend on
@@ -400,10 +432,10 @@ class Scan {
 
 }  // namespace
 
-void scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-          const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
-  if (options.k == 0) return;
-  Scan(kernels, codes, queries, options, distances, rows).run();
+std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
+  if (options.k == 0) return codes.n_rows;
+  return Scan(kernels, codes, queries, options, distances, rows).run();
 }
 
 }  // namespace bitsift

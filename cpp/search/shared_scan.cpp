@@ -13,6 +13,8 @@
 // handler of Python's, is deposed: the handler may be waiting for the very threads that wait here.
 #include "search/shared_scan.hpp"
 
+#include "search/joint_scan.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -49,94 +51,13 @@ constexpr int kMostLingers = 3;
 // A leader that has polled for so long is deposed.
 constexpr std::chrono::milliseconds kLongPoll{100};
 
-struct Task {
-  const Kernels* kernels;
-  Matrix<std::uint8_t> codes;
-  Queries queries;
-  ScanOptions options;
-  std::int32_t* distances;
-  std::int64_t* rows;
-
-  std::size_t n_queries() const { return queries.codes.n_rows; }
-  std::size_t n_results() const { return n_queries() * options.k; }
-  // Whether one scan can serve both.
-  bool matches(const Task& other) const {
-    return kernels == other.kernels && codes.data == other.codes.data &&
-           codes.n_rows == other.codes.n_rows && codes.n_columns == other.codes.n_columns &&
-           codes.stride == other.codes.stride && options.ids == other.options.ids &&
-           options.k == other.options.k && options.n_threads == other.options.n_threads &&
-           options.method == other.options.method && options.costs == other.options.costs &&
-           queries.weighted() == other.queries.weighted();
-  }
-  void scan() const { bitsift::scan(*kernels, codes, queries, options, distances, rows); }
-};
-
-// The rows of several matrices, concatenated.
-class Gathered {
- public:
-  void add(Matrix<std::uint8_t> rows) {
-    n_columns_ = rows.n_columns;
-    for (std::size_t i = 0; i < rows.n_rows; ++i) {
-      bytes_.insert(bytes_.end(), rows.row(i), rows.row(i) + n_columns_);
-    }
-  }
-  Matrix<std::uint8_t> matrix() const {
-    return {.data = bytes_.data(),
-            .n_rows = bytes_.size() / n_columns_,
-            .n_columns = n_columns_,
-            .stride = static_cast<std::ptrdiff_t>(n_columns_)};
-  }
-
- private:
-  std::vector<std::uint8_t> bytes_;
-  std::size_t n_columns_ = 1;
-};
-
-// The queries of several tasks and room for their results. The calls share it, and each copies its
-// own results.
-class TasksTogether {
- public:
-  // Returns the place of the task's first result.
-  std::size_t add(const Task& task) {
-    task_ = task;
-    codes_.add(task.queries.codes);
-    if (task.queries.weighted()) magnitudes_.add(task.queries.magnitudes);
-    return std::exchange(n_results_, n_results_ + task.n_results());
-  }
-  // After the last task.
-  void make_room() {
-    distances_ = std::make_unique_for_overwrite<std::int32_t[]>(n_results_);
-    rows_ = std::make_unique_for_overwrite<std::int64_t[]>(n_results_);
-  }
-  void scan() const {
-    Task all = task_;
-    all.queries.codes = codes_.matrix();
-    if (all.queries.weighted()) all.queries.magnitudes = magnitudes_.matrix();
-    all.distances = distances_.get();
-    all.rows = rows_.get();
-    all.scan();
-  }
-  void copy_results(std::size_t first, const Task& task) const {
-    std::copy_n(distances_.get() + first, task.n_results(), task.distances);
-    std::copy_n(rows_.get() + first, task.n_results(), task.rows);
-  }
-
- private:
-  Task task_{};
-  Gathered codes_;
-  Gathered magnitudes_;
-  std::size_t n_results_ = 0;
-  std::unique_ptr<std::int32_t[]> distances_;
-  std::unique_ptr<std::int64_t[]> rows_;
-};
-
 // A call that waits for a scan. The mutex of ScanGroups protects all but the task.
 struct Request {
-  const Task& task;
+  const ScanTask& task;
   const Interruption* call = Interruption::current();
   LinkedList<Request>* list = nullptr;  // the one that it is in
   // Set once a scan for several calls has served this one.
-  std::shared_ptr<const TasksTogether> together = nullptr;
+  std::shared_ptr<const JointScan> together = nullptr;
   std::size_t first_result = 0;
   Request* previous = nullptr;
   Request* next = nullptr;
@@ -154,14 +75,15 @@ struct Request {
 // The calls that scan the same codes with the same options. The leader scans for all of them.
 class ScanGroup {
  public:
-  explicit ScanGroup(const Task& key) : key_(key) {}
+  explicit ScanGroup(const ScanTask& key) : key_(key) {}
 
-  bool is_of(const Task& task) const { return key_.matches(task); }
+  bool is_of(const ScanTask& task) const { return key_.matches(task); }
   bool is_empty() const { return n_callers_ == 0; }
 
   // Returns when the request has been served. `lock` protects every member.
   void serve(Request& request, std::unique_lock<std::mutex>& lock) {
     const Place place(*this, request, lock);
+    has_arrivals_.store(true, std::memory_order_relaxed);
     std::size_t n_expected = n_last_;
     while (request.together == nullptr) {
       if (leader_ == nullptr) leader_ = &request;
@@ -248,22 +170,23 @@ class ScanGroup {
     }
   }
 
-  // Scans for the leader and for requests that wait, up to kMostQueriesTogether queries.
+  // Scans for the leader and for requests that wait, up to kMostQueriesTogether queries, also for
+  // some that arrive meanwhile.
   void lead(Request& leader, std::unique_lock<std::mutex>& lock) {
-    const auto together = gather(leader);
+    const auto together = std::make_shared<JointScan>();
+    std::size_t n_queries = leader.task.n_queries();
+    leader.first_result = together->add(leader.task);
     leader.move_to(nullptr);
     const auto start = Clock::now();
-    {
+    for (bool is_done = false; !is_done;) {
+      const bool is_leader = leader_ == &leader;  // not deposed
+      if (is_leader) gather(*together, n_queries);
       const Unlocked unlocked(lock);
-      if (together == nullptr) {
-        leader.task.scan();
-      } else {
-        together->scan();
-      }
+      is_done = together->scan(is_leader ? &has_arrivals_ : nullptr);
       unlocked.check_not_forked();
     }
     leader.together = together;
-    if (leader_ != &leader) return;  // deposed
+    if (leader_ != &leader) return;
     last_time_ = Clock::now() - start;
     n_last_ = 1 + served_.size();
     while (served_.first() != nullptr) {
@@ -272,38 +195,33 @@ class ScanGroup {
     }
   }
 
-  // Moves requests to served_. Returns the leader's task and theirs; nullptr if there are none.
-  std::shared_ptr<TasksTogether> gather(Request& leader) {
-    if (waiting_.size() == 1) return nullptr;
-    auto together = std::make_shared<TasksTogether>();
-    leader.first_result = together->add(leader.task);
-    std::size_t n_queries = leader.task.n_queries();
+  // Moves requests that wait to served_.
+  void gather(JointScan& together, std::size_t& n_queries) {
+    has_arrivals_.store(false, std::memory_order_relaxed);
     for (Request *request = waiting_.first(), *next; request != nullptr; request = next) {
       next = request->next;
-      if (request == &leader) continue;
       n_queries += request->task.n_queries();
-      if (n_queries > kMostQueriesTogether) break;
-      request->first_result = together->add(request->task);
+      if (n_queries > kMostQueriesTogether) return;
+      request->first_result = together.add(request->task);
       request->move_to(&served_);
     }
-    together->make_room();
-    return together;
   }
 
-  Task key_;
+  ScanTask key_;
   LinkedList<Request> waiting_;  // in order of arrival; the leader too, until it scans
   LinkedList<Request> served_;   // for whom the leader scans
   Request* leader_ = nullptr;
   std::size_t n_callers_ = 0;
   std::size_t n_last_ = 0;  // callers that the last scan served
   Clock::duration last_time_{};
+  std::atomic<bool> has_arrivals_{false};  // since the leader last looked
   std::condition_variable turn_;     // a request has been served, or the leader has changed
   std::condition_variable arrival_;  // for a leader that lingers
 };
 
 class ScanGroups {
  public:
-  void serve(const Task& task) {
+  void serve(const ScanTask& task) {
     Request request{task};
     {
       std::unique_lock lock(mutex_);
@@ -316,7 +234,7 @@ class ScanGroups {
   // Empty groups are kept for a while: their callers may come back.
   static constexpr std::size_t kMostEmpty = 8;
 
-  ScanGroup& group_of(const Task& task) {
+  ScanGroup& group_of(const ScanTask& task) {
     for (ScanGroup& group : groups_) {
       if (group.is_of(task)) return group;
     }
@@ -344,11 +262,11 @@ void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queri
   const bool is_shared = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
                          codes.n_rows * codes.n_columns >= kLeastBytes &&
                          options.n_threads >= default_threads() && !is_nested();
-  const Task task = {&kernels, codes, queries, options, distances, rows};
+  const ScanTask task = {&kernels, codes, queries, options, distances, rows};
   if (is_shared) {
     process_wide<ScanGroups>().serve(task);
   } else {
-    task.scan();
+    scan(kernels, codes, queries, options, distances, rows);
   }
 }
 
