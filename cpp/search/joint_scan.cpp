@@ -42,10 +42,9 @@ bool ScanTask::matches(const ScanTask& other) const {
          codes.n_rows == other.codes.n_rows && codes.n_columns == other.codes.n_columns &&
          codes.stride == other.codes.stride && options.ids == other.options.ids &&
          options.mask.pages == other.options.mask.pages &&
-         options.first_row == other.options.first_row &&
-         options.k == other.options.k && options.n_threads == other.options.n_threads &&
-         options.method == other.options.method && options.costs == other.options.costs &&
-         queries.weighted() == other.queries.weighted();
+         options.first_row == other.options.first_row && options.k == other.options.k &&
+         options.n_threads == other.options.n_threads && options.method == other.options.method &&
+         options.costs == other.options.costs && queries.weighted() == other.queries.weighted();
 }
 
 void Gathered::add(Matrix<std::uint8_t> rows) {

@@ -25,17 +25,17 @@ struct EarlyEnd {
 struct ScanOptions {
   std::size_t k = 10;
   const std::int64_t* ids = nullptr;  // nullptr: a row's number is its id
-  RowMask mask = {};          // the rows that take part
-  std::size_t first_row = 0;  // the number of the first row of the codes in the mask
   std::size_t n_threads = 1;
   std::optional<ScanMethod> method = std::nullopt;  // not given: the cheapest by `costs`
   MethodCostTable* costs = &default_method_costs();
   EarlyEnd early_end = {};
+  RowMask mask = {};          // the rows that take part
+  std::size_t first_row = 0;  // the number of the first row of the codes in the mask
 };
 
 // The k rows of `codes` nearest to each query by (distance, id), of those that take part. Writes
-// n_queries x k; where k exceeds these rows, row -1 and the largest int32. Returns how many rows it has scanned, from the
-// first one on: all, unless it has ended early.
+// n_queries x k; where k exceeds these rows, row -1 and the largest int32. Returns how many rows it
+// has scanned, from the first one on: all, unless it has ended early.
 std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
                  const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
 

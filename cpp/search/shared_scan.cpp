@@ -215,8 +215,8 @@ class ScanGroup {
   std::size_t n_last_ = 0;  // callers that the last scan served
   Clock::duration last_time_{};
   std::atomic<bool> has_arrivals_{false};  // since the leader last looked
-  std::condition_variable turn_;     // a request has been served, or the leader has changed
-  std::condition_variable arrival_;  // for a leader that lingers
+  std::condition_variable turn_;           // a request has been served, or the leader has changed
+  std::condition_variable arrival_;        // for a leader that lingers
 };
 
 class ScanGroups {
