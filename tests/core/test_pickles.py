@@ -28,7 +28,10 @@ def vectors():
 
 
 def test_old_names():
-    later = {"EvaluationCheck", "EvaluationRow", "IndexLockedError", "Plan", "PlanRow", "plan"}
+    later = {
+        *("EvaluationCheck", "EvaluationRow", "IndexLockedError", "Plan", "PlanRow", "plan"),
+        *("available_threads", "set_num_threads"),
+    }
     assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)
     assert stored("names") == [thing for thing in THINGS if thing.__name__ not in later]
 
@@ -41,8 +44,8 @@ def test_old_indexes(name):
     assert np.array_equal(index.codes, made.codes)
     assert np.array_equal(index.ids, made.ids)
     for found, expected in zip(
-        index.search(vectors()[:5], 7, scoring="hamming"),
-        made.search(vectors()[:5], 7, scoring="hamming"),
+        index.search(vectors()[:5], 7, ladder=["hamming"]),
+        made.search(vectors()[:5], 7, ladder=["hamming"]),
         strict=True,
     ):
         assert found.tobytes() == expected.tobytes()
