@@ -13,7 +13,7 @@ namespace bitsift {
 inline constexpr std::size_t kPageRows = std::size_t{1} << 16;
 inline constexpr std::size_t kPageWords = kPageRows / 64;
 
-// A view. Bit i % 64 of word i / 64 of a page is set if its row i takes part; no page: all do.
+// A view. Bit i % 64 of word i / 64 of a page is set if its row i takes part.
 struct RowMask {
   const std::uint64_t* const* pages = nullptr;  // nullptr: every row takes part
 
@@ -21,16 +21,15 @@ struct RowMask {
 
   bool operator[](std::size_t row) const {
     if (is_all()) return true;
-    const std::uint64_t* page = pages[row / kPageRows];
-    return page == nullptr || (page[row % kPageRows / 64] >> row % 64 & 1) != 0;
+    return (pages[row / kPageRows][row % kPageRows / 64] >> row % 64 & 1) != 0;
   }
 
   // Calls body(first row, bits) for each word of rows [begin, end); bits of other rows are zero.
   template <class Body>
   void for_each_word(std::size_t begin, std::size_t end, Body&& body) const {
     for (std::size_t row = begin / 64 * 64; row < end; row += 64) {
-      const std::uint64_t* page = is_all() ? nullptr : pages[row / kPageRows];
-      std::uint64_t bits = page == nullptr ? ~std::uint64_t{0} : page[row % kPageRows / 64];
+      std::uint64_t bits =
+          is_all() ? ~std::uint64_t{0} : pages[row / kPageRows][row % kPageRows / 64];
       if (row < begin) bits &= ~std::uint64_t{0} << (begin - row);
       if (end - row < 64) bits &= ~(~std::uint64_t{0} << (end - row));
       body(row, bits);

@@ -107,7 +107,7 @@ class PieceTaker {
 
  private:
   // To copy a row costs what it costs to scan it for so many queries.
-  static constexpr std::size_t kQueriesPerCopy = 2;
+  static constexpr std::size_t kQueriesPerCopy = 5;
 
   MaskedRows rows_;
   std::size_t n_queries_;

@@ -41,24 +41,10 @@ void check_set(const RowSet& set, const std::set<std::size_t>& wanted, std::size
   }
 }
 
-std::set<std::size_t> all_of(std::size_t n_rows) {
-  std::set<std::size_t> rows;
-  for (std::size_t row = 0; row < n_rows; ++row) rows.insert(rows.end(), row);
-  return rows;
-}
-
 const std::size_t kSizes[] = {
     0, 1, 63, 64, 65, kPageRows, 2 * kPageRows, kPageRows - 1, kPageRows + 1, 150'001};
 
-TEST_CASE("a first set has all rows, also those that are appended") {
-  for (const std::size_t n : kSizes) {
-    const RowSet set(n);
-    check_set(set, all_of(n), n);
-    check_set(set.extended_to(n + 70'000), all_of(n + 70'000), n + 70'000);
-  }
-}
-
-TEST_CASE("sets of values and of numbers, without rows, extended, and in common") {
+TEST_CASE("sets of values and of numbers, and of a matrix that has grown") {
   std::mt19937 random(1);
   for (const std::size_t n : kSizes) {
     std::vector<std::uint8_t> values(n);
@@ -78,37 +64,8 @@ TEST_CASE("sets of values and of numbers, without rows, extended, and in common"
     check_set(by_numbers, wanted, n);
     check_set(by_values.extended_to(n + 70'000), wanted, n + 70'000);
 
-    const RowSet all(n);
-    std::set<std::size_t> rest = all_of(n);
-    for (const std::size_t row : wanted) rest.erase(row);
-    const RowSet removed = all.without(numbers.data(), numbers.size());
-    check_set(removed, rest, n);
-    check_set(all, all_of(n), n);
-    check_set(by_values.without(numbers.data(), numbers.size()), {}, n);
-    check_set(by_values & removed, {}, n);
-    check_set(all & by_values, wanted, n);
-    check_set(by_values & all, wanted, n);
-    check_set(removed & all, rest, n);
-
-    std::set<std::size_t> grown = rest;
-    for (std::size_t row = n; row < n + 500; ++row) grown.insert(grown.end(), row);
-    const RowSet more = removed.extended_to(n + 500);
-    check_set(more, grown, n + 500);
-    check_set(more & by_values, {}, n + 500);
-    check_set(more & by_values.extended_to(n + 10), {}, n + 500);
-    check_set(more & RowSet(n), grown, n + 500);
+    check_set(by_values.extended_to(n), wanted, n);
   }
-}
-
-TEST_CASE("what removes a row shares the other pages") {
-  const RowSet all(3 * kPageRows);
-  const Numbers numbers = {5};
-  const RowSet less = all.without(numbers.data(), 1);
-  const Numbers others = {5 + 2 * kPageRows};
-  const RowSet least = less.without(others.data(), 1);
-  CHECK(less.mask().pages[1] == nullptr);
-  CHECK(least.mask().pages[0] == less.mask().pages[0]);
-  CHECK(least.mask().pages[2] != nullptr);
 }
 
 }  // namespace
