@@ -122,7 +122,7 @@ def test_public_names():
         (bitsift.from_codes, ["codes", "convention", "dim"]),
         (bitsift.codes_from_response, ["response", "encoding_type", "dim"]),
         (bitsift.hamming, ["a", "b"]),
-        (bitsift.search, ["codes", "queries", "k", "isa", "threads"]),
+        (bitsift.search, ["codes", "queries", "k", "filter", "isa", "threads"]),
         (bitsift.knn_graph, ["codes", "k", "progress", "isa", "threads"]),
         (
             bitsift.Index,
@@ -139,6 +139,7 @@ def test_public_names():
                 "oversampling",
                 "rescore",
                 "scoring",
+                "filter",
                 "threads",
                 "ladder",
             ],

@@ -50,15 +50,6 @@ class Filter:
             "its ids, and make it again with index.filter(ids)"
         )
 
-    def rows_of(self, owner: object, n_rows: int) -> native.RowSet:
-        """Return its rows among so many; raise unless `owner` made it."""
-        if self._owner is not owner:
-            raise ValueError(
-                "filter must be made by this index; got one of another index, or of the one that "
-                "this is a copy of"
-            )
-        return self._rows.extended_to(n_rows)
-
 
 def make_filter(allowed: object, snapshot: Snapshot, owner: object) -> Filter:
     """Return a prepared filter of what a caller gives."""
@@ -91,7 +82,12 @@ def _listed(given: Sequence[Any]) -> list[Any]:
 def _one_set(allowed: object, snapshot: Snapshot, owner: object) -> native.RowSet:
     n_rows = len(snapshot.documents)
     if isinstance(allowed, Filter):
-        return allowed.rows_of(owner, n_rows)
+        if allowed._owner is not owner:
+            raise ValueError(
+                "filter must be made by this index; got one of another index, or of the one that "
+                "this is a copy of"
+            )
+        return allowed._rows.extended_to(n_rows)
     if isinstance(allowed, (str, bytes)) or allowed is None:
         raise TypeError(f"filter must {_WANTED}; got {shown(allowed)}")
     some: ArrayLike = list(allowed) if isinstance(allowed, Set) else allowed  # type: ignore[assignment]
