@@ -17,6 +17,7 @@ from bitsift.cli.commands.demo import demo
 from bitsift.cli.commands.evaluate import evaluate
 from bitsift.cli.commands.graph import graph
 from bitsift.cli.commands.info import info
+from bitsift.cli.commands.plan import plan
 from bitsift.cli.commands.search import search
 from bitsift.cli.commands.verify import verify
 
@@ -26,7 +27,6 @@ _HELP = "Search binary embeddings exactly: one bit per dimension, Hamming distan
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -37,7 +37,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     (
         "demo",
         demo,
-        "Search arXiv papers by bits, by floats and with rescoring, and compare the results.",
+        "Search arXiv papers by default, by bits alone and by floats, and compare what is found.",
     ),
     ("build", build, "Build an index from a file of vectors."),
     (
@@ -56,6 +56,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate,
         "Measure how much search quality fewer bits cost on your vectors, and what they save.",
     ),
+    ("plan", plan, "Compute what a collection takes in RAM and on disk, and what it costs."),
     ("compare", compare, "Compare evaluations of several collections side by side."),
     ("info", info, "Describe an index: dimensions, metric, stores, threshold, and bytes."),
     ("verify", verify, "Check every byte of an index against its checksums."),

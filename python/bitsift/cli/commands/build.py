@@ -92,7 +92,7 @@ def build(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
-            f"are computed from. By default {MOST_ROWS_FITTED}.",
+            f"are computed from. By default {MOST_ROWS_FITTED:,}.",
         ),
     ] = None,
     ids: Annotated[

@@ -50,8 +50,17 @@ def evaluate(
         Selection, typer.Option(help="Measure all conditions, or only the quick ones.")
     ] = "all",
     price_per_gb: Annotated[
-        float, typer.Option(help="US dollars per GB (2**30 bytes) of memory per month.")
+        float, typer.Option(help="US dollars per GB (10**9 bytes) of memory per month.")
     ] = PRICE_PER_GB,
+    n_vectors: Annotated[
+        float | None,
+        typer.Option(
+            "--vectors",
+            metavar="N",
+            help="Give memory and price for so many vectors, such as 250e6. By default for 1 "
+            "million and 250 million.",
+        ),
+    ] = None,
     threads: Threads = 0,
     title: Annotated[
         str | None,
@@ -70,7 +79,15 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="Draw quality, memory and latency to this file: .png, .svg or .pdf.",
+            help="Draw quality, RAM, disk and time to this file: .png, .svg or .pdf.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write the result as a page with plots and a table that sorts, which needs no "
+            "network.",
         ),
     ] = None,
     markdown: Markdown = None,
@@ -88,11 +105,13 @@ def evaluate(
             metric=metric,
             conditions=conditions,
             price_per_gb=price_per_gb,
+            n_vectors=n_vectors,
             threads=threads,
             title=title,
             out=out,
             picture=picture,
             markdown=markdown,
+            html=html,
             append=append,
             force=force,
         )

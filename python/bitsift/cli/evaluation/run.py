@@ -13,9 +13,11 @@ from urllib.parse import quote
 
 import bitsift
 from bitsift.cli.console import progress_bar
-from bitsift.cli.demo.corpus import load_corpus, load_queries
+from bitsift.cli.demo.corpus import load_queries, load_vectors
+from bitsift.cli.evaluation.html_page import save_page
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
+from bitsift.cli.evaluation.verdict import verdict
 from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
@@ -42,11 +44,13 @@ class EvalArguments:
     metric: Metric
     conditions: Selection
     price_per_gb: float
+    n_vectors: float | None
     threads: int
     title: str | None
     out: Path | None
     picture: Path | None
     markdown: Path | None
+    html: Path | None
     append: bool
     force: bool
 
@@ -69,6 +73,8 @@ class EvalArguments:
             words += ["--conditions", self.conditions]
         if self.price_per_gb != PRICE_PER_GB:
             words += ["--price-per-gb", f"{self.price_per_gb:g}"]
+        if self.n_vectors is not None:
+            words += ["--vectors", f"{self.n_vectors:.0f}"]
         if self.threads:
             words += ["--threads", str(self.threads)]
         return shlex.join(words)
@@ -95,6 +101,7 @@ def evaluate_files(arguments: EvalArguments) -> Evaluation:
                 metric=arguments.metric,
                 conditions=arguments.conditions,
                 price_per_gb=arguments.price_per_gb,
+                n_vectors=arguments.n_vectors,
                 progress=lambda share: update(int(share * _STEPS)),
                 threads=arguments.threads,
             )
@@ -112,11 +119,14 @@ def _check_outputs(arguments: EvalArguments) -> None:
     if arguments.append and arguments.markdown is None:
         raise InputError(NO_PAGE)
     inputs = (arguments.vectors, arguments.queries, arguments.qrels)
-    for path in (arguments.out, arguments.picture, arguments.markdown):
+    outputs = (arguments.out, arguments.picture, arguments.markdown, arguments.html)
+    for path in outputs:
         if path is not None:
             force = arguments.force or (arguments.append and path is arguments.markdown)
-            check_outfile(path, force=force, inputs=inputs)
-    check_distinct([arguments.out, arguments.picture, arguments.markdown])
+            # Browsers show a file by its name.
+            suffix = ".html" if path is arguments.html else ""
+            check_outfile(path, force=force, inputs=inputs, suffix=suffix)
+    check_distinct(outputs)
     if arguments.append and arguments.markdown is not None and not arguments.markdown.exists():
         raise InputError(f"{arguments.markdown}: no such file to append to")
     if arguments.picture is not None:
@@ -135,8 +145,7 @@ def _open(arguments: EvalArguments) -> tuple[FileRows, FileRows | None, FileRows
                     "--demo must come without VECTORS, --queries and --qrels, as it has its own "
                     f"data; got {name} {path}"
                 )
-        index = load_corpus().index
-        return index.get(index.ids), load_queries()[1], None
+        return load_vectors(), load_queries()[1], None
     if arguments.vectors is None:
         raise InputError("VECTORS.npy must be given, or --demo; got neither")
     queries = None if arguments.queries is None else _open_floats(arguments.queries)
@@ -172,13 +181,21 @@ def _link_from(page: Path, picture: Path) -> str | None:
 def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
     force = arguments.force
-    plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    plain = {
+        "title": arguments.shown_title,
+        "command": arguments.command(),
+        "verdict": verdict(evaluation),
+        **evaluation.to_dict(),
+    }
     # Sentences for people. "recommendation" and "code" are Python for programs, and stay.
     plain["warnings"] = [as_options(warning) for warning in evaluation.warnings]
     if arguments.out is not None:
         save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n", force=force)
     if arguments.picture is not None:
         draw(evaluation, arguments.picture, arguments.shown_title, force=force)
+    if arguments.html is not None:
+        title, command = arguments.shown_title, arguments.command()
+        save_page(evaluation, arguments.html, title, command, force=force)
     if arguments.markdown is not None:
         before = introduction()
         if arguments.append:
