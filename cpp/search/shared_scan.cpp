@@ -85,16 +85,17 @@ class ScanGroup {
   // Returns when the request has been served. `lock` protects every member.
   void serve(Request& request, std::unique_lock<std::mutex>& lock) {
     const Place place(*this, request, lock);
+    last_arrival_ = Clock::now();
     others_wait_.store(true, std::memory_order_relaxed);
+    if (are_all_here()) arrival_.notify_one();
     while (request.together == nullptr) {
       if (leader_ == nullptr) leader_ = &request;
-      if (leader_ != &request) {
-        arrival_.notify_one();
+      if (leader_ == &request) {
+        linger(lock);
+        lead(request, lock);
+      } else {
         wait(request, lock);
-        continue;
       }
-      linger(request, lock);
-      if (leader_ == &request) return lead(request, lock);
     }
   }
 
@@ -122,16 +123,20 @@ class ScanGroup {
     const std::unique_lock<std::mutex>& lock_;
   };
 
-  // Those for whom the leader has been scanning wait again, in front. The first whose caller is not
-  // polling leads; if there is none, the next one to come back.
+  // Those for whom the leader has been scanning wait again, in front, and another leads.
   void change_leader() {
     Request* const front = waiting_.first();
     while (served_.first() != nullptr) served_.first()->move_to(&waiting_, front);
+    choose_leader();
+    turn_.notify_all();
+  }
+
+  // The first whose caller is not polling leads; if there is none, the next one to come back.
+  void choose_leader() {
     leader_ = waiting_.first();
     while (leader_ != nullptr && leader_->is_polling(Clock::duration::zero())) {
       leader_ = leader_->next;
     }
-    turn_.notify_all();
   }
 
   // Returns when the request has been served or has to lead, or sooner.
@@ -146,27 +151,19 @@ class ScanGroup {
     unlocked.check_not_forked();
   }
 
-  // Waits a short time for those that are expected, or until another leads.
-  void linger(const Request& request, std::unique_lock<std::mutex>& lock) {
+  bool are_all_here() const {
+    return waiting_.size() >= std::min(n_expected_, kMostQueriesTogether);
+  }
+
+  // Waits a short time for those that are expected. It is too short to poll.
+  void linger(std::unique_lock<std::mutex>& lock) {
     const auto time = std::min<Clock::duration>(last_time_ / kLingerShare, kLongestLinger);
-    const std::size_t n_expected = std::min(n_expected_, kMostQueriesTogether);
-    if (time <= Clock::duration::zero()) return;
     const auto start = Clock::now();
     auto end = start + time;
-    std::size_t n_arrived = waiting_.size();
-    const auto is_over = [&] { return waiting_.size() >= n_expected || leader_ != &request; };
-    const auto is_news = [&] { return is_over() || waiting_.size() > n_arrived; };
-    while (!is_over()) {
-      if (arrival_.wait_until(lock, std::min(end, Clock::now() + Interruption::kBetweenPolls),
-                              is_news)) {
-        n_arrived = waiting_.size();
-        end = std::min(Clock::now() + time, start + kMostLingers * time);
-        continue;
-      }
-      if (Clock::now() >= end) return;
-      const Unlocked unlocked(lock);
-      check_after_wait();
-      unlocked.check_not_forked();
+    while (!arrival_.wait_until(lock, end, [this] { return are_all_here(); })) {
+      const auto later = std::min(last_arrival_ + time, start + kMostLingers * time);
+      if (later <= end) return;
+      end = later;
     }
   }
 
@@ -192,6 +189,11 @@ class ScanGroup {
       served_.first()->together = together;
       served_.first()->move_to(nullptr);
     }
+    choose_leader();
+    // Those that wake need the mutex.
+    lock.unlock();
+    turn_.notify_all();
+    lock.lock();
   }
 
   // Moves requests that wait to served_, while there is room for their queries.
@@ -221,9 +223,10 @@ class ScanGroup {
   LinkedList<Request> served_;   // for whom the leader scans
   Request* leader_ = nullptr;
   std::size_t n_callers_ = 0;
-  std::size_t n_expected_ = 1;  // callers that are likely to come
-  int n_scans_of_one_ = 0;      // in a row, with nobody waiting
-  Clock::duration last_time_{};
+  std::size_t n_expected_ = 1;   // callers that are likely to come
+  int n_scans_of_one_ = 0;       // in a row, with nobody waiting
+  Clock::duration last_time_{};  // of a scan
+  Clock::time_point last_arrival_{};
   std::atomic<bool> others_wait_{false};  // some have arrived since the leader last looked
   std::condition_variable turn_;          // a request has been served, or the leader has changed
   std::condition_variable arrival_;       // for a leader that lingers
