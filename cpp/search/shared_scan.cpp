@@ -61,6 +61,7 @@ struct Request {
   // Set once it has served this call.
   std::shared_ptr<const JointScan> together = nullptr;
   std::size_t first_result = 0;
+  bool lingers = false;  // it leads, and waits for others
   Request* previous = nullptr;
   Request* next = nullptr;
 
@@ -87,14 +88,13 @@ class ScanGroup {
     const Place place(*this, request, lock);
     last_arrival_ = Clock::now();
     others_wait_.store(true, std::memory_order_relaxed);
-    if (are_all_here()) arrival_.notify_one();
     while (request.together == nullptr) {
-      if (leader_ == nullptr) leader_ = &request;
-      if (leader_ == &request) {
-        linger(lock);
-        lead(request, lock);
-      } else {
+      // The last to arrive is awake: it takes the lead from one that waits for it.
+      if (leader_ == nullptr || (leader_->lingers && are_all_here())) leader_ = &request;
+      if (leader_ != &request) {
         wait(request, lock);
+      } else if (linger(request, lock)) {
+        lead(request, lock);
       }
     }
   }
@@ -155,16 +155,20 @@ class ScanGroup {
     return waiting_.size() >= std::min(n_expected_, kMostQueriesTogether);
   }
 
-  // Waits a short time for those that are expected. It is too short to poll.
-  void linger(std::unique_lock<std::mutex>& lock) {
+  // Waits a short time for those that are expected, too short to poll. Returns whether the request
+  // still leads.
+  bool linger(Request& request, std::unique_lock<std::mutex>& lock) {
     const auto time = std::min<Clock::duration>(last_time_ / kLingerShare, kLongestLinger);
     const auto start = Clock::now();
-    auto end = start + time;
-    while (!arrival_.wait_until(lock, end, [this] { return are_all_here(); })) {
-      const auto later = std::min(last_arrival_ + time, start + kMostLingers * time);
-      if (later <= end) return;
+    const auto leads_no_more = [&] { return leader_ != &request; };
+    request.lingers = true;
+    for (auto end = start, later = start + time; end < later && !are_all_here();) {
       end = later;
+      if (turn_.wait_until(lock, end, leads_no_more)) break;
+      later = std::min(last_arrival_ + time, start + kMostLingers * time);
     }
+    request.lingers = false;
+    return !leads_no_more();
   }
 
   // Scans for the leader, for requests that wait, and for those that arrive early enough.
@@ -229,7 +233,6 @@ class ScanGroup {
   Clock::time_point last_arrival_{};
   std::atomic<bool> others_wait_{false};  // some have arrived since the leader last looked
   std::condition_variable turn_;          // a request has been served, or the leader has changed
-  std::condition_variable arrival_;       // for a leader that lingers
 };
 
 class ScanGroups {
