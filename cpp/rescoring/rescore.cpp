@@ -14,7 +14,6 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kRescorePieceBytes = 1 << 20;
 // Vectors that a kernel scores together.
 constexpr std::size_t kVectorsAtOnce = 8;
 // Vectors that are scored next, for a kernel to prefetch.
@@ -233,8 +232,7 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
     score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
                 queries, candidates.rows, begin, end, scored.get());
   });
-  rank(scored.get(), queries.n_rows, n_candidates, candidates.ids, candidates.k,
-       metric == Metric::kL2, n_threads, scores, rows);
+  rank(scored.get(), queries.n_rows, candidates, metric == Metric::kL2, n_threads, scores, rows);
 }
 
 }  // namespace

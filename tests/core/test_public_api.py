@@ -129,7 +129,17 @@ def test_public_names():
         (bitsift.Index.add, ["self", "vectors", "ids"]),
         (
             bitsift.Index.search,
-            ["self", "queries", "k", "oversampling", "rescore", "scoring", "threads", "ladder"],
+            [
+                "self",
+                "queries",
+                "k",
+                "offset",
+                "oversampling",
+                "rescore",
+                "scoring",
+                "threads",
+                "ladder",
+            ],
         ),
         (bitsift.Index.get, ["self", "ids"]),
         (bitsift.Index.save, ["self", "path"]),

@@ -12,6 +12,7 @@ from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
 from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
+from bitsift.retrieval.defaults import SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
@@ -41,11 +42,15 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
+        scan=documents.defaults.scan,
+        candidates=documents.defaults.candidates,
     )
 
 
 @in_default_floats
-def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
+def from_contents(
+    contents: Contents, isa: str
+) -> tuple[Encoder, Fitting, Columns, IdTable, SearchDefaults]:
     """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
@@ -65,4 +70,4 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
-    return encoder, fitting, columns, ids
+    return encoder, fitting, columns, ids, SearchDefaults(contents.scan, contents.candidates)

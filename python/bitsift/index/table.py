@@ -19,6 +19,7 @@ from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.quantization.few_rows import FewRows
+from bitsift.retrieval.defaults import SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
@@ -67,9 +68,16 @@ class Snapshot(NamedTuple):
     few: FewRows
 
     @classmethod
-    def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
+    def of(
+        cls,
+        encoder: Encoder,
+        fitting: Fitting,
+        columns: Columns,
+        ids: IdTable,
+        defaults: SearchDefaults,
+    ) -> Snapshot:
         """Return the state with these rows, which have no room behind them."""
-        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids)
+        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids, defaults)
 
     @classmethod
     def of_memory(
@@ -78,11 +86,12 @@ class Snapshot(NamedTuple):
         fitting: Fitting,
         memory: GrowableColumns,
         ids: IdTable,
+        defaults: SearchDefaults,
         few: FewRows = _NO_ROWS,
     ) -> Snapshot:
         """Return the state with these rows."""
         tie_ids = None if ids.ascending else ids.stored
-        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
+        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, defaults)
         return cls(documents, fitting, ids, memory, few)
 
     @property
@@ -111,7 +120,8 @@ class Snapshot(NamedTuple):
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
-        snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
+        documents = self.documents
+        snapshot = Snapshot.of(documents.encoder, self.fitting, columns, ids, documents.defaults)
         return snapshot._replace(few=self.few)
 
 
@@ -200,12 +210,14 @@ class Table:
                 "new index can be fitted again"
             )
         encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids, documents.defaults)
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few = self.snapshot
         memory = memory.reserved(size)
-        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few)
+        self.snapshot = Snapshot.of_memory(
+            documents.encoder, fitting, memory, ids, documents.defaults, few
+        )
 
     def _append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
@@ -228,7 +240,9 @@ class Table:
             if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
+        self.snapshot = Snapshot.of_memory(
+            encoder, fitting, memory.committed(n), ids, documents.defaults, few
+        )
         return new_ids
 
     def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.options import CandidateRule, Scoring
 from bitsift.quantization.calibration import Calibrator
 
 __all__ = ["Contents"]
@@ -46,6 +47,10 @@ class Contents:
         The correction.
     calibrators : dict of str to Calibrator
         By store of integers.
+    scan : {"hamming", "asymmetric"}
+        What scans by default.
+    candidates : {"by-position", "fixed"}
+        How many candidates are rescored by default; the default here is that of version 0.1.0.
     """
 
     dim: int
@@ -61,3 +66,5 @@ class Contents:
     normalized: bool = False
     factors: NDArray[np.uint16] | None = None
     calibrators: dict[str, Calibrator] = field(default_factory=dict)
+    scan: Scoring = "hamming"
+    candidates: CandidateRule = "fixed"

@@ -172,7 +172,7 @@ def compare(
         return index.search(queries, k, threads=_THREADS)
 
     def by_hamming(queries: NDArray[np.float32] = query) -> Any:
-        return corpus.bits.search(queries, k, threads=_THREADS)
+        return corpus.bits.search(queries, k, scoring="hamming", threads=_THREADS)
 
     def by_cosine() -> Any:
         return cosine_search(corpus.unit, query, k)
