@@ -402,7 +402,7 @@ class Scan {
         if (!scan) scan.emplace(kernels_, masked_, batch, shared, shape, options_);
         const std::size_t end = std::min((i + 1) * piece, codes_.n_rows);
         scan->scan(i * piece, end);
-        if (!is_wanted(early_end, end)) return;
+        if (!may_end(early_end, end)) return;
         const std::size_t n_begun = pieces.stop();
         if (n_begun < n_pieces) n_scanned.store(n_begun * piece, std::memory_order_relaxed);
       });
@@ -426,7 +426,7 @@ class Scan {
     return scanned;
   }
 
-  static bool is_wanted(const EarlyEnd& early_end, std::size_t n_rows) {
+  static bool may_end(const EarlyEnd& early_end, std::size_t n_rows) {
     return early_end.wanted != nullptr && n_rows >= early_end.least_rows &&
            n_rows <= early_end.most_rows && early_end.wanted->load(std::memory_order_relaxed);
   }

@@ -15,7 +15,8 @@ namespace bitsift {
 // Bytes of codes that a thread takes at a time.
 inline constexpr std::size_t kScanPieceBytes = 1 << 18;
 
-// Lets a scan leave its last rows once `*wanted` is true, if it has scanned this many rows then.
+// A scan may leave the last rows to its caller if `*wanted` is true when it has scanned from
+// `least_rows` to `most_rows`.
 struct EarlyEnd {
   const std::atomic<bool>* wanted = nullptr;
   std::size_t least_rows = 0;

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that match (Task::matches) scan one at a time. Callers that arrive meanwhile wait. When the
-// scan ends, the first of them leads: it waits a short time for others to join; then it scans for
-// all, in order of arrival, up to kMostQueriesTogether queries. While no more than that wait, a
-// caller waits for at most the running scan, the short time, and the scan that serves it. While
-// more wait, the last to arrive wait for further scans.
+// Calls that match (ScanTask::matches) scan one at a time. Callers that arrive in the first half of
+// a scan join it (JointScan). Those that arrive later wait. When the scan ends, the first of them
+// leads: it waits a short time for as many others as were about lately; then it scans for all, in
+// order of arrival, up to kMostQueriesTogether queries. While no more than that wait, a caller
+// waits for at most the running scan, the short time, and the scan that serves it. While more wait,
+// the last to arrive wait for further scans.
 //
 // A call may end at any moment: interrupted, or for want of memory. It fails alone. Requests lie on
 // the stacks of their calls and are linked, so to wait allocates nothing; Place takes a request out
-// when its call ends, however it ends. A scan for several calls reads and writes memory that they
-// share, none of a single call. If the leader's call ends amid the scan, those that it scanned for
-// wait again, in front, and the next of them leads. A leader that polls for long, in a signal
-// handler of Python's, is deposed: the handler may be waiting for the very threads that wait here.
+// when its call ends, however it ends. A scan reads and writes memory that its calls share, none of
+// a single call. If the leader's call ends amid the scan, those that it scanned for wait again, in
+// front, and the next of them leads. A leader that polls for long, in a signal handler of Python's,
+// is deposed: the handler may be waiting for the very threads that wait here.
 #include "search/shared_scan.hpp"
-
-#include "search/joint_scan.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -22,13 +21,12 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <utility>
-#include <vector>
 
 #include "base/default_threads.hpp"
 #include "base/interruption.hpp"
 #include "base/linked_list.hpp"
 #include "base/process_wide.hpp"
+#include "search/joint_scan.hpp"
 
 namespace bitsift {
 namespace {
@@ -43,11 +41,15 @@ constexpr std::size_t kMostQueriesTogether = 128;
 constexpr std::size_t kMostResults = 4096;
 // Scans of fewer bytes of codes end before another caller could join.
 constexpr std::size_t kLeastBytes = std::size_t{1} << 22;
-// Callers that shared a scan often return together. The next leader waits until as many have
-// arrived, for 1 / kLingerShare of the time that the last scan took, and as long again after each
-// arrival: those that slept wake late, one after the other. In all, at most kMostLingers times.
+// A leader waits for others for 1 / kLingerShare of the time that the last scan took, but no longer
+// than threads take to wake and to call. It waits as long again after each arrival: those that
+// slept wake late, one after the other. In all, at most kMostLingers times.
 constexpr int kLingerShare = 8;
+constexpr std::chrono::microseconds kLongestLinger{250};
 constexpr int kMostLingers = 3;
+// A scan may have served one caller because the others were late. After so many of them in a row,
+// the caller is alone.
+constexpr int kScansOfOneAlone = 2;
 // A leader that has polled for so long is deposed.
 constexpr std::chrono::milliseconds kLongPoll{100};
 
@@ -56,9 +58,10 @@ struct Request {
   const ScanTask& task;
   const Interruption* call = Interruption::current();
   LinkedList<Request>* list = nullptr;  // the one that it is in
-  // Set once a scan for several calls has served this one.
+  // Set once it has served this call.
   std::shared_ptr<const JointScan> together = nullptr;
   std::size_t first_result = 0;
+  bool lingers = false;  // it leads, and waits for others
   Request* previous = nullptr;
   Request* next = nullptr;
 
@@ -83,18 +86,16 @@ class ScanGroup {
   // Returns when the request has been served. `lock` protects every member.
   void serve(Request& request, std::unique_lock<std::mutex>& lock) {
     const Place place(*this, request, lock);
-    has_arrivals_.store(true, std::memory_order_relaxed);
-    std::size_t n_expected = n_last_;
+    last_arrival_ = Clock::now();
+    others_wait_.store(true, std::memory_order_relaxed);
     while (request.together == nullptr) {
-      if (leader_ == nullptr) leader_ = &request;
+      // The last to arrive is awake: it takes the lead from one that waits for it.
+      if (leader_ == nullptr || (leader_->lingers && are_all_here())) leader_ = &request;
       if (leader_ != &request) {
-        arrival_.notify_one();
         wait(request, lock);
-        n_expected = waiting_.size() + n_last_;
-        continue;
+      } else if (linger(request, lock)) {
+        lead(request, lock);
       }
-      linger(request, n_expected, lock);
-      if (leader_ == &request) return lead(request, lock);
     }
   }
 
@@ -122,16 +123,20 @@ class ScanGroup {
     const std::unique_lock<std::mutex>& lock_;
   };
 
-  // Those for whom the leader has been scanning wait again, in front. The first whose caller is not
-  // polling leads; if there is none, the next one to come back.
+  // Those for whom the leader has been scanning wait again, in front, and another leads.
   void change_leader() {
     Request* const front = waiting_.first();
     while (served_.first() != nullptr) served_.first()->move_to(&waiting_, front);
+    choose_leader();
+    turn_.notify_all();
+  }
+
+  // The first whose caller is not polling leads; if there is none, the next one to come back.
+  void choose_leader() {
     leader_ = waiting_.first();
     while (leader_ != nullptr && leader_->is_polling(Clock::duration::zero())) {
       leader_ = leader_->next;
     }
-    turn_.notify_all();
   }
 
   // Returns when the request has been served or has to lead, or sooner.
@@ -146,64 +151,74 @@ class ScanGroup {
     unlocked.check_not_forked();
   }
 
-  // Waits until so many wait, for parts of the time that the last scan took, or until another
-  // leads.
-  void linger(const Request& request, std::size_t n_expected, std::unique_lock<std::mutex>& lock) {
-    const Clock::duration time = last_time_ / kLingerShare;
-    if (time <= Clock::duration::zero()) return;
-    const auto start = Clock::now();
-    auto end = start + time;
-    std::size_t n_arrived = waiting_.size();
-    const auto is_over = [&] { return waiting_.size() >= n_expected || leader_ != &request; };
-    const auto is_news = [&] { return is_over() || waiting_.size() > n_arrived; };
-    while (!is_over()) {
-      if (arrival_.wait_until(lock, std::min(end, Clock::now() + Interruption::kBetweenPolls),
-                              is_news)) {
-        n_arrived = waiting_.size();
-        end = std::min(Clock::now() + time, start + kMostLingers * time);
-        continue;
-      }
-      if (Clock::now() >= end) return;
-      const Unlocked unlocked(lock);
-      check_after_wait();
-      unlocked.check_not_forked();
-    }
+  bool are_all_here() const {
+    return waiting_.size() >= std::min(n_expected_, kMostQueriesTogether);
   }
 
-  // Scans for the leader and for requests that wait, up to kMostQueriesTogether queries, also for
-  // some that arrive meanwhile.
+  // Waits a short time for those that are expected, too short to poll. Returns whether the request
+  // still leads.
+  bool linger(Request& request, std::unique_lock<std::mutex>& lock) {
+    const auto time = std::min<Clock::duration>(last_time_ / kLingerShare, kLongestLinger);
+    const auto start = Clock::now();
+    const auto leads_no_more = [&] { return leader_ != &request; };
+    request.lingers = true;
+    for (auto end = start, later = start + time; end < later && !are_all_here();) {
+      end = later;
+      if (turn_.wait_until(lock, end, leads_no_more)) break;
+      later = std::min(last_arrival_ + time, start + kMostLingers * time);
+    }
+    request.lingers = false;
+    return !leads_no_more();
+  }
+
+  // Scans for the leader, for requests that wait, and for those that arrive early enough.
   void lead(Request& leader, std::unique_lock<std::mutex>& lock) {
     const auto together = std::make_shared<JointScan>();
-    std::size_t n_queries = leader.task.n_queries();
-    leader.first_result = together->add(leader.task);
     leader.move_to(nullptr);
+    leader.first_result = together->add(leader.task);
+    std::size_t room = kMostQueriesTogether - leader.task.n_queries();
     const auto start = Clock::now();
     for (bool is_done = false; !is_done;) {
-      const bool is_leader = leader_ == &leader;  // not deposed
-      if (is_leader) gather(*together, n_queries);
+      const bool leads = leader_ == &leader;  // it has not been deposed
+      if (leads) gather(*together, room);
       const Unlocked unlocked(lock);
-      is_done = together->scan(is_leader ? &has_arrivals_ : nullptr);
+      is_done = together->scan(leads ? &others_wait_ : nullptr);
       unlocked.check_not_forked();
     }
     leader.together = together;
     if (leader_ != &leader) return;
     last_time_ = Clock::now() - start;
-    n_last_ = 1 + served_.size();
+    note_callers(1 + served_.size() + waiting_.size());
     while (served_.first() != nullptr) {
       served_.first()->together = together;
       served_.first()->move_to(nullptr);
     }
+    choose_leader();
+    // Those that wake need the mutex.
+    lock.unlock();
+    turn_.notify_all();
+    lock.lock();
   }
 
-  // Moves requests that wait to served_.
-  void gather(JointScan& together, std::size_t& n_queries) {
-    has_arrivals_.store(false, std::memory_order_relaxed);
+  // Moves requests that wait to served_, while there is room for their queries.
+  void gather(JointScan& together, std::size_t& room) {
+    others_wait_.store(false, std::memory_order_relaxed);
     for (Request *request = waiting_.first(), *next; request != nullptr; request = next) {
       next = request->next;
-      n_queries += request->task.n_queries();
-      if (n_queries > kMostQueriesTogether) return;
+      if (request->task.n_queries() > room) return;
+      room -= request->task.n_queries();
       request->first_result = together.add(request->task);
       request->move_to(&served_);
+    }
+  }
+
+  // Notes how many callers were about when a scan ended: those that it served, and those that wait.
+  void note_callers(std::size_t n) {
+    if (n > 1) {
+      n_scans_of_one_ = 0;
+      n_expected_ = std::max(n, n_expected_ - 1);
+    } else if (++n_scans_of_one_ >= kScansOfOneAlone) {
+      n_expected_ = 1;
     }
   }
 
@@ -212,11 +227,12 @@ class ScanGroup {
   LinkedList<Request> served_;   // for whom the leader scans
   Request* leader_ = nullptr;
   std::size_t n_callers_ = 0;
-  std::size_t n_last_ = 0;  // callers that the last scan served
-  Clock::duration last_time_{};
-  std::atomic<bool> has_arrivals_{false};  // since the leader last looked
-  std::condition_variable turn_;           // a request has been served, or the leader has changed
-  std::condition_variable arrival_;        // for a leader that lingers
+  std::size_t n_expected_ = 1;   // callers that are likely to come
+  int n_scans_of_one_ = 0;       // in a row, with nobody waiting
+  Clock::duration last_time_{};  // of a scan
+  Clock::time_point last_arrival_{};
+  std::atomic<bool> others_wait_{false};  // some have arrived since the leader last looked
+  std::condition_variable turn_;          // a request has been served, or the leader has changed
 };
 
 class ScanGroups {
@@ -227,7 +243,7 @@ class ScanGroups {
       std::unique_lock lock(mutex_);
       group_of(task).serve(request, lock);
     }
-    if (request.together != nullptr) request.together->copy_results(request.first_result, task);
+    request.together->copy_results(request.first_result, task);
   }
 
  private:
