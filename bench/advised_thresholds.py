@@ -90,7 +90,8 @@ def report(name: str, collection: Collection, *, bits_alone: bool) -> None:
         n = size or n_all * 9 // 10
         if n > n_all * 9 // 10:
             continue
-        n_left, gains = 0, []
+        n_left = 0
+        gains: list[float] = []
         for seed in range(n_samples):
             order = np.random.default_rng([n, seed]).permutation(n_all)
             sample = collection.documents[order[:n]]

@@ -224,7 +224,7 @@ class TestVerdict:
         assert advice.verdict.startswith(
             "threshold=0 is kept: nothing finds more beyond doubt. The best other, threshold="
         )
-        least = 0.02 + 3 * advice.error
+        least = 0.04 + 3 * advice.error
         assert advice.verdict.endswith(
             f", gains {advice.gain:+.3f} +- {advice.error:.3f}; with 63 queries, {least:.3f} would "
             "be beyond doubt"
@@ -354,7 +354,7 @@ class TestNothingIsAdvisedThatIsWorse:
                 zero, best = (getattr(t, what_for) for t in (advice.trials[0], advice.best))
                 assert best >= zero
                 if advice.best is not advice.trials[0]:
-                    assert best > zero + 0.02
+                    assert best > zero + (0.04 if what_for == "rescored" else 0.02)
 
     def test_chance_is_not_followed(self, rng):
         # Some of the seven other options are better by chance.
