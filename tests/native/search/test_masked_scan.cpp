@@ -10,6 +10,7 @@
 #include "helpers/levels.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
+#include "kernels/dispatch.hpp"
 #include "oracle/naive.hpp"
 #include "search/scan.hpp"
 #include "search/shared_scan.hpp"
@@ -103,15 +104,15 @@ TEST_CASE("any share of the rows") {
   const auto codes = random.bytes(kRows * 8);
   const auto queries = random.bytes(std::size_t{17} * 8);
   const auto ids = random.ids(kRows);
-  for (const double share : {0., .0001, .01, .3, .5, .8, .99, 1.}) {
+  for (const double share : {0., .0001, .01, .3, .5, .8, 1.}) {
     CAPTURE(share);
-    for (const Shape shape : {Shape::kRandom, Shape::kOneRange, Shape::kOnePage}) {
-      const RowSet set = rows_taking_part(random, kRows, share, shape);
-      check_everywhere(matrix_of(codes, 8), set, 0, {matrix_of(queries, 8)}, nullptr, 10, {1, 17});
-    }
+    const Shape shape = share == .3   ? Shape::kOneRange
+                        : share == .8 ? Shape::kOnePage
+                                      : Shape::kRandom;
+    const RowSet some = rows_taking_part(random, kRows, share, shape);
+    check_everywhere(matrix_of(codes, 8), some, 0, {matrix_of(queries, 8)}, nullptr, 10, {1, 17});
     const RowSet set = rows_taking_part(random, kRows, share, Shape::kRandom);
-    check_everywhere(matrix_of(codes, 8), set, 0, {matrix_of(queries, 8)}, ids.data(), 100,
-                     {1, 17});
+    check_everywhere(matrix_of(codes, 8), set, 0, {matrix_of(queries, 8)}, ids.data(), 100, {2});
   }
 }
 
