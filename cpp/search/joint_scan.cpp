@@ -38,12 +38,14 @@ struct Results {
   std::int64_t* rows;
 };
 
-// Appends the results; their rows count from `first_row` on.
-void append(const Results& results, std::size_t first_row, std::vector<Neighbor>& neighbors) {
+// Row `first_row` is row 0 of the results.
+std::vector<Neighbor> neighbors_of(const Results& results, std::size_t first_row) {
+  std::vector<Neighbor> neighbors;
   for (std::size_t i = 0; i < results.k && results.rows[i] >= 0; ++i) {
     neighbors.emplace_back(results.distances[i],
                            results.rows[i] + static_cast<std::int64_t>(first_row));
   }
+  return neighbors;
 }
 
 void write(const std::vector<Neighbor>& neighbors, const Results& results) {
@@ -130,17 +132,15 @@ std::size_t JointScan::scan_rows(std::size_t first_query, std::size_t begin, std
   std::vector<std::int64_t> rows(n_queries * k);
   const std::size_t n_scanned =
       bitsift::scan(*task_.kernels, codes, queries, options, distances.data(), rows.data());
-  std::vector<Neighbor> neighbors;
   for (std::size_t i = 0; i < n_queries; ++i) {
     const std::size_t first = (first_query + i) * k;
     const Results results = {k, distances_.data() + first, rows_.data() + first};
-    neighbors.clear();
-    append(results, 0, neighbors);
-    const auto n_before = static_cast<std::ptrdiff_t>(neighbors.size());
-    append({k, distances.data() + i * k, rows.data() + i * k}, begin, neighbors);
-    std::inplace_merge(neighbors.begin(), neighbors.begin() + n_before, neighbors.end(),
-                       ByDistanceThenId{task_.options.ids});
-    write(neighbors, results);
+    const auto before = neighbors_of(results, 0);
+    const auto found = neighbors_of({k, distances.data() + i * k, rows.data() + i * k}, begin);
+    std::vector<Neighbor> both(before.size() + found.size());
+    std::merge(before.begin(), before.end(), found.begin(), found.end(), both.begin(),
+               ByDistanceThenId{task_.options.ids});
+    write(both, results);
   }
   return n_scanned;
 }
