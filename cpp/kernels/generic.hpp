@@ -12,6 +12,8 @@
 //   Vector            load, load_partial, broadcast, exclusive_or, bitwise_and, bitwise_or, count,
 //                     add, lane_sums, add_lanes, twice_plus, row_sums, negative_lanes,
 //                     store_lanes, concealed; short_row_sums if kLanes > 1, only if kLanes > 2
+//     masked rows     kMasksBytes (whether there are these), count_within, last_bytes and the like,
+//                     load_halves, load_words, pair_sums
 //   popcounts         kTileVectors (vectors of documents that a tile is wide), transpose,
 //                     min_lanes, kCarrySave (whether there is a carry() in one instruction)
 //     sliced          add_bits (a full adder). It may have a policy of its own, with these, load,
@@ -22,8 +24,7 @@
 //                     load_table, look_up, transpose_bytes, split_digits, add_bytes, add16,
 //                     add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero
 //     loaded          add_bytes, add_even, add_odd, even_sums, broadcast16, max16, room16, is_zero,
-//     and
-//                     what sliced ones share: load, store_lanes, broadcast, bitwise_or, concealed
+//                     load, store_lanes, broadcast, bitwise_or, concealed
 //   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles,
 //                     add_exact_product (fused if kFusesProducts), sum_lanes;
 //                     kDotVectors vectors rescored at once

@@ -113,7 +113,7 @@ def test_what_is_measured(isa, rng, metric, n):
 
 
 def test_the_measure_is_what_the_index_does(rng):
-    sample = shifted(rng, 1_200, 24) - np.float32(3)
+    sample = shifted(rng, 300, 24) - np.float32(3)
     for use, what_for, column in [
         (Use.of_index(None, has_originals=True, is_corrected=False), "rescored", "rescored"),
         (Use.of_index("hamming", has_originals=True, is_corrected=True), "rescored", "rescored"),
@@ -145,7 +145,7 @@ def test_the_measure_is_what_the_index_does(rng):
 
 @pytest.mark.parametrize("make", [pytest.param(centred, marks=pytest.mark.slow), shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("n", [200, pytest.param(600, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [240, pytest.param(600, marks=pytest.mark.slow)])
 def test_the_same_on_every_level_and_number_of_threads(rng, make, metric, n):
     sample = make(rng, n, 33)
     kept = sample.copy()
@@ -213,7 +213,7 @@ class TestVerdict:
             f". With correction=True, it gains {gain} over threshold=0 without"
         )
         for metric, is_certain in (("l2", "beyond doubt"), ("cosine", "not beyond doubt")):
-            advice = bitsift.advise(centred(rng), metric=metric, bits_alone=True)
+            advice = bitsift.advise(centred(rng, 1_000), metric=metric, bits_alone=True)
             gain = f"{advice.correction_gain:+.3f} +- {advice.correction_error:.3f}"
             assert advice.verdict.endswith(f". correction=True gains {gain}: {is_certain}")
 
@@ -224,7 +224,7 @@ class TestVerdict:
         assert advice.verdict.startswith(
             "threshold=0 is kept: nothing finds more beyond doubt. The best other, threshold="
         )
-        least = 0.02 + 3 * advice.error
+        least = 0.04 + 3 * advice.error
         assert advice.verdict.endswith(
             f", gains {advice.gain:+.3f} +- {advice.error:.3f}; with 63 queries, {least:.3f} would "
             "be beyond doubt"
@@ -354,7 +354,7 @@ class TestNothingIsAdvisedThatIsWorse:
                 zero, best = (getattr(t, what_for) for t in (advice.trials[0], advice.best))
                 assert best >= zero
                 if advice.best is not advice.trials[0]:
-                    assert best > zero + 0.02
+                    assert best > zero + (0.04 if what_for == "rescored" else 0.02)
 
     def test_chance_is_not_followed(self, rng):
         # Some of the seven other options are better by chance.

@@ -27,21 +27,19 @@ def test_the_order_of_queries_means_nothing(rng):
 
 def test_one_query_has_no_error():
     assert gain_over(np.array([7]), np.array([2]), 10) == Gain(0.5, None, 1)
-    assert not Gain(1.0, None, 1).is_certain
+    assert not Gain(1.0, None, 1).is_certain(is_rescored=False)
 
 
-@pytest.mark.parametrize(
-    ("gain", "is_certain"),
-    [
-        (Gain(0.021, 0.0, 200), True),
-        (Gain(0.02, 0.0, 200), False),
-        (Gain(0.051, 0.01, 200), True),
-        (Gain(0.049, 0.01, 200), False),
+@pytest.mark.parametrize(("is_rescored", "least"), [(False, 0.02), (True, 0.04)])
+def test_beyond_doubt(is_rescored, least):
+    for gain, is_certain in [
+        (Gain(least + 0.001, 0.0, 200), True),
+        (Gain(least, 0.0, 200), False),
+        (Gain(least + 0.031, 0.01, 200), True),
+        (Gain(least + 0.029, 0.01, 200), False),
         (Gain(-0.5, 0.01, 200), False),
         (Gain(0.9, 0.01, LEAST_QUERIES), True),
         (Gain(0.9, 0.01, LEAST_QUERIES - 1), False),
-    ],
-)
-def test_beyond_doubt(gain, is_certain):
-    assert gain.is_certain is is_certain
-    assert gain.n_queries < LEAST_QUERIES or (gain.mean > least_gain(gain.error)) is is_certain
+    ]:
+        assert gain.is_certain(is_rescored=is_rescored) is is_certain
+    assert least_gain(0.01, is_rescored=is_rescored) == pytest.approx(least + 0.03)

@@ -155,10 +155,11 @@ class Advice:
         option, gain = _named(self.contender), self.contender.gain_text
         if self.is_certain:
             return f"{option} finds more than {first}, beyond doubt: {gain}{self._on_correction()}"
+        least = least_gain(self.contender.error, is_rescored=self.what_for == "rescored")
         return (
             f"{first} is kept: nothing finds more beyond doubt. The best other, {option}, gains "
-            f"{gain}; with {self.n_queries} queries, {least_gain(self.contender.error):.3f} would "
-            f"be beyond doubt{self._on_correction()}"
+            f"{gain}; with {self.n_queries} queries, {least:.3f} would be beyond doubt"
+            f"{self._on_correction()}"
         )
 
     def _on_correction(self) -> str:

@@ -56,8 +56,12 @@ class Use(NamedTuple):
     @property
     def what_for(self) -> str:
         """The measure of the comparison, as :class:`Advice` names it."""
-        scan, is_rescored = self.ways[0]
-        return "rescored" if is_rescored else scan
+        return "rescored" if self.is_rescored else self.ways[0].scan
+
+    @property
+    def is_rescored(self) -> bool:
+        """Whether candidates are rescored from originals."""
+        return self.ways[0].is_rescored
 
     @property
     def all_ways(self) -> tuple[Way, ...]:
@@ -131,13 +135,14 @@ def choose(use: Use, k: int, learnt: list[Counts] | None, judged: list[Counts]) 
     is_certain = (
         learnt is not None
         and totals[contender] > int(learnt[0][base].sum())
-        and gains[contender].is_certain
+        and gains[contender].is_certain(is_rescored=use.is_rescored)
     )
     best = contender if is_certain else 0
     best_way, correction = ways[best], None
     if use.plain is not None:
         correction = gain_over(judged[best][best_way], judged[0][use.plain], k)
-        if not is_certain and (learnt is None or not correction.is_certain):
+        pays = correction.is_certain(is_rescored=use.is_rescored)
+        if not is_certain and (learnt is None or not pays):
             best_way = use.plain
     return Comparison(ways, gains, contender, best, best_way, is_certain, correction)
 

@@ -96,8 +96,10 @@ def advise(
     Documents and queries are split in two parts. Thresholds are computed from the first part, and
     the best option is chosen there. The second part judges: each query is searched with that option
     and with threshold 0, and the mean of the differences is the option's gain. It is beyond doubt
-    if three standard errors less are still more than .02. All numbers shown are those of the second
-    part. With fewer than 60 queries, there is one part, and threshold 0 is kept.
+    if three standard errors less are still more than .02, or .04 with originals: of a sample, fewer
+    candidates are rescored than of a collection, and differences are larger. All numbers shown are
+    those of the second part. With fewer than 60 queries, they are all in one part, and threshold 0
+    is kept.
 
     Costs two products of queries and sample, and some small searches for each of eight options. The
     same input gives the same result, with each instruction set and number of threads. Safe to call
@@ -236,7 +238,8 @@ def _better_than(
     hits = sample.counts[compared.best][compared.best_way]
     counts = sample.judging.count(binarizer, ways_before, as_given=True)
     before = max(counts.values(), key=np.sum)
-    if not gain_over(hits, before, sample.judging.k).is_certain:
+    gain = gain_over(hits, before, sample.judging.k)
+    if not gain.is_certain(is_rescored=use.is_rescored):
         return None
     return Better(
         sample.options[compared.best],

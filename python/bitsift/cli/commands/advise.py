@@ -252,13 +252,11 @@ def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommen
             style="bold" if is_best else None,
         )
     print_block(console, shown)
-    best = advice.best
+    words = [advice.best.threshold, "rotated" if advice.best.rotate else "not rotated"]
+    if "correction" in advice.recommendation:
+        words.append("with a correction")
     print_line(console, f"{advice.verdict}.")
-    print_line(
-        console,
-        f"* {verb}: {best.threshold}, {'rotated' if best.rotate else 'not rotated'}",
-        "bold",
-    )
+    print_line(console, f"* {verb}: {', '.join(words)}", "bold")
     if _scoring(advice) == "asymmetric":
         print_line(console, "  search the index with: bitsift search --scoring asymmetric")
 
