@@ -6,14 +6,17 @@
 // VPADDB               1c, p15   1c, p015  1c, 4/clk                     4/3    2
 // VPXOR, VPAND         1c, p015  1c, p015  1c, 4/clk                     2/3    3
 // VPSRLW               1c, p0    1c, p01   1c, 2/clk                     1/3    1
-// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1 a row
+// VPSADBW              5c, p0    3c, p5    3c, 2/clk                     -      1/4 or 1 a row
 // VPSRLW, 2 VPADDW     1c, p0    1c, p01   1c, 2/clk   magnitudes: 2/r each       -
 //
 // With magnitudes a batch takes 2 VPSHUFB and 2 VPADDB, and widens each run of r digits of 4 bits:
 // 4 to 10. Bottleneck of a batch: all of these together, 10 for three look-ups of 4 bits for 32
 // documents and two queries; with magnitudes VPSHUFB. Of one query: memory; before that 8
 // instructions, two look-ups for 256 bits (Mula, Kurz, Lemire, arXiv:1611.07612); with magnitudes 9
-// for each of 5 planes.
+// for each of 5 planes. Four rows take 15 more: their sums are crossed as bytes (6 VPUNPCKQDQ,
+// VPADDQ, 3 more), one VPSADBW adds them, and limits are tested. So on Zen 3, of whose four pipes
+// two shuffle and shift, rows of 24 bytes are compared at 9 bytes a cycle and those of 64 and more
+// at 13 to 16, where memory gives 8 to 9.
 
 #include <immintrin.h>
 
