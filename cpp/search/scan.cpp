@@ -40,8 +40,8 @@ constexpr std::size_t kRowsPerFirstBlock = 32;
 constexpr std::size_t kRowsPerSharedBlock = 64;
 constexpr std::size_t kRowsPerBlock = 256;
 constexpr std::size_t kBytesPerBlock = 1 << 15;
-// How far ahead of the rows prefetches ScanMethod::kRowsAhead, and how far kRowsFarAhead: less comes
-// too late, which depends on the latency of memory and on its bandwidth, and more falls out of L1.
+// How far ahead of the rows ScanMethod::kRowsAhead prefetches, and how far kRowsFarAhead. Less
+// comes too late, and more falls out of L1: it depends on the latency and the bandwidth of memory.
 constexpr std::size_t kBytesAhead = 2048;
 constexpr std::size_t kBytesFarAhead = 8192;
 // Pieces are multiples of this many rows, which most kernels take in whole tiles.
