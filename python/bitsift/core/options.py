@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 __all__ = [
+    "CANDIDATE_RULES",
     "DEFAULT_K",
     "DEFAULT_OVERSAMPLING",
     "FLOAT_STORES",
@@ -16,6 +17,7 @@ __all__ = [
     "SCORINGS",
     "STORES",
     "THRESHOLDS",
+    "CandidateRule",
     "Ladder",
     "Metric",
     "Rule",
@@ -40,6 +42,10 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 Scoring = Literal["hamming", "asymmetric"]
 SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
+# How many candidates a search rescores where it does not say so: by their position in the result,
+# or, as 0.1.0 did, always four for each result.
+CandidateRule = Literal["by-position", "fixed"]
+CANDIDATE_RULES: tuple[CandidateRule, ...] = get_args(CandidateRule)
 # Names, and pairs of a name and a number. A type checker takes a list of both for a list of
 # sequences of strings and numbers, so rungs are those.
 Ladder = Sequence["str | tuple[str, float] | Sequence[str | float]"]

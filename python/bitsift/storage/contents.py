@@ -46,6 +46,13 @@ class Contents:
         The correction.
     calibrators : dict of str to Calibrator
         By store of integers.
+    scoring : {"hamming", "asymmetric"} or None
+        What a search scans with unless it says so; None if it is not decided. The default is that
+        of format versions 1 and 2, as it is for `candidates`.
+    candidates : {"by-position", "fixed"}
+        The rule of how many candidates a search rescores.
+    vectors : (n, dim) float32 array, or None
+        The vectors by which the scoring will be decided; None if it is, or if there are none.
     """
 
     dim: int
@@ -61,3 +68,6 @@ class Contents:
     normalized: bool = False
     factors: NDArray[np.uint16] | None = None
     calibrators: dict[str, Calibrator] = field(default_factory=dict)
+    scoring: str | None = "hamming"
+    candidates: str = "fixed"
+    vectors: NDArray[np.float32] | None = None
