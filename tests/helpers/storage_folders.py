@@ -18,7 +18,7 @@ USES: dict[str, Callable[[Path], Any]] = {
     "map": lambda path: reader.read(path, mmap=True),
     "verify": reader.verify,
 }
-# Every data file of the sample of version 1, and of that of version 3, which has those of version 2.
+# Every data file of the samples of versions 1 and 3; that of version 2 has no others.
 FILES = [*((1, part) for part in PARTS_V1), *((3, part) for part in PARTS_V3)]
 # Opening a memory map reads these files whole and leaves the others to verify.
 READ_BY_MAP = (

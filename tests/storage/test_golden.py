@@ -56,9 +56,7 @@ def test_golden_folders_of_version_1_are_read(name: str) -> None:
     ("version", "name"),
     [*((2, name) for name in VARIANTS_V2), *((3, name) for name in VARIANTS_V3)],
 )
-def test_golden_folders_of_later_versions_are_read(
-    version: int, name: str, tmp_path: Path
-) -> None:
+def test_golden_folders_of_later_versions_are_read(version: int, name: str, tmp_path: Path) -> None:
     folder = GOLDEN / f"index-v{version}" / name
     expected = contents_of(version, name)
     for mmap in (False, True):

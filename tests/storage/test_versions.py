@@ -144,7 +144,7 @@ def test_features_that_are_unknown(
         kind=UnsupportedVersionError,
     )
     before = file_of(damaged, "manifest").read_bytes()
-    with pytest.raises(IndexWriteError, match="requires the feature.*remove the folder first"):
+    with pytest.raises(IndexWriteError, match=r"requires the feature.*remove the folder first"):
         writer.write(damaged, sample(1, 8))
     assert file_of(damaged, "manifest").read_bytes() == before
 

@@ -51,7 +51,8 @@ VALUES: list[Any] = [
     None, True, False, 0, 1, 2, 3, 7, 8, 13, 64, -1, 65536, 65537, 2**31, 2**40, 2**53 + 1,
     2**63 - 1, 2**63, 10**30, 0.0, -0.0, 0.5, 1e300, 1e-320, "", "cosine", "dot", "l2", "float32",
     "int4", "auto", "mean", "<f4", "|u1", ">f8", "automatic", "ascending", "arbitrary",
-    "min_max", "rolling", "hamming", "asymmetric", "by-position", "fixed", "../x", "/dev/zero", "codes", "manifest.json", "\x00", "\ud800",
+    "min_max", "rolling", "hamming", "asymmetric", "by-position", "fixed",
+    "../x", "/dev/zero", "codes", "manifest.json", "\x00", "\ud800",
     "x" * 5000, [], [[]], {}, [0], [7, 2], [2**40, 2], ["float32"], ["float32", "float32"],
     ["ternary"], {"n": 1}, {"a": {}},
 ]  # fmt: skip
@@ -210,7 +211,8 @@ class Mutator:
             fields.update(store=None if fields["version"] == 1 else [], ids="automatic")
             fields["files"] = {
                 part: found for part, found in fields["files"].items()
-                if part not in ("ids", "correction", "vectors") and not part.startswith(("orig", "calib"))
+                if part not in ("ids", "correction", "vectors")
+                and not part.startswith(("orig", "calib"))
             }  # fmt: skip
             if fields["version"] > 1:
                 fields.update(calibrations={}, correction=False)

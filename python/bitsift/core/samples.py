@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from bitsift.core.interruptible import taken
 
-__all__ = ["evenly", "evenly_spaced", "scattered"]
+__all__ = ["evenly", "evenly_spaced", "scattered", "shuffled"]
+
+_SEED = 1
 
 
 def evenly_spaced(n_rows: int, n: int) -> NDArray[np.int64]:
@@ -39,3 +41,9 @@ def scattered(array: NDArray[Any], n: int) -> NDArray[Any]:
     # without a period of their own. The width of a part may have 31 bits.
     places = numbers[:-1] * 0x9E3779B9 & 0xFFFFFFFF
     return taken(array, edges[:-1] + (places * np.diff(edges) >> 32))
+
+
+def shuffled(n: int) -> NDArray[np.int64]:
+    """Return the numbers 0 to n - 1 in an irregular order, which depends on `n` alone."""
+    raw = np.random.PCG64(_SEED).random_raw(n)  # this stream is the same in every NumPy
+    return np.argsort(raw, kind="stable").astype(np.int64)

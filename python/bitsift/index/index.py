@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,6 +73,14 @@ class Index(Described, Remakable):
         nothing. A fitted calibrator is used as it is; another one is fitted when thresholds are. By
         default, the bounds of each dimension are its minimum and maximum for 8 bits, its mean -+ 3
         standard deviations for ``"int4"``, and -+ 0.7 for ``"ternary"``.
+    scoring : {"auto", "hamming", "asymmetric"}
+        What a search scans with unless it says so: what it compares with the codes, the codes of
+        queries, or float queries rounded to 6 bits a dimension. ``"auto"`` tries both on the sample
+        given to :meth:`fit`, or else on the first vectors added, at least 64 and at most 512 of
+        them, an eighth of which serve as queries. Asymmetric scores are chosen where they find more
+        of the exact neighbours by over two standard errors of the difference, as they do where the
+        bits are those of centred data. The choice is made once, and kept. Until there are 64
+        vectors, scores are asymmetric; once bits are added, Hamming distances.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
@@ -121,10 +129,11 @@ class Index(Described, Remakable):
         rotate: bool = False,
         correction: bool = False,
         calibrator: Calibrator | None = None,
+        scoring: Scoring | Literal["auto"] = "auto",
         isa: str | None = None,
     ) -> None:
         encoder, fitting = make_encoder(
-            dim, metric, store, threshold, rotate, correction, calibrator, isa
+            dim, metric, store, threshold, rotate, correction, calibrator, scoring, isa
         )
         self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple

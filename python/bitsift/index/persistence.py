@@ -9,7 +9,7 @@ from bitsift.core.floats import in_default_floats
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
-from bitsift.index.fitting import Fitting
+from bitsift.index.fitting import NEW_DEFAULTS, Fitting
 from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
 from bitsift.retrieval.pipeline import Documents
@@ -41,6 +41,9 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
+        scoring=fitting.defaults.scan if fitting.vectors is None else None,
+        candidates=fitting.defaults.candidates,
+        vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
     )
 
 
@@ -61,7 +64,21 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     corrected = contents.factors is not None
     encoder = Encoder(binarizer, stores, contents.metric, corrected)  # type: ignore[arg-type]
     is_done = contents.rule is not None and not pending
-    fitting = Fitting(contents.rule, contents.rotate, is_done)  # type: ignore[arg-type]
+    defaults = NEW_DEFAULTS._replace(candidates=contents.candidates)  # type: ignore[arg-type]
+    vectors = None
+    if contents.scoring is None:
+        vectors = contents.vectors
+        if vectors is None:
+            vectors = np.empty((0, contents.dim), np.float32)
+    else:
+        defaults = defaults._replace(scan=contents.scoring)  # type: ignore[arg-type]
+    fitting = Fitting(
+        contents.rule,  # type: ignore[arg-type]
+        contents.rotate,
+        is_done,
+        defaults=defaults,
+        vectors=vectors,
+    )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)

@@ -200,6 +200,7 @@ class Table:
                 "new index can be fitted again"
             )
         encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
+        fitting = fitting.decide(encoder, sample, "sample")
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
@@ -220,13 +221,15 @@ class Table:
             encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
         memory = memory.with_room(n)
         columns = memory.next_rows(n)
+        are_bits = isinstance(parsed, Codes) or parsed.are_bits
         if isinstance(parsed, Codes):
             copy_into(columns.codes, rows)
         else:
             encoder.encode_into(columns, rows)
             few = self._warn_of_losses(encoder, rows)
-            if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
+            if len(documents) == 0 and fitting.rule is None and not are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
+        fitting = fitting.decide_by_added(encoder, rows, are_bits=are_bits)
         ids = ids.extended(new_ids)
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
         return new_ids
