@@ -16,7 +16,7 @@ from bitsift.encoding.thresholds import unit_rows
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
-__all__ = ["LEAST_VECTORS", "decide_scoring", "n_tried"]
+__all__ = ["LEAST_VECTORS", "decide_scoring", "gains_of", "n_tried"]
 
 # Fewer vectors decide by chance. Samples of 64 of texts, pixels and descriptors decided as those of
 # 512 did, but for one in ten where asymmetric scores find hardly more.
@@ -54,24 +54,28 @@ def decide_scoring(encoder: Encoder, vectors: NDArray[np.float32]) -> Scoring:
     Depends on the vectors alone: what is found is the same on every instruction set and number of
     threads, and the sums are of integers.
     """
-    order = shuffled(len(vectors))
-    n_rounds = -(-_VECTORS_FOR_A_QUERY * _MOST_QUERIES // len(vectors))
-    gains = np.concatenate(
-        [_gains(encoder, vectors, order, i) for i in range(min(n_rounds, _VECTORS_FOR_A_QUERY))]
-    )
+    gains = gains_of(encoder, vectors)
     n, total, squares = len(gains), int(gains.sum()), int((gains * gains).sum())
     # The mean and its standard error, both times n.
     error = math.sqrt((n * squares - total * total) / (n - 1))
     return "asymmetric" if total > _STANDARD_ERRORS * error else "hamming"
 
 
-def _gains(
-    encoder: Encoder, vectors: NDArray[np.float32], order: NDArray[np.int64], i: int
+def gains_of(encoder: Encoder, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return how many more of its 10 exact neighbours each query finds by asymmetric scores."""
+    order = shuffled(len(vectors))
+    n_rounds = min(_VECTORS_FOR_A_QUERY, -(-_VECTORS_FOR_A_QUERY * _MOST_QUERIES // len(vectors)))
+    gains = []
+    for i in range(n_rounds):
+        is_query = np.zeros(len(vectors), np.bool_)
+        is_query[order[i::_VECTORS_FOR_A_QUERY]] = True
+        gains.append(_gains_in_round(encoder, vectors[~is_query], vectors[is_query]))
+    return np.concatenate(gains)
+
+
+def _gains_in_round(
+    encoder: Encoder, rows: NDArray[np.float32], asked: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """Return how many more neighbours asymmetric scores find for each query of round `i`."""
-    is_query = np.zeros(len(vectors), np.bool_)
-    is_query[order[i::_VECTORS_FOR_A_QUERY]] = True
-    rows, asked = vectors[~is_query], vectors[is_query]
     alone = Encoder(encoder.binarizer, (), encoder.metric, encoder.corrected)
     columns = alone.empty_columns(len(rows))
     alone.encode_into(columns, rows)
