@@ -26,9 +26,9 @@ __all__ = [
     "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
     "Evaluation", "EvaluationCheck", "EvaluationRow", "Index", "IndexFileError",
     "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
-    "NotAnIndexError", "RollingCalibrator", "SearchResult", "Trial", "UnsupportedIsaError",
-    "UnsupportedVersionError", "__version__", "advise", "available_isas",
+    "NotAnIndexError", "Plan", "PlanRow", "RollingCalibrator", "SearchResult", "Trial",
+    "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "advise", "available_isas",
     "codes_from_int8", "codes_from_response", "evaluate", "from_codes", "hamming",
-    "knn_graph", "pack", "quantize_embeddings", "search", "to_codes", "unpack",
+    "knn_graph", "pack", "plan", "quantize_embeddings", "search", "to_codes", "unpack",
     "verify",
 ]  # fmt: skip

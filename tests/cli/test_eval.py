@@ -83,6 +83,17 @@ def test_options_reach_the_library(folder: Path) -> None:
     )
 
 
+def test_memory_and_price_of_a_size_that_is_given(folder: Path) -> None:
+    quick = ["eval", folder / "docs.npy", "--conditions", "quick", "--vectors", "2e6"]
+    plain = run_json(*quick)
+    assert plain["sizes"] == [2_000_000]
+    assert plain["command"] == "bitsift eval docs.npy --conditions quick --vectors 2000000"
+    shown = run(*quick).stdout
+    for header in ("GB, 2 M", "USD a month, 2 M"):
+        assert header in shown
+    assert "250 M" not in shown
+
+
 def test_the_table(folder: Path) -> None:
     shown = run(*judged(folder))
     assert (shown.exit_code, shown.stderr) == (0, "")
@@ -99,7 +110,7 @@ def test_the_table(folder: Path) -> None:
     assert sum(": held here, " in line for line in lines) == sum(
         check["verdict"] == "held" for check in plain["checks"]
     )
-    assert "3.80 USD per GB (2**30 bytes) of memory per month" in lines[-1]
+    assert "3.80 USD per GB (10**9 bytes) of memory per month" in lines[-1]
 
 
 def test_a_narrow_terminal_has_what_matters(folder: Path) -> None:
@@ -326,6 +337,7 @@ def test_failures(folder: Path) -> None:
             )
         ),
         ([docs, "--price-per-gb", "-1"], "ValueError", ["--price-per-gb must be", "-1"]),
+        ([docs, "--vectors", "2.5"], "ValueError", ["--vectors must be a whole number", "2.5"]),
         ([docs, "--threads", 1025], "ValueError", ["threads must be", "1025"]),
         ([docs, "-o", folder], "InputError", ["the output must be a file; got a folder"]),
         ([docs, "--markdown", folder / "x" / "e.md"], "InputError", ["does not exist"]),

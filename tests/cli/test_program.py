@@ -57,7 +57,7 @@ print(json.dumps({name: run.stdout for name, run in runs.items()}))
         )
         for flags in ([], ["-OO"])
     )
-    assert len(with_docstrings) == 10
+    assert len(with_docstrings) == 11
     assert without == with_docstrings
 
 

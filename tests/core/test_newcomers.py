@@ -218,6 +218,15 @@ CALLS = {
         "price_per_gb",
         lambda x: bitsift.evaluate(FLOATS, price_per_gb=x, progress=stop),
     ),
+    "evaluate vectors": (
+        "n_vectors",
+        lambda x: bitsift.evaluate(FLOATS, n_vectors=x, progress=stop),
+    ),
+    "plan vectors": ("vectors", lambda x: bitsift.plan(x, 8, bandwidth=1)),
+    "plan dim": ("dim", lambda x: bitsift.plan(8, x, bandwidth=1)),
+    "plan price": ("price", lambda x: bitsift.plan(8, 8, price=x, bandwidth=1)),
+    "plan bandwidth": ("bandwidth", lambda x: bitsift.plan(8, 8, bandwidth=x)),
+    "plan threads": ("threads", lambda x: bitsift.plan(8, 8, bandwidth=1, threads=x)),
 }
 ERRORS = (TypeError, ValueError, KeyError, bitsift.IndexFileError, OSError, MemoryError)
 # Of NumPy, of Python, or of us where we tell too little or too much.

@@ -22,6 +22,7 @@ index.search(queries, ladder=names)
 index.search(queries, ladder=(("hamming", 4), "float32"))
 index.search(queries, oversampling=None, rescore=None, scoring=None, ladder=None)
 row: bitsift.EvaluationRow = bitsift.evaluate(queries).rows[0]
+planned: bitsift.PlanRow = bitsift.plan(250e6, 768, bandwidth=20).rows[0]
 check: bitsift.EvaluationCheck = bitsift.evaluate(queries).checks[0]
 """
 WRONG = """

@@ -265,15 +265,41 @@ def test_memory_and_price():
     made = bitsift.evaluate(documents, queries, conditions="quick")
     million, many = made.to_dict()["rows"][0]["sizes"]
     assert (million["vectors"], many["vectors"]) == (1_000_000, 250_000_000)
-    # The article: 250 M vectors of 1024 dimensions, 953.67 GB and 3,623 dollars.
-    assert many["gb"] == pytest.approx(953.67, abs=0.01)
-    assert many["usd_per_month"] == pytest.approx(3623.96, abs=0.01)
+    # The article: 250 M vectors of 1024 dimensions, 953.67 GiB.
+    assert many["gb"] == 1024
+    assert many["gb"] * 1e9 / 2**30 == pytest.approx(953.67, abs=0.01)
+    assert many["usd_per_month"] == pytest.approx(1024 * 3.8)
     assert million["gb"] * 250 == pytest.approx(many["gb"])
     rescored = next(r for r in made.to_dict()["rows"] if r["name"] == "Hamming x4 -> float16")
-    assert rescored["sizes"][1]["usd_per_month_scanned"] == pytest.approx(3623.96 / 32, abs=0.01)
-    assert rescored["sizes"][1]["usd_per_month"] == pytest.approx(3623.96 * 17 / 32, abs=0.01)
-    cheap = bitsift.evaluate(documents, queries, conditions="quick", price_per_gb=1)
-    assert cheap.to_dict()["rows"][0]["sizes"][1]["usd_per_month"] == pytest.approx(many["gb"])
+    assert rescored["sizes"][1]["usd_per_month_scanned"] == pytest.approx(32 * 3.8)
+    assert rescored["sizes"][1]["usd_per_month"] == pytest.approx((32 + 512) * 3.8)
+    planned = bitsift.plan(250e6, 1024, bandwidth=1)
+    row = planned["bits + float16"]
+    assert rescored["sizes"][1]["usd_per_month_scanned"] == pytest.approx(row.usd_per_month)
+    assert rescored["sizes"][1]["usd_per_month"] == pytest.approx(row.usd_per_month_all)
+    assert "USD/month, 250 M" in str(made)
+
+
+def test_memory_and_price_of_another_size():
+    documents, queries = random_corpus(12, n=60, n_queries=2, dim=1024)
+    made = bitsift.evaluate(
+        documents, queries, conditions="quick", price_per_gb=1, n_vectors=np.float64(2e6)
+    )
+    assert made.sizes == (2_000_000,)
+    (size,) = made.to_dict()["rows"][0]["sizes"]
+    assert size["vectors"] == made.to_dict()["sizes"][0] == 2_000_000
+    assert size["usd_per_month"] == pytest.approx(size["gb"]) == pytest.approx(8.192)
+    assert "USD/month, 2 M" in str(made)
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_evaluations_pickled_before_there_were_sizes(evaluated):
+    made = evaluated[-1]
+    state = {name: value for name, value in vars(made).items() if name != "sizes"}
+    old = object.__new__(bitsift.Evaluation)
+    vars(old).update(state)
+    assert old == made
+    assert old.to_dict() == made.to_dict()
 
 
 def test_str(evaluated):

@@ -274,6 +274,13 @@ def _(bitsift: Any) -> Any:
     return [measures, prices, sizes, [str(check) for check in made.checks], made.recommendation]
 
 
+@_call("plan, Plan, PlanRow")
+def _(bitsift: Any) -> Any:
+    made = bitsift.plan(250e6, 768, price=3e-300, bandwidth=Fraction(1, 3))
+    rows = [(row.ram_gib, row.disk_gib, row.pass_s) for row in made.rows]
+    return [rows, made.to_dict(), str(made)]
+
+
 # Messages that name a value, or that refuse one.
 @_call("errors")
 def _(bitsift: Any) -> Any:

@@ -43,7 +43,11 @@ GROUPS = {
         "[Memory and price](../how-to/memory-and-price.md) says what each costs and loses.",
     ),
     "Choosing and measuring": (
-        ("advise", "Advice", "Trial", "evaluate", "Evaluation", "EvaluationRow", "EvaluationCheck"),
+        (
+            *("advise", "Advice", "Trial"),
+            *("evaluate", "Evaluation", "EvaluationRow", "EvaluationCheck"),
+            *("plan", "Plan", "PlanRow"),
+        ),
         "[Choosing a threshold](../how-to/choosing-a-threshold.md), "
         "[Memory and price](../how-to/memory-and-price.md).",
     ),

@@ -17,6 +17,7 @@ from bitsift.cli.commands.demo import demo
 from bitsift.cli.commands.evaluate import evaluate
 from bitsift.cli.commands.graph import graph
 from bitsift.cli.commands.info import info
+from bitsift.cli.commands.plan import plan
 from bitsift.cli.commands.search import search
 from bitsift.cli.commands.verify import verify
 
@@ -56,6 +57,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
         evaluate,
         "Measure how much search quality fewer bits cost on your vectors, and what they save.",
     ),
+    ("plan", plan, "Compute what a collection takes in RAM and on disk, and what it costs."),
     ("compare", compare, "Compare evaluations of several collections side by side."),
     ("info", info, "Describe an index: dimensions, metric, stores, threshold, and bytes."),
     ("verify", verify, "Check every byte of an index against its checksums."),

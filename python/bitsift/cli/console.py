@@ -117,7 +117,10 @@ def print_json(value: dict[str, Any]) -> None:
 
 @contextmanager
 def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on standard error if it is a terminal; yield ``update(done)``."""
+    """Show progress on standard error if it is a terminal; yield ``update(done)``.
+
+    The bar appears with the first update, so that an argument that is refused shows none.
+    """
     console = stderr_console()
     if not console.is_terminal:
         yield lambda _done: None
@@ -128,9 +131,18 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(description, total=max(total, 1))
-        yield lambda done: progress.update(task, completed=done)
+    progress = Progress(*columns, console=console, transient=True)
+    task = progress.add_task(description, total=max(total, 1))
+
+    def update(done: int) -> None:
+        progress.start()  # nothing if it has started
+        progress.update(task, completed=done)
+
+    try:
+        yield update
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 def spinner(description: str) -> AbstractContextManager[object]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import SupportsFloat, SupportsIndex
 
@@ -12,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
-from bitsift.core.handlers import call_raised
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_K, METRICS, Metric
 from bitsift.core.public import public
@@ -22,14 +20,13 @@ from bitsift.evaluation.conditions import conditions as selected_conditions
 from bitsift.evaluation.corpus import as_corpus
 from bitsift.evaluation.judging import Judge, overlaps
 from bitsift.evaluation.machine import describe_machine
-from bitsift.evaluation.result import PRICE_PER_GB, Evaluation, EvaluationRow
+from bitsift.evaluation.prices import PRICE_PER_GB, as_count, as_price
+from bitsift.evaluation.result import N_VECTORS, Evaluation, EvaluationRow
 from bitsift.evaluation.running import Measurement, Runner
 
 __all__ = ["evaluate"]
 
 _DEPTH_PER_K = 10
-# Far above any price; beyond float's range, costs would not be numbers.
-_HIGHEST_PRICE = 1_000_000
 
 
 @public
@@ -43,6 +40,7 @@ def evaluate(
     k: SupportsIndex = DEFAULT_K,
     conditions: Selection = "all",
     price_per_gb: SupportsFloat = PRICE_PER_GB,
+    n_vectors: SupportsIndex | float | None = None,
     isa: str | None = None,
     progress: Callable[[float], object] | None = None,
     threads: SupportsIndex = 0,
@@ -69,8 +67,11 @@ def evaluate(
         ``"quick"`` leaves out most oversamplings and thresholds, and all conditions that score
         every vector as integers.
     price_per_gb : float
-        US dollars per GB (2**30 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
-        the figure of Hugging Face's article [1]_.
+        US dollars per GB (10**9 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
+        the figure of Hugging Face's article [1]_, whose GB has 2**30 bytes.
+    n_vectors : int, optional
+        Size of the collection for which memory and price are given, as in :func:`plan`. By default
+        1 million and 250 million.
     isa : str, optional
         Instruction set, as in :class:`Index`.
     progress : callable, optional
@@ -128,7 +129,8 @@ def evaluate(
     arguments.choice(metric, "metric", METRICS)
     arguments.choice(conditions, "conditions", SELECTIONS)
     k = arguments.integer(k, "k", 1, arguments.MAX_K // _DEPTH_PER_K)
-    price = _as_price(price_per_gb)
+    price = as_price(price_per_gb, "price_per_gb")
+    sizes = N_VECTORS if n_vectors is None else (as_count(n_vectors, "n_vectors"),)
     arguments.check_progress(progress)
     isa = resolve_isa(isa)
     threads = arguments.check_threads(threads)
@@ -166,6 +168,7 @@ def evaluate(
         recommendation=runner.recommendation,
         warnings=tuple(runner.warnings),
         machine=describe_machine(isa, threads),
+        sizes=sizes,
     )
 
 
@@ -194,23 +197,3 @@ def _row(
         code=code,
     )
     return row, quality
-
-
-def _as_price(price_per_gb: SupportsFloat) -> float:
-    try:
-        if isinstance(price_per_gb, (str, bytes, bool, np.bool_)):  # float() accepts these
-            raise TypeError
-        price = float(price_per_gb)
-    except (TypeError, ValueError) as error:
-        if not call_raised(error, methods=True):
-            raise
-        raise TypeError(
-            f"price_per_gb must be a number; got {type(price_per_gb).__name__}"
-        ) from None
-    except OverflowError as error:
-        if not call_raised(error, methods=True):
-            raise
-        price = math.inf
-    if not 0 <= price <= _HIGHEST_PRICE:  # nor a NaN
-        raise ValueError(f"price_per_gb must be from 0 to {_HIGHEST_PRICE:,}; got {price}")
-    return price

@@ -10,20 +10,12 @@ from bitsift.core.floats import in_default_floats
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
 from bitsift.evaluation.checks import EvaluationCheck
+from bitsift.evaluation.prices import gigabytes, short_count
 
-__all__ = ["N_VECTORS", "PRICE_PER_GB", "Evaluation", "EvaluationRow", "gigabytes"]
+__all__ = ["N_VECTORS", "Evaluation", "EvaluationRow"]
 
-# US dollars per GB of memory per month, from the article "Binary and Scalar Embedding
-# Quantization" (Hugging Face, 2024), whose GB has 2**30 bytes.
-PRICE_PER_GB = 3.80
-_GB = 2**30
 # Collections for which memory and price are given.
 N_VECTORS = (1_000_000, 250_000_000)
-
-
-def gigabytes(bytes_per_vector: int, n_vectors: int) -> float:
-    """Return the memory of `n_vectors` vectors in GB of 2**30 bytes."""
-    return bytes_per_vector * n_vectors / _GB
 
 
 @public
@@ -93,7 +85,7 @@ class Evaluation:
     held_out : int
         Documents that served as queries and were not searched; 0 if queries were given.
     price_per_gb : float
-        US dollars per GB (2**30 bytes) of memory per month.
+        US dollars per GB (10**9 bytes) of memory per month.
     rows : tuple of EvaluationRow
         One row for each condition, float32 first.
     checks : tuple of EvaluationCheck
@@ -104,6 +96,8 @@ class Evaluation:
         The warnings of bitsift during the evaluation.
     machine : dict
         The machine that the times belong to, and the versions of the software.
+    sizes : tuple of int
+        Sizes of the collections for which memory and price are given.
     """
 
     metric: str
@@ -120,6 +114,8 @@ class Evaluation:
     recommendation: dict[str, Any] | None
     warnings: tuple[str, ...]
     machine: dict[str, Any]
+    # Pickles of earlier versions have none.
+    sizes: tuple[int, ...] = N_VECTORS
 
     @property
     def measure(self) -> str:
@@ -150,6 +146,7 @@ class Evaluation:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain["measure"] = self.measure
         plain["warnings"] = list(self.warnings)
+        plain["sizes"] = list(self.sizes)
         plain["checks"] = [check.to_dict() for check in self.checks]
         plain["rows"] = [self._row_to_dict(row) for row in self.rows]
         return plain
@@ -167,7 +164,7 @@ class Evaluation:
                 "usd_per_month": self.price(row.bytes_per_vector, n),
                 "usd_per_month_scanned": self.price(row.bytes_scanned, n),
             }
-            for n in N_VECTORS
+            for n in self.sizes
         ]
         return {**asdict(row), "share_of_float32": self.share(row), "sizes": sizes}
 
@@ -189,7 +186,7 @@ class Evaluation:
         width = max(len(row.name) for row in self.rows)
         heads = [] if self.n_judged is None else [f"NDCG@{self.k}", f"recall@{self.depth}"]
         heads += [f"overlap@{self.k}", f"overlap@{self.depth}", "of float32", "bytes"]
-        heads += ["USD/month, 250 M", "queries/s"]
+        heads += [f"USD/month, {short_count(self.sizes[-1])}", "queries/s"]
         lines = [self.summary(), "", "  ".join([" " * width, *heads])]
         for row in self.rows:
             values = [] if row.ndcg is None else [f"{row.ndcg:.4f}", f"{row.recall:.4f}"]
@@ -199,7 +196,7 @@ class Evaluation:
                 f"{row.deep_overlap:.3f}",
                 "-" if share is None else f"{share:.1%}",
                 str(row.bytes_per_vector),
-                f"{self.price(row.bytes_per_vector, N_VECTORS[-1]):,.2f}",
+                f"{self.price(row.bytes_per_vector, self.sizes[-1]):,.2f}",
                 "-" if row.queries_per_second is None else f"{row.queries_per_second:,.0f}",
             ]
             cells = [value.rjust(len(head)) for head, value in zip(heads, values, strict=True)]

@@ -50,8 +50,17 @@ def evaluate(
         Selection, typer.Option(help="Measure all conditions, or only the quick ones.")
     ] = "all",
     price_per_gb: Annotated[
-        float, typer.Option(help="US dollars per GB (2**30 bytes) of memory per month.")
+        float, typer.Option(help="US dollars per GB (10**9 bytes) of memory per month.")
     ] = PRICE_PER_GB,
+    n_vectors: Annotated[
+        float | None,
+        typer.Option(
+            "--vectors",
+            metavar="N",
+            help="Give memory and price for so many vectors, such as 250e6. By default for 1 "
+            "million and 250 million.",
+        ),
+    ] = None,
     threads: Threads = 0,
     title: Annotated[
         str | None,
@@ -88,6 +97,7 @@ def evaluate(
             metric=metric,
             conditions=conditions,
             price_per_gb=price_per_gb,
+            n_vectors=n_vectors,
             threads=threads,
             title=title,
             out=out,

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bitsift.evaluation import N_VECTORS, Evaluation, EvaluationRow, gigabytes
+from bitsift.evaluation import Evaluation, EvaluationRow, gigabytes, short_count
 
 __all__ = ["Column", "columns", "fitting", "percent"]
 
-_MILLION, _MANY = N_VECTORS
+# So few vectors take fractions of a GB.
+_FEW = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ def columns(evaluation: Evaluation) -> list[Column]:
         Column(f"overlap@{k}", lambda row: percent(row.overlap), 4),
         Column(f"overlap@{depth}", lambda row: percent(row.deep_overlap), 8),
         Column("bytes a vector", _bytes, 2),
-        Column("GB, 1 M", lambda row: _gb(row, _MILLION), 9),
-        Column("GB, 250 M", lambda row: _gb(row, _MANY), 10),
-        Column("USD a month, 250 M", lambda row: _usd(evaluation, row), 5),
+        *(_gb(n, rank) for rank, n in enumerate(evaluation.sizes, 9)),
+        Column(
+            f"USD a month, {short_count(evaluation.sizes[-1])}",
+            lambda row: _usd(evaluation, row),
+            5,
+        ),
         Column("queries/s", _per_second, 3),
         Column("ms, one query", _latency, 6),
     ]
@@ -67,17 +71,22 @@ def _bytes(row: EvaluationRow) -> str:
     return f"{row.bytes_scanned} + {rest}" if rest else f"{row.bytes_scanned}"
 
 
-def _gb(row: EvaluationRow, n: int) -> str:
-    rest = row.bytes_per_vector - row.bytes_scanned
-    digits = 2 if n == _MILLION else 1
-    scanned = f"{gigabytes(row.bytes_scanned, n):,.{digits}f}"
-    return f"{scanned} + {gigabytes(rest, n):,.{digits}f}" if rest else scanned
+def _gb(n: int, rank: int) -> Column:
+    digits = 2 if n <= _FEW else 1
+
+    def text(row: EvaluationRow) -> str:
+        rest = row.bytes_per_vector - row.bytes_scanned
+        scanned = f"{gigabytes(row.bytes_scanned, n):,.{digits}f}"
+        return f"{scanned} + {gigabytes(rest, n):,.{digits}f}" if rest else scanned
+
+    return Column(f"GB, {short_count(n)}", text, rank)
 
 
 def _usd(evaluation: Evaluation, row: EvaluationRow) -> str:
     rest = row.bytes_per_vector - row.bytes_scanned
-    scanned = f"{evaluation.price(row.bytes_scanned, _MANY):,.0f}"
-    return f"{scanned} + {evaluation.price(rest, _MANY):,.0f}" if rest else scanned
+    n = evaluation.sizes[-1]
+    scanned = f"{evaluation.price(row.bytes_scanned, n):,.0f}"
+    return f"{scanned} + {evaluation.price(rest, n):,.0f}" if rest else scanned
 
 
 def _per_second(row: EvaluationRow) -> str:

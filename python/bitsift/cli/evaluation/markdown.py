@@ -32,7 +32,7 @@ it also writes the Python calls that repeat each line.
   {_STDS}. Ternary has no min/max bounds: no value lies beyond
   them, so every code would be 0.
 * **bytes a vector**, and memory and price computed from it: bytes that every search reads + bytes
-  that only rescoring reads, which may stay on disk. A GB has 2**30 bytes. The price is a parameter;
+  that only rescoring reads, which may stay on disk. A GB has 10**9 bytes. The price is a parameter;
   {PRICE_PER_GB:.2f} USD per GB per month is the figure of Hugging Face's article "Binary and Scalar
   Embedding Quantization".
 * **queries/s**: one batch of all queries, the median of 5 runs. **one query**: the median of up to

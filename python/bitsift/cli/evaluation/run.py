@@ -42,6 +42,7 @@ class EvalArguments:
     metric: Metric
     conditions: Selection
     price_per_gb: float
+    n_vectors: float | None
     threads: int
     title: str | None
     out: Path | None
@@ -69,6 +70,8 @@ class EvalArguments:
             words += ["--conditions", self.conditions]
         if self.price_per_gb != PRICE_PER_GB:
             words += ["--price-per-gb", f"{self.price_per_gb:g}"]
+        if self.n_vectors is not None:
+            words += ["--vectors", f"{self.n_vectors:.0f}"]
         if self.threads:
             words += ["--threads", str(self.threads)]
         return shlex.join(words)
@@ -95,6 +98,7 @@ def evaluate_files(arguments: EvalArguments) -> Evaluation:
                 metric=arguments.metric,
                 conditions=arguments.conditions,
                 price_per_gb=arguments.price_per_gb,
+                n_vectors=arguments.n_vectors,
                 progress=lambda share: update(int(share * _STEPS)),
                 threads=arguments.threads,
             )

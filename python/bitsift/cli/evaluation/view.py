@@ -41,7 +41,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
         print_line(console, f"bitsift build --threshold auto chose: {chosen_options}")
     print_line(
         console,
-        f"prices: {evaluation.price_per_gb:.2f} USD per GB (2**30 bytes) of memory per month; "
+        f"prices: {evaluation.price_per_gb:.2f} USD per GB (10**9 bytes) of memory per month; "
         "times: measured on this machine",
         "dim",
     )
