@@ -124,7 +124,7 @@ class Index(Described, Remakable):
         dim: SupportsIndex,
         *,
         metric: Metric = "cosine",
-        store: Store | Sequence[Store] | None = "float32",
+        store: Store | Sequence[Store] | None = "float16",
         threshold: ArrayLike | Rule = 0.0,
         rotate: bool = False,
         correction: bool = False,
