@@ -82,7 +82,8 @@ def test_a_name_that_is_not_utf_8_is_in_every_output(strange: Path, tmp_path: Pa
     lines = page.read_text(encoding="utf-8").splitlines()
     assert f"## {IN_MARKDOWN}" in lines
     assert any(line.startswith(f"``bitsift eval '{SHOWN}.npy' --c") for line in lines)
-    assert "![quality, bytes a vector, oversampling](%FF%1B%5B31m%3Cb%3E%60x%60.svg)" in lines
+    alt = "quality, RAM, disk, time of one query, oversampling"
+    assert f"![{alt}](%FF%1B%5B31m%3Cb%3E%60x%60.svg)" in lines
     assert json.loads(out.read_text(encoding="utf-8"))["title"] == NAME
     assert picture.stat().st_size
     assert run(*quick, "--markdown", page, "--append").exit_code == 0

@@ -28,7 +28,7 @@ def vectors():
 
 
 def test_old_names():
-    later = {"EvaluationCheck", "EvaluationRow", "IndexLockedError"}
+    later = {"EvaluationCheck", "EvaluationRow", "IndexLockedError", "Plan", "PlanRow", "plan"}
     assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)
     assert stored("names") == [thing for thing in THINGS if thing.__name__ not in later]
 

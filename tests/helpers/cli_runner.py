@@ -19,7 +19,8 @@ COMMAND = typer.main.get_command(app)
 
 def run(*arguments: object) -> Any:
     """Run a command in this process."""
-    return CliRunner().invoke(COMMAND, [str(argument) for argument in arguments])
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(COMMAND, words, prog_name="bitsift")
 
 
 def run_json(*arguments: object) -> dict[str, Any]:

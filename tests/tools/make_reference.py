@@ -16,6 +16,7 @@ import typer.models
 
 import bitsift
 from bitsift.cli.app import app
+from bitsift.cli.help import metavar, usage
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -218,18 +219,14 @@ def command_section(name: str, run: Callable[..., Any]) -> Iterator[str]:
         kind, about = typing.get_args(hints[parameter.name])[:2]
         is_argument = isinstance(about, typer.models.ArgumentInfo)
         (given if is_argument else options).append((parameter, kind, about))
-    shown = [
-        about.metavar or parameter.name.upper()
-        if parameter.default is parameter.empty
-        else f"[{about.metavar or parameter.name.upper()}]"
-        for parameter, _, about in given
-    ]
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    called = usage(command, types.SimpleNamespace(command_path=f"bitsift {name}"))
     yield from (f"## `bitsift {name}`", "", summary(run), "")
-    yield from ("```text", " ".join(["bitsift", name, *shown, "[OPTIONS]"]), "```", "")
+    yield from ("```text", called.removeprefix("Usage: "), "```", "")
     yield from ("| | default | |", "|---|---|---|")
-    for (parameter, _, about), metavar in zip(given, shown, strict=True):
-        cells = [f"`{metavar.strip('[]')}`", default_of(parameter, about), about.help or ""]
-        yield f"| {' | '.join(cells)} |"
+    for parameter, _, about in given:
+        shown = about.metavar or parameter.name.upper()
+        yield f"| `{shown}` | {default_of(parameter, about)} | {about.help or ''} |"
     for parameter, kind, about in options:
         flags = names_of(parameter.name, kind, about)
         text = about.help or ""
@@ -250,10 +247,7 @@ def names_of(name: str, kind: object, about: typer.models.OptionInfo) -> str:
         inner = [kind]
     if inner == [bool]:
         return ", ".join(declared or [f"{long}/--no-{long[2:]}"])
-    takes = about.metavar
-    if not takes:
-        choices = typing.get_args(inner[0])
-        takes = "|".join(choices) if choices else inner[0].__name__.upper()
+    takes = about.metavar or metavar(kind)
     # In a table, a bar ends the cell.
     return f"{', '.join(declared or [long])} {takes}".replace("|", "\\|")
 

@@ -27,7 +27,6 @@ _HELP = "Search binary embeddings exactly: one bit per dimension, Hamming distan
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of commands: they check paths, name options in messages, and print usage errors."""
+"""The classes of commands: they check paths, name options in messages, print help and usage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bitsift.cli.failure import print_json_error
+from bitsift.cli.help import page, usage
+from bitsift.cli.text import visible
 from bitsift.cli.wording import speaking_of
 
 __all__ = ["Command", "Commands", "path_parameters"]
 
+_WRONG_USAGE = 2  # the exit code
 _OUTPUTS = ("out", "markdown", "picture")
 # Of all usage errors: typer publishes only this subclass.
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -24,6 +27,21 @@ _UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 class Commands(TyperGroup):
     """The program's commands. A usage error of a program that asks for JSON is JSON."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the list of commands."""
+        return page(self, ctx)
+
+    def get_usage(self, ctx: Any) -> str:
+        """Return how the program is called."""
+        return usage(self, ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command; without anything, print help."""
+        if not args:
+            typer.echo(ctx.get_help())
+            raise typer.Exit(_WRONG_USAGE)
+        return super().parse_args(ctx, args)
 
     def make_context(self, info_name: Any, args: list[str], parent: Any = None, **more: Any) -> Any:
         """Parse what stands before the command."""
@@ -41,19 +59,37 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _usage_errors(words: tuple[str, ...]) -> Iterator[None]:
-    """Print a usage error as JSON, as other errors are, if ``--json`` is among the words typed."""
+    """Print a usage error: as JSON, as other errors are, if ``--json`` is among the words typed.
+
+    Else below the usage of the command, with what a terminal obeys escaped.
+    """
     try:
         yield
     except _UsageError as error:
         typed = words[: words.index("--")] if "--" in words else words
-        if "--json" not in typed:
-            raise
-        print_json_error("UsageError", " ".join(error.format_message().split()))
-        raise typer.Exit(1) from None
+        message = " ".join(error.format_message().split())
+        message = message.replace(": Value error, ", ": ")  # of the parser of types
+        if "--json" in typed:
+            print_json_error("UsageError", message)
+            raise typer.Exit(1) from None
+        if error.ctx is not None:
+            typer.echo(
+                f"{error.ctx.get_usage()}\n{error.ctx.command_path} --help says more.", err=True
+            )
+        typer.echo(f"bitsift: error: {visible(message)}", err=True)
+        raise typer.Exit(_WRONG_USAGE) from None
 
 
 class Command(TyperCommand):
     """A command of ``bitsift``."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the page of help."""
+        return page(self, ctx)
+
+    def get_usage(self, ctx: Any) -> str:
+        """Return how the command is called."""
+        return usage(self, ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse arguments and options; an empty path, and "-" for an output, are usage errors.

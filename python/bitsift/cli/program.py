@@ -7,14 +7,12 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from bitsift.core.floats import DefaultFloats
 
 __all__ = ["main"]
 
-_HELP = {"-h", "--help"}
 _EXTRA = {"click", "rich", "typer"}
 _HINT = "bitsift: the command line needs typer and rich: pip install 'bitsift[cli]'"
 
@@ -64,24 +62,4 @@ def _run() -> None:
         # A character that the terminal's encoding lacks must not end the command.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    with contextlib.nullcontext() if _HELP.isdisjoint(sys.argv[1:]) else _at_once():
-        app(prog_name="bitsift")
-
-
-@contextlib.contextmanager
-def _at_once() -> Iterator[None]:
-    """Hold what is printed to a file or a pipe, and write it at the end in one piece.
-
-    Help is printed in several. A reader that needs only the first would make an error of the next.
-    """
-    out = sys.stdout
-    if out.isatty() or not isinstance(out, io.TextIOWrapper):
-        yield
-        return
-    sys.stdout = held = io.TextIOWrapper(io.BytesIO(), out.encoding, out.errors, newline="\n")
-    try:
-        yield
-    finally:
-        sys.stdout = out
-        held.seek(0)
-        out.write(held.read())
+    app(prog_name="bitsift")

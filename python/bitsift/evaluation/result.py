@@ -192,8 +192,8 @@ class Evaluation:
             values = [] if row.ndcg is None else [f"{row.ndcg:.4f}", f"{row.recall:.4f}"]
             share = self.share(row)
             values += [
-                f"{row.overlap:.3f}",
-                f"{row.deep_overlap:.3f}",
+                f"{row.overlap:.1%}",
+                f"{row.deep_overlap:.1%}",
                 "-" if share is None else f"{share:.1%}",
                 str(row.bytes_per_vector),
                 f"{self.price(row.bytes_per_vector, self.sizes[-1]):,.2f}",

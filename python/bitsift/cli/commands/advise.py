@@ -27,6 +27,7 @@ from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_rows
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
 from bitsift.cli.wording import typed
+from bitsift.core.arguments import check_threads
 from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric, Scoring
 
@@ -169,6 +170,7 @@ def advise_file(path: Path, arguments: AdviseArguments) -> Advised:
                 f"{arguments.queries}: rows must have {rows.shape[1]} values, as those of {path} "
                 f"have; got {queries.shape[1]}"
             )
+    check_threads(arguments.threads)  # before the spinner turns
     with spinner("trying"):
         try:
             advice = bitsift.advise(

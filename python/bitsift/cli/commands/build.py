@@ -101,7 +101,7 @@ def build(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
-            f"are computed from, and the scoring is decided by. By default {MOST_ROWS_FITTED}, or "
+            f"are computed from, and the scoring is decided by. By default {MOST_ROWS_FITTED:,}, or "
             f"{_MOST_ROWS_TRIED} for the scoring alone.",
         ),
     ] = None,

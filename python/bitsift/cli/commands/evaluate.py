@@ -79,7 +79,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="Draw quality, memory and latency to this file: .png, .svg or .pdf.",
+            help="Draw quality, RAM, disk and time to this file: .png, .svg or .pdf.",
         ),
     ] = None,
     markdown: Markdown = None,

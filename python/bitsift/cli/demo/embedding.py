@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import sys
 from typing import Any
 
@@ -43,6 +43,9 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
     ModelError
         The model cannot be loaded or used, or its vector is not `dim` finite numbers.
     """
+    if not _is_there("sentence_transformers"):
+        why = "which is not installed\n  pip install sentence-transformers"
+        raise _missing(text, why, examples)
     # Output of the libraries must not mix with results on standard output.
     with spinner("loading the model"), contextlib.redirect_stdout(sys.stderr):
         encoder = _load(model, _import_package(text, examples))
@@ -60,22 +63,28 @@ def embed(text: str, model: str, dim: int, examples: list[str]) -> NDArray[np.fl
     return vector
 
 
+def _is_there(name: str) -> bool:
+    """Whether a package is installed; it may still fail to import."""
+    if name in sys.modules:
+        return sys.modules[name] is not None
+    return importlib.util.find_spec(name) is not None
+
+
 def _import_package(text: str, examples: list[str]) -> Any:
     try:
         return importlib.import_module("sentence_transformers")
     except Exception as error:  # packages that it needs raise whatever they raise
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "sentence_transformers"
-        if missing:
-            why = "which is not installed\n  pip install sentence-transformers"
-        else:
-            why = f"which fails to import: {one_line(error)}"
-        raise MissingPackageError(
-            f'embedding "{text}" needs the package sentence-transformers, '
-            f"{why}\n"
-            "Prepared queries do not need it, for example "
-            + ", ".join(f'"{example}"' for example in examples)
-            + "\n  bitsift demo --list"
-        ) from error
+        raise _missing(text, f"which fails to import: {one_line(error)}", examples) from error
+
+
+def _missing(text: str, why: str, examples: list[str]) -> MissingPackageError:
+    return MissingPackageError(
+        f'embedding "{text}" needs the package sentence-transformers, '
+        f"{why}\n"
+        "Prepared queries do not need it, for example "
+        + ", ".join(f'"{example}"' for example in examples)
+        + "\n  bitsift demo --list"
+    )
 
 
 def _load(model: str, package: Any) -> Any:

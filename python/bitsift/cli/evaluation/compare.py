@@ -50,7 +50,9 @@ class Comparison:
     def cells(self) -> list[list[str]]:
         """Return the rows of the table, the header first."""
         header = [f"{title}, {measure}" for title, measure in self.columns()]
-        first = ["float32", *(f"{quality:.4f}" for quality in self.float_quality)]
+        first = ["float32"]
+        for measure, quality in zip(self.measures, self.float_quality, strict=True):
+            first.append(percent(quality) if measure.startswith("overlap") else f"{quality:.4f}")
         rows = [
             [name, *(percent(share) for share in shares)]
             for name, shares in zip(self.names, self.shares, strict=True)

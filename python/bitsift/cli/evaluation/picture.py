@@ -1,47 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation as a picture: quality by bytes, and quality and latency by oversampling."""
+"""An evaluation as a picture: quality, RAM, disk and time, and the effect of oversampling."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bitsift.cli.evaluation.columns import quality_text
+from bitsift.cli.evaluation.plotted import COLOURS, by_oversampling, compared, source_of
 from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.outfile import replacing
 from bitsift.cli.text import visible
-from bitsift.core.options import DEFAULT_OVERSAMPLING
-from bitsift.evaluation import (
-    OVERSAMPLINGS,
-    SOURCES,
-    Evaluation,
-    EvaluationRow,
-    rescored_name,
-)
+from bitsift.evaluation import SOURCES, Evaluation, EvaluationRow
 
 __all__ = ["check_picture", "draw"]
 
 _KINDS = (".png", ".svg", ".pdf")
 _HINT = "a picture needs the package matplotlib: pip install 'bitsift[eval]'"
 
-# Each source has a colour and a marker of its own, so that colours are not needed.
-_STYLES = {
-    "float32": ("#333333", "o"),
-    "float16": ("#0072b2", "s"),
-    "int8": ("#e69f00", "^"),
-    "int4": ("#009e73", "D"),
-    "bits": ("#cc79a7", "v"),
-}
-# Single points of the left panel: the condition, the label, and the place of the label.
-_LABELLED = (
-    ("float32", "float32", (0, 9)),
-    ("int8, min/max", "int8", (0, 9)),
-    ("int4, rolling", "int4", (0, 9)),
-    ("ternary, rolling", "ternary", (0, 9)),
-    ("binary, corrected", "bits, float query, corrected", (8, 2)),
-    ("binary (asymmetric)", "bits, float query", (8, -8)),
-    ("binary x binary (Hamming)", "bits x bits", (8, -4)),
-)
-_IN_LEFT_PANEL = int(DEFAULT_OVERSAMPLING)
+# Each source has a marker of its own, so that colours are not needed.
+_MARKERS = {"float32": "o", "float16": "s", "int8": "^", "int4": "D", "bits": "v"}
+_INK = COLOURS["float32"]
+_UNRESCORED = "#8c8c8c"
 
 
 def check_picture(path: Path) -> None:
@@ -69,14 +50,14 @@ def _figure() -> Any:
 def draw(evaluation: Evaluation, path: Path, title: str, *, force: bool) -> None:
     """Draw the picture and write it as PNG, SVG or PDF; the end of the name decides."""
     check_picture(path)
+    rows = compared(evaluation)
     # A bare Figure is drawn by Agg: it needs no display and no global state.
-    figure = _figure()(figsize=(11, 5.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.1, 1))
-    rows = {row.name: row for row in evaluation.rows}
-    _bytes_panel(left.subplots(), evaluation, rows)
-    _oversampling_panels(right.subplots(2, 1, sharex=True), evaluation, rows)
-    handles, labels = right.axes[0].get_legend_handles_labels()
-    right.legend(
+    figure = _figure()(figsize=(11, 4.6 + 0.28 * len(rows)), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.2 + 0.28 * len(rows), 3.0))
+    _compare(upper.subplots(1, 4, sharey=True, width_ratios=(1.3, 1, 1, 1.3)), evaluation, rows)
+    _oversampling_panels(lower.subplots(1, 2), evaluation)
+    handles, labels = lower.axes[0].get_legend_handles_labels()
+    lower.legend(
         handles, labels, loc="outside lower center", ncols=len(SOURCES), fontsize=9, frameon=False
     )
     figure.suptitle(f"{visible(title)}\n{evaluation.summary()}", fontsize=10, parse_math=False)
@@ -84,72 +65,91 @@ def draw(evaluation: Evaluation, path: Path, title: str, *, force: bool) -> None
         figure.savefig(partial, format=path.suffix.lower()[1:], dpi=150)
 
 
-def _bytes_panel(axes: Any, evaluation: Evaluation, rows: dict[str, EvaluationRow]) -> None:
-    for name, text, offset in _LABELLED:
-        if name in rows:
-            row = rows[name]
-            axes.plot(row.bytes_per_vector, row.quality, "o", color="#333333", markersize=6)
+def _compare(panels: Any, evaluation: Evaluation, rows: list[EvaluationRow]) -> None:
+    """Draw a line for each condition: its quality, RAM, disk, and time."""
+    quality, ram, disk, time = panels
+    places = range(len(rows))
+    colours = [COLOURS.get(source_of(row) or "", _UNRESCORED) for row in rows]
+    quality.set_yticks(places, [row.name for row in rows])
+    quality.invert_yaxis()
+    quality.set_title(evaluation.measure, fontsize=10)
+    _points(quality, [row.quality for row in rows], colours)
+    _labels(quality, [(row.quality, quality_text(evaluation, row.quality)) for row in rows])
+    _make_room(quality, [row.quality for row in rows])
+    if evaluation.n_judged is None:
+        quality.xaxis.set_major_formatter(
+            lambda value, _: f"{100 * value:.0f} %" if value < 1.001 else ""
+        )
+    most = max(row.bytes_per_vector for row in rows)
+    for axes, title, sizes in (
+        (ram, "RAM, bytes a vector", [row.bytes_scanned for row in rows]),
+        (disk, "disk, bytes a vector", [row.bytes_per_vector - row.bytes_scanned for row in rows]),
+    ):
+        axes.barh(places, sizes, height=0.6, color=colours)
+        _labels(axes, [(size, f"{size:,}" if size else "-") for size in sizes])
+        axes.set_xlim(0, 1.35 * most)
+        axes.set_title(title, fontsize=10)
+    times = [None if row.latency_s is None else 1000 * row.latency_s for row in rows]
+    time.set_xscale("log")
+    _points(time, times, colours)
+    _labels(time, [(at, "" if at is None else f"{at:.3g}") for at in times])
+    time.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    time.margins(x=0.35)
+    time.set_title("one query, ms (logarithmic)", fontsize=10)
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=9)
+
+
+def _points(axes: Any, values: Sequence[float | None], colours: list[str]) -> None:
+    for place, (value, colour) in enumerate(zip(values, colours, strict=True)):
+        if value is not None:
+            axes.plot(value, place, "o", color=colour, markersize=6)
+
+
+def _make_room(axes: Any, values: list[float]) -> None:
+    """Leave place for the labels, right of the values."""
+    low, high = min(values), max(values)
+    space = (high - low) or 0.1
+    axes.set_xlim(low - 0.1 * space, high + 0.45 * space)
+
+
+def _labels(axes: Any, labels: list[tuple[float | None, str]]) -> None:
+    """Write a text right of each value."""
+    for place, (value, text) in enumerate(labels):
+        if value is not None:
             axes.annotate(
-                text,
-                (row.bytes_per_vector, row.quality),
-                xytext=offset,
+                *(text, (value, place)),
+                xytext=(6, 0),
                 textcoords="offset points",
-                ha="center" if offset[0] == 0 else "left",
-                fontsize=9,
+                va="center",
+                fontsize=8,
             )
-    for source, (colour, marker) in _STYLES.items():
-        row_or_none = rows.get(rescored_name(_IN_LEFT_PANEL, source))
-        if row_or_none is not None:
-            axes.plot(
-                row_or_none.bytes_per_vector,
-                row_or_none.quality,
-                marker,
-                color=colour,
-                markersize=8,
-                markerfacecolor="none",
-                markeredgewidth=1.6,
-                linestyle="none",
-                label=f"bits, x{_IN_LEFT_PANEL} rescored from {source}",
-            )
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_xlabel("bytes a vector (all that a search may read)")
-    axes.set_ylabel(evaluation.measure)
-    axes.margins(x=0.12, y=0.12)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=9)
-    axes.set_title("Quality and memory", fontsize=10)
 
 
-def _oversampling_panels(
-    panels: Any, evaluation: Evaluation, rows: dict[str, EvaluationRow]
-) -> None:
+def _oversampling_panels(panels: Any, evaluation: Evaluation) -> None:
     quality, latency = panels
-    for source in SOURCES:
-        colour, marker = _STYLES[source]
-        found = [
-            (oversampling, rows[rescored_name(oversampling, source)])
-            for oversampling in OVERSAMPLINGS
-            if rescored_name(oversampling, source) in rows
-        ]
+    lines = by_oversampling(evaluation)
+    for source, found in lines.items():
         places = [oversampling for oversampling, _ in found]
         style = {
-            "color": colour,
-            "marker": marker,
+            "color": COLOURS[source],
+            "marker": _MARKERS[source],
             "markerfacecolor": "none",
             "linewidth": 1.4,
             "markersize": 8 if source == "float32" else 5,  # Lines may coincide.
             "label": source,
         }
         quality.plot(places, [row.quality for _, row in found], **style)
-        seconds = [1000 * (row.latency_s or 0.0) for _, row in found]
-        latency.plot(places, seconds, **style)
-    quality.axhline(evaluation.rows[0].quality, color="#333333", linestyle=":", linewidth=1.2)
-    quality.set_ylabel(evaluation.measure)
-    quality.set_title("Oversampling: quality (dotted: float32), and time of one query", fontsize=10)
-    latency.set_ylabel("ms, one query alone")
+        latency.plot(places, [1000 * (row.latency_s or 0.0) for _, row in found], **style)
+    quality.axhline(evaluation.rows[0].quality, color=_INK, linestyle=":", linewidth=1.2)
+    quality.set_title(f"{evaluation.measure} by oversampling (dotted: float32)", fontsize=10)
+    if evaluation.n_judged is None:
+        quality.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    latency.set_title("one query by oversampling, ms", fontsize=10)
     latency.set_ylim(bottom=0)
-    latency.set_xlabel("candidates for each result, rescored from")
-    latency.set_xticks(OVERSAMPLINGS)
-    for axes in (quality, latency):
+    for axes in panels:
+        axes.set_xlabel("candidates for each result, rescored from what the colour says")
+        axes.set_xticks(sorted({at for found in lines.values() for at, _ in found}))
         axes.grid(alpha=0.3)

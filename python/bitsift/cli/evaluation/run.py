@@ -16,6 +16,7 @@ from bitsift.cli.console import progress_bar
 from bitsift.cli.demo.corpus import load_corpus, load_queries
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
+from bitsift.cli.evaluation.verdict import verdict
 from bitsift.cli.failure import InputError, MissingPackageError, one_line
 from bitsift.cli.files.arrays import FileRows, open_npy, open_rows
 from bitsift.cli.files.infile import read_text
@@ -176,7 +177,12 @@ def _link_from(page: Path, picture: Path) -> str | None:
 def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[str, Any]:
     """Write the files that were asked for; return the plain values that ``--json`` prints."""
     force = arguments.force
-    plain = {"title": arguments.shown_title, "command": arguments.command(), **evaluation.to_dict()}
+    plain = {
+        "title": arguments.shown_title,
+        "command": arguments.command(),
+        "verdict": verdict(evaluation),
+        **evaluation.to_dict(),
+    }
     # Sentences for people. "recommendation" and "code" are Python for programs, and stay.
     plain["warnings"] = [as_options(warning) for warning in evaluation.warnings]
     if arguments.out is not None:
