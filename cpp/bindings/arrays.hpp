@@ -15,12 +15,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/matrix.hpp"
 #include "base/metric.hpp"
 #include "base/platform.hpp"
 #include "encoding/integers.hpp"
 #include "kernels/dispatch.hpp"
+#include "rescoring/candidates.hpp"
 #include "search/queries.hpp"
 
 namespace bitsift {
@@ -101,6 +104,19 @@ inline constexpr std::size_t kMaxThreads = 1024;  // MAX_THREADS in python/bitsi
 
 inline std::size_t threads_of(std::size_t threads) {
   return threads == 0 ? available_threads() : std::min(threads, kMaxThreads);
+}
+
+using StepPairs = std::vector<std::pair<std::size_t, std::size_t>>;
+
+inline std::vector<Step> steps_of(const StepPairs& pairs) {
+  std::vector<Step> steps;
+  for (const auto& [n_results, n_candidates] : pairs) {
+    require(steps.empty() ||
+                (steps.back().n_results <= n_results && steps.back().n_candidates <= n_candidates),
+            "steps must ascend");
+    steps.push_back({.n_results = n_results, .n_candidates = n_candidates});
+  }
+  return steps;
 }
 
 template <class T>

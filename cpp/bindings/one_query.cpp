@@ -8,6 +8,9 @@
 #include <optional>
 #include <tuple>
 #include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
@@ -50,12 +53,12 @@ struct Request {
   }
 };
 
-// Room for scores and ids, of as many axes as the query.
+// Room for scores and ids of `n` results, of as many axes as the query.
 template <class Score>
 class Results {
  public:
-  explicit Results(const Request& request)
-      : scores_(room<Score>(request)), ids_(room<std::int64_t>(request)) {}
+  Results(const Request& request, std::size_t n)
+      : scores_(room<Score>(request, n)), ids_(room<std::int64_t>(request, n)) {}
 
   Score* scores() { return scores_.mutable_data(); }
   std::int64_t* ids() { return ids_.mutable_data(); }
@@ -69,12 +72,23 @@ class Results {
     PyTuple_SET_ITEM(tuple.ptr(), 1, ids_.release().ptr());
     return tuple;
   }
+  // Of which the kind of scores has to be said.
+  py::object as(py::handle type, const py::str& kind) {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> name;
+    auto result = as(type);
+    name.call_once_and_store_result([] { return py::str("_kind"); });
+    // The type's own way to set attributes refuses.
+    if (PyObject_GenericSetAttr(result.ptr(), name.get_stored().ptr(), kind.ptr()) != 0) {
+      throw py::error_already_set();
+    }
+    return result;
+  }
 
  private:
   template <class T>
-  static py::array_t<T> room(const Request& request) {
-    if (!request.query.is_single()) return empty<T>(1, request.k);
-    return py::array_t<T>(static_cast<py::ssize_t>(request.k));
+  static py::array_t<T> room(const Request& request, std::size_t n) {
+    if (!request.query.is_single()) return empty<T>(1, n);
+    return py::array_t<T>(static_cast<py::ssize_t>(n));
   }
 
   py::array_t<Score> scores_;
@@ -83,11 +97,12 @@ class Results {
 
 py::object search_by_code(const IndexedRows& rows, const Request& request, const std::uint8_t* code,
                           py::handle result_type) {
-  Results<std::int32_t> results(request);
+  const std::size_t k = std::min(request.k, rows.codes.n_rows);
+  Results<std::int32_t> results(request, k);
   std::int32_t* distances = results.scores();
   std::int64_t* ids = results.ids();
   const std::size_t n_threads = request.n_threads(rows, 0);
-  without_gil([&] { search_code(rows, code, request.k, n_threads, distances, ids); });
+  without_gil([&] { search_code(rows, code, k, n_threads, distances, ids); });
   return results.as(result_type);
 }
 
@@ -115,17 +130,49 @@ using OriginalArrays = std::tuple<py::array, std::optional<std::string>,
                                   std::optional<Vector<double>>, std::optional<Vector<double>>>;
 using Ids = std::optional<Vector<std::int64_t>>;
 
+// How many candidates are rescored: some for each result, or by steps (n_results, n_candidates).
+using Candidates = std::variant<std::size_t, StepPairs>;
+
+class CandidateRule {
+ public:
+  CandidateRule(const Candidates& candidates, std::size_t n_rows) : n_rows_(n_rows) {
+    if (const auto* oversampling = std::get_if<std::size_t>(&candidates)) {
+      oversampling_ = *oversampling;
+      return;
+    }
+    steps_ = steps_of(std::get<StepPairs>(candidates));
+  }
+
+  // Nothing if there are fewer steps than so many results need.
+  std::optional<Wanted> of(std::size_t k) const {
+    k = std::min(k, n_rows_);
+    if (oversampling_ > 0 || k == 0) {
+      return Wanted{.k = k, .n_candidates = std::min(k * oversampling_, n_rows_), .steps = {}};
+    }
+    const auto last = std::find_if(steps_.begin(), steps_.end(),
+                                   [k](const Step& step) { return step.n_results >= k; });
+    if (last == steps_.end() || last->n_candidates > n_rows_) return std::nullopt;
+    return Wanted{.k = k, .n_candidates = last->n_candidates, .steps = {steps_.begin(), last + 1}};
+  }
+
+ private:
+  std::size_t n_rows_;
+  std::size_t oversampling_ = 0;
+  std::vector<Step> steps_;
+};
+
 // Searches an index. Never changes, so any number of threads may use it.
 class OneQuerySearch {
  public:
   OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
                  const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
-                 const Ids& ids, const Ids& tie_ids, std::size_t oversampling,
+                 const Ids& ids, const Ids& tie_ids, const Candidates& candidates,
                  const std::string& isa, const py::type& result_type)
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
-        oversampling_(oversampling) {
+        kind_(metric),
+        candidates_(candidates, static_cast<std::size_t>(codes.shape(0))) {
     require_tuple_type(result_type);
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
@@ -210,27 +257,29 @@ class OneQuerySearch {
 
   template <class Value>
   py::object search_values(const Request& request, const Value* values) const {
-    Results<std::int32_t> results(request);
+    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+    Results<std::int32_t> results(request, k);
     std::int32_t* distances = results.scores();
     std::int64_t* ids = results.ids();
     const std::size_t n_threads = request.n_threads(rows_, 0);
     const bool is_finite = with_code(values, [&](const float*, const std::uint8_t* code) {
-      search_code(rows_, code, request.k, n_threads, distances, ids);
+      search_code(rows_, code, k, n_threads, distances, ids);
     });
     return is_finite ? results.as(result_type_) : py::none();
   }
 
   template <class Value>
   py::object search_and_rescore_values(const Request& request, const Value* values) const {
-    Results<float> results(request);
+    const auto wanted = candidates_.of(request.k);
+    if (!wanted) return py::none();
+    Results<float> results(request, wanted->k);
     float* scores = results.scores();
     std::int64_t* ids = results.ids();
-    const std::size_t n_candidates = std::min(request.k * oversampling_, rows_.codes.n_rows);
-    const std::size_t n_threads = request.n_threads(rows_, n_candidates);
+    const std::size_t n_threads = request.n_threads(rows_, wanted->n_candidates);
     const bool is_finite = with_code(values, [&](const float* query, const std::uint8_t* code) {
-      search_and_rescore(rows_, code, query, request.k, n_candidates, n_threads, scores, ids);
+      search_and_rescore(rows_, code, query, *wanted, n_threads, scores, ids);
     });
-    return is_finite ? results.as(result_type_) : py::none();
+    return is_finite ? results.as(result_type_, kind_) : py::none();
   }
 
   // Calls body(query, code) without the GIL, if all values are finite in float32; returns whether
@@ -258,7 +307,8 @@ class OneQuerySearch {
 
   py::tuple arrays_;  // keeps alive what rows_ points to
   py::type result_type_;
-  std::size_t oversampling_;
+  py::str kind_;
+  CandidateRule candidates_;
   IndexedRows rows_{};
 };
 
@@ -268,11 +318,11 @@ py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::s
                                   const std::optional<CentringArrays>& centring,
                                   const std::optional<OriginalArrays>& originals,
                                   const std::string& metric, const Ids& ids, const Ids& tie_ids,
-                                  std::size_t oversampling, const std::string& isa,
+                                  const Candidates& candidates, const std::string& isa,
                                   const py::type& result_type) {
   auto prepared =
       std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring, originals, metric,
-                                             ids, tie_ids, oversampling, isa, result_type);
+                                             ids, tie_ids, candidates, isa, result_type);
   return py::cpp_function(
       [prepared = std::move(prepared)](py::handle query, py::handle k, py::handle threads) {
         return prepared->search(query, k, threads);
@@ -286,7 +336,7 @@ void register_one_query(py::module_& m) {
   m.def("one_query_search", &one_query_search, py::arg("codes").noconvert(), py::kw_only(),
         py::arg("dim"), py::arg("thresholds").noconvert(), py::arg("centring").noconvert(),
         py::arg("originals").noconvert(), py::arg("metric"), py::arg("ids").noconvert(),
-        py::arg("tie_ids").noconvert(), py::arg("oversampling"), py::arg("isa"),
+        py::arg("tie_ids").noconvert(), py::arg("candidates"), py::arg("isa"),
         py::arg("result_type"));
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/matrix.hpp"
 #include "encoding/integers.hpp"
@@ -18,12 +19,21 @@ struct IntegerVectors {
   Scale scale;
 };
 
-// The rows to rescore, n_queries x n_candidates, -1 for none, and how many of the best to keep.
+// Results up to number `n_results` are the best of the first `n_candidates`, without those that an
+// earlier step gave.
+struct Step {
+  std::size_t n_results;
+  std::size_t n_candidates;
+};
+
+// The rows to rescore, n_queries x n_candidates, -1 for none, and how many results to give.
 // Ties go to the smaller id; ids == nullptr: a row's number is its id.
 struct CandidateRows {
   Matrix<std::int64_t> rows;
   const std::int64_t* ids;
   std::size_t k;
+  // Both numbers ascend, and the last n_results is k or more. No steps: the best of all.
+  std::span<const Step> steps = {};
 };
 
 // Throws std::out_of_range if a candidate is not below n_rows.

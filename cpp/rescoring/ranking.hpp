@@ -10,9 +10,11 @@
 #include <iterator>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "base/checked_order.hpp"
 #include "base/thread_pool.hpp"
+#include "rescoring/candidates.hpp"
 
 namespace bitsift {
 
@@ -64,12 +66,31 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
   return static_cast<std::size_t>(std::popcount(taken)) == n;
 }
 
+// Brings the results of each step to the front, in order: a step sorts what earlier ones left.
+inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
+                           std::span<const Step> steps, const std::int64_t* ids) {
+  std::size_t n_ordered = 0;
+  for (const Step& step : steps) {
+    const std::size_t end = std::min(step.n_candidates, n);
+    const std::size_t n_results = std::min({step.n_results, k, end});
+    if (n_results <= n_ordered) continue;
+    with_checks(end - n_ordered, ByBadnessThenId{ids}, [&](const auto& less) {
+      std::partial_sort(scored + n_ordered, scored + n_results, scored + end, less);
+    });
+    n_ordered = n_results;
+  }
+}
+
 // Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
 // than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
-// its negative.
-inline void rank(Scored* scored, std::size_t n_queries, std::size_t n_candidates,
-                 const std::int64_t* ids, std::size_t k, bool ascending, std::size_t n_threads,
-                 float* scores, std::int64_t* rows) {
+// its negative. `scored` are those of the candidates, in their order.
+inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& candidates,
+                 bool ascending, std::size_t n_threads, float* scores, std::int64_t* rows) {
+  const std::size_t n_candidates = candidates.rows.n_columns;
+  const std::size_t k = candidates.k;
+  const Step everything = {.n_results = k, .n_candidates = n_candidates};
+  const std::span<const Step> steps =
+      candidates.steps.empty() ? std::span(&everything, 1) : candidates.steps;
   constexpr float kWorst = std::numeric_limits<float>::infinity();
   // 0 - x and not -x: no score is a negative zero.
   const auto score = [ascending](float badness) { return ascending ? badness : 0.0f - badness; };
@@ -83,11 +104,9 @@ inline void rank(Scored* scored, std::size_t n_queries, std::size_t n_candidates
       const auto n_left = static_cast<std::size_t>(last - first);
       const std::size_t n = std::min(k, n_left);
       std::uint8_t order[64];
-      const bool is_ordered = n_left <= std::size(order) && order_few(first, n_left, order);
-      if (!is_ordered) {
-        with_checks(n_left, ByBadnessThenId{ids},
-                    [&](const auto& less) { std::partial_sort(first, first + n, last, less); });
-      }
+      const bool is_ordered = steps.front().n_candidates >= n_left && n_left <= std::size(order) &&
+                              order_few(first, n_left, order);
+      if (!is_ordered) order_by_steps(first, n_left, k, steps, candidates.ids);
       for (std::size_t i = 0; i < k; ++i) {
         checkpoint.did(1);
         const Scored found = i < n ? first[is_ordered ? order[i] : i] : Scored{kWorst, -1};

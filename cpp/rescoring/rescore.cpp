@@ -233,8 +233,7 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
     score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
                 queries, candidates.rows, begin, end, scored.get());
   });
-  rank(scored.get(), queries.n_rows, n_candidates, candidates.ids, candidates.k,
-       metric == Metric::kL2, n_threads, scores, rows);
+  rank(scored.get(), queries.n_rows, candidates, metric == Metric::kL2, n_threads, scores, rows);
 }
 
 }  // namespace

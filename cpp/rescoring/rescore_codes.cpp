@@ -120,8 +120,7 @@ void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Que
     }
   });
   const bool ascending = estimate == nullptr || estimate->metric == Metric::kL2;
-  rank(scored.get(), n_queries, n_candidates, candidates.ids, candidates.k, ascending, n_threads,
-       scores, rows);
+  rank(scored.get(), n_queries, candidates, ascending, n_threads, scores, rows);
 }
 
 }  // namespace bitsift

@@ -61,15 +61,17 @@ void search_code(const IndexedRows& rows, const std::uint8_t* code, std::size_t 
 }
 
 void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const float* query,
-                        std::size_t k, std::size_t n_candidates, std::size_t n_threads,
-                        float* scores, std::int64_t* ids) {
+                        const Wanted& wanted, std::size_t n_threads, float* scores,
+                        std::int64_t* ids) {
+  const std::size_t n_candidates = wanted.n_candidates;
   const auto distances = std::make_unique_for_overwrite<std::int32_t[]>(n_candidates);
   const auto found = std::make_unique_for_overwrite<std::int64_t[]>(n_candidates);
   find_rows(rows, code, n_candidates, n_threads, distances.get(), found.get());
   const CandidateRows candidates = {
       .rows = {.data = found.get(), .n_rows = 1, .n_columns = n_candidates},
       .ids = rows.tie_ids,
-      .k = k};
+      .k = wanted.k,
+      .steps = wanted.steps};
   const Matrix<float> queries = {.data = query, .n_rows = 1, .n_columns = rows.dim};
   std::visit(
       [&](const auto& originals) {
@@ -79,7 +81,7 @@ void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const
         }
       },
       rows.originals);
-  replace_by_ids(rows, k, ids);
+  replace_by_ids(rows, wanted.k, ids);
 }
 
 bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates) {

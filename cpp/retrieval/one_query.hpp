@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <variant>
 
 #include "base/matrix.hpp"
@@ -43,16 +44,21 @@ struct IndexedRows {
 // became so while it was centred and rotated.
 bool encode_query(const IndexedRows& rows, const float* query, std::uint8_t* code);
 
-// Writes the Hamming distances and ids of the k nearest rows. Where k exceeds the rows: the largest
-// int32, and id -1.
+// How many results a search gives, and from how many candidates: both at most the rows.
+struct Wanted {
+  std::size_t k;
+  std::size_t n_candidates;
+  std::span<const Step> steps;  // of `CandidateRows`
+};
+
+// Writes the Hamming distances and ids of the k nearest rows, of at least k.
 void search_code(const IndexedRows& rows, const std::uint8_t* code, std::size_t k,
                  std::size_t n_threads, std::int32_t* distances, std::int64_t* ids);
 
-// Rescores the n_candidates nearest rows by their originals, which there must be. Writes the scores
-// and ids of the k best; where there are fewer, the worst score, and id -1.
+// Rescores the nearest rows by their originals, which there must be. Writes scores and ids.
 void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const float* query,
-                        std::size_t k, std::size_t n_candidates, std::size_t n_threads,
-                        float* scores, std::int64_t* ids);
+                        const Wanted& wanted, std::size_t n_threads, float* scores,
+                        std::int64_t* ids);
 
 // Whether a search is worth one thread only, whatever the number that it may have.
 bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates);

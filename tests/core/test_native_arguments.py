@@ -45,7 +45,7 @@ ONE_QUERY = {
     "metric": "dot",
     "ids": None,
     "tie_ids": None,
-    "oversampling": 4,
+    "candidates": 4,
     "isa": "scalar",
     "result_type": bitsift.SearchResult,
 }

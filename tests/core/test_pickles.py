@@ -41,8 +41,8 @@ def test_old_indexes(name):
     assert np.array_equal(index.codes, made.codes)
     assert np.array_equal(index.ids, made.ids)
     for found, expected in zip(
-        index.search(vectors()[:5], 7, scoring="hamming"),
-        made.search(vectors()[:5], 7, scoring="hamming"),
+        index.search(vectors()[:5], 7, ladder=["hamming"]),
+        made.search(vectors()[:5], 7, ladder=["hamming"]),
         strict=True,
     ):
         assert found.tobytes() == expected.tobytes()

@@ -127,7 +127,17 @@ def test_public_names():
         (bitsift.Index.add, ["self", "vectors", "ids"]),
         (
             bitsift.Index.search,
-            ["self", "queries", "k", "oversampling", "rescore", "scoring", "threads", "ladder"],
+            [
+                "self",
+                "queries",
+                "k",
+                "offset",
+                "oversampling",
+                "rescore",
+                "scoring",
+                "threads",
+                "ladder",
+            ],  # fmt: skip
         ),
         (bitsift.Index.get, ["self", "ids"]),
         (bitsift.Index.save, ["self", "path"]),

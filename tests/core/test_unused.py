@@ -130,10 +130,11 @@ def test_a_ladder_replaces_other_arguments(given):
 
 def test_none_is_the_same_as_nothing():
     given = {"oversampling": None, "rescore": None, "scoring": None, "ladder": None}
+    given["offset"] = 0
     expected = FLOATS.search(VECTORS, 5)
     found = FLOATS.search(VECTORS, 5, **given)
     assert found.scores.tobytes() == expected.scores.tobytes()
-    explicit = FLOATS.search(VECTORS, 5, oversampling=4, rescore=True, scoring="hamming")
+    explicit = FLOATS.search(VECTORS, 5, oversampling=20, rescore=True, scoring="hamming")
     assert explicit.ids.tobytes() == expected.ids.tobytes()
 
 

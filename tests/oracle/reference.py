@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 
-NO_DISTANCE = np.iinfo(np.int32).max
 BITS_OF_BYTE = np.array([byte.bit_count() for byte in range(256)], np.uint8)
 
 
@@ -21,16 +20,13 @@ def hamming(a, b):
 
 
 def search(codes, queries, k, ids=None):
-    """Distances and rows of the k nearest by (distance, id), padded with (NO_DISTANCE, -1)."""
+    """Distances and rows of the k nearest by (distance, id); of all, if there are fewer."""
     n = len(codes)
     ids = np.arange(n) if ids is None else ids
-    distances = np.full((len(queries), k), NO_DISTANCE, np.int32)
-    rows = np.full((len(queries), k), -1, np.int64)
-    for i, all_distances in enumerate(hamming(queries, codes)):
-        best = np.lexsort((ids, all_distances))[:k]
-        distances[i, : len(best)] = all_distances[best]
-        rows[i, : len(best)] = best
-    return distances, rows
+    distances = hamming(queries, codes)
+    rows = np.array([np.lexsort((ids, some))[:k] for some in distances], np.int64)
+    rows = rows.reshape(len(queries), min(k, n))
+    return np.take_along_axis(distances, rows, axis=1), rows
 
 
 def weighted_hamming(queries, magnitudes, codes):
@@ -40,16 +36,12 @@ def weighted_hamming(queries, magnitudes, codes):
 
 
 def knn_graph(codes, k):
-    """The k nearest other rows of each row."""
+    """The k nearest other rows of each row; all others, if there are fewer."""
     n = len(codes)
     distances, rows = search(codes, codes, n)
     others = rows != np.arange(n)[:, np.newaxis]
-    wanted = np.full((n, k), NO_DISTANCE, np.int32), np.full((n, k), -1, np.int64)
-    for i in range(n):
-        m = min(k, n - 1)
-        wanted[0][i, :m] = distances[i][others[i]][:m]
-        wanted[1][i, :m] = rows[i][others[i]][:m]
-    return wanted
+    shape = n, max(n - 1, 0)
+    return distances[others].reshape(shape)[:, :k], rows[others].reshape(shape)[:, :k]
 
 
 def scores(metric, query, vectors):

@@ -85,10 +85,10 @@ def test_what_is_measured(isa, rng):
                 for begin in range(0, 300, 100):  # too few at once to be judged
                     index.add(sample[begin : begin + 100])
             expected = [
-                share(plain.search(queries, 10, rescore=False)),
-                share(plain.search(queries, 10)),
+                share(plain.search(queries, 10, rescore=False, scoring="hamming")),
+                share(plain.search(queries, 10, oversampling=4, scoring="hamming")),
                 share(plain.search(queries, 10, rescore=False, scoring="asymmetric")),
-                share(corrected.search(queries, 10, rescore=False, scoring="asymmetric")),
+                share(corrected.search(queries, 10, ladder=[("asymmetric", 8), "asymmetric"])),
             ]
             found = [trial.hamming, trial.rescored, trial.asymmetric, trial.corrected]
             # Advice scales vectors to length 1, an index does not: last digits may decide a tie.

@@ -180,17 +180,18 @@ def test_default_paths_are_ladders(data, metric, store, correction):
         if correction:
             scan = [("asymmetric", 8 * passed_on), *scan]
         paths.append(({**options, "scoring": "asymmetric"}, scan))
-    scan = [("asymmetric", 8), "asymmetric"] if correction else ["asymmetric"]
+    # By position: 100 candidates for the first results.
+    scan = [("asymmetric", 20), "asymmetric"] if correction else ["asymmetric"]
     paths.append(({"scoring": "asymmetric", "rescore": False}, scan))
     for options, ladder in paths:
-        found = index.search(queries, 6, **options)
-        expected = index.search(queries, 6, ladder=ladder)
+        found = index.search(queries, 5, **options)
+        expected = index.search(queries, 5, ladder=ladder)
         assert found.scores.tobytes() == expected.scores.tobytes()
         assert found.scores.dtype == expected.scores.dtype
         np.testing.assert_array_equal(found.ids, expected.ids)
     np.testing.assert_array_equal(
-        index.search(queries, 6).scores,
-        index.search(queries, 6, oversampling=4, rescore=None, scoring="hamming").scores,
+        index.search(queries, 5).scores,
+        index.search(queries, 5, oversampling=20, rescore=None, scoring="hamming").scores,
     )
 
 
@@ -212,24 +213,21 @@ def test_edges(rng, metric, ladder, correction):
     queries = some_vectors(rng, 3)
     is_float = ladder != ["hamming"]
     dtype = np.float32 if is_float else np.int32
-    worst = (np.inf if metric == "l2" else -np.inf) if is_float else reference.NO_DISTANCE
     for n in (0, 130):
         if n:
             index.add(some_vectors(rng, n), ids=rng.permutation(1000)[:n])
         scores, ids = index.search(queries, n + 5, ladder=ladder)
         assert scores.dtype == dtype
-        assert scores.shape == ids.shape == (3, n + 5)
-        assert (np.sort(ids[:, :n]) == np.sort(index.ids)).all()
-        assert (ids[:, n:] == -1).all()
-        assert (scores[:, n:] == worst).all()
-        assert np.isfinite(scores[:, :n]).all()
+        assert scores.shape == ids.shape == (3, n)
+        assert (np.sort(ids) == np.sort(index.ids)).all()
+        assert np.isfinite(scores).all()
         for k in (1, 10):
             one, many = (index.search(q, k, ladder=ladder) for q in (queries[1], queries))
-            assert one.scores.shape == one.ids.shape == (k,)
+            assert one.scores.shape == one.ids.shape == (min(k, n),)
             np.testing.assert_array_equal(one.scores, many.scores[1])
             np.testing.assert_array_equal(one.ids, many.ids[1])
         assert index.search(queries, 0, ladder=ladder).ids.shape == (3, 0)
-        assert index.search(queries[:0], 4, ladder=ladder).scores.shape == (0, 4)
+        assert index.search(queries[:0], 4, ladder=ladder).scores.shape == (0, min(4, n))
         assert index.search(queries[0], 0, ladder=ladder).scores.dtype == dtype
 
 

@@ -194,7 +194,7 @@ def outcome(call: Callable[[], Any]) -> Any:
             result = [
                 (type(a), a.dtype, a.shape, a.tobytes(), a.flags.writeable, a.flags.c_contiguous)
                 for a in found
-            ]
+            ] + [found.kind]
     return result, [(warning.category, str(warning.message)) for warning in warned]
 
 
@@ -246,8 +246,14 @@ def test_numbers(name):
         {"rescore": True},
         {"rescore": False},
         {"rescore": 3},
+        {"scoring": None},
+        {"scoring": "auto"},
         {"scoring": "hamming"},
         {"scoring": "asymmetric"},
+        {"offset": 0},
+        {"offset": 2},
+        {"offset": False},
+        {"offset": -1},
         {"scoring": "cosine"},
         {"ladder": [("hamming", 8), "float32"]},
         {"ladder": []},

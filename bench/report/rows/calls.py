@@ -65,7 +65,7 @@ def _rescored_question(store: Store, settings: Settings) -> Question:
         f"Index.search, rescored from {store}: {in_words(1, _FEWEST, DIM, K)}",
         settings.isa,
         settings.threads,
-        lambda: index.search(query, K, threads=settings.threads),
+        lambda: index.search(query, K, scoring="hamming", threads=settings.threads),
         [] if flat is None else [Peer("faiss and numpy", by_faiss_and_numpy, close_scores)],
         facts={"n_queries": 1, "n_rows": _FEWEST, "n_bits": DIM, "k": K},
     )

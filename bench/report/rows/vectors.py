@@ -160,9 +160,7 @@ def _scoring_call(
     both: BothIndexes, queries: NDArray[np.float32], scoring: str, threads: int
 ) -> Call:
     index: Any = both.index
-    # The default is named by leaving it out.
-    chosen = {} if scoring == "hamming" else {"scoring": scoring}
-    return lambda: index.search(queries, K, rescore=False, threads=threads, **chosen)
+    return lambda: index.search(queries, K, rescore=False, threads=threads, scoring=scoring)
 
 
 def _rabitq(codes: NDArray[np.uint8]) -> Any:

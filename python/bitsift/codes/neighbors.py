@@ -38,8 +38,7 @@ def search(
     queries : array_like of uint8, shape (n_queries, n_bytes) or (n_bytes,)
         Packed codes.
     k : int
-        Results for each query. If `k` is greater than `n`, the surplus results have the id -1 and
-        the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.
+        Results for each query. There are at most `n`.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
@@ -48,7 +47,8 @@ def search(
     Returns
     -------
     SearchResult
-        int32 distances, ascending, and int64 row numbers as ids. Ties go to the smaller row.
+        int32 distances, ascending, and int64 row numbers as ids; min(k, n) for each query. Ties go
+        to the smaller row.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def search(
         documents,
         wanted.rows,
         None,
-        k=arguments.check_k(k),
+        k=min(arguments.check_k(k), len(documents)),
         ids=None,
         isa=resolve_isa(isa),
         threads=arguments.check_threads(threads),
@@ -110,8 +110,7 @@ def knn_graph(
         Packed codes, as in :func:`search`; uint8 is always taken as packed bits, also where
         it holds numbers, one a dimension.
     k : int
-        Neighbours of each row. If `k` is greater than ``n - 1``, the surplus results have the id -1
-        and the distance 2**31 - 1; ``ids[ids >= 0]`` are the others.
+        Neighbours of each row. There are at most ``n - 1``.
     progress : callable, optional
         Called from time to time, on the calling thread, with the share of the work that is done, 0
         to 1. An exception that it raises stops the work.
@@ -123,8 +122,8 @@ def knn_graph(
     Returns
     -------
     SearchResult
-        int32 distances, ascending, and int64 row numbers as ids, both of shape (n, k). Ties go to
-        the smaller row. A row is not its own neighbour; an equal row can be.
+        int32 distances, ascending, and int64 row numbers as ids, both of shape
+        (n, min(k, n - 1)). Ties go to the smaller row. A row is not its own neighbour; an equal row can be.
 
     Raises
     ------
@@ -151,7 +150,7 @@ def knn_graph(
     return SearchResult(
         *native.knn_graph(
             rows,
-            k=arguments.check_k(k),
+            k=min(arguments.check_k(k), max(len(rows) - 1, 0)),
             progress=progress,
             isa=resolve_isa(isa),
             threads=arguments.check_threads(threads),

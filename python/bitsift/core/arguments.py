@@ -20,7 +20,7 @@ from bitsift.core import unreadable
 from bitsift.core.blocks import converted, listed, row_blocks
 from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copied
-from bitsift.core.limits import MAX_DIM, MAX_K, MAX_THREADS
+from bitsift.core.limits import MAX_DIM, MAX_K, MAX_OFFSET, MAX_THREADS
 
 __all__ = [
     "MAX_DIM",
@@ -90,6 +90,11 @@ def check_dim(dim: SupportsIndex) -> int:
 def check_k(k: SupportsIndex) -> int:
     """Return the number of results for each query."""
     return integer(k, "k", 0, MAX_K)
+
+
+def check_offset(offset: SupportsIndex) -> int:
+    """Return the number of results of each query that a page leaves out."""
+    return integer(offset, "offset", 0, MAX_OFFSET)
 
 
 def check_threads(threads: SupportsIndex) -> int:

@@ -8,6 +8,7 @@ __all__ = [
     "LARGEST_FLOAT32",
     "MAX_DIM",
     "MAX_K",
+    "MAX_OFFSET",
     "MAX_THREADS",
     "MOST_ROWS_ADVISED",
     "MOST_ROWS_FITTED",
@@ -15,6 +16,7 @@ __all__ = [
 
 MAX_DIM = 65_536
 MAX_K = 2**31 - 1
+MAX_OFFSET = 2**63 - 1
 MAX_THREADS = 1024
 
 # Written out: numpy.finfo warns where the processor takes subnormal numbers for zero.

@@ -8,7 +8,7 @@ rows of a two-dimensional array contiguous.
 Functions that take arrays release the GIL.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -176,6 +176,8 @@ def search_one(
 ) -> _R | None:
     """Search (n, n_bytes) uint8 codes for a code. Without `isa`, the fastest is used.
 
+    There are no more results than codes.
+
     There are no keywords, which would take a tenth of the time of a call.
     """
 
@@ -192,7 +194,7 @@ def one_query_search(
     metric: str,
     ids: NDArray[np.int64] | None,
     tie_ids: NDArray[np.int64] | None,
-    oversampling: int,
+    candidates: int | Sequence[tuple[int, int]],
     isa: str,
     result_type: type[_R],
 ) -> Callable[[object, object, object], _R | None]:
@@ -201,12 +203,16 @@ def one_query_search(
     The query is a code, or floats: these are centred by `centring` (threshold, flips and normalize
     of `centre_and_rotate`), compared with `thresholds` (of `pack`) and, if there are `originals`,
     rescored by them. These are the array and, for integers, their type, base and step (of
-    `rescore_integers`). `tie_ids` order rows of equal scores, `ids` are what results call them.
+    `rescore_integers`). `candidates` are as many for each result, or steps as of `rescore`.
+    `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float scores
+    has the attribute `_kind`, the metric. There are no more results than codes.
     """
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows
 # --- (n_queries, k), best first, ties by ascending id; beyond the last candidate: the worst score,
-# --- and row -1.
+# --- and row -1. A step (n_results, n_candidates) says that results up to number `n_results` are the
+# --- best of the first `n_candidates`, without those of earlier steps; no steps: the best of all.
+# --- Both numbers of the steps ascend, and the last `n_results` is at least `k`.
 
 def rescore(
     originals: NDArray[np.float32] | NDArray[np.float16],
@@ -215,6 +221,7 @@ def rescore(
     *,
     k: int,
     metric: str,
+    steps: Sequence[tuple[int, int]] = ...,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
@@ -231,6 +238,7 @@ def rescore_integers(
     integer_type: str,
     k: int,
     metric: str,
+    steps: Sequence[tuple[int, int]] = ...,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,
@@ -248,6 +256,7 @@ def rescore_codes(
     *,
     estimate: tuple[str, NDArray[np.uint16], NDArray[np.float64]] | None,
     k: int,
+    steps: Sequence[tuple[int, int]] = ...,
     ids: NDArray[np.int64] | None,
     isa: str,
     threads: int,

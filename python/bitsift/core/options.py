@@ -15,13 +15,16 @@ __all__ = [
     "METRICS",
     "RULES",
     "SCORINGS",
+    "SEARCH_SCORINGS",
     "STORES",
     "THRESHOLDS",
     "CandidateRule",
+    "Kind",
     "Ladder",
     "Metric",
     "Rule",
     "Scoring",
+    "SearchScoring",
     "Store",
     "Threshold",
 ]
@@ -42,10 +45,14 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 Scoring = Literal["hamming", "asymmetric"]
 SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
-# How many candidates a search rescores where it does not say so: by their position in the result,
-# or, as 0.1.0 did, always four for each result.
+# What a caller may say: "auto" is what the index has.
+SearchScoring = Literal["auto", "hamming", "asymmetric"]
+SEARCH_SCORINGS: tuple[SearchScoring, ...] = get_args(SearchScoring)
+# How many candidates are rescored, unless the caller says.
 CandidateRule = Literal["by-position", "fixed"]
 CANDIDATE_RULES: tuple[CandidateRule, ...] = get_args(CandidateRule)
+# What scores are: a distance, or a metric.
+Kind = Literal["hamming", "cosine", "dot", "l2"]
 # Names, and pairs of a name and a number. A type checker takes a list of both for a list of
 # sequences of strings and numbers, so rungs are those.
 Ladder = Sequence["str | tuple[str, float] | Sequence[str | float]"]

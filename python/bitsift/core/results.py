@@ -3,21 +3,27 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core.options import Kind
 from bitsift.core.public import public
 
 __all__ = ["SearchResult"]
 
 
+class _Pair(NamedTuple):
+    scores: NDArray[Any]
+    ids: NDArray[np.int64]
+
+
 @public
-class SearchResult(NamedTuple):
+class SearchResult(_Pair):
     """Scores and ids that a search found, best first; one row for each query.
 
-    A 1-D query gives 1-D arrays.
+    A tuple of two: ``scores, ids = index.search(queries)``. A 1-D query gives 1-D arrays.
 
     Attributes
     ----------
@@ -26,9 +32,43 @@ class SearchResult(NamedTuple):
         cosine and dot descending, l2 (Euclidean distance) ascending. A missing result has the
         largest int32, or the infinity that is the worst score.
     ids : ndarray of int64, same shape
-        Ids of the documents; -1 for a missing result. ``ids[ids >= 0]`` drops these; as a position,
-        -1 would be the last document.
+        Ids of the documents; -1 for a missing result, where one query has fewer than another.
+        ``ids[ids >= 0]`` drops these; as a position, -1 would be the last document.
     """
 
-    scores: NDArray[Any]
-    ids: NDArray[np.int64]
+    # In the attributes of an instance, unless `scores` tell it.
+    _kind: Kind | None
+
+    def __new__(
+        cls, scores: NDArray[Any], ids: NDArray[np.int64], *, kind: Kind | None = None
+    ) -> Self:
+        result = super().__new__(cls, scores, ids)
+        if kind is not None and kind != "hamming":
+            vars(result)["_kind"] = kind
+        return result
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a result never changes: {name} cannot be set")
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the scores are: ``"hamming"``, ``"cosine"``, ``"dot"`` or ``"l2"``.
+
+        Asymmetric scores are those of the metric. None for float scores of which nothing is known,
+        as in a pickle of version 0.1.0.
+        """
+        known: Kind | None = vars(self).get("_kind")
+        if known is None and np.issubdtype(self.scores.dtype, np.integer):
+            return "hamming"
+        return known
+
+    @property
+    def descending(self) -> bool | None:
+        """Whether the best score is the largest; None where the kind is not known."""
+        kind = self.kind
+        return None if kind is None else kind in ("cosine", "dot")
+
+    def _replace(self, **changes: Any) -> Self:
+        result = super()._replace(**changes)
+        vars(result).update(vars(self))
+        return result

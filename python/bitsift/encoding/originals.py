@@ -123,13 +123,18 @@ class Originals:
         stored: NDArray[Any],
         queries: NDArray[np.float32],
         candidates: NDArray[np.int64],
-        k: int,
+        steps: list[tuple[int, int]],
         metric: str,
         tie_ids: NDArray[np.int64] | None,
         isa: str,
         threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the scores and rows of the best `k` candidates of each query."""
+        """Return the scores and rows of the best candidates of each query.
+
+        By steps: results up to number ``steps[i][0]`` come from the first ``steps[i][1]``
+        candidates.
+        """
+        k = steps[-1][0]
         if self.name in INTEGER_CODECS and self.is_fitted:
             return native.rescore_integers(
                 stored,
@@ -140,6 +145,7 @@ class Originals:
                 integer_type=self.name,
                 k=k,
                 metric=metric,
+                steps=steps,
                 ids=tie_ids,
                 isa=isa,
                 threads=threads,
@@ -147,5 +153,13 @@ class Originals:
         if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
             stored = np.empty((0, self.dim), np.float32)
         return native.rescore(
-            stored, queries, candidates, k=k, metric=metric, ids=tie_ids, isa=isa, threads=threads
+            stored,
+            queries,
+            candidates,
+            k=k,
+            metric=metric,
+            steps=steps,
+            ids=tie_ids,
+            isa=isa,
+            threads=threads,
         )

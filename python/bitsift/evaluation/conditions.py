@@ -32,6 +32,7 @@ OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
 _QUICK_OVERSAMPLINGS = (1, 4, 10)
+_HAMMING = {"scoring": "hamming"}
 _USUAL_OVERSAMPLING = int(DEFAULT_OVERSAMPLING)
 
 
@@ -136,7 +137,9 @@ def _both_sides() -> Iterator[Condition]:
             scores_all=True,
             quantize_queries=True,
         )
-    yield Condition("binary x binary (Hamming)", "both sides", {"store": None}, quick=True)
+    yield Condition(
+        "binary x binary (Hamming)", "both sides", {"store": None}, _HAMMING, quick=True
+    )
 
 
 def _documents_only() -> Iterator[Condition]:
@@ -163,7 +166,7 @@ def _documents_only() -> Iterator[Condition]:
 def _rescored() -> Iterator[Condition]:
     for source in SOURCES:
         for oversampling in OVERSAMPLINGS:
-            search: dict[str, Any] = {"oversampling": float(oversampling)}
+            search: dict[str, Any] = {**_HAMMING, "oversampling": float(oversampling)}
             if source == "bits":
                 search = {"ladder": [("hamming", oversampling), "asymmetric"]}
             yield Condition(
@@ -191,11 +194,13 @@ def _thresholds() -> Iterator[Condition]:
     for name, rule, rotate in [*rules, ("auto", "auto", False)]:
         bits = {"threshold": rule, "rotate": rotate}
         quick = name == "auto"
-        yield Condition(f"{name}: Hamming", "thresholds", {"store": None, **bits}, quick=quick)
+        yield Condition(
+            f"{name}: Hamming", "thresholds", {"store": None, **bits}, _HAMMING, quick=quick
+        )
         yield Condition(
             f"{name}: {rescored_name(_USUAL_OVERSAMPLING, 'float32')}",
             "thresholds",
             {"store": "float32", **bits},
-            {"oversampling": DEFAULT_OVERSAMPLING},
+            {**_HAMMING, "oversampling": DEFAULT_OVERSAMPLING},
             quick=quick,
         )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +16,11 @@ from bitsift.core.options import (
     INTEGER_STORES,
     METRICS,
     RULES,
-    SCORINGS,
+    SEARCH_SCORINGS,
     STORES,
     Metric,
     Rule,
-    Scoring,
+    SearchScoring,
     Store,
 )
 from bitsift.core.unreadable import shown
@@ -43,7 +43,7 @@ def make_encoder(
     rotate: bool,
     correction: bool,
     calibrator: Calibrator | None,
-    scoring: Scoring | Literal["auto"],
+    scoring: SearchScoring,
     isa: str | None,
 ) -> tuple[Encoder, Fitting]:
     """Check the arguments of `Index`; return its encoder, and what of it is still to be fitted."""
@@ -53,7 +53,7 @@ def make_encoder(
     isa = resolve_isa(isa)
     arguments.check_bool(rotate, "rotate")
     arguments.check_bool(correction, "correction")
-    arguments.choice(scoring, "scoring", ("auto", *SCORINGS))
+    arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
     rule: Rule | None = None
     if isinstance(threshold, str):
         rule, threshold = _rule(threshold), 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,11 +15,11 @@ from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
     DEFAULT_K,
-    SCORINGS,
+    SEARCH_SCORINGS,
     Ladder,
     Metric,
     Rule,
-    Scoring,
+    SearchScoring,
     Store,
 )
 from bitsift.core.public import public
@@ -129,7 +129,7 @@ class Index(Described, Remakable):
         rotate: bool = False,
         correction: bool = False,
         calibrator: Calibrator | None = None,
-        scoring: Scoring | Literal["auto"] = "auto",
+        scoring: SearchScoring = "auto",
         isa: str | None = None,
     ) -> None:
         encoder, fitting = make_encoder(
@@ -288,17 +288,17 @@ class Index(Described, Remakable):
         queries: ArrayLike,
         k: SupportsIndex = DEFAULT_K,
         *,
+        offset: SupportsIndex = 0,
         oversampling: float | None = None,
         rescore: bool | None = None,
-        scoring: Scoring | None = None,
+        scoring: SearchScoring | None = "auto",
         threads: SupportsIndex = 0,
         ladder: Ladder | None = None,
     ) -> SearchResult:
         """Find the best `k` vectors for each query.
 
-        Scans the codes of all vectors, exactly. With rescoring, the scan finds the best
-        ``ceil(k * oversampling)`` candidates, by default 4 for each result. The metric between the
-        query and the originals decides among them.
+        Scans the codes of all vectors, exactly. With rescoring, the scan finds candidates, and the
+        metric between the query and the originals decides among them.
 
         Parameters
         ----------
@@ -306,33 +306,39 @@ class Index(Described, Remakable):
             float16, float32 or float64, finite; or bits: bool, or codes, uint8 of shape
             (n_queries, ceil(dim / 8)).
         k : int
-            Results for each query. Where there are fewer vectors, ids are -1 and scores the worst:
-            drop them, because ``documents[-1]`` is the last document in Python.
+            Results for each query. There are at most ``len(index) - offset``.
+        offset : int
+            Results of each query that are left out, the best ones first: page `p` of `k` results
+            has ``offset=p * k``.
         oversampling : float, optional
-            Candidates for each result that are rescored; at least 1, by default 4.
+            Candidates for each result that are rescored, exactly
+            ``ceil((offset + k) * oversampling)``; at least 1. By default they go by the position of
+            a result: the best 100 candidates for results 1 to 16, 600 for results up to 100, 1,200
+            up to 200, 2,400 up to 400 and so on. See the notes about pages.
         rescore : bool, optional
             Whether to rescore. By default yes, if there are originals and the queries are not bits.
-        scoring : {"hamming", "asymmetric"}, optional
-            What the scan compares with the codes: the codes of queries, by default, or float
-            queries rounded to 6 bits a dimension. On centred data, as most text embeddings are, or
-            with a threshold that centres them, asymmetric scoring finds better candidates, and
-            better results without originals; it takes longer. On data that are not centred it may
-            be far worse.
+        scoring : {"auto", "hamming", "asymmetric"}
+            What the scan compares with the codes: the codes of queries, or float queries rounded to
+            6 bits a dimension. ``"auto"`` is what the index has as its default, and None the same.
+            On centred data, as most text embeddings are, or with a threshold that centres them,
+            asymmetric scoring finds better candidates, and better results without originals; it
+            takes longer. On data that are not centred it may be far worse.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
             The rungs of the search, in place of `oversampling`, `rescore` and `scoring`. The first,
             ``("hamming" or "asymmetric", oversampling)``, scans all vectors. Each further rung, a
             store's name or ``"asymmetric"`` (from the codes alone), rescores the
-            ``ceil(k * oversampling)`` candidates that the rung before it passes on. The last rung
-            is a name alone. For example ``[("hamming", 40), ("asymmetric", 10), ("int8", 4),
-            "float32"]``.
+            ``ceil((offset + k) * oversampling)`` candidates that the rung before it passes on. The
+            last rung is a name alone. For example ``[("hamming", 40), ("asymmetric", 10),
+            ("int8", 4), "float32"]``.
 
         Returns
         -------
         SearchResult
-            ``scores, ids``. Rescored or asymmetric scores are float32: cosine and dot descending,
-            l2 (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go
+            ``scores, ids``, of ``min(k, max(0, len(index) - offset))`` columns; `kind` says what
+            the scores are. Rescored or asymmetric scores are float32: cosine and dot descending, l2
+            (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go
             to the smaller id.
 
         Raises
@@ -340,7 +346,8 @@ class Index(Described, Remakable):
         TypeError
             Another dtype; a message about int8 tells numbers, one a dimension, from packed bits.
         ValueError
-            Shapes that do not fit, NaN or infinity, a negative `k`, `oversampling` below 1,
+            Shapes that do not fit, NaN or infinity, a negative `k` or `offset`, `oversampling`
+            below 1,
             ``rescore=True`` without originals or with bits, an unknown `scoring`, asymmetric
             scoring with bits, or a `ladder` that does not fit the index, or comes with arguments
             that it replaces.
@@ -359,6 +366,15 @@ class Index(Described, Remakable):
         Asai, Hajishirzi, "Efficient Passage Retrieval with Hashing for Open-domain Question
         Answering" (arXiv:2106.00882).
 
+        Pages: with the default candidates, a search for any `k` and `offset` gives a slice of one
+        long list, whatever the page. The list begins with the best 16 of the first 100 candidates;
+        the best of the first 600 without these follow, and so on. So no page repeats a result, and
+        a score may be better than one on the page before. Where the candidates are all vectors,
+        what is left comes in the order of its scores. Without rescoring the list is that of the
+        scan. An explicit `oversampling` or `ladder` makes candidates of `offset` and `k`: then
+        pages may repeat results or leave some out, unless each search has the same
+        ``offset + k``, or as many candidates.
+
         An asymmetric score is the metric between the rounded query and the signs of a document, +1
         where a bit is set, else -1. The query is centred first, except for dot. A query's value q
         becomes ``rint(31 * abs(q) / max(abs(q)))`` with its sign. So the product with a document is
@@ -367,8 +383,9 @@ class Index(Described, Remakable):
         integers. Then scores are rounded to float32: below 2**-126 that may add more than this, and
         beyond its largest number they are infinite. With ``correction=True``, asymmetric scores
         estimate the metric between the query and the original vector. The scan before them uses
-        uncorrected scores; by default it finds 8 candidates for each one that is corrected. A
-        ladder sets its own number.
+        uncorrected scores. It finds 8 candidates for each one that is corrected, or, where the
+        corrected scores are the results, by default the candidates of a position. A ladder sets its
+        own number.
 
         Examples
         --------
@@ -376,26 +393,35 @@ class Index(Described, Remakable):
         >>> ids = index.add(numpy.eye(3, 8, dtype="float32"))
         >>> scores, ids = index.search(numpy.ones(8, dtype="float32"), k=5)
         >>> ids
-        array([ 0,  1,  2, -1, -1])
-        >>> ids[ids >= 0]
         array([0, 1, 2])
+        >>> index.search(numpy.ones(8, dtype="float32"), k=2, offset=2).ids
+        array([2])
         """
         documents = self._table.snapshot.documents
-        if oversampling is None and rescore is None and scoring is None and ladder is None:
+        if (
+            (scoring is None or (isinstance(scoring, str) and scoring == "auto"))
+            and oversampling is None
+            and rescore is None
+            and ladder is None
+            and type(offset) is int
+            and offset == 0
+        ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
             search_one = documents.search_one or documents.prepare_search_one()
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found
         k = arguments.check_k(k)
+        offset = arguments.check_offset(offset)
         if oversampling is not None:
             oversampling = arguments.check_oversampling(oversampling)
         if scoring is not None:
-            arguments.choice(scoring, "scoring", SCORINGS)
+            arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        scores, ids = search(documents, parsed, k, options, threads)
-        return SearchResult(scores[0], ids[0]) if parsed.is_single else SearchResult(scores, ids)
+        begin = min(offset, len(documents))
+        page = range(begin, min(begin + k, len(documents)))
+        return search(documents, parsed, page, options, threads)
 
     # ---- Files -------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import NEW_DEFAULTS, Fitting
 from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
+from bitsift.retrieval.defaults import SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
@@ -64,14 +65,11 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     corrected = contents.factors is not None
     encoder = Encoder(binarizer, stores, contents.metric, corrected)  # type: ignore[arg-type]
     is_done = contents.rule is not None and not pending
-    defaults = NEW_DEFAULTS._replace(candidates=contents.candidates)  # type: ignore[arg-type]
-    vectors = None
-    if contents.scoring is None:
-        vectors = contents.vectors
-        if vectors is None:
-            vectors = np.empty((0, contents.dim), np.float32)
-    else:
-        defaults = defaults._replace(scan=contents.scoring)  # type: ignore[arg-type]
+    scan = NEW_DEFAULTS.scan if contents.scoring is None else contents.scoring
+    defaults = SearchDefaults(scan, contents.candidates)  # type: ignore[arg-type]
+    vectors = contents.vectors
+    if contents.scoring is None and vectors is None:
+        vectors = np.empty((0, contents.dim), np.float32)
     fitting = Fitting(
         contents.rule,  # type: ignore[arg-type]
         contents.rotate,

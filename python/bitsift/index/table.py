@@ -82,7 +82,7 @@ class Snapshot(NamedTuple):
     ) -> Snapshot:
         """Return the state with these rows."""
         tie_ids = None if ids.ascending else ids.stored
-        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids)
+        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, fitting.defaults)
         return cls(documents, fitting, ids, memory, few)
 
     @property

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
@@ -22,6 +23,7 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.retrieval.defaults import Step
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
@@ -336,8 +338,7 @@ class _Trials:
         )
         encoder = Encoder(binarizer, (), self._metric, corrected=False)
         documents = Documents(encoder, encoder.empty_columns()._replace(codes=rows.codes))
-        rung = Rung("hamming", DEFAULT_OVERSAMPLING)
-        candidates = self._find(documents, Queries(queries.codes, queries), [rung])
+        candidates = self._candidates(documents, Queries(queries.codes, queries))
         return self._shares(self._rescore(candidates, self._k))
 
     def of(self, threshold: Threshold, rotate: bool) -> NDArray[np.float64]:
@@ -356,21 +357,28 @@ class _Trials:
         uncorrected = Documents(encoder, columns._replace(factors=None))
         block = binarizer.encode(self._queries, "queries", 0, self._threads)
         queries = Queries(block.codes, block)
-        candidates = self._find(uncorrected, queries, [Rung("hamming", DEFAULT_OVERSAMPLING)])
+        candidates = self._candidates(uncorrected, queries)
         found = {
             "hamming": candidates[:, : self._k],
             "rescored": self._rescore(candidates, self._k),
-            "asymmetric": self._find(uncorrected, queries, [Rung("asymmetric", 1.0)]),
+            "asymmetric": self._find(uncorrected, queries, [Rung("asymmetric", 1.0)], self._k),
             "corrected": self._find(
                 corrected,
                 queries,
                 [Rung("asymmetric", BEFORE_CORRECTION), Rung("asymmetric", 1.0)],
+                self._k,
             ),
         }
         return np.stack([self._shares(found[measure]) for measure in _MEASURES], axis=1)
 
-    def _find(self, documents: Documents, queries: Queries, rungs: list[Rung]) -> NDArray[np.int64]:
-        return find_rows(documents, queries, Plan(self._k, rungs, self._threads))[1]
+    def _candidates(self, documents: Documents, queries: Queries) -> NDArray[np.int64]:
+        n = min(math.ceil(self._k * DEFAULT_OVERSAMPLING), len(documents))
+        return self._find(documents, queries, [Rung("hamming", 1.0)], n)
+
+    def _find(
+        self, documents: Documents, queries: Queries, rungs: list[Rung], n: int
+    ) -> NDArray[np.int64]:
+        return find_rows(documents, queries, Plan((Step(n, n),), rungs, self._threads))[1]
 
     def _shares(self, found: NDArray[np.int64]) -> NDArray[np.float64]:
         hits = (found[:, :, np.newaxis] == self._true[:, np.newaxis, :]).any(axis=1)

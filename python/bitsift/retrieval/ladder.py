@@ -13,8 +13,9 @@ import numpy as np
 from bitsift.core import arguments
 from bitsift.core.errors import warn
 from bitsift.core.floats import DefaultFloats
-from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, Scoring
+from bitsift.core.options import DEFAULT_OVERSAMPLING, SCORINGS, Ladder, SearchScoring
 from bitsift.core.unreadable import shown
+from bitsift.retrieval.defaults import SearchDefaults, Step, steps_by_position
 
 __all__ = ["BEFORE_CORRECTION", "LadderOptions", "Plan", "Rung"]
 
@@ -39,14 +40,15 @@ class Rung(NamedTuple):
     name : str
         ``"hamming"``, ``"asymmetric"`` or a store.
     oversampling : float
-        Candidates for each result that it passes on; 1 for the last rung.
+        What the number of candidates of a step is multiplied by, for those that the rung passes on;
+        1 for the last rung.
     """
 
     name: str
     oversampling: float
 
     def n_out(self, k: int, n_rows: int) -> int:
-        """Return how many candidates it passes on for `k` results among `n_rows` documents."""
+        """Return how many of `n_rows` documents it passes on, where a step has `k` candidates."""
         if self.oversampling == 1 or k == 0:
             return k
         if self.oversampling.is_integer():  # the product is exact wherever it is below `n_rows`
@@ -58,11 +60,33 @@ class Rung(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to search, every choice made: results for each query, rungs and threads."""
+    """How to search, every choice made.
 
-    k: int
+    Attributes
+    ----------
+    steps : tuple of Step
+        Results for each query, and how many candidates there are for them.
+    rungs : list of Rung
+        What scans, and what rescores.
+    threads : int
+        Number of threads; 0 means all.
+    """
+
+    steps: tuple[Step, ...]
     rungs: list[Rung]
     threads: int
+
+    @property
+    def k(self) -> int:
+        """Results for each query."""
+        return self.steps[-1].n_results
+
+    def ends(self, number: int, n_rows: int) -> list[int]:
+        """Return how many documents a rung passes on by the end of each step."""
+        if number == len(self.rungs) - 1:
+            return [step.n_results for step in self.steps]
+        rung = self.rungs[number]
+        return [rung.n_out(step.n_candidates, n_rows) for step in self.steps]
 
 
 class LadderOptions(NamedTuple):
@@ -70,23 +94,43 @@ class LadderOptions(NamedTuple):
 
     oversampling: float | None
     rescore: bool | None
-    scoring: Scoring | None
+    scoring: SearchScoring | None
     ladder: Ladder | None
 
-    def rungs(self, stores: Sequence[str], *, are_bits: bool, corrected: bool) -> list[Rung]:
+    @property
+    def says_scoring(self) -> bool:
+        """Whether the caller has chosen what scans."""
+        return self.scoring not in (None, "auto")
+
+    def steps(self, n_results: int, n_rows: int, defaults: SearchDefaults) -> tuple[Step, ...]:
+        """Return the steps to `n_results` results, at most `n_rows`."""
+        by_position = defaults.candidates == "by-position"
+        if by_position and self.oversampling is None and self.ladder is None:
+            return steps_by_position(n_results, n_rows)
+        return (Step(n_results, n_results),)
+
+    def rungs(
+        self,
+        stores: Sequence[str],
+        defaults: SearchDefaults,
+        *,
+        are_bits: bool,
+        corrected: bool,
+    ) -> list[Rung]:
         """Return the rungs, or raise if they do not fit the index or the queries.
 
         Warns of what the caller has given, or has paid for, and this search does not use.
 
-        `stores` are those of the index, and `corrected` says whether it has a correction.
-        `are_bits` says that the queries have no float values.
+        `stores` and `defaults` are those of the index, and `corrected` says whether it has a
+        correction. `are_bits` says that the queries have no float values.
         """
         rescore, ladder = self.rescore, self.ladder
         if rescore is not None and not isinstance(rescore, (bool, np.bool_)):
             raise TypeError(f"rescore must be True, False or None; got {shown(rescore)}")
         if ladder is not None:
             for name in ("oversampling", "rescore", "scoring"):
-                if (given := getattr(self, name)) is not None:
+                given = getattr(self, name)
+                if given is not None and (name != "scoring" or self.says_scoring):
                     raise ValueError(
                         "ladder must come without rescore, scoring and oversampling, which it "
                         f"replaces; got {name}={shown(given)}"
@@ -99,18 +143,39 @@ class LadderOptions(NamedTuple):
             store = stores[-1] if stores and not are_bits and rescore in (None, True) else None
             if self.oversampling is not None and store is None:
                 self._warn_of_oversampling(stores, are_bits=are_bits)
-            passed_on = DEFAULT_OVERSAMPLING if self.oversampling is None else self.oversampling
-            rungs = default_ladder(self.scoring or "hamming", store, passed_on, corrected=corrected)
+            rungs = self._usual_rungs(defaults, store, are_bits=are_bits, corrected=corrected)
         if are_bits and any(rung.name != "hamming" for rung in rungs):
             asks = 'scoring="asymmetric"' if ladder is None else f"ladder={shown(ladder)}"
             raise ValueError(f"{asks} needs float queries; {_BITS}")
-        if corrected and ladder is None and self.scoring is None:
+        if corrected and ladder is None and not self.says_scoring and defaults.scan == "hamming":
             queries = "float queries" if are_bits else "this search"
             warn(
                 "correction=True is of no use to this search, which compares bits by Hamming "
                 f'distance. With scoring="asymmetric", {queries} would use it. With '
                 'scoring="hamming", this search does not warn'
             )
+        return rungs
+
+    def _usual_rungs(
+        self, defaults: SearchDefaults, store: str | None, *, are_bits: bool, corrected: bool
+    ) -> list[Rung]:
+        """Return the rungs of a scan and, if a store is given, of rescoring from it."""
+        scan = self.scoring if self.says_scoring else "hamming" if are_bits else defaults.scan
+        by_position = self.oversampling is None and defaults.candidates == "by-position"
+        if by_position:
+            # Steps have the candidates; those of corrected scores come from the same scan.
+            passed_on = 1.0
+            before_correction = 1.0 if store is None else BEFORE_CORRECTION
+        else:
+            given = DEFAULT_OVERSAMPLING if self.oversampling is None else self.oversampling
+            passed_on = 1.0 if store is None else given
+            before_correction = BEFORE_CORRECTION * passed_on
+        rungs = []
+        if scan == "asymmetric" and corrected:
+            rungs.append(Rung(scan, before_correction))
+        rungs.append(Rung(str(scan), passed_on))
+        if store is not None:
+            rungs.append(Rung(store, 1.0))
         return rungs
 
     def _warn_of_oversampling(self, stores: Sequence[str], *, are_bits: bool) -> None:
@@ -120,20 +185,6 @@ class LadderOptions(NamedTuple):
         else:
             why = "the queries are bits" if are_bits and stores else "the index has no originals"
         warn(f"oversampling={self.oversampling:g} does nothing, because nothing is rescored: {why}")
-
-
-def default_ladder(
-    scoring: str, store: str | None, oversampling: float, *, corrected: bool
-) -> list[Rung]:
-    """Return the rungs of a scan and, if a store is given, of rescoring from it."""
-    rungs = []
-    passed_on = 1.0 if store is None else oversampling
-    if scoring == "asymmetric" and corrected:
-        rungs.append(Rung("asymmetric", BEFORE_CORRECTION * passed_on))
-    rungs.append(Rung(scoring, passed_on))
-    if store is not None:
-        rungs.append(Rung(store, 1.0))
-    return rungs
 
 
 def parse_ladder(ladder: Ladder, stores: Sequence[str]) -> list[Rung]:

@@ -19,6 +19,7 @@ from bitsift.core.results import SearchResult
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
+from bitsift.retrieval.defaults import SearchDefaults, Step, steps_by_position
 from bitsift.retrieval.ladder import LadderOptions, Plan
 
 __all__ = ["Documents", "find_rows", "search"]
@@ -26,6 +27,7 @@ __all__ = ["Documents", "find_rows", "search"]
 _SearchOne = Callable[[object, object, object], SearchResult | None]
 
 _MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
+_MOST_RESULTS = 1 << 12  # of one query in one native call
 _NO_DISTANCE = np.iinfo(np.int32).max
 
 
@@ -43,6 +45,8 @@ class Documents:
         The id of each row; None if it is the row's number.
     tie_ids : ndarray of int64, shape (n,), or None
         What orders rows of equal scores; None if the row's number does.
+    defaults : SearchDefaults
+        What a search does where its caller says nothing.
     search_one : callable or None
         What `prepare_search_one` returned; None before.
     """
@@ -51,6 +55,7 @@ class Documents:
     columns: Columns
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
+    defaults: SearchDefaults = SearchDefaults()
     search_one: _SearchOne | None = field(default=None, init=False)
 
     def __len__(self) -> int:
@@ -65,10 +70,14 @@ class Documents:
         """Return a function that searches for one query without further Python code.
 
         It takes a query, `k` and `threads`, and returns None unless all are right and of the types
-        that they usually have. None instead of the function, if each search has to warn.
+        that they usually have. None instead of the function, if each search has to warn or is of a
+        kind that it does not know.
         """
-        if self.are_corrected:
+        if self.are_corrected or self.defaults.scan != "hamming":
             return None
+        candidates: int | list[Step] = int(DEFAULT_OVERSAMPLING)
+        if self.defaults.candidates == "by-position":
+            candidates = list(steps_by_position(min(len(self), _MOST_RESULTS), len(self)))
         encoder = self.encoder
         originals = None
         if encoder.stores:
@@ -81,7 +90,7 @@ class Documents:
             metric=encoder.metric,
             ids=self.ids,
             tie_ids=self.tie_ids,
-            oversampling=int(DEFAULT_OVERSAMPLING),
+            candidates=candidates,
             isa=encoder.isa,
             result_type=SearchResult,
         )
@@ -101,19 +110,41 @@ def _ids_of(ids: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def search(
-    documents: Documents, parsed: Codes | Values, k: int, options: LadderOptions, threads: int
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the scores and ids of the best documents, both of shape (n_queries, k).
+    documents: Documents,
+    parsed: Codes | Values,
+    page: range,
+    options: LadderOptions,
+    threads: int,
+) -> SearchResult:
+    """Return the results number `page.start` to ``page.stop - 1`` of each query.
 
-    Where there are fewer documents than `k`: the worst score, and id -1.
+    There must be as many documents.
     """
     encoder = documents.encoder
     queries = encoder.encode_queries(parsed, threads)
     rungs = options.rungs(
-        encoder.store_names, are_bits=queries.are_bits, corrected=documents.are_corrected
+        encoder.store_names,
+        documents.defaults,
+        are_bits=queries.are_bits,
+        corrected=documents.are_corrected,
     )
-    scores, rows = find_rows(documents, queries, Plan(k, rungs, threads))
-    return scores, documents.ids_of(rows)
+    # An empty page needs no search of what is before it.
+    n_results = page.stop if page else 0
+    steps = options.steps(n_results, len(documents), documents.defaults)
+    scores, rows = find_rows(documents, queries, Plan(steps, rungs, threads))
+    if page and page.start > 0:
+        scores, rows = (_columns(array, page) for array in (scores, rows))
+    ids = documents.ids_of(rows)
+    kind = "hamming" if rungs[-1].name == "hamming" else encoder.metric
+    if parsed.is_single:
+        scores, ids = scores[0], ids[0]
+    return SearchResult(scores, ids, kind=kind)
+
+
+def _columns(array: NDArray[Any], columns: range) -> NDArray[Any]:
+    """Return a copy of some columns, so that the others take no memory."""
+    part = array[:, columns.start : columns.stop]
+    return interruptibly(part.size, np.ascontiguousarray, part)
 
 
 def find_rows(
@@ -182,16 +213,17 @@ class _Asymmetric:
         )
 
     def rescore(
-        self, candidates: NDArray[np.int64], k: int
+        self, candidates: NDArray[np.int64], steps: list[tuple[int, int]]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the scores and rows of the best candidates: estimates if there are factors."""
+        """Return scores and rows by steps (results, candidates): estimates if there are factors."""
         scores, rows = native.rescore_codes(
             self._documents.columns.codes,
             self._queries.codes,
             self._queries.magnitudes,
             candidates,
             estimate=self._estimate,
-            k=k,
+            k=steps[-1][0],
+            steps=steps,
             ids=self._documents.tie_ids,
             isa=self._documents.encoder.isa,
             threads=self._threads,
@@ -214,7 +246,8 @@ def _climb(
     encoder, columns = documents.encoder, documents.columns
     isa, n_rows = encoder.isa, len(columns.codes)
     first, *others = plan.rungs
-    k = first.n_out(plan.k, n_rows)
+    given = plan.ends(0, n_rows)
+    k = given[-1]
     scores: NDArray[Any]
     if asymmetric is not None and first.name == "asymmetric":
         scores, rows = asymmetric.scan(k)
@@ -230,18 +263,20 @@ def _climb(
             isa=isa,
             threads=plan.threads,
         )
-    for rung in others:
-        k = rung.n_out(plan.k, n_rows)
+    for number, rung in enumerate(others, 1):
+        wanted = plan.ends(number, n_rows)
+        steps = list(zip(wanted, given, strict=True))
+        given = wanted
         if asymmetric is not None and rung.name == "asymmetric":
-            scores, rows = asymmetric.rescore(rows, k)
+            scores, rows = asymmetric.rescore(rows, steps)
             continue
         assert queries.block is not None
-        number = encoder.store_names.index(rung.name)
-        scores, rows = encoder.stores[number].rescore(
-            columns.originals[number],
+        store = encoder.store_names.index(rung.name)
+        scores, rows = encoder.stores[store].rescore(
+            columns.originals[store],
             queries.block.values,
             rows,
-            k,
+            steps,
             encoder.metric,
             documents.tie_ids,
             isa,

@@ -13,6 +13,7 @@ from bitsift.core.options import Scoring
 from bitsift.core.samples import shuffled
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.thresholds import unit_rows
+from bitsift.retrieval.defaults import Step
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
 from bitsift.retrieval.pipeline import Documents, find_rows
 
@@ -86,8 +87,9 @@ def _gains_in_round(
     asymmetric = [Rung("asymmetric", 1.0)]
     if alone.corrected:
         asymmetric.insert(0, Rung("asymmetric", BEFORE_CORRECTION))
+    steps = (Step(_K, _K),)
     hamming_hits, asymmetric_hits = (
-        _hits(find_rows(documents, queries, Plan(_K, rungs, 0))[1], exact)
+        _hits(find_rows(documents, queries, Plan(steps, rungs, 0))[1], exact)
         for rungs in ([Rung("hamming", 1.0)], asymmetric)
     )
     return asymmetric_hits - hamming_hits

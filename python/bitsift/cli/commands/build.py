@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -37,7 +37,7 @@ from bitsift.cli.files.arrays import (
 from bitsift.cli.files.outfile import refuse_inside_index
 from bitsift.cli.parameters import Json, warn_unused
 from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
-from bitsift.core.options import RULES, STORES, Metric, Rule, Store
+from bitsift.core.options import RULES, STORES, Metric, Rule, SearchScoring, Store
 from bitsift.storage import is_vacant
 
 __all__ = ["BuildArguments", "build", "build_index"]
@@ -89,7 +89,7 @@ def build(
         ),
     ] = False,
     scoring: Annotated[
-        Literal["auto", "hamming", "asymmetric"],
+        SearchScoring,
         typer.Option(
             help="What a search compares with the bits unless it says so: the bits of queries, or "
             "float queries. auto tries both on a sample."
@@ -101,8 +101,8 @@ def build(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
-            f"are computed from, and the scoring is decided by. By default {MOST_ROWS_FITTED:,}, or "
-            f"{_MOST_ROWS_TRIED} for the scoring alone.",
+            f"are computed from, and the scoring is decided by. By default {MOST_ROWS_FITTED:,}; "
+            f"for the scoring alone {_MOST_ROWS_TRIED}.",
         ),
     ] = None,
     ids: Annotated[
@@ -163,7 +163,7 @@ class BuildArguments:
     threshold: str
     rotate: bool
     correction: bool
-    scoring: Literal["auto", "hamming", "asymmetric"]
+    scoring: SearchScoring
     sample: int | None
     ids: Path | None
     dim: int | None

@@ -24,7 +24,7 @@ from bitsift.cli.console import (
     table,
 )
 from bitsift.cli.failure import InputError, one_line, reporting
-from bitsift.cli.files.arrays import check_finite, native_copy, open_rows
+from bitsift.cli.files.arrays import FileRows, check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_arrays
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
 from bitsift.core.limits import MAX_K
@@ -161,9 +161,9 @@ class SearchReport:
     Attributes
     ----------
     scores, ids : ndarray, shape (n_queries, k)
-        The id is -1 where there are fewer than `k` vectors.
+        The id is -1 where there are fewer results.
     score : str
-        Name of the scores: ``"hamming"``, the metric, or ``"asymmetric"`` and the metric.
+        What the scores are, as `SearchResult.kind` says it.
     n : int
         Vectors of the index.
     """
@@ -200,7 +200,7 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
     options = _search_options(arguments)
     index = bitsift.Index.load(folder, mmap=arguments.mmap)
     rows = open_rows(queries, one=True)
-    score = _score_name(index, options, arguments.ladder, are_bits=rows.dtype == np.uint8)
+    score = _kind(index, rows, arguments, options)
     n = len(rows)
     parts = []
     with progress_bar("searching", n) as update:
@@ -268,22 +268,23 @@ def _parse_number(text: str, rung: str, number: str) -> float:
         ) from None
 
 
-def _score_name(
-    index: bitsift.Index, options: LadderOptions, text: str | None, *, are_bits: bool
+def _kind(
+    index: bitsift.Index, rows: FileRows, arguments: SearchArguments, options: LadderOptions
 ) -> str:
-    """Return the name of the scores; asymmetric scores estimate the metric."""
-    store = index.store
-    stores = store if isinstance(store, tuple) else () if store is None else (store,)
+    """Return what the scores are; a search without queries checks the options and tells."""
+    nothing = native_copy(rows[:0])
     try:
-        last = options.rungs(stores, are_bits=are_bits, corrected=index.correction)[-1].name
+        found = index.search(nothing, arguments.k, **options._asdict())
     except (ValueError, TypeError) as error:
-        if text is None:
+        if arguments.ladder is None or str(error).startswith("queries "):
             raise
-        example = _example(stores, are_bits=are_bits)
-        raise InputError(f"--ladder {text!r}: {one_line(error)}. Example: {example}") from None
-    if last == "hamming":
-        return last
-    return f"asymmetric {index.metric}" if last == "asymmetric" else index.metric
+        store = index.store
+        stores = store if isinstance(store, tuple) else () if store is None else (store,)
+        example = _example(stores, are_bits=nothing.dtype == np.uint8)
+        raise InputError(
+            f"--ladder {arguments.ladder!r}: {one_line(error)}. Example: {example}"
+        ) from None
+    return str(found.kind)
 
 
 def _example(stores: Sequence[str], *, are_bits: bool) -> str:

@@ -155,13 +155,13 @@ def compare(
     k = min(k, n)
 
     def by_hamming() -> Any:
-        return index.search(query, k, rescore=False)
+        return index.search(query, k, rescore=False, scoring="hamming")
 
     def by_cosine() -> Any:
         return cosine_search(corpus.unit, query, k)
 
     def rescored() -> Any:
-        return index.search(query, k, oversampling=DEFAULT_OVERSAMPLING)
+        return index.search(query, k, oversampling=DEFAULT_OVERSAMPLING, scoring="hamming")
 
     def hits(result: Any) -> list[Hit]:
         scores, ids = result
