@@ -74,10 +74,15 @@ def everything(n: int = 7) -> bitsift.Index:
     return index
 
 
+def with_old_defaults(index: bitsift.Index) -> Contents:
+    """Give an index as contents that versions 1 and 2 of the format can describe."""
+    contents = to_contents(*index._table.snapshot[:2])
+    return replace(contents, scoring="hamming", candidates="fixed", vectors=None)
+
+
 def of_version_2(n: int = 7) -> Contents:
     """Give contents with every part of format version 2."""
-    contents = to_contents(*everything(n)._table.snapshot[:2])
-    return replace(contents, scoring="hamming", candidates="fixed", vectors=None)
+    return with_old_defaults(everything(n))
 
 
 def of_version_3(n: int = 7) -> Contents:

@@ -63,7 +63,9 @@ def test_golden_folders_of_later_versions_are_read(version: int, name: str, tmp_
         assert_same(reader.read(folder, mmap=mmap), expected)
         index = bitsift.Index.load(folder, mmap=mmap)
         assert_same(to_contents(*index._table.snapshot[:2]), expected)
-        assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (3,)
+        assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (
+            min(3, len(index)),
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few
             index.add(some_vectors(20, index.dim), ids=np.arange(100, 120))

@@ -22,6 +22,7 @@ from helpers.storage_samples import (
     manifest_of,
     sample,
     some_vectors,
+    with_old_defaults,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -44,7 +45,7 @@ def test_version_1_is_written_where_it_suffices(
         threshold = some_vectors(1)[0]
     index = bitsift.Index(13, store=store, threshold=threshold)
     index.add(some_vectors(3), ids=ids)
-    index.save(tmp_path)
+    writer.write(tmp_path, with_old_defaults(index))
     fields = manifest_of(tmp_path)
     assert list(fields)[:-1] == [key for key in fields if key in KEYS_V1 - {"checksum"}]
     assert set(fields) == KEYS_V1
@@ -67,11 +68,23 @@ def test_version_2_is_written_where_it_is_needed(tmp_path: Path, options: dict[s
     index = bitsift.Index(13, **options)
     for n in (0, 120):
         index.add(some_vectors(n))
-        index.save(tmp_path)
+        writer.write(tmp_path, with_old_defaults(index))
         fields = manifest_of(tmp_path)
         assert set(fields) == KEYS_V2
         assert fields["version"] == 2
         assert isinstance(fields["store"], list)
+
+
+@pytest.mark.parametrize("scoring", ["hamming", "asymmetric", "auto"])
+def test_version_3_is_written_of_new_indexes(tmp_path: Path, scoring: Any) -> None:
+    index = bitsift.Index(13, scoring=scoring)
+    for n in (0, 120):
+        index.add(some_vectors(n))
+        index.save(tmp_path)
+        fields = manifest_of(tmp_path)
+        assert set(fields) == KEYS_V3
+        assert fields["version"] == 3
+        assert fields["store"] == ["float16"]
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
