@@ -51,7 +51,7 @@ class Settings:
 def choose(*, quick: bool, threads: int, isa: str | None, output: Path) -> Settings:
     """Fill in the defaults; raises ValueError or BitsiftError for a level there is not."""
     level = bitsift.Index(1, isa=isa).isa
-    return Settings(quick, threads or native.available_threads(), level, output)
+    return Settings(quick, threads or native.default_threads(), level, output)
 
 
 def other_levels(isa: str) -> list[str]:

@@ -18,9 +18,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/default_threads.hpp"
 #include "base/matrix.hpp"
 #include "base/metric.hpp"
-#include "base/platform.hpp"
 #include "encoding/integers.hpp"
 #include "kernels/dispatch.hpp"
 #include "rescoring/candidates.hpp"
@@ -103,7 +103,7 @@ inline const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids
 inline constexpr std::size_t kMaxThreads = 1024;  // MAX_THREADS in python/bitsift/core/limits.py
 
 inline std::size_t threads_of(std::size_t threads) {
-  return threads == 0 ? available_threads() : std::min(threads, kMaxThreads);
+  return threads == 0 ? default_threads() : std::min(threads, kMaxThreads);
 }
 
 using StepPairs = std::vector<std::pair<std::size_t, std::size_t>>;

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <vector>
 
-#include "base/platform.hpp"
+#include "base/default_threads.hpp"
 #include "base/thread_pool.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
@@ -94,7 +94,9 @@ std::vector<std::string> all_isas() { return {known_isas().begin(), known_isas()
 void register_diagnostics(py::module_& m) {
   m.def("available_isas", &available_isas);
   m.def("known_isas", &all_isas);
-  m.def("available_threads", &available_threads);
+  m.def("default_threads", &default_threads);
+  m.def("set_default_threads", &set_default_threads, py::arg("n"));
+  m.def("limit_default_threads", &limit_default_threads, py::arg("n"));
   m.def("read_all", &read_all, py::arg("array").noconvert(), py::arg("isa"), py::arg("threads"));
   m.def("read_rows", &read_rows, py::arg("array").noconvert(), py::arg("rows").noconvert(),
         py::arg("isa"), py::arg("threads"));

@@ -14,7 +14,6 @@
 namespace bitsift {
 namespace {
 
-constexpr std::size_t kRescorePieceBytes = 1 << 20;
 // Vectors that a kernel scores together.
 constexpr std::size_t kVectorsAtOnce = 8;
 // Vectors that are scored next, for a kernel to prefetch.

@@ -8,6 +8,9 @@
 
 namespace bitsift {
 
+// Bytes of originals that a thread takes at a time.
+inline constexpr std::size_t kRescorePieceBytes = 1 << 20;
+
 // Scores the candidates of each query against the original vectors and keeps the best k, best
 // first: cosine and dot descending, l2 (Euclidean distance) ascending, ties by ascending id. Writes
 // n_queries x k; where there are fewer candidates, row -1 and the worst score. Throws

@@ -86,7 +86,7 @@ void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const
 
 bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates) {
   return rows.codes.n_rows * rows.codes.n_columns <= kScanPieceBytes &&
-         n_candidates * row_bytes(rows.originals) <= kScanPieceBytes;
+         n_candidates * row_bytes(rows.originals) <= kRescorePieceBytes;
 }
 
 }  // namespace bitsift

@@ -23,9 +23,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/default_threads.hpp"
 #include "base/interruption.hpp"
 #include "base/linked_list.hpp"
-#include "base/platform.hpp"
 #include "base/process_wide.hpp"
 
 namespace bitsift {
@@ -343,7 +343,7 @@ void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queri
   // A call for fewer threads than there are leaves the rest to other callers and scans alone.
   const bool is_shared = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
                          codes.n_rows * codes.n_columns >= kLeastBytes &&
-                         options.n_threads >= available_threads() && !is_nested();
+                         options.n_threads >= default_threads() && !is_nested();
   const Task task = {&kernels, codes, queries, options, distances, rows};
   if (is_shared) {
     process_wide<ScanGroups>().serve(task);

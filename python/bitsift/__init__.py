@@ -28,7 +28,7 @@ __all__ = [
     "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
     "NotAnIndexError", "Plan", "PlanRow", "RollingCalibrator", "SearchResult", "Trial",
     "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "advise", "available_isas",
-    "codes_from_int8", "codes_from_response", "evaluate", "from_codes", "hamming",
-    "knn_graph", "pack", "plan", "quantize_embeddings", "search", "to_codes", "unpack",
-    "verify",
+    "available_threads", "codes_from_int8", "codes_from_response", "evaluate", "from_codes",
+    "hamming", "knn_graph", "pack", "plan", "quantize_embeddings", "search", "set_num_threads",
+    "to_codes", "unpack", "verify",
 ]  # fmt: skip

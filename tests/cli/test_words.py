@@ -166,7 +166,7 @@ def test_a_path_is_not_rewritten(tmp_path: Path) -> None:
 
 PATH_NAMES = {
     *("vectors", "index", "queries", "qrels", "ids", "files", "threshold"),
-    *("out", "markdown", "picture", "model"),
+    *("out", "markdown", "picture", "model", "texts"),
 }
 PATHS = [
     (name, param)

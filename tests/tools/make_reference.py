@@ -70,7 +70,7 @@ GROUPS = {
         "[Files](../how-to/files.md).",
     ),
     "Platform": (
-        ("available_isas", "__version__"),
+        ("available_isas", "available_threads", "set_num_threads", "__version__"),
         "[Threads and processes](../how-to/threads-and-processes.md).",
     ),
 }

@@ -37,7 +37,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     (
         "demo",
         demo,
-        "Search arXiv papers by bits, by floats and with rescoring, and compare the results.",
+        "Search arXiv papers by default, by bits alone and by floats, and compare what is found.",
     ),
     ("build", build, "Build an index from a file of vectors."),
     (

@@ -19,6 +19,7 @@ from rich.text import Text
 from bitsift.cli.text import visible
 
 __all__ = [
+    "COLUMN_GAP",
     "human_bytes",
     "human_count",
     "human_seconds",
@@ -33,6 +34,8 @@ __all__ = [
     "stdout_console",
     "table",
 ]
+
+COLUMN_GAP = 3  # blanks between two columns of a table
 
 # Wide enough that nothing a command prints into a pipe is wrapped.
 _PIPE_WIDTH = 10_000

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import sys
 import textwrap
@@ -129,4 +130,5 @@ def _default(param: Any) -> str:
 
 
 def _bold(text: str) -> str:
-    return typer.style(text, bold=True) if sys.stdout.isatty() else text
+    shows = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return typer.style(text, bold=True) if shows else text

@@ -16,6 +16,7 @@ from bitsift.core.errors import (
 )
 from bitsift.core.isa import available_isas
 from bitsift.core.results import SearchResult
+from bitsift.core.threads import available_threads, set_num_threads
 
 __version__ = native.__version__
 
@@ -33,4 +34,6 @@ __all__ = [
     "UnsupportedVersionError",
     "__version__",
     "available_isas",
+    "available_threads",
+    "set_num_threads",
 ]

@@ -24,8 +24,14 @@ def available_isas() -> list[str]:
 def known_isas() -> list[str]:
     """Return every instruction set that the source knows, on any architecture, slowest first."""
 
-def available_threads() -> int:
-    """Return how many threads the operating system lets this process run at once."""
+def default_threads() -> int:
+    """Return how many threads a call with ``threads=0`` uses at most."""
+
+def set_default_threads(n: int) -> None:
+    """Set this number; 0 takes it back: then it is that of the affinity, and at most the limit."""
+
+def limit_default_threads(n: int) -> None:
+    """Set the limit; 0: none."""
 
 def read_all(array: NDArray[np.uint8], isa: str, threads: int) -> int:
     """Read every byte: the fastest that a scan could be. Return the exclusive-or of the bytes."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitsift.core.handlers import call_raised
+from bitsift.core.threads import available_threads
 
 __all__ = ["describe_machine"]
 
@@ -18,7 +19,7 @@ def describe_machine(isa: str, threads: int) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": _cores(),
-        "threads": threads or _cores(),
+        "threads": threads or available_threads(),
         "isa": isa,
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {

@@ -149,7 +149,8 @@ class Plan:
                 "all   with the originals in RAM, too",
                 f"pass  the RAM read once, at {_digits(self.bandwidth)} GB a second ({source});",
                 "      a search of one query takes at least that",
-                "GB    10**9 bytes; GiB: 2**30 bytes; three digits; dollars below 100 with cents",
+                "GB    10**9 bytes; GiB: 2**30 bytes. Sizes and times have three digits,",
+                "      dollars below 100 have cents",
             ]
         )
 

@@ -60,6 +60,22 @@ float naive_badness(Metric metric, const float* query, const Value* vector, std:
   return badness_of_score(badness);
 }
 
+// The results of each step, without those of earlier ones.
+template <class OfRow>
+std::vector<std::int64_t> rows_by_steps(const std::vector<std::int64_t>& rows, const OfRow& of_row,
+                                        const CandidateRows& candidates) {
+  std::vector<std::int64_t> given;
+  for (const Step& step : candidates.steps) {
+    std::vector<std::int64_t> left;
+    for (std::size_t i = 0; i < std::min(step.n_candidates, rows.size()); ++i) {
+      if (std::find(given.begin(), given.end(), rows[i]) == given.end()) left.push_back(rows[i]);
+    }
+    const std::size_t n = std::min(step.n_results, candidates.k) - given.size();
+    for (const std::int64_t row : best_rows(left, of_row, candidates.ids, n)) given.push_back(row);
+  }
+  return given;
+}
+
 // The best candidates of each of n_queries by badness(query, row).
 template <class Badness>
 Results<float> best_candidates(const CandidateRows& candidates, std::size_t n_queries,
@@ -76,7 +92,8 @@ Results<float> best_candidates(const CandidateRows& candidates, std::size_t n_qu
       of_rows[row] = badness(query, static_cast<std::size_t>(row));
     }
     const auto of_row = [&](std::int64_t row) { return of_rows.at(row); };
-    rows = best_rows(rows, of_row, candidates.ids, candidates.k);
+    rows = candidates.steps.empty() ? best_rows(rows, of_row, candidates.ids, candidates.k)
+                                    : rows_by_steps(rows, of_row, candidates);
     for (std::size_t i = 0; i < candidates.k; ++i) {
       const float found = i < rows.size() ? of_row(rows[i]) : kWorst;
       results.values.push_back(ascending ? found : 0.0f - found);

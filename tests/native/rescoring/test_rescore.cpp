@@ -107,6 +107,35 @@ TEST_CASE("one query with many candidates, equal vectors among them") {
   }
 }
 
+TEST_CASE("by steps: the best of more and more candidates, without those given before") {
+  Random random(5);
+  const std::size_t n_rows = 700;
+  const std::size_t dim = 9;
+  auto originals = random.floats(n_rows * dim);
+  std::copy_n(originals.begin(), 300 * dim, originals.begin() + 300 * dim);  // ties
+  const auto queries = random.floats(3 * dim);
+  std::vector<std::int64_t> rows(3 * n_rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<std::int64_t>(i * 79 % n_rows);  // each once for each query
+  }
+  std::fill(rows.begin() + 650, rows.begin() + 700, -1);  // the first query has fewer
+  const auto ids = random.ids(n_rows);
+  const std::vector<Step> few = {{16, 60}};
+  const std::vector<Step> some = {{16, 100}, {100, 600}};
+  const std::vector<Step> all = {{1, 1}, {1, 2}, {5, 64}, {60, 65}, {200, 200}, {700, 700}};
+  const std::vector<std::vector<Step>> each = {few, some, all};
+  for (const auto& steps : each) {
+    for (const std::size_t k : Sizes{0, 3, 17, 700}) {
+      if (k > steps.back().n_results) continue;
+      CAPTURE(k);
+      for (const std::int64_t* of_case : {static_cast<const std::int64_t*>(nullptr), ids.data()}) {
+        check_everywhere(matrix_of(originals, dim), matrix_of(queries, dim),
+                         {matrix_of(rows, n_rows), of_case, k, steps});
+      }
+    }
+  }
+}
+
 TEST_CASE("no candidates, no originals, no queries, none wanted") {
   Random random(3);
   const auto originals = random.floats(30);

@@ -137,6 +137,13 @@ TEST_CASE("one query with many candidates, many queries with some") {
   const auto rows = some_rows(random, 150 * 70, 2000);
   check_all_scores(random, matrix_of(codes, n_bytes), queries,
                    {matrix_of(rows, 70), ids.data(), 10});
+  std::vector<std::int64_t> different(150 * 70);
+  for (std::size_t i = 0; i < different.size(); ++i) {
+    different[i] = static_cast<std::int64_t>(i * 7 % 2000);
+  }
+  const std::vector<Step> steps = {{4, 20}, {20, 70}};
+  check_all_scores(random, matrix_of(codes, n_bytes), queries,
+                   {matrix_of(different, 70), ids.data(), 18, steps});
   queries.codes.n_rows = 1;
   check_all_scores(random, matrix_of(codes, n_bytes), queries,
                    {matrix_of(rows, 150 * 70), nullptr, 300});

@@ -30,7 +30,9 @@ Results<Value> room_for(std::size_t k) {
 
 // The search of a code and of its values, against the reference.
 void check_search(IndexedRows rows, const std::vector<std::uint8_t>& code,
-                  const std::vector<float>& query, std::size_t k, std::size_t n_candidates) {
+                  const std::vector<float>& query, const Wanted& wanted) {
+  const std::size_t k = wanted.k;
+  const std::size_t n_candidates = wanted.n_candidates;
   const std::size_t n_bytes = rows.codes.n_columns;
   const Queries queries = {.codes = {.data = code.data(), .n_rows = 1, .n_columns = n_bytes}};
   auto nearest = naive_search(rows.codes, queries, rows.tie_ids, k);
@@ -46,14 +48,16 @@ void check_search(IndexedRows rows, const std::vector<std::uint8_t>& code,
       std::visit(
           [&](const auto& originals) {
             if constexpr (!std::is_same_v<std::decay_t<decltype(originals)>, std::monostate>) {
-              auto wanted = naive_rescore(
-                  rows.metric, originals, matrix_of(query, rows.dim),
-                  {.rows = matrix_of(candidates, n_candidates), .ids = rows.tie_ids, .k = k});
-              replace_by_ids(wanted.rows, rows.ids);
+              auto best = naive_rescore(rows.metric, originals, matrix_of(query, rows.dim),
+                                        {.rows = matrix_of(candidates, n_candidates),
+                                         .ids = rows.tie_ids,
+                                         .k = k,
+                                         .steps = wanted.steps});
+              replace_by_ids(best.rows, rows.ids);
               auto rescored = room_for<float>(k);
-              search_and_rescore(rows, code.data(), query.data(), k, n_candidates, n_threads,
+              search_and_rescore(rows, code.data(), query.data(), wanted, n_threads,
                                  rescored.values.data(), rescored.rows.data());
-              CHECK(rescored == wanted);
+              CHECK(rescored == best);
             }
           },
           rows.originals);
@@ -94,12 +98,16 @@ TEST_CASE("the nearest rows, rescored or not, by their ids") {
         rows.metric = metric;
         rows.ids = rows.tie_ids = nullptr;
         for (const std::size_t k : Sizes{0, 1, 10, 400}) {
-          check_search(rows, code, query, k, std::min(4 * k, n));
+          check_search(rows, code, query, {std::min(k, n), std::min(4 * k, n), {}});
         }
+        const Wanted ten = {std::min<std::size_t>(10, n), std::min<std::size_t>(40, n), {}};
         rows.ids = ids.data();
-        check_search(rows, code, query, 10, std::min<std::size_t>(40, n));
+        check_search(rows, code, query, ten);
         rows.tie_ids = ids.data();
-        check_search(rows, code, query, 10, std::min<std::size_t>(40, n));
+        check_search(rows, code, query, ten);
+        if (n < 300) continue;
+        const std::vector<Step> steps = {{3, 20}, {30, 200}};
+        check_search(rows, code, query, {25, 200, steps});
       }
     }
   }
@@ -165,7 +173,7 @@ TEST_CASE("few bytes of codes and of candidates are for one thread") {
   rows.codes = {.data = nullptr, .n_rows = 1000, .n_columns = 96};
   rows.originals = Matrix<float>{values.data(), 1000, 1024, 4096};
   CHECK(is_for_one_thread(rows, 0));
-  CHECK(is_for_one_thread(rows, 40));
+  CHECK(is_for_one_thread(rows, 100));
   CHECK_FALSE(is_for_one_thread(rows, 1000));
   rows.codes.n_rows = 100'000;
   CHECK_FALSE(is_for_one_thread(rows, 0));

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``bitsift demo``: a search of arXiv papers in three ways, side by side."""
+"""``bitsift demo``: a search of arXiv papers in three ways."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def demo(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Search arXiv papers by bits, by floats and with rescoring, and compare the results."""
+    """Search arXiv papers by default, by bits alone and by floats, and compare what is found."""
     with reporting(as_json):
         if list_queries:
             given = {"TEXT": text != _TEXT, "-k": k != _K, "--model": model is not None}

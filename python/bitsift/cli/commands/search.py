@@ -13,9 +13,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.text import Text
 
 import bitsift
 from bitsift.cli.console import (
+    COLUMN_GAP,
     print_block,
     print_json,
     print_line,
@@ -26,7 +28,9 @@ from bitsift.cli.console import (
 from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_arrays
+from bitsift.cli.files.texts import Texts
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
+from bitsift.cli.text import visible
 from bitsift.core.limits import MAX_K
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
 from bitsift.retrieval import LadderOptions
@@ -35,6 +39,7 @@ __all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "se
 
 _BATCH = 256
 _SHOWN = 5
+_LEAST_TEXT = 20  # columns
 _LADDER = "hamming:40,asymmetric:10,int8:4,float32"
 
 
@@ -84,6 +89,15 @@ def search(
             "Example: hamming:40,float32",
         ),
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Show what was found: a file with one text a line, in the order in which the "
+            "vectors were added, or FILE.jsonl with one JSON object a line, which has a field "
+            "text.",
+        ),
+    ] = None,
     threads: Threads = 0,
     mmap: Annotated[
         bool,
@@ -124,6 +138,7 @@ def search(
                 rescore=rescore,
                 scoring=scoring,
                 ladder=ladder,
+                texts=texts,
                 threads=threads,
                 mmap=mmap,
             ),
@@ -150,6 +165,7 @@ class SearchArguments:
     rescore: bool | None
     scoring: Scoring | None
     ladder: str | None
+    texts: Path | None
     threads: int
     mmap: bool
 
@@ -166,24 +182,30 @@ class SearchReport:
         What the scores are, as `SearchResult.kind` says it.
     n : int
         Vectors of the index.
+    texts : Texts or None
+        The texts of the vectors, if a file of them was given.
     """
 
     scores: NDArray[Any]
     ids: NDArray[np.int64]
     score: str
     n: int
+    texts: Texts | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as plain values, without padding."""
         results = []
+        texts = None if self.texts is None else self.texts.of(self.ids.ravel())
         for query, (scores, ids) in enumerate(zip(self.scores, self.ids, strict=True)):
             real = ids >= 0
+            found = {} if texts is None else {"texts": [texts[i] for i in ids[real].tolist()]}
             results.append(
                 {
                     "query": query,
                     "ids": ids[real].tolist(),
                     # JSON has no infinity, which dot products of huge values reach.
                     "scores": [s if math.isfinite(s) else None for s in scores[real].tolist()],
+                    **found,
                 }
             )
         return {
@@ -201,6 +223,7 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
     index = bitsift.Index.load(folder, mmap=arguments.mmap)
     rows = open_rows(queries, one=True)
     score = _kind(index, rows, arguments, options)
+    texts = None if arguments.texts is None else Texts(arguments.texts, index.ids)
     n = len(rows)
     parts = []
     with progress_bar("searching", n) as update:
@@ -221,7 +244,7 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
             update(numbers.stop)
     scores = np.concatenate([part.scores for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    return SearchReport(scores, ids, score, len(index))
+    return SearchReport(scores, ids, score, len(index), texts)
 
 
 def _search_options(arguments: SearchArguments) -> LadderOptions:
@@ -305,16 +328,28 @@ def save_report(report: SearchReport, path: Path, *, force: bool) -> None:
 def print_report(report: SearchReport, console: Console, n_shown: int) -> None:
     """Print the results of the first `n_shown` queries, and how many more queries there are."""
     n = len(report.ids)
-    shown = table(
-        console, ("query", "right"), ("rank", "right"), ("id", "right"), (report.score, "right")
-    )
-    for query in range(min(n_shown, n)):
-        for rank, (score, result_id) in enumerate(
+    n_shown = min(n_shown, n)
+    is_count = report.score == "hamming"
+    rows = [
+        (str(query), str(rank), str(found), str(score) if is_count else f"{score:.6f}")
+        for query in range(n_shown)
+        for rank, (score, found) in enumerate(
             zip(report.scores[query], report.ids[query], strict=True), 1
-        ):
-            if result_id >= 0:
-                text = str(score) if report.score == "hamming" else f"{score:.6f}"
-                shown.add_row(str(query), str(rank), str(result_id), text)
+        )
+        if found >= 0
+    ]
+    heads = ("query", "rank", "id", report.score)
+    shown = table(console, *((head, "right") for head in heads))
+    if report.texts is None:
+        for row in rows:
+            shown.add_row(*row)
+    else:
+        texts = report.texts.of(int(row[2]) for row in rows)
+        widths = (max(map(len, column)) for column in zip(heads, *rows, strict=True))
+        left = max(_LEAST_TEXT, console.width - sum(width + COLUMN_GAP for width in widths))
+        shown.add_column("text")
+        for row in rows:
+            shown.add_row(*row, _one_line(texts[int(row[2])], left))
     if n_shown:
         print_block(console, shown)
     if n > n_shown:
@@ -323,3 +358,10 @@ def print_report(report: SearchReport, console: Console, n_shown: int) -> None:
             f"{n - n_shown:,} more of {n:,} queries: use --show, --json or -o FILE.npz",
             "dim",
         )
+
+
+def _one_line(text: str, width: int) -> Text:
+    """Return a text in one line, cut if it is wider than the terminal leaves for it."""
+    line = Text(visible(" ".join(text.split())))
+    line.truncate(width, overflow="ellipsis")
+    return line

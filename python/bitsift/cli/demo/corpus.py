@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import bitsift
 from bitsift import CorruptIndexError
 
-__all__ = ["DemoCorpus", "Paper", "load_corpus", "load_queries"]
+__all__ = ["DemoCorpus", "Paper", "load_corpus", "load_queries", "load_vectors"]
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "arxiv"
 
@@ -28,34 +28,45 @@ class Paper:
 
 @dataclass(frozen=True)
 class DemoCorpus:
-    """The papers, their index, and their vectors of length 1 for the comparison.
+    """The papers, two indexes of them, and their vectors of length 1 for the comparison.
 
     Attributes
     ----------
     index : Index
-        Codes and float16 originals; the id of a paper is its position in `papers`.
+        What ``bitsift.Index(dim)`` and ``add`` make; the id of a paper is its position in `papers`.
+    bits : Index
+        The same without originals.
     papers : list of Paper
     unit : ndarray of float32, shape (n, dim)
-        The originals, scaled to length 1: the product with a query of length 1 is the cosine.
+        The vectors, scaled to length 1: the product with a query of length 1 is the cosine.
     """
 
     index: bitsift.Index
+    bits: bitsift.Index
     papers: list[Paper]
     unit: NDArray[np.float32]
 
 
-def load_corpus() -> DemoCorpus:
-    """Read the papers: about 4 MB."""
+def load_vectors() -> NDArray[np.float32]:
+    """Read the vectors of the papers."""
     index = bitsift.Index.load(FOLDER / "index")
+    return np.asarray(index.get(index.ids), dtype=np.float32)
+
+
+def load_corpus() -> DemoCorpus:
+    """Read the papers, about 4 MB, and index them as a user would: by defaults alone."""
+    vectors = load_vectors()
     path = FOLDER / "documents.jsonl"
     with path.open(encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     papers = [Paper(record["id"], record["title"]) for record in records]
-    if len(papers) != len(index):
-        raise CorruptIndexError(path, f"{len(papers)} papers, but {len(index)} vectors")
-    originals = np.asarray(index.get(index.ids), dtype=np.float32)
-    unit = originals / np.linalg.norm(originals, axis=1, keepdims=True)
-    return DemoCorpus(index, papers, unit)
+    if len(papers) != len(vectors):
+        raise CorruptIndexError(path, f"{len(papers)} papers, but {len(vectors)} vectors")
+    index, bits = bitsift.Index(vectors.shape[1]), bitsift.Index(vectors.shape[1], store=None)
+    index.add(vectors)
+    bits.add(vectors)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return DemoCorpus(index, bits, papers, unit)
 
 
 def load_queries() -> tuple[list[str], NDArray[np.float32]]:

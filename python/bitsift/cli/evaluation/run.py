@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import bitsift
 from bitsift.cli.console import progress_bar
-from bitsift.cli.demo.corpus import load_corpus, load_queries
+from bitsift.cli.demo.corpus import load_queries, load_vectors
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
 from bitsift.cli.evaluation.verdict import verdict
@@ -140,8 +140,7 @@ def _open(arguments: EvalArguments) -> tuple[FileRows, FileRows | None, FileRows
                     "--demo must come without VECTORS, --queries and --qrels, as it has its own "
                     f"data; got {name} {path}"
                 )
-        index = load_corpus().index
-        return index.get(index.ids), load_queries()[1], None
+        return load_vectors(), load_queries()[1], None
     if arguments.vectors is None:
         raise InputError("VECTORS.npy must be given, or --demo; got neither")
     queries = None if arguments.queries is None else _open_floats(arguments.queries)

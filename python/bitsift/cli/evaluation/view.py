@@ -8,7 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from bitsift.cli.console import print_block, print_line, table
+from bitsift.cli.console import COLUMN_GAP, print_block, print_line, table
 from bitsift.cli.evaluation.columns import Column, blocks, check_text, columns
 from bitsift.cli.evaluation.verdict import best_of_groups, verdict
 from bitsift.cli.wording import as_options, as_words
@@ -16,7 +16,6 @@ from bitsift.evaluation import Evaluation
 
 __all__ = ["print_evaluation"]
 
-_GAP = 3  # Blanks between two columns of a table.
 _MARK, _NO_MARK = "* ", "  "  # Before the name of a condition.
 
 
@@ -32,7 +31,7 @@ def print_evaluation(evaluation: Evaluation, title: str, console: Console) -> No
     parts = [columns(evaluation)]
     if console.is_terminal:
         names = len(_MARK) + max(len(row.name) for row in evaluation.rows)
-        parts = blocks(parts[0], evaluation.rows, console.width - names, _GAP)
+        parts = blocks(parts[0], evaluation.rows, console.width - names, COLUMN_GAP)
     for number, part in enumerate(parts, 1):
         print_line(console, "")
         if len(parts) > 1:
