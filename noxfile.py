@@ -129,6 +129,13 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Run the tests of pages in headless Chromium; ``-- ARGUMENTS`` go to pytest."""
+    install(session, "test", tools=("selenium",))
+    session.run("pytest", "-q", "-m", "browser", *(session.posargs or ["tests/cli"]))
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure the branches that tests take, with minima for storage and index.
 
@@ -232,7 +239,7 @@ def python_sanitize(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
-    chosen = ("-m", "not slow and not large and not unsanitized", *session.posargs)
+    chosen = ("-m", "not slow and not large and not browser and not unsanitized", *session.posargs)
     # A report goes to the file descriptor, and then the process ends.
     session.run("python", "-m", "pytest", "-q", "--capture=sys", *chosen, env=env)
 

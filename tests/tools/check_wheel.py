@@ -39,6 +39,15 @@ def problems_of(path: Path) -> list[str]:
     compiled = [name for name in names if name.endswith((".so", ".pyd", ".dylib"))]
     if len(compiled) != 1 or not compiled[0].startswith("bitsift/core/native"):
         problems.append(f"one compiled module, bitsift/core/native, must be there; got {compiled}")
+    package = ROOT / "python" / "bitsift"
+    missing = [
+        name
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix not in {".so", ".pyc"}
+        if (name := path.relative_to(package.parent).as_posix()) not in names
+    ]
+    if missing:
+        problems.append(f"these files of the package must be there: {missing}")
     # A wheel of the working tree: what git does not track must not come in.
     strays = [name for name in names if not name.startswith(("bitsift/", f"{folder}/"))]
     strays += [name for name in names if "__pycache__" in name or name.endswith((".cpp", ".hpp"))]

@@ -82,6 +82,14 @@ def evaluate(
             help="Draw quality, RAM, disk and time to this file: .png, .svg or .pdf.",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write the result as a page with plots and a table that sorts, which needs no "
+            "network.",
+        ),
+    ] = None,
     markdown: Markdown = None,
     append: Append = False,
     force: Force = False,
@@ -103,6 +111,7 @@ def evaluate(
             out=out,
             picture=picture,
             markdown=markdown,
+            html=html,
             append=append,
             force=force,
         )

@@ -38,6 +38,8 @@ class Column:
         The text of a number.
     rank : int
         Where space is short, columns of low ranks come first.
+    less_is_better : bool
+        Whether the smallest number is the best.
     """
 
     header: str
@@ -45,6 +47,7 @@ class Column:
     value: Callable[[EvaluationRow], float | None]
     form: Callable[[float], str]
     rank: int
+    less_is_better: bool = False
 
     @property
     def title(self) -> str:
@@ -96,12 +99,14 @@ def columns(evaluation: Evaluation) -> list[Column]:
         *(judged if is_judged else []),
         Column(f"overlap@{k}", "", lambda row: row.overlap, percent, 5 if is_judged else 0),
         Column(f"overlap@{depth}", "", lambda row: row.deep_overlap, percent, 9),
-        Column("RAM", "bytes a vector", lambda row: row.bytes_scanned, "{:,}".format, 2),
-        Column("disk", "bytes a vector", _on_disk, "{:,}".format, 3),
+        Column("RAM", "bytes a vector", lambda row: row.bytes_scanned, "{:,}".format, 2, True),
+        Column("disk", "bytes a vector", _on_disk, "{:,}".format, 3, True),
         *(column for n in evaluation.sizes for column in _sizes(evaluation, n)),
-        Column("RAM", f"USD a month, {short_count(most)}", _usd(evaluation, most), _dollars, 6),
+        Column(
+            "RAM", f"USD a month, {short_count(most)}", _usd(evaluation, most), _dollars, 6, True
+        ),
         Column("queries", "a second", lambda row: row.queries_per_second, "{:,.0f}".format, 7),
-        Column("one query", "ms", _milliseconds, "{:#.3g}".format, 4),
+        Column("one query", "ms", _milliseconds, "{:#.3g}".format, 4, True),
     ]
 
 
@@ -150,8 +155,8 @@ def _sizes(evaluation: Evaluation, n: int) -> list[Column]:
     form = f"{{:,.{decimals}f}}".format
     unit = f"GB, {short_count(n)}"
     return [
-        Column("RAM", unit, lambda row: gigabytes(row.bytes_scanned, n), form, 10),
-        Column("disk", unit, lambda row: _gigabytes_on_disk(row, n), form, 11),
+        Column("RAM", unit, lambda row: gigabytes(row.bytes_scanned, n), form, 10, True),
+        Column("disk", unit, lambda row: _gigabytes_on_disk(row, n), form, 11, True),
     ]
 
 

@@ -48,7 +48,6 @@ EXPLANATIONS = (
     ),
     (
         "best of a group",
-        "marked with *: the condition of the highest quality; of equals, the one with the fewest "
-        "bytes.",
+        "marked: the condition of the highest quality; of equals, the one with the fewest bytes.",
     ),
 )

@@ -19,7 +19,7 @@ __all__ = ["introduction", "section", "table_lines"]
 _OPENING = """\
 `bitsift eval --markdown` made this page; each section names its command, machine and versions. To
 measure your own vectors, run `bitsift eval VECTORS.npy --queries QUERIES.npy`; with `-o FILE.json`
-it also writes the Python calls that repeat each line.
+it also writes the Python calls that repeat each line, with `--html FILE.html` a page with plots.
 """
 
 

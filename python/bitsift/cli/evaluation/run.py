@@ -14,6 +14,7 @@ from urllib.parse import quote
 import bitsift
 from bitsift.cli.console import progress_bar
 from bitsift.cli.demo.corpus import load_queries, load_vectors
+from bitsift.cli.evaluation.html_page import save_page
 from bitsift.cli.evaluation.markdown import introduction, section
 from bitsift.cli.evaluation.picture import check_picture, draw
 from bitsift.cli.evaluation.verdict import verdict
@@ -49,6 +50,7 @@ class EvalArguments:
     out: Path | None
     picture: Path | None
     markdown: Path | None
+    html: Path | None
     append: bool
     force: bool
 
@@ -117,11 +119,14 @@ def _check_outputs(arguments: EvalArguments) -> None:
     if arguments.append and arguments.markdown is None:
         raise InputError(NO_PAGE)
     inputs = (arguments.vectors, arguments.queries, arguments.qrels)
-    for path in (arguments.out, arguments.picture, arguments.markdown):
+    outputs = (arguments.out, arguments.picture, arguments.markdown, arguments.html)
+    for path in outputs:
         if path is not None:
             force = arguments.force or (arguments.append and path is arguments.markdown)
-            check_outfile(path, force=force, inputs=inputs)
-    check_distinct([arguments.out, arguments.picture, arguments.markdown])
+            # Browsers show a file by its name.
+            suffix = ".html" if path is arguments.html else ""
+            check_outfile(path, force=force, inputs=inputs, suffix=suffix)
+    check_distinct(outputs)
     if arguments.append and arguments.markdown is not None and not arguments.markdown.exists():
         raise InputError(f"{arguments.markdown}: no such file to append to")
     if arguments.picture is not None:
@@ -188,6 +193,9 @@ def save_evaluation(evaluation: Evaluation, arguments: EvalArguments) -> dict[st
         save_text(arguments.out, json.dumps(plain, indent=2, allow_nan=False) + "\n", force=force)
     if arguments.picture is not None:
         draw(evaluation, arguments.picture, arguments.shown_title, force=force)
+    if arguments.html is not None:
+        title, command = arguments.shown_title, arguments.command()
+        save_page(evaluation, arguments.html, title, command, force=force)
     if arguments.markdown is not None:
         before = introduction()
         if arguments.append:
