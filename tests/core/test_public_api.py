@@ -139,7 +139,7 @@ def test_public_names():
                 "scoring",
                 "threads",
                 "ladder",
-            ],  # fmt: skip
+            ],
         ),
         (bitsift.Index.get, ["self", "ids"]),
         (bitsift.Index.save, ["self", "path"]),

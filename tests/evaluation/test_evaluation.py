@@ -169,9 +169,9 @@ def test_conditions_are_what_their_names_say(evaluated):
         assert made[name].code.startswith(f"{index}{begin}\n"), name
     searches = {
         "float32": "queries, 10, oversampling=len(index) / 10",
-        "binary x binary (Hamming)": "queries, 10",
+        "binary x binary (Hamming)": 'queries, 10, scoring="hamming"',
         "binary (asymmetric)": 'queries, 10, scoring="asymmetric"',
-        "Hamming x8 -> int4": "queries, 10, oversampling=8.0",
+        "Hamming x8 -> int4": 'queries, 10, scoring="hamming", oversampling=8.0',
         "Hamming x8 -> bits": 'queries, 10, ladder=[("hamming", 8), "asymmetric"]',
         "asymmetric x4 -> int8": 'queries, 10, scoring="asymmetric", oversampling=4.0',
     }

@@ -71,8 +71,14 @@ def best(badness: Array, rows: Array, ids: Array | None, k: int) -> Array:
 
 
 def search(codes: Array, queries: Array, ids: Array | None, k: int) -> tuple[Array, Array]:
+    """The k nearest; where there are fewer, the largest distance and row -1, as the core says."""
     distances, rows = reference.search(codes, queries, k, ids)
-    return distances, rows.astype(np.int32)
+    missing = (0, 0), (0, k - rows.shape[1])
+    largest = np.iinfo(np.int32).max
+    return (
+        np.pad(distances, missing, constant_values=largest),
+        np.pad(rows.astype(np.int32), missing, constant_values=-1),
+    )
 
 
 def lane_sum(terms: Array) -> Array:

@@ -123,7 +123,8 @@ def knn_graph(
     -------
     SearchResult
         int32 distances, ascending, and int64 row numbers as ids, both of shape
-        (n, min(k, n - 1)). Ties go to the smaller row. A row is not its own neighbour; an equal row can be.
+        (n, min(k, n - 1)). Ties go to the smaller row. A row is not its own neighbour; an equal row
+        can be.
 
     Raises
     ------

@@ -216,9 +216,9 @@ def one_query_search(
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows
 # --- (n_queries, k), best first, ties by ascending id; beyond the last candidate: the worst score,
-# --- and row -1. A step (n_results, n_candidates) says that results up to number `n_results` are the
-# --- best of the first `n_candidates`, without those of earlier steps; no steps: the best of all.
-# --- Both numbers of the steps ascend, and the last `n_results` is at least `k`.
+# --- and row -1. A step (n_results, n_candidates) says that results up to number `n_results` are
+# --- the best of the first `n_candidates`, without those of earlier steps; no steps: the best of
+# --- all. Both numbers of the steps ascend, and the last `n_results` is at least `k`.
 
 def rescore(
     originals: NDArray[np.float32] | NDArray[np.float16],

@@ -42,12 +42,14 @@ class SearchResult(_Pair):
     def __new__(
         cls, scores: NDArray[Any], ids: NDArray[np.int64], *, kind: Kind | None = None
     ) -> Self:
+        """Return a result; `kind` is known of integer scores."""
         result = super().__new__(cls, scores, ids)
         if kind is not None and kind != "hamming":
             vars(result)["_kind"] = kind
         return result
 
     def __setattr__(self, name: str, value: object) -> None:
+        """Raise, as a tuple does."""
         raise AttributeError(f"a result never changes: {name} cannot be set")
 
     @property

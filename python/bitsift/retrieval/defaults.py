@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a search does where its caller says nothing: what scans, and how many candidates it finds."""
+"""What a search does where its caller says nothing: what scans, and how many candidates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bitsift.core.options import CandidateRule, Scoring
 
-__all__ = ["FIXED", "SearchDefaults", "Step", "steps_by_position"]
+__all__ = ["DEFAULTS", "SearchDefaults", "Step", "steps_by_position"]
 
 # Results up to a number come from so many candidates; beyond the last, both double.
 _FIRST_STEPS = (16, 100), (100, 600)
@@ -29,8 +29,8 @@ class SearchDefaults(NamedTuple):
     candidates: CandidateRule = "by-position"
 
 
-# Of indexes that version 0.1.0 made.
-FIXED = SearchDefaults("hamming", "fixed")
+# Of new indexes.
+DEFAULTS = SearchDefaults()
 
 
 class Step(NamedTuple):

@@ -19,7 +19,7 @@ from bitsift.core.results import SearchResult
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
-from bitsift.retrieval.defaults import SearchDefaults, Step, steps_by_position
+from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults, Step, steps_by_position
 from bitsift.retrieval.ladder import LadderOptions, Plan
 
 __all__ = ["Documents", "find_rows", "search"]
@@ -55,7 +55,7 @@ class Documents:
     columns: Columns
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
-    defaults: SearchDefaults = SearchDefaults()
+    defaults: SearchDefaults = DEFAULTS
     search_one: _SearchOne | None = field(default=None, init=False)
 
     def __len__(self) -> int:

@@ -50,8 +50,7 @@ def graph(
             "--out",
             "-o",
             metavar="FILE.npz",
-            help="Write the arrays 'ids', 'neighbors' (ids, -1 where there is none) and "
-            "'distances' to this file.",
+            help="Write the arrays 'ids', 'neighbors' (ids) and 'distances' to this file.",
         ),
     ],
     duplicates: Annotated[
@@ -177,8 +176,8 @@ def make_graph(folder: Path, out: Path, arguments: GraphArguments) -> Graph:
     folder : Path
         The index. It is opened by memory map; its originals are not read.
     out : Path
-        ``.npz`` file for the arrays ``ids`` (n,), ``neighbors`` (n, k), which holds ids, or -1
-        where there is none, and ``distances`` (n, k). Ties go to the vector that was added first.
+        ``.npz`` file for the arrays ``ids`` (n,), ``neighbors`` (n, min(k, n - 1)), which holds
+        ids, and ``distances`` of the same shape. Ties go to the vector that was added first.
     arguments : GraphArguments
 
     Raises
@@ -205,8 +204,7 @@ def make_graph(folder: Path, out: Path, arguments: GraphArguments) -> Graph:
         pairs = None
         if arguments.duplicates is not None:
             pairs = _pairs(distances, rows, ids, min(arguments.duplicates, index.dim))
-        neighbors = np.where(rows >= 0, ids[rows], -1)
-        arrays = {"ids": ids, "neighbors": neighbors, "distances": distances}
+        arrays = {"ids": ids, "neighbors": ids[rows], "distances": distances}
         save_arrays(out, arrays, force=arguments.force)
     return Graph(
         out=out,
@@ -214,7 +212,7 @@ def make_graph(folder: Path, out: Path, arguments: GraphArguments) -> Graph:
         k=arguments.k,
         isa=index.isa,
         seconds=seconds,
-        n_equal=int((distances[:, 0] == 0).sum()),
+        n_equal=int((distances[:, :1] == 0).sum()),
         pairs=pairs,
     )
 
@@ -223,7 +221,7 @@ def _pairs(
     distances: NDArray[np.int32], rows: NDArray[np.int64], ids: NDArray[np.int64], limit: int
 ) -> Pairs:
     n, k = rows.shape
-    near = distances <= limit  # The distance of padding is larger than any limit.
+    near = distances <= limit
     n_full = int(near[:, -1].sum()) if k < n - 1 else 0
     left, right, between = np.nonzero(near)[0], rows[near], distances[near]
     # Each vector of a pair may have found the other; the pair is listed once.

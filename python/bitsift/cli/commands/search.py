@@ -222,12 +222,12 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
     options = _search_options(arguments)
     index = bitsift.Index.load(folder, mmap=arguments.mmap)
     rows = open_rows(queries, one=True)
-    score = _kind(index, rows, arguments, options)
+    score = _kind(index, queries, rows, arguments, options)
     texts = None if arguments.texts is None else Texts(arguments.texts, index.ids)
     n = len(rows)
     parts = []
     with progress_bar("searching", n) as update:
-        # Without queries there is one call all the same, which checks the options.
+        # Without queries there is one call all the same, whose result has their columns.
         for start in range(0, max(n, 1), _BATCH):
             numbers = range(start, min(start + _BATCH, n))
             batch = native_copy(rows[numbers.start : numbers.stop])
@@ -235,10 +235,8 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
                 part = index.search(
                     batch, arguments.k, threads=arguments.threads, **options._asdict()
                 )
-            except (ValueError, TypeError) as error:
+            except ValueError:
                 check_finite(queries, numbers, batch)
-                if str(error).startswith("queries "):
-                    raise InputError(f"{queries}: {one_line(error)}") from error
                 raise
             parts.append(part)
             update(numbers.stop)
@@ -292,14 +290,20 @@ def _parse_number(text: str, rung: str, number: str) -> float:
 
 
 def _kind(
-    index: bitsift.Index, rows: FileRows, arguments: SearchArguments, options: LadderOptions
+    index: bitsift.Index,
+    path: Path,
+    rows: FileRows,
+    arguments: SearchArguments,
+    options: LadderOptions,
 ) -> str:
     """Return what the scores are; a search without queries checks the options and tells."""
     nothing = native_copy(rows[:0])
     try:
         found = index.search(nothing, arguments.k, **options._asdict())
     except (ValueError, TypeError) as error:
-        if arguments.ladder is None or str(error).startswith("queries "):
+        if str(error).startswith("queries "):
+            raise InputError(f"{path}: {one_line(error)}") from error
+        if arguments.ladder is None:
             raise
         store = index.store
         stores = store if isinstance(store, tuple) else () if store is None else (store,)
