@@ -21,13 +21,11 @@ from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
 from bitsift.quantization.losses import sample_of
 from bitsift.retrieval.advice import Advice, advise_on, better_than
-from bitsift.retrieval.defaults import SearchDefaults
+from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, n_tried
 
-__all__ = ["NEW_DEFAULTS", "Fitting", "warn_of_poor_bits"]
+__all__ = ["Fitting", "warn_of_poor_bits"]
 
-# Of a new index, before its scoring is decided.
-NEW_DEFAULTS = SearchDefaults("asymmetric", "by-position")
 _MOST_ROWS_CHECKED = 2048
 _LEAST_ROWS_CHECKED = 256
 # A bit is nearly constant if it is the same in this share of the vectors.
@@ -61,7 +59,7 @@ class Fitting(NamedTuple):
     rotate: bool
     is_done: bool = False
     advice: Advice | None = None
-    defaults: SearchDefaults = NEW_DEFAULTS
+    defaults: SearchDefaults = DEFAULTS
     vectors: NDArray[np.float32] | None = None
 
     @property

@@ -9,10 +9,10 @@ from bitsift.core.floats import in_default_floats
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
-from bitsift.index.fitting import NEW_DEFAULTS, Fitting
+from bitsift.index.fitting import Fitting
 from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
-from bitsift.retrieval.defaults import SearchDefaults
+from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
@@ -65,7 +65,7 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     corrected = contents.factors is not None
     encoder = Encoder(binarizer, stores, contents.metric, corrected)  # type: ignore[arg-type]
     is_done = contents.rule is not None and not pending
-    scan = NEW_DEFAULTS.scan if contents.scoring is None else contents.scoring
+    scan = DEFAULTS.scan if contents.scoring is None else contents.scoring
     defaults = SearchDefaults(scan, contents.candidates)  # type: ignore[arg-type]
     vectors = contents.vectors
     if contents.scoring is None and vectors is None:
