@@ -46,6 +46,7 @@ ONE_QUERY = {
     "ids": None,
     "tie_ids": None,
     "candidates": 4,
+    "asymmetric": False,
     "isa": "scalar",
     "result_type": bitsift.SearchResult,
 }
