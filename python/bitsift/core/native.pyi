@@ -212,8 +212,8 @@ def one_query_search(
     rescored by them. These are the array and, for integers, their type, base and step (of
     `rescore_integers`). `candidates` are as many for each result, or steps as of `rescore`.
     `asymmetric` says that floats are compared with codes as of `round_queries`, in place of their
-    code. `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float scores
-    has the attribute `_kind`, the metric. There are no more results than codes.
+    code. `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float
+    scores has the attribute `_kind`, the metric. There are no more results than codes.
     """
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows

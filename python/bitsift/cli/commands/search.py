@@ -32,7 +32,7 @@ from bitsift.cli.files.texts import Texts
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
 from bitsift.cli.text import visible
 from bitsift.core.limits import MAX_K
-from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Scoring
+from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, SearchScoring
 from bitsift.retrieval import LadderOptions
 
 __all__ = ["SearchArguments", "SearchReport", "print_report", "save_report", "search"]
@@ -59,8 +59,8 @@ def search(
     oversampling: Annotated[
         float | None,
         typer.Option(
-            help="Candidates to rescore for each result. By default "
-            f"{DEFAULT_OVERSAMPLING:g}, that is {DEFAULT_OVERSAMPLING:g} * k candidates."
+            help="Candidates to rescore for each result. By default 100 for the first 16 results, "
+            f"600 for the first 100, and so on; {DEFAULT_OVERSAMPLING:g} * k in indexes of 0.1.0."
         ),
     ] = None,
     rescore: Annotated[
@@ -73,13 +73,13 @@ def search(
         ),
     ] = None,
     scoring: Annotated[
-        Scoring | None,
+        SearchScoring,
         typer.Option(
-            help="What the scan compares: codes with codes (hamming, the default), or float "
-            "queries with codes (asymmetric). Asymmetric takes longer and finds better candidates "
-            "where the data are centred."
+            help="What the scan compares: codes with codes (hamming), or float queries with codes "
+            "(asymmetric), which takes longer and finds better candidates where the data are "
+            "centred. auto is what the index has decided: see bitsift info."
         ),
-    ] = None,
+    ] = "auto",
     ladder: Annotated[
         str | None,
         typer.Option(
@@ -163,7 +163,7 @@ class SearchArguments:
     k: int
     oversampling: float | None
     rescore: bool | None
-    scoring: Scoring | None
+    scoring: SearchScoring
     ladder: str | None
     texts: Path | None
     threads: int
@@ -251,7 +251,7 @@ def _search_options(arguments: SearchArguments) -> LadderOptions:
         others = {
             "--oversampling": arguments.oversampling,
             "--rescore" if arguments.rescore else "--no-rescore": arguments.rescore,
-            "--scoring": arguments.scoring,
+            "--scoring": None if arguments.scoring == "auto" else arguments.scoring,
         }
         for name, value in others.items():
             if value is not None:
