@@ -48,6 +48,13 @@ def test_it_says_what_the_library_says(
         assert told["recommendation"] == advice.recommendation
         assert (told["metric"], told["by"]) == (metric, advice.what_for)
         assert (told["vectors"], told["queries"]) == (advice.n_rows, advice.n_queries)
+        assert told["contender"] == dataclasses.asdict(advice.contender)
+        for name in (
+            "gain", "error", "is_certain", "has_few_queries", "verdict", "correction_gain",
+            "correction_error",
+        ):  # fmt: skip
+            assert told[name] == getattr(advice, name)
+        assert told["candidates"] == advice.n_candidates
         shown = run("advise", vectors_path, *options)
         assert (shown.exit_code, shown.stderr) == (0, "")
         lines = shown.stdout.splitlines()
@@ -58,14 +65,19 @@ def test_it_says_what_the_library_says(
             threshold, rotate, *shares = line.lstrip("* ").split()
             assert (threshold, rotate) == (trial.threshold, "yes" if trial.rotate else "no")
             measured = (trial.hamming, trial.rescored, trial.asymmetric, trial.corrected)
-            assert shares == [f"{share:.3f}" for share in measured]
+            gain = f"{trial.gain:+.3f}", "+-", f"{trial.error:.3f}"
+            assert shares == [*(f"{share:.3f}" for share in measured), *gain]
+        assert f"{advice.verdict}." in " ".join(shown.stdout.split())
 
 
 def test_a_sample(vectors: NDArray[np.float32], vectors_path: Path) -> None:
     told = run_json("advise", vectors_path, "--sample", 200, "--threads", 2)
     advice = bitsift.advise(vectors[np.linspace(0, N - 1, 200).astype(int)])
     assert told["trials"] == [dataclasses.asdict(trial) for trial in advice.trials]
-    assert told["vectors"] == 150
+    assert (told["vectors"], told["queries"]) == (75, 50)
+    assert told["has_few_queries"]
+    shown = run("advise", vectors_path, "--sample", 200).stdout
+    assert "threshold=0 is kept: 50 queries are too few to choose by" in " ".join(shown.split())
 
 
 @pytest.mark.every_pair
@@ -84,7 +96,8 @@ def test_it_can_be_followed(
     assert run(*arguments).exit_code == 0
     built = bitsift.Index.load(tmp_path / "my vectors.index")
     index = eval(told["python"], {"bitsift": bitsift})
-    assert centred or told["best"]["threshold"] != "zero"
+    changes = told["recommendation"]["threshold"] != 0 or "correction" in told["recommendation"]
+    assert centred or changes
     index.add(rows)
     np.testing.assert_array_equal(built.codes, index.codes)
     np.testing.assert_array_equal(built.threshold, index.threshold)

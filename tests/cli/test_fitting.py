@@ -137,9 +137,11 @@ def test_build_marks_what_auto_chose(
     rotate = "yes" if advice.best.rotate else "no"
     assert marked[0][:2] == [advice.best.threshold, rotate]
     assert marked[0][3] == f"{advice.best.rescored:.3f}"
-    column = "rescored x4" if kept else "hamming"
+    column = "rescored" if kept else "asymmetric"
     assert f"* chosen: {advice.best.threshold}, " in shown.stdout
-    assert f"by the column {column!r};" in shown.stdout
+    text = " ".join(shown.stdout.split())
+    assert f"by the column {column!r}:" in text
+    assert f"{advice.verdict}." in text
 
 
 def test_what_cannot_be_fitted_to(tmp_path: Path, vectors: NDArray[np.float32]) -> None:

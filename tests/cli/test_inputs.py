@@ -271,4 +271,4 @@ def test_warnings_name_options_of_the_command_line(folder: Path, store: str) -> 
 
 def test_help_of_advise_says_how_many_vectors_are_compared() -> None:
     text = " ".join(run("advise", "--help").stdout.replace("│", " ").split())
-    assert "at most 20,000 are searched" in text
+    assert "at most 20,000 are compared" in text

@@ -290,7 +290,7 @@ def test_too_few_vectors_for_auto():
     index = bitsift.Index(16, threshold="auto")
     with pytest.raises(ValueError, match=r"must be 20 or more; got 5; call fit\(sample\)"):
         index.add(FLOATS[:5])
-    index.fit(np.tile(FLOATS, (4, 1)))
+    index.fit(np.tile(FLOATS, (8, 1)))
     assert index.add(FLOATS[:5]).shape == (5,)
 
 

@@ -15,7 +15,7 @@ METRICS = ["cosine", "dot", "l2"]
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("way", [pytest.param("fit", marks=pytest.mark.slow), "add"])
-@pytest.mark.parametrize("n", [200, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [250, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_the_index_follows(isa, rng, make, metric, way, n):
     sample = make(rng, n)
     index = bitsift.Index(64, metric=metric, threshold="auto", isa=isa)
@@ -43,13 +43,13 @@ def test_advice_is_for_the_ranking_of_the_index(rng):
         ({"store": "int8"}, "rescored"),
         ({"store": ["int8", "float32"], "correction": True}, "rescored"),
         ({"store": None, "correction": True}, "corrected"),
-        ({"store": None}, "hamming"),
+        ({"store": None}, "asymmetric"),
     ]:
         index = bitsift.Index(64, threshold="auto", **options).fit(sample)
         assert index.advice.what_for == what_for
-        assert str(index.advice).endswith(str(index.advice.recommendation["rotate"])) or (
-            what_for == "corrected"
-        )
+        assert index.advice.correction is (what_for == "corrected")
+        recommended = f"* recommended, by the column {what_for!r}: metric='cosine', threshold="
+        assert recommended in str(index.advice)
 
 
 def test_a_chosen_rotation_stays(rng):
@@ -79,6 +79,23 @@ def test_loaded_indexes_have_the_choice_without_the_advice(tmp_path, rng):
     index.add(sample)
     loaded.add(sample)
     np.testing.assert_array_equal(loaded.codes, index.codes)
+
+
+def test_few_vectors_keep_0(rng):
+    sample = shifted(rng, 239)
+    message = (
+        r"^threshold='auto' keeps 0: 239 vectors are too few to choose by; call fit\(sample\) with "
+        "240 or more before the first add$"
+    )
+    index = bitsift.Index(64, threshold="auto")
+    with pytest.warns(bitsift.BitsiftWarning, match=message) as caught:
+        index.add(sample)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert (index.threshold, index.rotate) == (0, False)
+    assert index.advice.has_few_queries
+    enough = bitsift.Index(64, threshold="auto").fit(shifted(rng, 240))
+    assert not enough.advice.has_few_queries
 
 
 def test_too_few_vectors(rng):

@@ -123,7 +123,7 @@ def test_what_an_index_says_of_itself(way, store):
 
 def test_advice_is_kept(way):
     index = bitsift.Index(13, threshold="auto")
-    index.add(some_vectors(120))
+    index.add(some_vectors(240))
     assert index.advice is not None
     assert way(index).advice == index.advice
 

@@ -140,7 +140,7 @@ def test_a_correction_that_waits_for_its_threshold(tmp_path, rng, mmap, metric, 
     loaded = bitsift.Index.load(tmp_path / "index", mmap=mmap)
     assert loaded.correction
     assert loaded.threshold == rule
-    vectors = rng.standard_normal((200, 20), dtype=np.float32) + 1
+    vectors = rng.standard_normal((240, 20), dtype=np.float32) + 1
     for one in (index, loaded):
         one.add(vectors)
     for found, wanted in zip(

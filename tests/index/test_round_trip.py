@@ -78,14 +78,15 @@ def check_round_trip(
     # The cosine is corrected relative to 0, or to what was fitted to unit vectors, alone.
     if threshold in (0.25, "array") and correction and metric == "cosine":
         metric = "l2"
+    n = 240 if threshold == "auto" else 120  # as many as it needs
     if threshold == "array":
         threshold = some_vectors(1, seed=5)[0]
     index = bitsift.Index(
         13, metric=metric, store=store, threshold=threshold, rotate=rotate, correction=correction
     )
-    chosen = np.random.default_rng(3).permutation(1000)[:120]
+    chosen = np.random.default_rng(3).permutation(1000)[:n]
     index.add(
-        some_vectors(120) + np.float32(0.2),
+        some_vectors(n) + np.float32(0.2),
         ids={"automatic": None, "ascending": np.sort(chosen), "arbitrary": chosen}[ids],
     )
     index.save(path)

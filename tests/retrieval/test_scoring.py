@@ -8,7 +8,7 @@ import pytest
 
 import bitsift
 from bitsift.core.samples import shuffled
-from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, gains_of, n_tried
+from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, hits_of, n_tried
 from oracle import reference
 
 METRICS = ("cosine", "dot", "l2")
@@ -26,7 +26,7 @@ def best(metric, scores, k=10):
     return set(reference.ranked(metric, scores, np.arange(len(scores)), k)[1])
 
 
-def expected_gains(vectors, metric, centre, *, rotate, normalize, corrects):
+def expected_hits(vectors, metric, centre, *, rotate, normalize, corrects):
     """The same trial, one query after the other."""
     n, dim = vectors.shape
     compared = reference.prepared(vectors, centre, rotate=rotate, normalize=normalize)
@@ -39,7 +39,7 @@ def expected_gains(vectors, metric, centre, *, rotate, normalize, corrects):
             reference.rotated(axis[np.newaxis], reference.random_flips(dim))[0] if rotate else axis
         )
     exact_vectors = reference.unit_rows(vectors) if metric == "cosine" else vectors
-    gains = []
+    hits = []
     order = shuffled(n)
     for i in range(min(8, -(-512 // n))):
         asked = np.sort(order[i::8])
@@ -65,8 +65,8 @@ def expected_gains(vectors, metric, centre, *, rotate, normalize, corrects):
                     metric, query, bits[rows][first], factors[first], axis
                 )
                 found = set(reference.ranked(metric, estimates, first, 10)[1])
-            gains.append(len(found & exact) - len(by_distance & exact))
-    return gains
+            hits.append([len(found & exact), len(by_distance & exact)])
+    return hits
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -81,9 +81,9 @@ def test_the_trial_is_that_of_the_oracle(metric, corrects, rotate, threshold, is
         isa=isa,
     )  # fmt: skip
     index.fit(vectors)
-    gains = gains_of(encoder_of(index), vectors)
-    assert len(gains) == 4 * 19  # four rounds
-    expected = expected_gains(
+    asymmetric, hamming = hits_of(encoder_of(index), vectors)
+    assert len(asymmetric) == len(hamming) == 4 * 19  # four rounds
+    expected = expected_hits(
         vectors,
         metric,
         index.threshold,
@@ -91,7 +91,7 @@ def test_the_trial_is_that_of_the_oracle(metric, corrects, rotate, threshold, is
         normalize=metric == "cosine" and threshold == "mean",
         corrects=corrects,
     )
-    assert gains.tolist() == expected
+    assert np.stack((asymmetric, hamming), axis=1).tolist() == expected
 
 
 def test_asymmetric_scores_win_by_two_standard_errors(monkeypatch):
@@ -106,7 +106,9 @@ def test_asymmetric_scores_win_by_two_standard_errors(monkeypatch):
         ([1] * 3 + [0] * 61, "hamming"),
         ([10] + [0] * 63, "hamming"),
     ):
-        monkeypatch.setattr("bitsift.retrieval.scoring.gains_of", lambda *_, it=gains: np.array(it))
+        asymmetric = np.array(gains)
+        hits = np.maximum(asymmetric, 0), np.maximum(-asymmetric, 0)
+        monkeypatch.setattr("bitsift.retrieval.scoring.hits_of", lambda *_, hits=hits: hits)
         assert decide_scoring(encoder, made_vectors(64, 8)) == expected, gains
 
 

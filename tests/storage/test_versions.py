@@ -66,7 +66,7 @@ def test_version_1_is_written_where_it_suffices(
 )
 def test_version_2_is_written_where_it_is_needed(tmp_path: Path, options: dict[str, Any]) -> None:
     index = bitsift.Index(13, **options)
-    for n in (0, 120):
+    for n in (0, 240):
         index.add(some_vectors(n))
         writer.write(tmp_path, with_old_defaults(index))
         fields = manifest_of(tmp_path)

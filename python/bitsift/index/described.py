@@ -72,8 +72,7 @@ class Described:
 
         None while an index made with ``scoring="auto"`` holds too few vectors to decide.
         """
-        fitting = self._table.snapshot.fitting
-        return fitting.defaults.scan if fitting.vectors is None else None
+        return self._table.snapshot.fitting.scoring
 
     @property
     def advice(self) -> Advice | None:
@@ -131,8 +130,7 @@ class Described:
 
     def __repr__(self) -> str:
         snapshot = self._table.snapshot
-        encoder, fitting = snapshot.documents.encoder, snapshot.fitting
-        scoring = fitting.defaults.scan if fitting.vectors is None else "auto"
+        encoder, scoring = snapshot.documents.encoder, snapshot.fitting.scoring or "auto"
         return (
             f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
             f"store={self._store_of(encoder)!r}, scoring={scoring!r}, n={len(snapshot.documents)}, "

@@ -13,16 +13,18 @@ from bitsift.core import arguments
 from bitsift.core.errors import warn
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
-from bitsift.core.options import DEFAULT_OVERSAMPLING, Rule, Scoring, Threshold
+from bitsift.core.options import Rule, Scoring, Threshold
 from bitsift.core.samples import evenly, evenly_spaced, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
-from bitsift.quantization.losses import sample_of
-from bitsift.retrieval.advice import Advice, advise_on, better_than
+from bitsift.retrieval.advice import Advice
+from bitsift.retrieval.comparison import Use
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
+from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
 from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, n_tried
+from bitsift.retrieval.trials import advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
 
@@ -63,6 +65,11 @@ class Fitting(NamedTuple):
     vectors: NDArray[np.float32] | None = None
 
     @property
+    def scoring(self) -> Scoring | None:
+        """What a search scans with unless it says so; None while it is not decided."""
+        return self.defaults.scan if self.vectors is None else None
+
+    @property
     def is_pending(self) -> bool:
         """Whether the threshold still has to be computed."""
         return self.rule is not None and not self.is_done
@@ -94,7 +101,13 @@ class Fitting(NamedTuple):
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
         binarizer, advice = self._fit_binarizer(self.rule, encoder, sample, name)
-        _warn_of_few(len(sample), f"threshold={self.rule!r}")
+        if advice is None:
+            _warn_of_few(len(sample), f"threshold={self.rule!r}")
+        elif advice.has_few_queries:
+            warn(
+                f"threshold='auto' keeps 0: {len(sample)} vectors are too few to choose by; "
+                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more before the first add"
+            )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
     def decide(self, encoder: Encoder, sample: NDArray[Any], name: str) -> Fitting:
@@ -136,13 +149,11 @@ class Fitting(NamedTuple):
         advice = None
         threshold: Threshold
         if rule == "auto":
-            what_for = (
-                "rescored" if encoder.stores else "corrected" if encoder.corrected else "hamming"
+            use = Use.of_index(
+                self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
             )
             hint = "; call fit(sample) with as many before the first add, or give a threshold"
-            advice = advise_on(
-                rows, encoder.metric, isa, what_for=what_for, rotate=rotate, hint=hint
-            )
+            advice = advise_on(rows, encoder.metric, isa, use=use, rotate=rotate, hint=hint)
             threshold, rotate = advice.best.threshold, advice.best.rotate
         else:
             threshold = rule
@@ -189,24 +200,31 @@ def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: E
     uneven = float(2 * more_frequent.mean() - 1)
     if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
         return
-    rows = np.ascontiguousarray(sample_of(sample, _MOST_ROWS_CHECKED))
-    better = better_than(encoder.binarizer, rows, encoder.metric)
+    better = better_than(
+        encoder.binarizer,
+        _some_rows(sample, MOST_ROWS_COMPARED, "vectors"),
+        encoder.metric,
+        has_originals=bool(encoder.stores),
+        is_corrected=encoder.corrected,
+    )
     if better is None:
         return
-    now, best = better
+    threshold, rotate = better.option
     changes = []  # what the index has to change
-    if best.threshold != "zero":
-        changes.append(f"threshold={best.threshold!r}")
+    if threshold != "zero":
+        changes.append(f"threshold={threshold!r}")
     elif encoder.binarizer.is_centred:
         changes.append("threshold=0.0")
-    if best.rotate != encoder.binarizer.is_rotated:
-        changes.append(f"rotate={best.rotate}")
+    if rotate != encoder.binarizer.is_rotated:
+        changes.append(f"rotate={rotate}")
+    if better.correction and not encoder.corrected:
+        changes.append("correction=True")
     if not changes:  # the same option, on vectors scaled
         return
     warn(
         f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
         f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
-        f"{more_frequent.mean():.0%}. On a sample, {now:.2f} of the true neighbours are "
-        f"among {DEFAULT_OVERSAMPLING:g} candidates for each result; with {', '.join(changes)} it "
-        f"is {best.rescored:.2f}. bitsift.advise compares the options"
+        f"{more_frequent.mean():.0%}. On a sample, a search finds {better.share_before:.2f} of the "
+        f"true neighbours; with {', '.join(changes)} it finds {better.share:.2f}. bitsift.advise "
+        "compares the options"
     )

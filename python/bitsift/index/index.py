@@ -58,9 +58,9 @@ class Index(Described, Remakable):
         A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`,
         or else from the first vectors added. ``"mean"`` and ``"median"`` are those of each
         dimension, ``"half-mean"`` is half way from 0 to the mean. With a rule and the cosine,
-        vectors are scaled to length 1, both for the threshold and for the bits. ``"auto"`` measures
-        all of these, 0, and rotations, as :func:`advise` does, with documents of the sample as
-        queries, and uses the one that finds most; real queries may differ.
+        vectors are scaled to length 1, both for the threshold and for the bits. ``"auto"`` compares
+        all of these and rotations with 0, as :func:`advise` does, with documents of the sample as
+        queries. It uses 0 unless another finds more beyond doubt, and with fewer than 240 vectors.
     rotate : bool
         Whether vectors are rotated before they become bits. The rotation is random, but the same in
         every index. It spreads the information of few dimensions over all. A bit is then set where

@@ -42,7 +42,7 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
-        scoring=fitting.defaults.scan if fitting.vectors is None else None,
+        scoring=fitting.scoring,
         candidates=fitting.defaults.candidates,
         vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
     )

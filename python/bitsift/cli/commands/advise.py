@@ -29,7 +29,7 @@ from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
 from bitsift.cli.wording import typed
 from bitsift.core.arguments import check_threads
 from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
-from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, Metric, Scoring
+from bitsift.core.options import DEFAULT_K, Metric, Scoring
 
 __all__ = [
     "AdviseArguments",
@@ -41,13 +41,8 @@ __all__ = [
     "print_advised",
 ]
 
-# The fields of a trial that are measured, and the headers of their columns.
-_COLUMNS = {
-    "hamming": "hamming",
-    "rescored": f"rescored x{DEFAULT_OVERSAMPLING:g}",
-    "asymmetric": "asymmetric",
-    "corrected": "corrected",
-}
+# The fields of a trial that are measured, which are also the headers of their columns.
+_COLUMNS = ("hamming", "rescored", "asymmetric", "corrected")
 
 
 def advise(
@@ -58,8 +53,8 @@ def advise(
         Path | None,
         typer.Option(
             metavar="QUERIES.npy",
-            help="Real queries as floats, shape (m, dim). By default some of the vectors serve as "
-            "queries.",
+            help="Real queries as floats, shape (m, dim), 60 or more. By default some of the "
+            "vectors serve as queries.",
         ),
     ] = None,
     bits_alone: Annotated[
@@ -72,7 +67,7 @@ def advise(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, to read. Some serve as queries; of the others, "
-            f"at most {MOST_ROWS_ADVISED:,} are searched.",
+            f"at most {MOST_ROWS_ADVISED:,} are compared: half of them to choose, half to judge.",
         ),
     ] = MOST_ROWS_FITTED,
     threads: Threads = 0,
@@ -208,9 +203,18 @@ def advice_dict(advice: bitsift.Advice) -> dict[str, Any]:
         "metric": advice.metric,
         "vectors": advice.n_rows,
         "queries": advice.n_queries,
+        "candidates": advice.n_candidates,
         "trials": [dataclasses.asdict(trial) for trial in advice.trials],
         "by": advice.what_for,
         "best": dataclasses.asdict(advice.best),
+        "contender": None if advice.contender is None else dataclasses.asdict(advice.contender),
+        "gain": advice.gain,
+        "error": advice.error,
+        "is_certain": advice.is_certain,
+        "has_few_queries": advice.has_few_queries,
+        "correction_gain": advice.correction_gain,
+        "correction_error": advice.correction_error,
+        "verdict": advice.verdict,
         "recommendation": advice.recommendation,
         "scoring": _scoring(advice),
     }
@@ -222,18 +226,20 @@ def _scoring(advice: bitsift.Advice) -> Scoring:
 
 
 def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommended") -> None:
-    """Print the measurements; a star marks the best."""
+    """Print the measurements and what follows from them; a star marks the best."""
     print_line(
         console,
         f"overlap with the top {DEFAULT_K} of exact float search ({advice.metric}), "
-        f"{advice.n_queries:,} queries among {advice.n_rows:,} vectors:",
+        f"{advice.n_queries:,} queries among {advice.n_rows:,} vectors; rescored: "
+        f"{advice.n_candidates} candidates for each query; gain +- its standard error, by the "
+        f"column {advice.what_for!r}:",
     )
     shown = table(
         console,
         ("", "left"),
         ("threshold", "left"),
         ("rotate", "left"),
-        *((header, "right") for header in _COLUMNS.values()),
+        *((header, "right") for header in (*_COLUMNS, "gain")),
     )
     for trial in advice.trials:
         is_best = trial is advice.best
@@ -242,15 +248,15 @@ def print_advice(advice: bitsift.Advice, console: Console, verb: str = "recommen
             trial.threshold,
             "yes" if trial.rotate else "no",
             *(f"{getattr(trial, column):.3f}" for column in _COLUMNS),
+            trial.gain_text,
             style="bold" if is_best else None,
         )
     print_block(console, shown)
-    best = advice.best
-    print_line(
-        console,
-        f"* {verb}: {best.threshold}, {'rotated' if best.rotate else 'not rotated'}, by the column "
-        f"{_COLUMNS[advice.what_for]!r}; another than zero only if it finds significantly more",
-    )
+    words = [advice.best.threshold, "rotated" if advice.best.rotate else "not rotated"]
+    if "correction" in advice.recommendation:
+        words.append("with a correction")
+    print_line(console, f"{advice.verdict}.")
+    print_line(console, f"* {verb}: {', '.join(words)}", "bold")
     if _scoring(advice) == "asymmetric":
         print_line(console, "  search the index with: bitsift search --scoring asymmetric")
 

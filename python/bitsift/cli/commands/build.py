@@ -75,7 +75,7 @@ def build(
             metavar="NUMBER|FILE|RULE",
             help="A bit is 1 where the value is greater than the threshold: a number, a .npy file "
             "with one number per dimension, or a rule that computes it from the vectors "
-            f"({', '.join(RULES)}; auto measures which is best).",
+            f"({', '.join(RULES)}; auto keeps 0 unless another finds more beyond doubt).",
         ),
     ] = "0",
     rotate: Annotated[
