@@ -279,7 +279,7 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benches, the report and the defaults, small; ``-- ARGUMENTS`` replace the benches' ``--quick``."""
+    """Run the benches, report and defaults, small; ``-- ARGUMENTS`` replace ``--quick``."""
     install(session, "bench")
     session.run("pytest", "-q", "bench", *(session.posargs or ["--quick"]))
     report = str(BUILD / "bench-report")
