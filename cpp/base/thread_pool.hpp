@@ -34,9 +34,16 @@ class Pieces {
         body(i);
       }
     } catch (...) {
-      next_.store(n_, std::memory_order_relaxed);
+      stop();
       throw;
     }
+  }
+
+  // No thread begins another piece. Returns how many have been begun, or n if it has stopped
+  // before.
+  std::size_t stop() {
+    const std::size_t n_begun = next_.exchange(n_, std::memory_order_relaxed);
+    return n_begun < n_ ? n_begun : n_;
   }
 
  private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/row_set.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -13,16 +14,19 @@ namespace {
 py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
                        const py::array_t<std::uint8_t>& queries,
                        const std::optional<Vector<std::uint8_t>>& magnitudes, std::size_t k,
-                       const std::optional<Vector<std::int64_t>>& ids, const std::string& isa,
-                       std::size_t threads) {
+                       const std::optional<Vector<std::int64_t>>& ids, const RowSet* rows_in,
+                       const std::string& isa, std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const auto documents = matrix_of<std::uint8_t>(codes);
   const Queries wanted = queries_of(queries, magnitudes);
   require(documents.n_columns == wanted.codes.n_columns, "codes and queries must be equally long");
   require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
   require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
-  const ScanOptions options = {
+  require(rows_in == nullptr || rows_in->n_rows() >= documents.n_rows,
+          "the set must be one of these rows");
+  ScanOptions options = {
       .k = k, .ids = ids_of(ids, documents.n_rows), .n_threads = threads_of(threads)};
+  if (rows_in != nullptr && !rows_in->is_all()) options.mask = rows_in->mask();
   auto distances = empty<std::int32_t>(wanted.codes.n_rows, k);
   auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);
   std::int32_t* distances_out = distances.mutable_data();
@@ -81,7 +85,7 @@ py::array_t<std::int32_t> hamming(const py::array_t<std::uint8_t>& a,
 void register_search(py::module_& m) {
   m.def("search", &search_codes, py::arg("codes").noconvert(), py::arg("queries").noconvert(),
         py::arg("magnitudes").noconvert(), py::kw_only(), py::arg("k"), py::arg("ids").noconvert(),
-        py::arg("isa"), py::arg("threads"));
+        py::arg("rows") = nullptr, py::arg("isa"), py::arg("threads"));
   m.def("knn_graph", &knn_graph, py::arg("codes").noconvert(), py::kw_only(), py::arg("k"),
         py::arg("progress"), py::arg("isa"), py::arg("threads"));
   m.def("hamming", &hamming, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("isa"),

@@ -12,6 +12,7 @@
 
 #include "base/platform.hpp"
 #include "base/thread_pool.hpp"
+#include "search/piece.hpp"
 #include "search/query_batch.hpp"
 #include "search/sample.hpp"
 #include "search/tile.hpp"
@@ -44,6 +45,8 @@ constexpr std::size_t kBytesPerBlock = 1 << 15;
 constexpr std::size_t kBytesAhead = 8192;
 // Pieces are multiples of this many rows, which most kernels take in whole tiles.
 constexpr std::size_t kRowsOfPiece = 128;
+// Where a mask lets few rows through, pieces have up to this many times as many rows.
+constexpr std::size_t kMostPieceGrowth = 16;
 // Pieces of fewer bytes of codes, times queries, are too short to time.
 constexpr std::size_t kLeastTimedBytes = 1 << 17;
 
@@ -96,10 +99,12 @@ std::int32_t max_distance(std::size_t n_bytes, bool weighted) {
 // One thread's scan for a batch of queries, with the best rows that it has found.
 class BatchScan {
  public:
-  BatchScan(const Kernels& kernels, Matrix<std::uint8_t> codes, const QueryBatch& batch,
+  BatchScan(const Kernels& kernels, const MaskedRows& rows, const QueryBatch& batch,
             SharedLimits& shared, const ScanShape& shape, const ScanOptions& options)
       : kernels_(kernels),
-        codes_(codes),
+        rows_(rows),
+        pieces_(rows, batch.size()),
+        n_bytes_(rows.codes.n_columns),
         batch_(batch),
         shared_(shared),
         thread_(shared.join()),
@@ -109,26 +114,28 @@ class BatchScan {
         limits_(ceil_divide(batch.size(), kMaxGroupQueries) * kMaxGroupQueries, kAdmitNone) {
     best_.reserve(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      best_.emplace_back(options.k, codes.n_rows, ByDistanceThenId{options.ids},
-                         Counting{.max_distance = max_distance(codes.n_columns, batch.weighted()),
+      best_.emplace_back(options.k, shape.n_rows, ByDistanceThenId{options.ids},
+                         Counting{.max_distance = max_distance(n_bytes_, batch.weighted()),
                                   .share = shared.share()});
     }
   }
 
   void scan(std::size_t begin, std::size_t end) {
+    piece_ = pieces_.take(begin, end);
+    if (piece_.codes.n_rows == 0) return;
     for (std::size_t i = 0; i < batch_.size(); ++i) {
       limits_[i] = std::min(best_[i].limit(), shared_.limit(i));
     }
-    if (method_) return scan_by(*method_, begin, end);
-    const std::size_t n_pairs = (end - begin) * batch_.size();
+    if (method_) return scan_by(*method_);
+    const std::size_t n_pairs = piece_.codes.n_rows * batch_.size();
     // The first piece admits more rows than any other: its time does not measure the method.
-    if (!warm_ || n_pairs * codes_.n_columns < kLeastTimedBytes) {
+    if (!warm_ || n_pairs * n_bytes_ < kLeastTimedBytes) {
       warm_ = true;
-      return scan_by(costs_.best(eligible_), begin, end);
+      return scan_by(costs_.best(eligible_));
     }
     const ScanMethod method = costs_.next(eligible_);
     const auto start = std::chrono::steady_clock::now();
-    scan_by(method, begin, end);
+    scan_by(method);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     costs_.learn(method, seconds.count() / static_cast<double>(n_pairs));
   }
@@ -136,31 +143,29 @@ class BatchScan {
   TopK& best(std::size_t query) { return best_[query]; }
 
  private:
-  void scan_by(ScanMethod method, std::size_t begin, std::size_t end) {
+  void scan_by(ScanMethod method) {
     switch (method) {
       case ScanMethod::kRows:
-        return scan_rows(begin, end, 0);
+        return scan_rows(0);
       case ScanMethod::kRowsAhead:
-        return scan_rows(begin, end, kBytesAhead);
+        return scan_rows(kBytesAhead);
       case ScanMethod::kBatch:
-        return scan_tiles(batch_kernel(kernels_, codes_.n_columns, batch_.weighted()), batch_tile_,
-                          begin, end);
+        return scan_tiles(batch_kernel(kernels_, n_bytes_, batch_.weighted()), batch_tile_);
       case ScanMethod::kProduct:
-        return scan_tiles(*kernels_.product, product_tile_, begin, end);
+        return scan_tiles(*kernels_.product, product_tile_);
     }
   }
 
-  void scan_tiles(const BatchKernel& kernel, std::optional<Tile>& tile, std::size_t begin,
-                  std::size_t end) {
-    if (!tile) tile.emplace(kernel, codes_.n_columns);
-    const std::size_t n_bytes = codes_.n_columns;
+  void scan_tiles(const BatchKernel& kernel, std::optional<Tile>& tile) {
+    if (!tile) tile.emplace(kernel, n_bytes_);
+    const std::size_t end = piece_.codes.n_rows;
     Hit* hits = room_for(batch_.n_groups(kernel) * kernel.group_queries * kernel.tile_rows);
-    for_each_tile(kernel, begin, end, [&](std::size_t first, std::size_t n_rows) {
-      tile->fill(codes_, first, n_rows);
+    for_each_tile(kernel, 0, end, [&](std::size_t first, std::size_t n_rows) {
+      tile->fill(piece_.codes, first, n_rows);
       prefetch_rows(first + n_rows, std::min(end, first + n_rows + kernel.tile_rows));
-      for_each_slice(kernel, batch_, n_bytes, checkpoint_, [&](const GroupSlice& slice) {
+      for_each_slice(kernel, batch_, n_bytes_, checkpoint_, [&](const GroupSlice& slice) {
         const std::size_t n_hits =
-            kernel.scan(tile->get(), n_rows, n_bytes, slice.groups, slice.n_groups,
+            kernel.scan(tile->get(), n_rows, n_bytes_, slice.groups, slice.n_groups,
                         limits_.data() + slice.first_query, nullptr, hits);
         for (std::size_t i = 0; i < n_hits; ++i) {
           offer(slice.first_query + hits[i].query, hits[i], first);
@@ -171,28 +176,30 @@ class BatchScan {
 
   // Fetches the next tile from memory while this one is scanned.
   void prefetch_rows(std::size_t begin, std::size_t end) const {
-    for (std::size_t row = begin; row < end; ++row) prefetch(codes_.row(row), codes_.n_columns);
+    for (std::size_t row = begin; row < end; ++row) prefetch(piece_.codes.row(row), n_bytes_);
   }
 
   // One or two queries are bound by memory. With more, a smaller block stays in L1 for the queries
   // that follow.
-  void scan_rows(std::size_t begin, std::size_t end, std::size_t ahead) {
+  void scan_rows(std::size_t ahead) {
     const std::size_t at_once = batch_.weighted() ? 1 : kMaxRowQueries;
     const bool stream = batch_.size() <= at_once;
     const std::size_t usual = stream ? kRowsPerBlock : kRowsPerSharedBlock;
     const std::size_t most =
-        stream ? std::max(usual, kBytesPerBlock / codes_.n_columns / usual * usual) : usual;
+        stream ? std::max(usual, kBytesPerBlock / n_bytes_ / usual * usual) : usual;
     std::size_t block = limits_[0] == kAdmitAll ? kRowsPerFirstBlock : usual;
+    const std::size_t end = piece_.codes.n_rows;
     Hit* hits = room_for(most * at_once);
-    for (std::size_t first = begin, n_rows; first < end; first += n_rows) {
+    for (std::size_t first = 0, n_rows; first < end; first += n_rows) {
       n_rows = std::min(block, end - first);
       block = std::min(2 * block, most);
       for (std::size_t query = 0; query < batch_.size(); query += at_once) {
-        const RowSpan rows = {codes_.row(first), codes_.stride, n_rows, codes_.n_columns, ahead};
+        const RowSpan rows = {piece_.codes.row(first), piece_.codes.stride, n_rows, n_bytes_,
+                              ahead};
         const std::size_t n_hits = batch_.weighted() ? scan_rows_weighted(query, rows, hits)
                                                      : scan_rows_unweighted(query, rows, hits);
         for (std::size_t i = 0; i < n_hits; ++i) offer(query + hits[i].query, hits[i], first);
-        checkpoint_.did(n_rows * at_once * codes_.n_columns);
+        checkpoint_.did(n_rows * at_once * n_bytes_);
       }
     }
   }
@@ -210,8 +217,10 @@ class BatchScan {
   }
 
   void offer(std::size_t query, const Hit& hit, std::size_t first) {
+    const std::int64_t row = piece_.row(first + hit.row);
+    if (!piece_.all_take_part && !rows_.takes_part(static_cast<std::size_t>(row))) return;
     TopK& best = best_[query];
-    if (best.offer(hit.distance, static_cast<std::int64_t>(first + hit.row))) {
+    if (best.offer(hit.distance, row)) {
       limits_[query] = std::min(limits_[query], best.limit());
       if (shared_.are_shared()) {
         shared_.report(thread_, query, best.distance_of_best(shared_.share()));
@@ -228,7 +237,10 @@ class BatchScan {
   }
 
   const Kernels& kernels_;
-  Matrix<std::uint8_t> codes_;
+  MaskedRows rows_;
+  PieceTaker pieces_;
+  Piece piece_{};
+  std::size_t n_bytes_;
   const QueryBatch& batch_;
   SharedLimits& shared_;
   std::size_t thread_;
@@ -245,38 +257,53 @@ class BatchScan {
   Checkpoint checkpoint_{kBytesBetweenChecks};
 };
 
+// What a scan for a batch of queries has done.
+struct Scanned {
+  std::size_t n_rows;  // the first ones
+  // The first and behind the last query that has too few rows within its limit.
+  std::size_t first_incomplete;
+  std::size_t last_incomplete;
+};
+
 class Scan {
  public:
   Scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
        const ScanOptions& options, std::int32_t* distances, std::int64_t* rows)
       : kernels_(kernels),
         codes_(codes),
+        masked_{codes, options.mask, options.first_row},
+        n_rows_(masked_.count(0, codes.n_rows)),
         queries_(queries),
         options_(options),
         distances_(distances),
         rows_(rows) {}
 
-  void run() const {
+  // Returns the number of rows scanned.
+  std::size_t run() const {
     const std::size_t n_queries = queries_.codes.n_rows;
     const std::size_t n_threads = options_.n_threads;
-    const std::size_t per_query = 2 * std::min(options_.k, codes_.n_rows) + 1;
+    const std::size_t per_query = 2 * std::min(options_.k, n_rows_) + 1;
     const std::size_t batch = std::clamp<std::size_t>(
         std::min(kMaxKeptRows / per_query, queries_of_group_bytes()), 1, kMaxBatchQueries);
     const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
     // When threads share the rows, each begins without limits and admits most of its first rows. If
     // that is a large part of the work, it is faster to share the queries.
-    const bool few_rows = codes_.n_rows / kRowsPerResult <= std::min(options_.k, codes_.n_rows);
+    const bool few_rows = n_rows_ / kRowsPerResult <= std::min(options_.k, n_rows_);
     if ((n_pieces < n_threads && n_queries > 1) ||
         (few_rows && n_queries >= kQueriesPerThread * n_threads)) {
       const std::size_t share = ceil_divide(n_queries, n_threads);
       for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
-                     [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1); });
-    } else {
-      for (std::size_t begin = 0; begin < n_queries; begin += batch) {
-        const std::size_t end = std::min(begin + batch, n_queries);
-        scan_batch(begin, end, threads_worth(end - begin, n_threads));
-      }
+                     [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1, {}); });
+      return codes_.n_rows;
     }
+    if (n_queries <= batch) {
+      return scan_batch(0, n_queries, threads_worth(n_queries, n_threads), options_.early_end);
+    }
+    for (std::size_t begin = 0; begin < n_queries; begin += batch) {
+      const std::size_t end = std::min(begin + batch, n_queries);
+      scan_batch(begin, end, threads_worth(end - begin, n_threads), {});
+    }
+    return codes_.n_rows;
   }
 
  private:
@@ -291,29 +318,37 @@ class Scan {
 
   std::size_t rows_per_piece() const {
     const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
-    return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece;
+    const std::size_t growth = codes_.n_rows / std::max<std::size_t>(1, n_rows_);
+    return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece *
+           std::clamp<std::size_t>(growth, 1, kMostPieceGrowth);
   }
 
   std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {
     // In floating point: the product may exceed 64 bits.
-    const double bytes = static_cast<double>(codes_.n_rows) *
-                         static_cast<double>(codes_.n_columns) * static_cast<double>(n_queries);
+    const double bytes = static_cast<double>(n_rows_) * static_cast<double>(codes_.n_columns) *
+                         static_cast<double>(n_queries);
     const double worth = 1 + bytes / static_cast<double>(kBytesPerThread);
     return worth < static_cast<double>(n_threads) ? static_cast<std::size_t>(worth) : n_threads;
   }
 
-  void scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads) const {
-    const std::size_t k = std::min(options_.k, codes_.n_rows);
-    const std::optional<Sample> sample = worthwhile_sample(codes_.n_rows, k, end - begin);
-    if (!sample) {
-      scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads);
-      return;
-    }
-    const auto [first, last] =
-        scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads);
-    if (first < last) {
-      scan_within(std::vector<std::int64_t>(last - first, kAdmitAll), first, n_threads);
-    }
+  // Returns the number of rows scanned.
+  std::size_t scan_batch(std::size_t begin, std::size_t end, std::size_t n_threads,
+                         const EarlyEnd& early_end) const {
+    const std::size_t k = std::min(options_.k, n_rows_);
+    const std::optional<Sample> sample = worthwhile_sample(n_rows_, k, end - begin);
+    if (!sample) return scan_all(begin, end, n_threads, early_end).n_rows;
+    const Scanned scanned =
+        scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads, {});
+    scan_all(scanned.first_incomplete, scanned.last_incomplete, n_threads, {});
+    return codes_.n_rows;
+  }
+
+  // Scans without limits.
+  Scanned scan_all(std::size_t begin, std::size_t end, std::size_t n_threads,
+                   const EarlyEnd& early_end) const {
+    if (begin == end) return {codes_.n_rows, begin, end};
+    return scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads,
+                       early_end);
   }
 
   // The distances, for queries [begin, end), of the row of this rank in a sample.
@@ -322,10 +357,21 @@ class Scan {
     Matrix<std::uint8_t> codes = codes_;
     codes.n_rows = sample.n_rows;
     codes.stride *= static_cast<std::ptrdiff_t>(sample.step);
+    CopiedRows copies;
+    if (n_rows_ < codes_.n_rows) {
+      std::size_t i = 0;
+      masked_.for_each(0, codes_.n_rows, [&](std::size_t row) {
+        if (i++ % sample.step == 0 && i / sample.step < sample.n_rows) copies.add(row);
+      });
+      copies.copy(codes_);
+      codes = copies.matrix(codes_.n_columns);
+    }
     ScanOptions options = options_;
+    options.mask = {};
     options.k = sample.rank;
     options.ids = nullptr;
     options.n_threads = n_threads;
+    options.early_end = {};
     const std::size_t n = end - begin;
     std::vector<std::int32_t> distances(n * sample.rank);
     std::vector<std::int64_t> rows(n * sample.rank);
@@ -335,46 +381,54 @@ class Scan {
     return farthest;
   }
 
-  // Scans for the queries from `begin` on, one for each of `first_limits`. Returns the first and
-  // behind the last query that has too few rows within its limit.
-  std::pair<std::size_t, std::size_t> scan_within(std::vector<std::int64_t> first_limits,
-                                                  std::size_t begin, std::size_t n_threads) const {
+  // Scans for the queries from `begin` on, one for each of `first_limits`.
+  Scanned scan_within(std::vector<std::int64_t> first_limits, std::size_t begin,
+                      std::size_t n_threads, const EarlyEnd& early_end) const {
     const QueryBatch batch(queries_, begin, begin + first_limits.size());
     const std::size_t piece = rows_per_piece();
     const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
     n_threads = std::min(n_threads, n_pieces);
-    const std::size_t k = std::min(options_.k, codes_.n_rows);
+    const std::size_t k = std::min(options_.k, n_rows_);
     SharedLimits shared(n_threads, std::move(first_limits), k);
-    const ScanShape shape = {batch.size(), codes_.n_rows, codes_.n_columns, n_threads,
-                             batch.weighted()};
+    const ScanShape shape = {batch.size(), n_rows_, codes_.n_columns, n_threads, batch.weighted()};
     Pieces pieces(n_pieces);
+    std::atomic<std::size_t> n_scanned{codes_.n_rows};
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
     scans.reserve(n_threads);
     run_on_threads(n_threads, [&] {
       std::optional<BatchScan> scan;
       pieces.work([&](std::size_t i) {
-        if (!scan) scan.emplace(kernels_, codes_, batch, shared, shape, options_);
-        scan->scan(i * piece, std::min((i + 1) * piece, codes_.n_rows));
+        if (!scan) scan.emplace(kernels_, masked_, batch, shared, shape, options_);
+        const std::size_t end = std::min((i + 1) * piece, codes_.n_rows);
+        scan->scan(i * piece, end);
+        if (!may_end(early_end, end)) return;
+        const std::size_t n_begun = pieces.stop();
+        if (n_begun < n_pieces) n_scanned.store(n_begun * piece, std::memory_order_relaxed);
       });
       if (scan) {
         const std::lock_guard lock(mutex);
         scans.push_back(std::move(*scan));
       }
     });
-    std::pair<std::size_t, std::size_t> incomplete = {begin, begin};
+    Scanned scanned = {n_scanned.load(std::memory_order_relaxed), begin, begin};
     for (std::size_t i = 0; i < batch.size(); ++i) {
       std::size_t n_kept = 0;
       for (BatchScan& scan : scans) n_kept += scan.best(i).size();
       if (n_kept >= k) continue;
-      if (incomplete.first == incomplete.second) incomplete.first = begin + i;
-      incomplete.second = begin + i + 1;
+      if (scanned.first_incomplete == scanned.last_incomplete) scanned.first_incomplete = begin + i;
+      scanned.last_incomplete = begin + i + 1;
     }
     for_each_piece(batch.size(), 16, n_threads, [&](std::size_t first, std::size_t last) {
       Checkpoint checkpoint(kValuesBetweenChecks);
       for (std::size_t i = first; i < last; ++i) write(begin + i, i, checkpoint, scans);
     });
-    return incomplete;
+    return scanned;
+  }
+
+  static bool may_end(const EarlyEnd& early_end, std::size_t n_rows) {
+    return early_end.wanted != nullptr && n_rows >= early_end.least_rows &&
+           n_rows <= early_end.most_rows && early_end.wanted->load(std::memory_order_relaxed);
   }
 
   // Merges and writes the results of the threads. The order is total, so results do not depend on
@@ -392,6 +446,8 @@ class Scan {
 
   const Kernels& kernels_;
   Matrix<std::uint8_t> codes_;
+  MaskedRows masked_;
+  std::size_t n_rows_;  // that take part
   const Queries& queries_;
   const ScanOptions& options_;
   std::int32_t* distances_;
@@ -400,10 +456,10 @@ class Scan {
 
 }  // namespace
 
-void scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-          const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
-  if (options.k == 0) return;
-  Scan(kernels, codes, queries, options, distances, rows).run();
+std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
+  if (options.k == 0) return codes.n_rows;
+  return Scan(kernels, codes, queries, options, distances, rows).run();
 }
 
 }  // namespace bitsift

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <optional>
 
 #include "base/matrix.hpp"
+#include "base/row_mask.hpp"
 #include "kernels/kernels.hpp"
 #include "search/queries.hpp"
 #include "search/scan_method.hpp"
@@ -13,17 +15,29 @@ namespace bitsift {
 // Bytes of codes that a thread takes at a time.
 inline constexpr std::size_t kScanPieceBytes = 1 << 18;
 
+// A scan may leave the last rows to its caller if `*wanted` is true when it has scanned from
+// `least_rows` to `most_rows`.
+struct EarlyEnd {
+  const std::atomic<bool>* wanted = nullptr;
+  std::size_t least_rows = 0;
+  std::size_t most_rows = 0;
+};
+
 struct ScanOptions {
   std::size_t k = 10;
   const std::int64_t* ids = nullptr;  // nullptr: a row's number is its id
   std::size_t n_threads = 1;
   std::optional<ScanMethod> method = std::nullopt;  // not given: the cheapest by `costs`
   MethodCostTable* costs = &default_method_costs();
+  EarlyEnd early_end = {};
+  RowMask mask = {};          // the rows that take part
+  std::size_t first_row = 0;  // the number of the first row of the codes in the mask
 };
 
-// The k rows of `codes` nearest to each query by (distance, id). Writes n_queries x k; where k
-// exceeds the rows, row -1 and the largest int32.
-void scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-          const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
+// The k rows of `codes` nearest to each query by (distance, id), of those that take part. Writes
+// n_queries x k; where k exceeds these rows, row -1 and the largest int32. Returns how many rows it
+// has scanned, from the first one on: all, unless it has ended early.
+std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
 
 }  // namespace bitsift

@@ -24,7 +24,7 @@ from bitsift.storage import *
 # The sum of the faces, spelt out: type checkers do not add up.
 __all__ = [
     "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
-    "Evaluation", "EvaluationCheck", "EvaluationRow", "Index", "IndexFileError",
+    "Evaluation", "EvaluationCheck", "EvaluationRow", "Filter", "Index", "IndexFileError",
     "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
     "NotAnIndexError", "Plan", "PlanRow", "RollingCalibrator", "SearchResult", "Trial",
     "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "advise", "available_isas",

@@ -34,6 +34,7 @@ WITHOUT_FLOATS = {
     "search",
     "set_num_threads",
     "unpack",
+    "Index.filter",
     "Index.reserve",
     "Index.search",
     "Calibrator.state",

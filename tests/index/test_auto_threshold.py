@@ -6,6 +6,8 @@ import pytest
 
 import bitsift
 from bitsift.retrieval.advice import Advice
+from bitsift.retrieval.comparison import Use
+from bitsift.retrieval.trials import advise_on
 from helpers.made_vectors import centred, loud, shifted
 
 METRICS = ["cosine", "dot", "l2"]
@@ -35,6 +37,15 @@ def test_the_index_follows(isa, rng, make, metric, way, n):
         same.add(sample[begin : begin + 200])
     np.testing.assert_array_equal(index.threshold, same.threshold)
     np.testing.assert_array_equal(index.codes, same.codes)
+
+
+@pytest.mark.slow
+def test_many_vectors_are_advised_as_by_the_function(rng):
+    sample = shifted(rng, 70_000, 3)
+    index = bitsift.Index(3, threshold="auto", store=None, correction=True).fit(sample)
+    assert index.advice == advise_on(
+        sample, "cosine", "scalar", use=Use.of_index(None, has_originals=False, is_corrected=True)
+    )
 
 
 def test_advice_is_for_the_ranking_of_the_index(rng):

@@ -25,7 +25,7 @@ MADE = "<!-- Made by tests/tools/make_reference.py from the code. -->"
 # Every public name, under a heading and a link to the page that shows it at work.
 GROUPS = {
     "An index": (
-        ("Index", "SearchResult"),
+        ("Index", "SearchResult", "Filter"),
         "[Rescoring and ladders](../how-to/rescoring-and-ladders.md) shows the ways to search, "
         "[Files](../how-to/files.md) saving and loading.",
     ),

@@ -30,6 +30,7 @@ from ..settings import Settings
 _FEW = 10_000
 _FEWEST = 1_000
 _CALLERS = 8
+_TURNS = 5
 
 
 def small(run: Run) -> None:
@@ -76,24 +77,51 @@ def callers(run: Run) -> None:
     both = BothIndexes(settings.n_rows, isa=settings.isa)
     queries = random_query_codes(_CALLERS)
     batch = both.question(queries, threads=settings.threads)
+
+    def search(query: NDArray[np.uint8]) -> Any:
+        return both.index.search(query, K, threads=settings.threads)
+
+    def search_again_and_again(query: NDArray[np.uint8]) -> Any:
+        return [search(query) for _ in range(_TURNS)][-1]
+
     with ThreadPoolExecutor(_CALLERS, initializer=_one_thread_for_faiss) as pool:
-        many = replace(
+        at_once = _at_once(pool, queries, search)
+
+        def alone_then_at_once() -> None:
+            search(queries[:1])
+            at_once()
+
+        one = replace(batch, text=f"one caller of {_CALLERS} queries")
+        alone = both.question(queries[:1], threads=settings.threads)
+        alone = replace(alone, text="one caller of one query")
+        burst = replace(
             batch,
             text=f"{_CALLERS} callers of one query each",
-            ours=_at_once(
-                pool, queries, lambda q: both.index.search(q, K, threads=settings.threads)
-            ),
+            ours=at_once,
             peers=[
                 replace(peer, call=_at_once(pool, queries, lambda q: both.flat.search(q, K)))
                 for peer in batch.peers
             ],
         )
-        one = replace(batch, text=f"one caller of {_CALLERS} queries")
-        results = run.race([many, one])
-    for result in results:
+        first = replace(burst, text=f"{alone.text}, then {burst.text}", peers=())
+        first = replace(first, ours=alone_then_at_once)
+        loop = replace(
+            burst, text=f"{_CALLERS} callers of {_TURNS} queries each, in turn", peers=()
+        )
+        loop = replace(loop, ours=_at_once(pool, queries, search_again_and_again))
+        results = run.race([one, alone, burst, first, loop])
+    reference, lone, *by_callers = results
+    for result in (reference, by_callers[0]):
         result.remark = f"{_CALLERS / result.seconds:,.0f} queries/s"
         for name in result.peers:
             result.remark += f" ({name}: {_CALLERS / result.peer_seconds(name):,.0f})"
+    bursts, firsts, loops = (result.ours for result in by_callers)
+    firsts = [two - one for two, one in zip(firsts, lone.ours, strict=True)]
+    loops = [seconds / _TURNS for seconds in loops]
+    for result, rounds in zip(by_callers, (bursts, firsts, loops), strict=True):
+        share = statistics.median(a / b for a, b in zip(reference.ours, rounds, strict=True))
+        separator = ", " if result.remark else ""
+        result.remark += f"{separator}{share:.0%} of one caller's rate"
 
 
 def _one_thread_for_faiss() -> None:

@@ -13,7 +13,7 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.isa import chosen_isa, resolve_isa
 from bitsift.core.public import public
-from bitsift.core.results import SearchResult
+from bitsift.core.results import SearchResult, joined
 
 __all__ = ["hamming", "knn_graph", "search"]
 
@@ -24,6 +24,7 @@ def search(
     queries: ArrayLike,
     k: SupportsIndex,
     *,
+    filter: ArrayLike | None = None,
     isa: str | None = None,
     threads: SupportsIndex = 0,
 ) -> SearchResult:
@@ -39,6 +40,9 @@ def search(
         Packed codes.
     k : int
         Results for each query. There are at most `n`.
+    filter : array_like of bool, shape (n,) or (n_queries, n), optional
+        The rows that may be found, for all queries or for each. Where few may, the cost follows
+        their number.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default.
     threads : int
@@ -47,13 +51,15 @@ def search(
     Returns
     -------
     SearchResult
-        int32 distances, ascending, and int64 row numbers as ids; min(k, n) for each query. Ties go
-        to the smaller row.
+        int32 distances, ascending, and int64 row numbers as ids; min(k, n) for each query, with
+        `n` the number of rows that may be found. With a filter for each query, the largest of these
+        numbers; queries that have fewer end with the largest int32 and -1. Ties go to the smaller
+        row.
 
     Raises
     ------
     TypeError
-        `codes` or `queries` are not uint8.
+        `codes` or `queries` are not uint8, or `filter` is not bool.
     ValueError
         Shapes do not fit, or `k` is negative.
 
@@ -71,24 +77,60 @@ def search(
     >>> distances, rows
     (array([0, 1], dtype=int32), array([1, 0]))
     """
-    found = native.search_one(codes, queries, k, chosen_isa(isa), threads, SearchResult)
-    if found is not None:
-        return found
+    if filter is None:
+        found = native.search_one(codes, queries, k, chosen_isa(isa), threads, SearchResult)
+        if found is not None:
+            return found
     documents = _parse_matrix(codes, "codes")
     wanted = arguments.parse_codes(queries, "queries")
     _check_same_width("queries", wanted.rows, "codes", documents)
-    distances, rows = native.search(
-        documents,
-        wanted.rows,
-        None,
-        k=min(arguments.check_k(k), len(documents)),
-        ids=None,
-        isa=resolve_isa(isa),
-        threads=arguments.check_threads(threads),
-    )
+    masks = None if filter is None else _masks(filter, len(wanted.rows), len(documents))
+    k, isa, threads = arguments.check_k(k), resolve_isa(isa), arguments.check_threads(threads)
+    if masks is None or masks.ndim == 1 or len(masks) == 0:
+        rows_in = None if masks is None or masks.ndim > 1 else native.RowSet.of_values(masks)
+        distances, rows = _nearest(documents, wanted.rows, rows_in, k, isa, threads)
+    else:
+        found_by_each = [
+            _nearest(
+                documents, wanted.rows[i : i + 1], native.RowSet.of_values(mask), k, isa, threads
+            )
+            for i, mask in enumerate(masks)
+        ]
+        distances, rows = joined(found_by_each, np.int32, np.iinfo(np.int32).max)
     if wanted.is_single:
         return SearchResult(distances[0], rows[0])
     return SearchResult(distances, rows)
+
+
+def _nearest(
+    documents: NDArray[np.uint8],
+    queries: NDArray[np.uint8],
+    rows: native.RowSet | None,
+    k: int,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return distances and rows of the nearest documents, of these rows or of all."""
+    n = len(documents) if rows is None else len(rows)
+    return native.search(
+        documents, queries, None, k=min(k, n), ids=None, rows=rows, isa=isa, threads=threads
+    )
+
+
+def _masks(given: ArrayLike, n_queries: int, n_rows: int) -> NDArray[np.bool_]:
+    """Return the mask of all queries, (n_rows,), or of each, (n_queries, n_rows)."""
+    array = arguments.plain_array(given, "filter", "be a mask: one bool for each row of codes")
+    if array.dtype != np.bool_:
+        raise TypeError(
+            f"filter must be a mask: one bool for each row of codes; got {array.dtype}. For row "
+            "numbers, set those of numpy.zeros(len(codes), bool)"
+        )
+    if array.shape not in ((n_rows,), (n_queries, n_rows)):
+        raise ValueError(
+            f"filter must have shape ({n_rows},), or ({n_queries}, {n_rows}) for a mask of each "
+            f"query; got shape {array.shape}"
+        )
+    return np.ascontiguousarray(array)
 
 
 @public

@@ -70,6 +70,26 @@ def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
     the caller compares its size first.
     """
 
+# --- Sets of rows ---
+
+class RowSet:
+    """Some rows of a matrix; it never changes."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        """Raise: `of_values` and `of_numbers` make sets."""
+
+    @staticmethod
+    def of_values(values: NDArray[np.bool_]) -> RowSet:
+        """Return the rows whose value is true."""
+
+    @staticmethod
+    def of_numbers(numbers: NDArray[np.int64], n_rows: int) -> RowSet:
+        """Return the rows with these numbers, of so many; negative ones stand for none."""
+
+    def __len__(self) -> int: ...
+    def extended_to(self, n_rows: int) -> RowSet:
+        """Return the same rows of a matrix to which others were appended."""
+
 # --- Encoding ---
 
 def pack(
@@ -138,10 +158,11 @@ def search(
     *,
     k: int,
     ids: NDArray[np.int64] | None,
+    rows: RowSet | None = None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return distances and rows (n_queries, k), by (distance, id).
+    """Return distances and rows (n_queries, k), by (distance, id), of the `rows` or of all.
 
     Distances are Hamming, or weighted by `magnitudes`: (n_queries, 8 * n_bytes), 0 to 31. Without
     `ids`, a row's number is its id. Beyond the last row: the largest int32, and row -1.

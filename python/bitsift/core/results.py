@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from bitsift.core.options import Kind
 from bitsift.core.public import public
 
-__all__ = ["SearchResult"]
+__all__ = ["SearchResult", "joined"]
 
 
 class _Pair(NamedTuple):
@@ -74,3 +75,17 @@ class SearchResult(_Pair):
         result = super()._replace(**changes)
         vars(result).update(vars(self))
         return result
+
+
+def joined(
+    results: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], dtype: Any, worst: float
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the scores and ids of single queries as one: as many columns as any of them has.
+
+    Those who have fewer end with the worst score and -1.
+    """
+    shape = len(results), max((ids.shape[1] for _, ids in results), default=0)
+    scores, all_ids = np.full(shape, worst, dtype), np.full(shape, -1, np.int64)
+    for i, (found, ids) in enumerate(results):
+        scores[i, : ids.shape[1]], all_ids[i, : ids.shape[1]] = found[0], ids[0]
+    return scores, all_ids

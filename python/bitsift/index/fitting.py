@@ -153,7 +153,8 @@ class Fitting(NamedTuple):
                 self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
             )
             hint = "; call fit(sample) with as many before the first add, or give a threshold"
-            advice = advise_on(rows, encoder.metric, isa, use=use, rotate=rotate, hint=hint)
+            some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
+            advice = advise_on(some, encoder.metric, isa, use=use, rotate=rotate, hint=hint)
             threshold, rotate = advice.best.threshold, advice.best.rotate
         else:
             threshold = rule

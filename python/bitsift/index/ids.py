@@ -199,17 +199,17 @@ class _SortedIds:
         return self._late
 
 
-def as_ids(ids: ArrayLike) -> NDArray[np.int64]:
+def as_ids(ids: ArrayLike, name: str = "ids") -> NDArray[np.int64]:
     """Return a copy of ids as int64, or raise; integers beyond int64 come in other types."""
-    array = arguments.plain_array(ids, "ids", "be integers below 2**63")
+    array = arguments.plain_array(ids, name, "be integers below 2**63")
     if array.size == 0 and array.dtype.kind == "f":  # an empty list
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"ids must be integers below 2**63; got {array.dtype}")
+        raise TypeError(f"{name} must be integers below 2**63; got {array.dtype}")
     if array.dtype.kind == "u" and array.size:
         largest = int(interruptibly(array.size, array.max))
         if largest > MAX_ID:
-            raise ValueError(f"ids must be below 2**63; got {largest}")
+            raise ValueError(f"{name} must be below 2**63; got {largest}")
     return copied(array, np.int64)
 
 

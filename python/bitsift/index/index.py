@@ -26,6 +26,7 @@ from bitsift.core.public import public
 from bitsift.core.results import SearchResult
 from bitsift.index.construction import make_encoder
 from bitsift.index.described import Described
+from bitsift.index.filters import Filter, make_filter, row_sets
 from bitsift.index.ids import IdTable, as_ids
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
@@ -295,6 +296,7 @@ class Index(Described, Remakable):
         oversampling: float | None = None,
         rescore: bool | None = None,
         scoring: SearchScoring | None = "auto",
+        filter: Filter | ArrayLike | Sequence[Filter | ArrayLike] | None = None,
         threads: SupportsIndex = 0,
         ladder: Ladder | None = None,
     ) -> SearchResult:
@@ -327,6 +329,11 @@ class Index(Described, Remakable):
             None the same; codes of queries are always compared with codes. On centred data, as most text embeddings are, or with a threshold that centres them,
             asymmetric scoring finds better candidates, and better results without originals; it
             takes longer. On data that are not centred it may be far worse.
+        filter : array_like, Filter, or list of one for each query, optional
+            The vectors that may be found: their ids, integers of shape (m,) or a set, of which
+            those that are not in the index count for nothing; or a mask over ``index.ids``, bool of
+            shape (n,); or what :meth:`filter` returned. Several rows of ids or masks are one filter
+            for each query.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
@@ -340,10 +347,12 @@ class Index(Described, Remakable):
         Returns
         -------
         SearchResult
-            ``scores, ids``, of ``min(k, max(0, len(index) - offset))`` columns; `kind` says what
-            the scores are. Rescored or asymmetric scores are float32: cosine and dot descending, l2
-            (Euclidean distance) ascending. Otherwise int32 Hamming distances, ascending. Ties go
-            to the smaller id.
+            ``scores, ids``, of ``min(k, max(0, n - offset))`` columns, where `n` is the number of
+            vectors that may be found; with a filter for each query, the largest of these numbers,
+            and queries that have fewer results end with ids of -1 and the worst score. `kind` says
+            what the scores are. Rescored or asymmetric scores are float32: cosine and dot
+            descending, l2 (Euclidean distance) ascending. Otherwise int32 Hamming distances,
+            ascending. Ties go to the smaller id.
 
         Raises
         ------
@@ -363,11 +372,12 @@ class Index(Described, Remakable):
 
         Notes
         -----
-        The results are the same bytes on every instruction set and number of threads. Rescored
-        scores are summed in float64 and rounded once to float32; the cosine with a zero vector is
-        0. Safe to call from many threads, also while one adds. Oversampling and rescoring: Yamada,
-        Asai, Hajishirzi, "Efficient Passage Retrieval with Hashing for Open-domain Question
-        Answering" (arXiv:2106.00882).
+        The results are the same bytes on every instruction set and number of threads. A filter acts
+        inside the scan: the candidates are the best of the vectors that may be found, and where
+        these are few, the cost follows their number. Rescored scores are summed in float64 and
+        rounded once to float32; the cosine with a zero vector is 0. Safe to call from many threads,
+        also while one adds. Oversampling and rescoring: Yamada, Asai, Hajishirzi, "Efficient
+        Passage Retrieval with Hashing for Open-domain Question Answering" (arXiv:2106.00882).
 
         Pages: with the default candidates, a search for any `k` and `offset` gives a slice of one
         long list, whatever the page. The list begins with the best 16 of the first 100 candidates;
@@ -400,12 +410,14 @@ class Index(Described, Remakable):
         >>> index.search(numpy.ones(8, dtype="float32"), k=2, offset=2).ids
         array([2])
         """
-        documents = self._table.snapshot.documents
+        snapshot = self._table.snapshot
+        documents = snapshot.documents
         if (
             (scoring is None or (isinstance(scoring, str) and scoring == "auto"))
             and oversampling is None
             and rescore is None
             and ladder is None
+            and filter is None
             and type(offset) is int
             and offset == 0
         ):
@@ -422,9 +434,44 @@ class Index(Described, Remakable):
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        begin = min(offset, len(documents))
-        page = range(begin, min(begin + k, len(documents)))
-        return search(documents, parsed, page, options, threads)
+        rows = None
+        if filter is not None:
+            n_queries = 1 if parsed.is_single else len(parsed.rows)
+            rows = row_sets(filter, snapshot, self._table.identity, n_queries)
+            if isinstance(rows, list) and not rows:
+                rows = None
+        return search(documents, parsed, k, offset, options, threads, rows)
+
+    def filter(self, allowed: ArrayLike) -> Filter:
+        """Prepare a filter for many searches.
+
+        Parameters
+        ----------
+        allowed : array_like
+            Ids of vectors, integers of shape (m,) or a set, of which those that are not in the
+            index count for nothing; or a mask over ``index.ids``, bool of shape (n,).
+
+        Returns
+        -------
+        Filter
+            To be given to :meth:`search`. It takes a bit for each vector of the index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Something else, or another shape.
+
+        Examples
+        --------
+        >>> index = bitsift.Index(8)
+        >>> ids = index.add(numpy.eye(8, dtype="float32"))
+        >>> even = index.filter(index.ids % 2 == 0)
+        >>> len(even)
+        4
+        >>> index.search(numpy.ones(8, dtype="float32"), k=3, filter=even).ids
+        array([0, 2, 4])
+        """
+        return make_filter(allowed, self._table.snapshot, self._table.identity)
 
     # ---- Files -------------------------------------------------------------------------------
 

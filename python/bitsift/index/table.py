@@ -125,6 +125,8 @@ class Table:
     ----------
     snapshot : Snapshot
         What readers see. Read it once for each operation.
+    identity : object
+        Tells this table from all others, without keeping it.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -133,6 +135,7 @@ class Table:
         self._writer: int | None = None
         self._process = os.getpid()
         self.snapshot = snapshot
+        self.identity = object()
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from bitsift.core.arguments import Codes, Values
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.options import DEFAULT_OVERSAMPLING
-from bitsift.core.results import SearchResult
+from bitsift.core.results import SearchResult, joined
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
@@ -47,6 +47,8 @@ class Documents:
         What orders rows of equal scores; None if the row's number does.
     defaults : SearchDefaults
         What a search does where its caller says nothing.
+    rows : RowSet or None
+        The rows that searches may find; None for all.
     search_one : callable or None
         What `prepare_search_one` returned; None before.
     """
@@ -56,10 +58,20 @@ class Documents:
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
     defaults: SearchDefaults = DEFAULTS
+    rows: native.RowSet | None = None
     search_one: _SearchOne | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.columns.codes)
+
+    @property
+    def n_searched(self) -> int:
+        """How many rows searches may find."""
+        return len(self) if self.rows is None else len(self.rows)
+
+    def only(self, rows: native.RowSet | None) -> Documents:
+        """Return the same documents, of which searches may find these rows; None for all."""
+        return self if rows is None else replace(self, rows=rows)
 
     @property
     def are_corrected(self) -> bool:
@@ -73,7 +85,7 @@ class Documents:
         that they usually have. None instead of the function, if each search has to warn or to
         correct scores.
         """
-        if self.are_corrected:
+        if self.are_corrected or self.rows is not None:
             return None
         candidates: int | list[Step] = int(DEFAULT_OVERSAMPLING)
         if self.defaults.candidates == "by-position":
@@ -113,16 +125,46 @@ def _ids_of(ids: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64
 def search(
     documents: Documents,
     parsed: Codes | Values,
-    page: range,
+    k: int,
+    offset: int,
+    options: LadderOptions,
+    threads: int,
+    rows: native.RowSet | Sequence[native.RowSet] | None = None,
+) -> SearchResult:
+    """Return the results number `offset` to ``offset + k - 1`` of each query.
+
+    Of the documents in `rows`: one set for all queries, or one for each.
+    """
+    queries = documents.encoder.encode_queries(parsed, threads)
+    if rows is None or isinstance(rows, native.RowSet):
+        found = _search_page(documents.only(rows), queries, k, offset, options, threads)
+    else:
+        each = [
+            _search_page(
+                documents.only(some), queries.part(slice(i, i + 1)), k, offset, options, threads
+            )
+            for i, some in enumerate(rows)
+        ]
+        kind = each[0].kind
+        worst = _NO_DISTANCE if kind == "hamming" else -np.inf if each[0].descending else np.inf
+        found = SearchResult(*joined(each, each[0].scores.dtype, worst), kind=kind)
+    if parsed.is_single:
+        return SearchResult(found.scores[0], found.ids[0], kind=found.kind)
+    return found
+
+
+def _search_page(
+    documents: Documents,
+    queries: Queries,
+    k: int,
+    offset: int,
     options: LadderOptions,
     threads: int,
 ) -> SearchResult:
-    """Return the results number `page.start` to ``page.stop - 1`` of each query.
-
-    There must be as many documents.
-    """
     encoder = documents.encoder
-    queries = encoder.encode_queries(parsed, threads)
+    n = documents.n_searched
+    begin = min(offset, n)
+    page = range(begin, min(begin + k, n))
     rungs = options.rungs(
         encoder.store_names,
         documents.defaults,
@@ -131,15 +173,12 @@ def search(
     )
     # An empty page needs no search of what is before it.
     n_results = page.stop if page else 0
-    steps = options.steps(n_results, len(documents), documents.defaults)
+    steps = options.steps(n_results, n, documents.defaults)
     scores, rows = find_rows(documents, queries, Plan(steps, rungs, threads))
     if page and page.start > 0:
         scores, rows = (_columns(array, page) for array in (scores, rows))
-    ids = documents.ids_of(rows)
     kind = "hamming" if rungs[-1].name == "hamming" else encoder.metric
-    if parsed.is_single:
-        scores, ids = scores[0], ids[0]
-    return SearchResult(scores, ids, kind=kind)
+    return SearchResult(scores, documents.ids_of(rows), kind=kind)
 
 
 def _columns(array: NDArray[Any], columns: range) -> NDArray[Any]:
@@ -209,6 +248,7 @@ class _Asymmetric:
             self._queries.magnitudes,
             k=k,
             ids=self._documents.tie_ids,
+            rows=self._documents.rows,
             isa=self._documents.encoder.isa,
             threads=self._threads,
         )
@@ -245,7 +285,7 @@ def _climb(
     documents: Documents, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     encoder, columns = documents.encoder, documents.columns
-    isa, n_rows = encoder.isa, len(columns.codes)
+    isa, n_rows = encoder.isa, documents.n_searched
     first, *others = plan.rungs
     given = plan.ends(0, n_rows)
     k = given[-1]
@@ -261,6 +301,7 @@ def _climb(
             None,
             k=k,
             ids=documents.tie_ids,
+            rows=documents.rows,
             isa=isa,
             threads=plan.threads,
         )

@@ -119,6 +119,26 @@ TEST_CASE("threads run at once, with the caller, and no more than asked for") {
   }
 }
 
+TEST_CASE("pieces that a thread stops: the first ones, each once") {
+  for (const std::size_t n_threads : Sizes{1, 2, 7}) {
+    CAPTURE(n_threads);
+    std::vector<int> done(1000);
+    Pieces pieces(done.size());
+    std::atomic<std::size_t> n_begun{done.size()};
+    run_on_threads(n_threads, [&] {
+      pieces.work([&](std::size_t i) {
+        ++done[i];
+        if (i < 100) return;
+        const std::size_t n = pieces.stop();
+        if (n < done.size()) n_begun = n;
+      });
+    });
+    CHECK(n_begun > 100);
+    CHECK(n_begun < done.size());
+    for (std::size_t i = 0; i < done.size(); ++i) CHECK(done[i] == (i < n_begun ? 1 : 0));
+  }
+}
+
 TEST_CASE("each item once, pieces of a thread ascending") {
   std::size_t job = 0;
   for (const std::size_t n_items : Sizes{0, 1, 2, 15, 16, 17, 1000}) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that share scans end at any moment: while they wait, while another scans for them, while
-// they scan for others. The others get their results, and no memory of an ended call is touched.
+// they scan for others, after they or others have joined a scan. The others get their results, and
+// no memory of an ended call is touched.
 #include <doctest/doctest.h>
 
 #include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -23,18 +25,25 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kRows = 50000;
-constexpr std::size_t kBytes = 96;  // 4.8 MB in all: worth a shared scan
-constexpr std::size_t kNearest = 5;
+constexpr std::size_t kBytes = 96;    // 4.8 MB in all: worth a shared scan
+constexpr std::size_t kNearest = 60;  // of 50,000: too many for others to join a scan that goes on
+constexpr std::size_t kFewNearest = 5;
 
 struct Enough {};
 
-// Queries whose first byte is this one are slow to scan.
+// Queries whose first byte is this one are slow to scan, or not scanned before this has ended.
 std::array<std::atomic<bool>, 256> slow;
+std::array<std::atomic<bool>, 256> held;
+// They are being scanned.
+std::array<std::atomic<bool>, 256> begun;
 
 std::size_t scan_slowly(const std::uint8_t* const* queries, std::size_t n_queries, RowSpan rows,
                         const std::int64_t* limits, Hit* hits) noexcept {
   for (std::size_t i = 0; i < n_queries; ++i) {
-    if (slow[queries[i][0]]) std::this_thread::sleep_for(milliseconds(5));
+    const std::uint8_t tag = queries[i][0];
+    begun[tag] = true;
+    if (slow[tag]) std::this_thread::sleep_for(milliseconds(5));
+    while (held[tag]) std::this_thread::sleep_for(milliseconds(1));
   }
   return kScalarKernels.scan_rows(queries, n_queries, rows, limits, hits);
 }
@@ -63,7 +72,9 @@ const Documents& documents() {
 // each poll.
 class Caller {
  public:
-  Caller(std::uint8_t tag, std::function<void()> on_poll = {}) : tag_(tag) {
+  explicit Caller(std::uint8_t tag, std::function<void()> on_poll = {}, std::size_t k = kNearest)
+      : tag_(tag), k_(k) {
+    begun[tag] = false;
     thread_ = std::thread([this, on_poll = std::move(on_poll)] {
       PolledCall call([&] {
         ++n_polls_;
@@ -84,6 +95,9 @@ class Caller {
   void wait_for_poll() const {
     while (n_polls_ == 0) std::this_thread::sleep_for(milliseconds(1));
   }
+  void wait_for_scan() const {
+    while (!begun[tag_]) std::this_thread::sleep_for(milliseconds(1));
+  }
   bool is_right() {
     thread_.join();
     return is_right_ && !has_ended_;
@@ -97,16 +111,17 @@ class Caller {
     auto query = std::make_unique<std::vector<std::uint8_t>>(Random(tag_).bytes(kBytes));
     query->front() = tag_;
     const Queries queries{{query->data(), 1, kBytes, kBytes}};
-    auto found = std::make_unique<Results<std::int32_t>>(Results<std::int32_t>{
-        std::vector<std::int32_t>(kNearest), std::vector<std::int64_t>(kNearest)});
+    auto found = std::make_unique<Results<std::int32_t>>(
+        Results<std::int32_t>{std::vector<std::int32_t>(k_), std::vector<std::int64_t>(k_)});
     shared_scan(kSlowKernels, documents().codes(), queries,
-                {.k = kNearest, .n_threads = available_threads(), .method = ScanMethod::kRows},
+                {.k = k_, .n_threads = available_threads(), .method = ScanMethod::kRows},
                 found->values.data(), found->rows.data());
-    return *found == naive_search(documents().codes(), queries, nullptr, kNearest);
+    return *found == naive_search(documents().codes(), queries, nullptr, k_);
   }
 
  private:
   std::uint8_t tag_;
+  std::size_t k_;
   std::atomic<int> n_polls_{0};
   std::atomic<bool> is_right_{false};
   std::atomic<bool> has_ended_{false};
@@ -116,16 +131,18 @@ class Caller {
 // A caller whose polls throw once the test says so.
 class EndingCaller : public Caller {
  public:
-  explicit EndingCaller(std::uint8_t tag)
-      : EndingCaller(tag, std::make_shared<std::atomic<bool>>(false)) {}
+  explicit EndingCaller(std::uint8_t tag, std::size_t k = kNearest)
+      : EndingCaller(tag, k, std::make_shared<std::atomic<bool>>(false)) {}
   void end() { *ends_ = true; }
 
  private:
-  EndingCaller(std::uint8_t tag, std::shared_ptr<std::atomic<bool>> ends)
-      : Caller(tag,
-               [ends] {
-                 if (*ends) throw Enough();
-               }),
+  EndingCaller(std::uint8_t tag, std::size_t k, std::shared_ptr<std::atomic<bool>> ends)
+      : Caller(
+            tag,
+            [ends] {
+              if (*ends) throw Enough();
+            },
+            k),
         ends_(std::move(ends)) {}
 
   std::shared_ptr<std::atomic<bool>> ends_;
@@ -252,6 +269,63 @@ TEST_CASE("a poll searches the same codes, of a leader and of one that waits") {
   CHECK(leader.is_right());
   CHECK(waiting.is_right());
   CHECK(n_right == 4);
+}
+
+// Two callers that join the scan of `leader`, whose tag is 1 and whose scan is held. Their scan is
+// slow as long as slow[2].
+class JoiningCallers {
+ public:
+  explicit JoiningCallers(const Caller& leader) {
+    leader.wait_for_scan();
+    ending.emplace(std::uint8_t{2}, kFewNearest);
+    going_on.emplace(std::uint8_t{3}, nullptr, kFewNearest);
+    ending->wait_for_poll();
+    going_on->wait_for_poll();
+    slow[2] = true;
+    held[1] = false;
+    ending->wait_for_scan();
+  }
+
+  std::optional<EndingCaller> ending;
+  std::optional<Caller> going_on;
+};
+
+TEST_CASE("a call that has joined a scan ends; the scan goes on") {
+  held[1] = true;
+  Caller leader(1, nullptr, kFewNearest);
+  JoiningCallers joined(leader);
+  joined.ending->end();
+  CHECK(joined.ending->has_ended());
+  slow[2] = false;
+  CHECK(leader.is_right());
+  CHECK(joined.going_on->is_right());
+}
+
+TEST_CASE("a call whose scan others have joined ends; another scans for them") {
+  held[1] = true;
+  EndingCaller leader(1, kFewNearest);
+  JoiningCallers joined(leader);
+  leader.end();
+  CHECK(leader.has_ended());
+  slow[2] = false;
+  CHECK(joined.ending->is_right());
+  CHECK(joined.going_on->is_right());
+}
+
+TEST_CASE("a poll waits for the calls that have joined the scan of its own call") {
+  held[1] = true;
+  std::atomic<bool> others_are_done{false};
+  const auto on_poll = [&] {
+    if (!begun[2]) return;  // they have not joined yet
+    slow[2] = false;
+    while (!others_are_done) std::this_thread::sleep_for(milliseconds(1));
+  };
+  Caller leader(1, on_poll, kFewNearest);
+  JoiningCallers joined(leader);
+  CHECK(joined.ending->is_right());
+  CHECK(joined.going_on->is_right());
+  others_are_done = true;
+  CHECK(leader.is_right());
 }
 
 TEST_CASE("calls end at random among calls that go on") {

@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "helpers/levels.hpp"
@@ -85,6 +87,54 @@ TEST_CASE("many documents, shared out among the threads") {
   const auto ids = random.ids(24000);
   check_everywhere(matrix_of(codes, 96), {matrix_of(queries, 96)}, nullptr, 10, {1, 3, 4, 5, 9});
   check_everywhere(matrix_of(codes, 96), {matrix_of(queries, 96)}, ids.data(), 100, {1, 3, 4});
+}
+
+TEST_CASE("a scan ends early") {
+  constexpr std::size_t kDocuments = 24000;
+  constexpr std::size_t kNearest = 10;
+  Random random(9);
+  const auto codes = random.bytes(kDocuments * 96);
+  const auto queries = random.bytes(std::size_t{5} * 96);
+  const std::atomic<bool> wanted{true};
+  const std::atomic<bool> not_wanted{false};
+  // Returns how many rows it has scanned. The results are right for these.
+  const auto n_scanned = [&](const EarlyEnd& early_end, std::size_t n_queries,
+                             std::size_t n_threads) {
+    const Queries first{{queries.data(), n_queries, 96, 96}};
+    Found found{std::vector<std::int32_t>(n_queries * kNearest),
+                std::vector<std::int64_t>(n_queries * kNearest)};
+    const std::size_t n = scan(*available_kernels().back(), matrix_of(codes, 96), first,
+                               {.k = kNearest, .n_threads = n_threads, .early_end = early_end},
+                               found.values.data(), found.rows.data());
+    CHECK(found == naive_search({codes.data(), n, 96, 96}, first, nullptr, kNearest));
+    return n;
+  };
+  for (const std::size_t n_queries : Sizes{1, 5}) {
+    for (const std::size_t n_threads : Sizes{1, 2, 7}) {
+      CAPTURE(n_queries);
+      CAPTURE(n_threads);
+      CHECK(n_scanned({&not_wanted, 0, kDocuments}, n_queries, n_threads) == kDocuments);
+      CHECK(n_scanned({&wanted, 0, 0}, n_queries, n_threads) == kDocuments);
+      const std::size_t n = n_scanned({&wanted, 5000, 20000}, n_queries, n_threads);
+      CHECK(n >= 5000);
+      if (n_threads == 1) CHECK(n < 20000);
+    }
+  }
+}
+
+TEST_CASE("a scan of several batches, or by a sample, does not end early") {
+  Random random(10);
+  constexpr std::size_t kDocuments = 60000;
+  const auto codes = random.bytes(kDocuments * 8);
+  const std::atomic<bool> wanted{true};
+  for (const auto& [n_queries, k] : {std::pair<std::size_t, std::size_t>{257, 10}, {16, 100}}) {
+    const auto queries = random.bytes(n_queries * 8);
+    Found found{std::vector<std::int32_t>(n_queries * k), std::vector<std::int64_t>(n_queries * k)};
+    CHECK(scan(*available_kernels().back(), matrix_of(codes, 8), {matrix_of(queries, 8)},
+               {.k = k, .early_end = {&wanted, 0, kDocuments}}, found.values.data(),
+               found.rows.data()) == kDocuments);
+    CHECK(found == naive_search(matrix_of(codes, 8), {matrix_of(queries, 8)}, nullptr, k));
+  }
 }
 
 TEST_CASE("queries at the edges of a batch, few documents") {
