@@ -326,14 +326,10 @@ class Index(Described, Remakable):
         scoring : {"auto", "hamming", "asymmetric"}
             What the scan compares with the codes: the codes of queries, or float queries rounded to
             6 bits a dimension. ``"auto"`` is what the index scans with, its property `scoring`, and
-            None the same; codes of queries are always compared with codes. On centred data, as most text embeddings are, or with a threshold that centres them,
-            asymmetric scoring finds better candidates, and better results without originals; it
-            takes longer. On data that are not centred it may be far worse.
-        filter : array_like, Filter, or list of one for each query, optional
-            The vectors that may be found: their ids, integers of shape (m,) or a set, of which
-            those that are not in the index count for nothing; or a mask over ``index.ids``, bool of
-            shape (n,); or what :meth:`filter` returned. Several rows of ids or masks are one filter
-            for each query.
+            None the same; codes of queries are always compared with codes. On centred data, as most
+            text embeddings are, or with a threshold that centres them, asymmetric scoring finds
+            better candidates, and better results without originals; it takes longer. On data that
+            are not centred it may be far worse.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
