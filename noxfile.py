@@ -279,11 +279,12 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benches and the report, small; ``-- ARGUMENTS`` replace the benches' ``--quick``."""
+    """Run the benches, report and defaults, small; ``-- ARGUMENTS`` replace ``--quick``."""
     install(session, "bench")
     session.run("pytest", "-q", "bench", *(session.posargs or ["--quick"]))
     report = str(BUILD / "bench-report")
     session.run("python", "-m", "bench.report", "--quick", "--output", report)
+    session.run("python", "-m", "bench.defaults", "--rows", "20000", "--seconds", "0.2")
 
 
 @nox.session

@@ -168,7 +168,7 @@ class OneQuerySearch {
                  const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
                  const Ids& ids, const Ids& tie_ids, const Candidates& candidates,
-                 const std::string& isa, const py::type& result_type)
+                 bool is_asymmetric, const std::string& isa, const py::type& result_type)
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
         kind_(metric),
@@ -176,6 +176,7 @@ class OneQuerySearch {
     require_tuple_type(result_type);
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
+    rows_.is_asymmetric = is_asymmetric;
     rows_.rule.thresholds = values_of(thresholds);
     rows_.codes = matrix_of<std::uint8_t>(codes);
     rows_.metric = metric_named(metric);
@@ -251,8 +252,8 @@ class OneQuerySearch {
 
   template <class Value>
   py::object search_by_values(const Request& request, const Value* values) const {
-    return rows_.has_originals() ? search_and_rescore_values(request, values)
-                                 : search_values(request, values);
+    if (rows_.has_originals()) return search_and_rescore_values(request, values);
+    return rows_.is_asymmetric ? score_values(request, values) : search_values(request, values);
   }
 
   template <class Value>
@@ -262,10 +263,23 @@ class OneQuerySearch {
     std::int32_t* distances = results.scores();
     std::int64_t* ids = results.ids();
     const std::size_t n_threads = request.n_threads(rows_, 0);
-    const bool is_finite = with_code(values, [&](const float*, const std::uint8_t* code) {
-      search_code(rows_, code, k, n_threads, distances, ids);
+    const bool is_finite = with_encoded(values, [&](const float*, const ScannedQuery& scanned) {
+      search_code(rows_, scanned.code.data(), k, n_threads, distances, ids);
     });
     return is_finite ? results.as(result_type_) : py::none();
+  }
+
+  template <class Value>
+  py::object score_values(const Request& request, const Value* values) const {
+    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+    Results<float> results(request, k);
+    float* scores = results.scores();
+    std::int64_t* ids = results.ids();
+    const std::size_t n_threads = request.n_threads(rows_, 0);
+    const bool is_finite = with_encoded(values, [&](const float*, const ScannedQuery& scanned) {
+      search_by_scores(rows_, scanned, k, n_threads, scores, ids);
+    });
+    return is_finite ? results.as(result_type_, kind_) : py::none();
   }
 
   template <class Value>
@@ -276,16 +290,17 @@ class OneQuerySearch {
     float* scores = results.scores();
     std::int64_t* ids = results.ids();
     const std::size_t n_threads = request.n_threads(rows_, wanted->n_candidates);
-    const bool is_finite = with_code(values, [&](const float* query, const std::uint8_t* code) {
-      search_and_rescore(rows_, code, query, *wanted, n_threads, scores, ids);
-    });
+    const bool is_finite =
+        with_encoded(values, [&](const float* query, const ScannedQuery& scanned) {
+          search_and_rescore(rows_, scanned, query, *wanted, n_threads, scores, ids);
+        });
     return is_finite ? results.as(result_type_, kind_) : py::none();
   }
 
-  // Calls body(query, code) without the GIL, if all values are finite in float32; returns whether
-  // they are.
+  // Calls body(query, scanned query) without the GIL, if all values are finite in float32; returns
+  // whether they are.
   template <class Value, class Body>
-  bool with_code(const Value* values, Body&& body) const {
+  bool with_encoded(const Value* values, Body&& body) const {
     bool is_finite = false;
     without_gil([&] {
       std::unique_ptr<float[]> narrowed;
@@ -298,9 +313,9 @@ class OneQuerySearch {
                        [](Value x) { return as_float(x); });
         query = narrowed.get();
       }
-      const auto code = std::make_unique_for_overwrite<std::uint8_t[]>(rows_.codes.n_columns);
-      is_finite = encode_query(rows_, query, code.get());
-      if (is_finite) body(query, code.get());
+      ScannedQuery scanned;
+      is_finite = encode_query(rows_, query, scanned);
+      if (is_finite) body(query, scanned);
     });
     return is_finite;
   }
@@ -318,11 +333,11 @@ py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::s
                                   const std::optional<CentringArrays>& centring,
                                   const std::optional<OriginalArrays>& originals,
                                   const std::string& metric, const Ids& ids, const Ids& tie_ids,
-                                  const Candidates& candidates, const std::string& isa,
-                                  const py::type& result_type) {
-  auto prepared =
-      std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring, originals, metric,
-                                             ids, tie_ids, candidates, isa, result_type);
+                                  const Candidates& candidates, bool asymmetric,
+                                  const std::string& isa, const py::type& result_type) {
+  auto prepared = std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring,
+                                                         originals, metric, ids, tie_ids,
+                                                         candidates, asymmetric, isa, result_type);
   return py::cpp_function(
       [prepared = std::move(prepared)](py::handle query, py::handle k, py::handle threads) {
         return prepared->search(query, k, threads);
@@ -336,8 +351,8 @@ void register_one_query(py::module_& m) {
   m.def("one_query_search", &one_query_search, py::arg("codes").noconvert(), py::kw_only(),
         py::arg("dim"), py::arg("thresholds").noconvert(), py::arg("centring").noconvert(),
         py::arg("originals").noconvert(), py::arg("metric"), py::arg("ids").noconvert(),
-        py::arg("tie_ids").noconvert(), py::arg("candidates"), py::arg("isa"),
-        py::arg("result_type"));
+        py::arg("tie_ids").noconvert(), py::arg("candidates"), py::arg("asymmetric"),
+        py::arg("isa"), py::arg("result_type"));
 }
 
 }  // namespace bitsift

@@ -9,12 +9,14 @@
 #include <optional>
 #include <span>
 #include <variant>
+#include <vector>
 
 #include "base/matrix.hpp"
 #include "base/metric.hpp"
 #include "encoding/rotation.hpp"
 #include "kernels/kernels.hpp"
 #include "rescoring/candidates.hpp"
+#include "search/queries.hpp"
 
 namespace bitsift {
 
@@ -31,6 +33,7 @@ struct IndexedRows {
   const Kernels* kernels;
   std::size_t dim;
   CodeRule rule;
+  bool is_asymmetric;  // whether the scan compares the values of a query with codes, or its code
   Matrix<std::uint8_t> codes;
   Originals originals;  // those that rescore; none if the index keeps none
   Metric metric;
@@ -40,9 +43,20 @@ struct IndexedRows {
   bool has_originals() const { return originals.index() != 0; }
 };
 
-// Writes the code of a query. Returns false if one of its values is not finite, also if it only
-// became so while it was centred and rotated.
-bool encode_query(const IndexedRows& rows, const float* query, std::uint8_t* code);
+// What the scan compares with codes: the code of a query, or its values rounded.
+struct ScannedQuery {
+  std::vector<std::uint8_t> code;
+  std::vector<std::uint8_t> magnitudes;  // none: the code alone
+  double scale = 0;                      // of `RoundedQueries`, as the next two
+  double norm = 0;
+  double sum = 0;
+
+  Queries queries() const;
+};
+
+// Encodes a query, or rounds it if the scan is asymmetric. Returns false if one of its values is
+// not finite, also if it only became so while it was centred and rotated.
+bool encode_query(const IndexedRows& rows, const float* query, ScannedQuery& scanned);
 
 // How many results a search gives, and from how many candidates: both at most the rows.
 struct Wanted {
@@ -55,8 +69,13 @@ struct Wanted {
 void search_code(const IndexedRows& rows, const std::uint8_t* code, std::size_t k,
                  std::size_t n_threads, std::int32_t* distances, std::int64_t* ids);
 
+// Writes the asymmetric scores and ids of the k nearest rows, of at least k: the metric between the
+// rounded query and the signs of a row's bits.
+void search_by_scores(const IndexedRows& rows, const ScannedQuery& scanned, std::size_t k,
+                      std::size_t n_threads, float* scores, std::int64_t* ids);
+
 // Rescores the nearest rows by their originals, which there must be. Writes scores and ids.
-void search_and_rescore(const IndexedRows& rows, const std::uint8_t* code, const float* query,
+void search_and_rescore(const IndexedRows& rows, const ScannedQuery& scanned, const float* query,
                         const Wanted& wanted, std::size_t n_threads, float* scores,
                         std::int64_t* ids);
 

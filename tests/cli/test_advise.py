@@ -107,7 +107,7 @@ def test_it_can_be_followed(
     says = "search the index with: bitsift search --scoring asymmetric"
     assert (says in run("advise", path, *options).stdout) is bits_alone
     assert built.metric == index.metric == metric
-    assert built.store == index.store == (None if bits_alone else "float32")
+    assert built.store == index.store == (None if bits_alone else "float16")
 
 
 def test_failures(tmp_path: Path, vectors: NDArray[np.float32], vectors_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_build_reads_in_chunks(
     monkeypatch.setattr("bitsift.cli.files.arrays._CHUNK_BYTES", 7 * DIM * 4)
     ids = np.random.default_rng(1).permutation(N).astype(np.int32) * 3
     np.save(tmp_path / "ids.npy", ids)
-    run_json("build", vectors_path, "-o", tmp_path / "out", "--ids", tmp_path / "ids.npy")
+    options = ("--ids", tmp_path / "ids.npy", "--store", "float32")
+    run_json("build", vectors_path, "-o", tmp_path / "out", *options)
     index = bitsift.Index.load(tmp_path / "out")
     np.testing.assert_array_equal(index.ids, ids)
     np.testing.assert_array_equal(index.get(ids), vectors)
@@ -138,7 +139,7 @@ def test_a_correction_says_which_search_uses_it(
     tmp_path: Path, vectors_path: Path, queries_path: Path, store: str, threshold: str
 ) -> None:
     hint = "bitsift search --scoring asymmetric"
-    options = ["--store", store, "--threshold", threshold, "--force"]
+    options = ["--store", store, "--threshold", threshold, "--scoring", "hamming", "--force"]
     index = tmp_path / "out"
     for correction in ([], ["--correction"]):
         built = run("build", vectors_path, "-o", index, *options, *correction).stdout
@@ -148,3 +149,17 @@ def test_a_correction_says_which_search_uses_it(
     # Without it, a search says that the correction is of no use; with it, it does not.
     assert "correction is of no use" in run("search", index, queries_path).stderr
     assert run("search", index, queries_path, *hint.split()[2:]).stderr == ""
+    run(
+        "build",
+        vectors_path,
+        "-o",
+        index,
+        *options[:4],
+        "--scoring",
+        "asymmetric",
+        *correction,
+        "-f",
+    )
+    shown = [" ".join(line.split()) for line in run("info", index).stdout.splitlines()]
+    assert "correction yes" in shown
+    assert run("search", index, queries_path).stderr == ""

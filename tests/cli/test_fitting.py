@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 import bitsift
 from bitsift.cli.failure import reporting
+from bitsift.storage import writer
 from helpers.cli_runner import check_failure, run, run_json, run_process
 from helpers.cli_samples import DIM, drifting_vectors, saved
 from helpers.cli_samples import N_DRIFTING as N
+from helpers.storage_samples import with_old_defaults
 
 RULES = ["half-mean", "mean", "median", "auto"]
 
@@ -321,6 +323,7 @@ def test_scores_are_named_by_the_metric(
 def test_info_tells_the_bytes_of_every_part(tmp_path: Path, vectors_path: Path) -> None:
     path = tmp_path / "out"
     options = ("--store", "int8,float16", "--threshold", "median", "--rotate", "--correction")
+    options += ("--scoring", "hamming")
     run_json("build", vectors_path, "-o", path, *options)
     told = run_json("info", path)
     sizes = {
@@ -351,10 +354,12 @@ def test_info_of_what_is_not_fitted_yet(tmp_path: Path, options: tuple[str, ...]
 
 
 def test_info_of_an_index_without_any_of_this(tmp_path: Path) -> None:
-    bitsift.Index(DIM, threshold=0.25).save(tmp_path / "out")
+    contents = with_old_defaults(bitsift.Index(DIM, threshold=0.25))
+    writer.write(tmp_path / "out", contents)
     told = run_json("info", tmp_path / "out")
     assert (told["format_version"], told["threshold"]) == (1, 0.25)
     assert (told["threshold_rule"], told["threshold_fitted"]) == (None, True)
     assert (told["rotate"], told["correction"], told["bounds_fitted_to"]) == (False, False, {})
     shown = lines_of(run("info", tmp_path / "out").stdout)
-    assert {"store float32", "threshold 0.25", "rotation no", "correction no"} <= shown
+    assert {"scoring hamming", "candidates four for each result"} <= shown
+    assert {"store float16", "threshold 0.25", "rotation no", "correction no"} <= shown

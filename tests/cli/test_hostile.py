@@ -119,7 +119,8 @@ def test_results_replace_regular_files_only(
 
 def test_infinite_scores_are_null_in_json(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.full((3, 16), 3e38, np.float32))
-    run("build", tmp_path / "x.npy", "-o", tmp_path / "out", "--metric", "dot")
+    options = ("--metric", "dot", "--store", "float32")
+    run("build", tmp_path / "x.npy", "-o", tmp_path / "out", *options)
     found = run_json("search", tmp_path / "out", tmp_path / "x.npy", "-k", 2)
     assert found["results"][0] == {"query": 0, "ids": [0, 1], "scores": [None, None]}
 

@@ -14,15 +14,19 @@ from helpers.cli_samples import DIM, N
 def test_info(index_path: Path) -> None:
     described = run_json("info", index_path)
     index = bitsift.Index.load(index_path)
-    assert described["format_version"] == 1
-    assert (described["threshold"], described["store"]) == (0.0, "float32")
+    assert described["format_version"] == 3
+    assert (described["threshold"], described["store"]) == (0.0, "float16")
+    assert (described["scoring"], described["candidates"]) == (index.scoring, "by-position")
+    assert index.scoring is not None
     size = sum(path.stat().st_size for path in index_path.iterdir())
     assert described["bytes"]["total"] == size
     assert described["bytes"]["codes"] == index.codes.nbytes + 128
-    assert described["bytes"]["originals"] == N * DIM * 4 + 128
+    assert described["bytes"]["originals_float16"] == N * DIM * 2 + 128
     text = run("info", index_path).stdout
-    for part in ("300 of 44 dimensions", "cosine", "float32", "version 1", "29.3x", "codes"):
+    for part in ("300 of 44 dimensions", "cosine", "float16", "version 3", "29.3x", "codes"):
         assert part in text
+    for line in (f"scoring {index.scoring}", "candidates by position"):
+        assert line in [" ".join(line.split()) for line in text.splitlines()]
     assert str(index_path) in text
 
 

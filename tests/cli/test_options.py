@@ -143,8 +143,8 @@ def test_ladders(vectors_path: Path, queries_path: Path) -> None:
         (["--ladder", "hamming:x,float32"], "got 'hamming:x'. Example: "),
         (["--ladder", ""], "--ladder"),
         (["--ladder", "hamming:4,,float32"], "--ladder"),
-        (["--ladder", "hamming:2,asymmetric:3,float32"], "no more than the one before"),
-        (["--ladder", "hamming:4,float32:2"], "its oversampling is 1"),
+        (["--ladder", "hamming:2,asymmetric:3,float16"], "no more than the one before"),
+        (["--ladder", "hamming:4,float16:2"], "its oversampling is 1"),
         (["--ladder", "hamming", "--oversampling", 2], "which it replaces; got --oversampling"),
         (["--ladder", "hamming", "--scoring", "hamming"], "which it replaces; got --scoring"),
         (["--ladder", "hamming", "--no-rescore"], "which it replaces; got --no-rescore"),
@@ -168,7 +168,7 @@ def test_info(vectors_path: Path) -> None:
         assert fragment in text
     shown = run_json("info", folder)
     assert shown["store"] == ["int8", "float32"]
-    assert shown["format_version"] == 2
+    assert shown["format_version"] == 3
     for part in ("codes", "originals_int8", "originals_float32", "calibration_int8", "rotation"):
         assert shown["bytes"][part] > 0
 

@@ -34,9 +34,16 @@ def test_search_finds_what_the_library_finds(
     out = tmp_path / "results.npz"
     cases: list[tuple[list[object], dict[str, Any], str]] = [
         ([], {}, "cosine"),
-        (["--no-rescore"], {"rescore": False}, "hamming"),
+        (["--no-rescore"], {"rescore": False}, "cosine"),
+        (
+            ["--no-rescore", "--scoring", "hamming"],
+            {"rescore": False, "scoring": "hamming"},
+            "hamming",
+        ),
         (["--rescore", "--oversampling", "1.5"], {"rescore": True, "oversampling": 1.5}, "cosine"),
         (["--threads", 2, "--no-mmap"], {"threads": 2}, "cosine"),
+        (["--offset", 5], {"offset": 5}, "cosine"),
+        (["--offset", 5, "--scoring", "auto"], {"offset": 5}, "cosine"),
     ]
     for options, keywords, score in cases:
         found = run_json("search", index_path, queries_path, "-k", 7, "-o", out, "-f", *options)
@@ -73,11 +80,32 @@ def test_search_with_asymmetric_scoring(
             np.testing.assert_array_equal(saved["ids"], expected.ids)
         assert found["score"] == score
         assert [row["scores"] for row in found["results"]] == expected.scores.tolist()
-        hamming = run_json("search", path, queries_path, *options, "hamming", *more)
-        assert hamming == run_json("search", path, queries_path, "-k", 7, *more)
-        assert hamming != found
+        assert found == run_json("search", path, queries_path, "-k", 7, *more)
+        assert found == run_json("search", path, queries_path, *options, "auto", *more)
+        assert found != run_json("search", path, queries_path, *options, "hamming", *more)
     shown = run("search", path, queries_path, *options, "asymmetric", "--no-rescore").stdout
     assert shown.splitlines()[0].split() == ["query", "rank", "id", metric]
+
+
+def test_pages(index_path: Path, queries_path: Path) -> None:
+    whole = run_json("search", index_path, queries_path, "-k", 30)
+    page = run_json("search", index_path, queries_path, "-k", 10, "--offset", 12)
+    assert (whole["offset"], page["offset"], page["k"]) == (0, 12, 10)
+    for found, expected in zip(page["results"], whole["results"], strict=True):
+        assert found["ids"] == expected["ids"][12:22]
+        assert found["scores"] == expected["scores"][12:22]
+    options = ("-k", 3, "--offset", 12, "--show", 1)
+    rows = [
+        line.split()
+        for line in run("search", index_path, queries_path, *options).stdout.splitlines()
+    ]
+    assert [row[:2] for row in rows if row[:1] == ["0"]] == [["0", "13"], ["0", "14"], ["0", "15"]]
+    beyond = run_json("search", index_path, queries_path, "--offset", 10**9)
+    assert (beyond["k"], beyond["score"]) == (0, "cosine")
+    assert {tuple(row["ids"]) for row in beyond["results"]} == {()}
+    assert run("search", index_path, queries_path, "--offset", 10**9).exit_code == 0
+    for wrong in (-1, 2**63, "one"):
+        assert run("search", index_path, queries_path, "--offset", wrong).exit_code == 2
 
 
 def test_asymmetric_search_without_queries(index_path: Path, tmp_path: Path) -> None:
@@ -99,8 +127,8 @@ def test_search_with_packed_queries(index_path: Path, queries_path: Path, tmp_pa
     packed = np.packbits(np.load(queries_path) > 0, axis=1)
     np.save(tmp_path / "packed.npy", packed)
     found = run_json("search", index_path, tmp_path / "packed.npy", "-k", 3)
-    plain = run_json("search", index_path, queries_path, "-k", 3, "--no-rescore")
-    assert found == plain
+    options = ("-k", 3, "--no-rescore", "--scoring", "hamming")
+    assert found == run_json("search", index_path, queries_path, *options)
 
 
 def test_search_with_one_query(index_path: Path, queries_path: Path, tmp_path: Path) -> None:
@@ -131,7 +159,8 @@ def test_search_for_more_than_there_are(
 
 
 def test_search_shows_the_first_queries(index_path: Path, queries_path: Path) -> None:
-    lines = run("search", index_path, queries_path, "-k", 2, "--no-rescore").stdout.splitlines()
+    options = ("-k", 2, "--no-rescore", "--scoring", "hamming")
+    lines = run("search", index_path, queries_path, *options).stdout.splitlines()
     assert lines[0].split() == ["query", "rank", "id", "hamming"]
     assert [line.split()[:2] for line in lines[2:-1]] == [
         [str(query), str(rank)] for query in range(5) for rank in (1, 2)

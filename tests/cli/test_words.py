@@ -60,8 +60,8 @@ ARRAYS: dict[str, Callable[[], NDArray[Any]]] = {
 INDICES: dict[str, dict[str, Any]] = {
     "floats": {},
     "bare": {"store": None},
-    "corrected": {"store": None, "correction": True},
-    "corrected_floats": {"correction": True},
+    "corrected": {"store": None, "correction": True, "scoring": "hamming"},
+    "corrected_floats": {"correction": True, "scoring": "hamming"},
 }
 
 
@@ -99,7 +99,7 @@ TOLD: list[tuple[str, bool, str]] = [
         "--store int8: .* clipped: a larger --sample makes bounds .* and --store float16 has none",
     ),
     ("build bits -o OUT --store none --dim 32 --rotate", False, "--rotate does nothing to bits"),
-    ("build vectors -o OUT --sample 5", False, "--sample does nothing"),
+    ("build vectors -o OUT --scoring hamming --sample 5", False, "--sample does nothing"),
     ("search corrected queries", False, "With --scoring asymmetric, this search would use it"),
     ("search corrected_floats queries", False, "With --scoring hamming, this search does not warn"),
     ("search corrected bits", False, "With --scoring asymmetric, float queries would use it"),

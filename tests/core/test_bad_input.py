@@ -121,7 +121,7 @@ def test_search_queries(queries, error, message):
 
 
 def test_bool_vectors_need_no_store():
-    with refuses(TypeError, "got bool, but store='float32' keeps original vectors"):
+    with refuses(TypeError, "got bool, but store='float16' keeps original vectors"):
         bitsift.Index(20).add(FLOATS > 0)
 
 

@@ -75,7 +75,7 @@ CALLS = {
     "output": lambda folder: outfile._is_same(folder / "page.md", folder / "none.npy"),
     "machine": lambda folder: machine._processor(),
     "search": lambda folder: INDEX.search(VECTORS[:2], 3, oversampling=2.0),
-    "ladder": lambda folder: INDEX.search(VECTORS[:2], 3, ladder=[("hamming", 2.0), "float32"]),
+    "ladder": lambda folder: INDEX.search(VECTORS[:2], 3, ladder=[("hamming", 2.0), "float16"]),
     "membership": lambda folder: 5 in INDEX,
     "graph": lambda folder: bitsift.knn_graph(INDEX.codes, 3, threads=1),
     "list": lambda folder: bitsift.pack(VECTORS.tolist(), 0.5),

@@ -46,6 +46,7 @@ ONE_QUERY = {
     "ids": None,
     "tie_ids": None,
     "candidates": 4,
+    "asymmetric": False,
     "isa": "scalar",
     "result_type": bitsift.SearchResult,
 }
@@ -216,7 +217,7 @@ def test_the_python_layer_copies_what_the_core_refuses():
     for values in (HALVES, FLOATS, DOUBLES):
         for odd in (misaligned(values), swapped(values), rows_apart(values, 1), values[:, ::-1]):
             np.testing.assert_array_equal(bitsift.pack(odd), reference.pack(np.array(odd)))
-            index = bitsift.Index(DIM, metric="l2")
+            index = bitsift.Index(DIM, metric="l2", store="float32")
             index.add(odd)
             np.testing.assert_array_equal(index.get(range(5)), np.array(odd, np.float32))
             assert index.search(odd, 1).ids[:, 0].tolist() == list(range(5))

@@ -77,6 +77,7 @@ INDEX_MEMBERS = {
     "nbytes",
     "reserve",
     "save",
+    "scoring",
     "search",
     "store",
     "threshold",
@@ -126,7 +127,10 @@ def test_public_names():
         (bitsift.knn_graph, ["codes", "k", "progress", "isa", "threads"]),
         (
             bitsift.Index,
-            ["dim", "metric", "store", "threshold", "rotate", "correction", "calibrator", "isa"],
+            [
+                *("dim", "metric", "store", "threshold", "rotate", "correction", "calibrator"),
+                *("scoring", "isa"),
+            ],
         ),
         (bitsift.Index.add, ["self", "vectors", "ids"]),
         (

@@ -24,7 +24,11 @@ def filled(**options):
 
 
 FLOATS, BITS = filled(), filled(store=None)
-CORRECTED, CORRECTED_BITS = filled(correction=True), filled(store=None, correction=True)
+CORRECTED, CORRECTED_BITS = (
+    filled(store=store, correction=True, scoring="hamming") for store in ("float32", None)
+)
+# These scan by asymmetric scores unless a search says otherwise, and so use the correction.
+USING, USING_BITS = filled(correction=True), filled(store=None, correction=True)
 INT8 = filled(store="int8")
 RULED = bitsift.Index(16, threshold="mean").fit(VECTORS)
 ASYMMETRIC = {"scoring": "asymmetric"}
@@ -43,9 +47,11 @@ CALLS = [
     (r"fit\(sample\) does nothing", lambda: RULED.fit(VECTORS)),
     (
         r"fit\(sample\) does nothing",
-        lambda: bitsift.Index(16, store="int8", calibrator=CALIBRATOR).fit(VECTORS),
+        lambda: bitsift.Index(16, store="int8", calibrator=CALIBRATOR, **HAMMING).fit(VECTORS),
     ),
-    (None, lambda: bitsift.Index(16).fit(VECTORS)),  # there is nothing that it could compute
+    (None, lambda: bitsift.Index(16, store="int8", calibrator=CALIBRATOR).fit(VECTORS)),
+    (None, lambda: bitsift.Index(16).fit(VECTORS)),
+    (None, lambda: bitsift.Index(16, **HAMMING).fit(VECTORS)),  # there is nothing to compute
     (
         None,
         lambda: bitsift.Index(16, store="int8", calibrator=CALIBRATOR, threshold="mean").fit(
@@ -79,6 +85,8 @@ CALLS = [
     (None, lambda: CORRECTED.search(VECTORS, **LADDER)),
     (None, lambda: CORRECTED.search(VECTORS, ladder=[("hamming", 4), "float32"])),
     (None, lambda: CORRECTED_BITS.search(CODES, **HAMMING)),
+    *((None, lambda q=q: USING.search(q)) for q in (VECTORS, VECTORS[0], CODES)),
+    *((None, lambda q=q: USING_BITS.search(q)) for q in (VECTORS, VECTORS[0], CODES)),
     *(
         (f"ranges does nothing.*{name}", lambda name=name: quantized(name, RANGES))
         for name in ("float32", "float16", "binary", "ubinary")
@@ -134,7 +142,7 @@ def test_none_is_the_same_as_nothing():
     expected = FLOATS.search(VECTORS, 5)
     found = FLOATS.search(VECTORS, 5, **given)
     assert found.scores.tobytes() == expected.scores.tobytes()
-    explicit = FLOATS.search(VECTORS, 5, oversampling=20, rescore=True, scoring="hamming")
+    explicit = FLOATS.search(VECTORS, 5, oversampling=20, rescore=True, scoring="asymmetric")
     assert explicit.ids.tobytes() == expected.ids.tobytes()
 
 
@@ -153,7 +161,11 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("words", "told"),
         [
-            (["build", "vectors", "-o", "out", "--sample", 50], "--sample does nothing"),
+            (
+                ["build", "vectors", "-o", "out", "--scoring", "hamming", "--sample", 50],
+                "--sample does nothing",
+            ),
+            (["build", "vectors", "-o", "out", "--sample", 50], ""),
             (["search", "floats", "queries", "--show", 1, "--json"], "--show does nothing"),
             (["search", "bits", "queries", "--oversampling", 8], "--oversampling 8 does nothing"),
             (

@@ -11,21 +11,25 @@ import pytest
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.storage import reader
-from helpers.storage_samples import PARTS_V1, PARTS_V2
+from helpers.storage_samples import PARTS_V1, PARTS_V3
 
 USES: dict[str, Callable[[Path], Any]] = {
     "read": reader.read,
     "map": lambda path: reader.read(path, mmap=True),
     "verify": reader.verify,
 }
-# Every data file of the sample of each format version.
-FILES = [*((1, part) for part in PARTS_V1), *((2, part) for part in PARTS_V2)]
+# Every data file of the samples of versions 1 and 3; that of version 2 has no others.
+FILES = [*((1, part) for part in PARTS_V1), *((3, part) for part in PARTS_V3)]
 # Opening a memory map reads these files whole and leaves the others to verify.
-READ_BY_MAP = ("threshold", "rotation", *(part for part in PARTS_V2 if "calibration" in part))
+READ_BY_MAP = (
+    *("threshold", "rotation", "vectors"),
+    *(part for part in PARTS_V3 if "calibration" in part),
+)
 # Damage at each place takes long: the quick run damages one in so many.
 EVERY_OR_SOME = [pytest.param(1, marks=pytest.mark.slow, id="every"), pytest.param(17, id="17th")]
 
 version_2 = pytest.mark.parametrize("version", [2])
+version_3 = pytest.mark.parametrize("version", [3])
 
 
 def refused(

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,18 @@ import numpy as np
 import numpy.lib.format as npy_format
 
 import bitsift
+from bitsift.index.persistence import to_contents
 from bitsift.storage.contents import Contents
 
 STORES = ["float32", "float16", "int8", "uint8", "int4", "ternary"]
-# The data files of `sample` (format version 1) and of `everything` (version 2).
+# The data files of `sample` (format version 1), of `of_version_2` and of `of_version_3`.
 PARTS_V1 = ("codes", "ids", "originals", "threshold")
 PARTS_V2 = (
     "codes", "ids", "threshold", "rotation", "correction",
     *(f"originals_{store}" for store in STORES),
     *(f"calibration_{store}" for store in STORES[2:]),
 )  # fmt: skip
+PARTS_V3 = (*PARTS_V2, "vectors")
 
 
 def sample(
@@ -69,6 +72,23 @@ def everything(n: int = 7) -> bitsift.Index:
     index.fit(some_vectors(120, seed=1))
     index.add(some_vectors(n), ids=np.random.default_rng(2).permutation(10 * n)[:n])
     return index
+
+
+def with_old_defaults(index: bitsift.Index) -> Contents:
+    """Give an index as contents that versions 1 and 2 of the format can describe."""
+    contents = to_contents(*index._table.snapshot[:2])
+    return replace(contents, scoring="hamming", candidates="fixed", vectors=None)
+
+
+def of_version_2(n: int = 7) -> Contents:
+    """Give contents with every part of format version 2."""
+    return with_old_defaults(everything(n))
+
+
+def of_version_3(n: int = 7) -> Contents:
+    """Give contents with every part of format version 3."""
+    vectors = some_vectors(n, seed=3)
+    return replace(of_version_2(n), scoring=None, candidates="by-position", vectors=vectors)
 
 
 def assert_same(found: Contents, expected: Contents) -> None:

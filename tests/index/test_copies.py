@@ -312,6 +312,22 @@ DAMAGE = {
         "ids_ascending": True,
     },
     "ids_ascending must be True": {"ids": None},
+    "scoring must be one of": {"scoring": "auto"},
+    "scoring must be one .* got 1": {"scoring": 1},
+    "candidates must be one of": {"candidates": "some"},
+    "candidates must be one .* got None": {"candidates": None},
+    "vectors must be an array of dtype float32 and shape \\(7, 13\\); got NoneType": {
+        "scoring": None
+    },
+    "vectors must be .* got .* shape \\(6, 13\\)": {
+        "scoring": None,
+        "vectors": lambda _: some_vectors(6),
+    },
+    "vectors: row 2 has a value that is not finite": {
+        "scoring": None,
+        "vectors": lambda _: at((2, 3), np.nan)(some_vectors(7)),
+    },
+    "vectors must be None; got an array": {"vectors": lambda _: some_vectors(7)},
     "ids_ascending must be a bool": {"ids_ascending": "yes"},
     "originals_float32: row 3 has a value that is not finite": {
         "originals": of_store("float32", at((3, 2), np.nan))
@@ -418,12 +434,12 @@ def test_fields_that_are_missing():
         bitsift.Index._open_pickle([])
 
 
-@pytest.mark.parametrize("version", [0, 3, 99, "2", None, True, 2.0])
+@pytest.mark.parametrize("version", [0, 4, 99, "2", None, True, 2.0])
 def test_versions_that_are_unknown(version):
     with pytest.raises(bitsift.UnsupportedVersionError) as raised:
         opened(version=version)
     assert (
-        f"version {version!r}; bitsift {bitsift.__version__} reads versions 1 to 2: install"
+        f"version {version!r}; bitsift {bitsift.__version__} reads versions 1 to 3: install"
         in str(raised.value)
     )
 

@@ -78,7 +78,7 @@ def test_thresholds(isa, rng, rule, metric, dim, rotate):
     expected = codes_of(others, centre, metric, rotate=rotate)
     np.testing.assert_array_equal(index.codes[200:], expected)
     # It applies to queries.
-    found = index.search(others, 10, rescore=False)
+    found = index.search(others, 10, scoring="hamming", rescore=False)
     expected = reference.search(index.codes, expected, 10)
     np.testing.assert_array_equal(found.scores, expected[0])
     np.testing.assert_array_equal(found.ids, expected[1])
@@ -142,7 +142,7 @@ def test_lengths_do_not_change_the_cosine(rng, rule, rotate):
     np.testing.assert_array_equal(a.threshold, b.threshold)
     np.testing.assert_array_equal(a.codes, b.codes)
     assert (l2.codes != b.codes).any()
-    found = a.search(vectors[:9] * np.float32(0.001), 1, rescore=False)
+    found = a.search(vectors[:9] * np.float32(0.001), 1, scoring="hamming", rescore=False)
     assert found.ids[:, 0].tolist() == list(range(9))
     np.testing.assert_array_equal(found.scores, 0)
 

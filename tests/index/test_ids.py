@@ -50,7 +50,7 @@ def test_contains():
 def test_get_in_any_order(rng):
     vectors = rng.standard_normal((50, 8), dtype=np.float32)
     ids = rng.permutation(1000)[:50]
-    index = bitsift.Index(8)
+    index = bitsift.Index(8, store="float32")
     index.add(vectors, ids=ids)
     wanted = rng.integers(0, 50, 80)
     np.testing.assert_array_equal(index.get(ids[wanted]), vectors[wanted])

@@ -25,7 +25,7 @@ def test_hamming_search(isa, rng, dim, store):
     vectors, queries = vectors_of(rng, 200, dim), vectors_of(rng, 5, dim)
     index = bitsift.Index(dim, store=store, isa=isa)
     index.add(vectors)
-    distances, ids = index.search(queries, k=7, rescore=False)
+    distances, ids = index.search(queries, k=7, scoring="hamming", rescore=False)
     expected = reference.search(reference.pack(vectors), reference.pack(queries), 7)
     np.testing.assert_array_equal(distances, expected[0])
     np.testing.assert_array_equal(ids, expected[1])
@@ -44,7 +44,8 @@ def test_threshold_applies_to_vectors_and_queries(rng, dtype, threshold):
     rounded = vectors.astype(np.float32)
     expected_codes = reference.pack(rounded, np.float32(threshold))
     np.testing.assert_array_equal(index.codes, expected_codes)
-    assert (index.search(vectors, k=1, rescore=False).scores == 0).all()
+    found = index.search(vectors, k=1, scoring="hamming", rescore=False)
+    assert (found.scores == 0).all()
 
 
 def test_bits_in_bits_out(rng):
@@ -58,7 +59,7 @@ def test_bits_in_bits_out(rng):
         np.testing.assert_array_equal(index.codes, codes)
         np.testing.assert_array_equal(index.get([3, 9]), codes[[3, 9]])
         for queries in (vectors[:4], codes[:4], vectors[:4] > 0):
-            result = index.search(queries, k=5)
+            result = index.search(queries, k=5, scoring="hamming")
             np.testing.assert_array_equal(result.ids, reference.search(codes, codes[:4], 5)[1])
 
 
@@ -180,7 +181,7 @@ def test_results_do_not_depend_on_threads_or_isa(rng):
 
 def test_results_do_not_depend_on_how_vectors_were_added(rng):
     vectors = vectors_of(rng, 500, 70)
-    whole, parts = bitsift.Index(70), bitsift.Index(70)
+    whole, parts = (bitsift.Index(70, store="float32") for _ in range(2))
     parts.reserve(100)
     whole.add(vectors)
     for begin in range(0, 500, 7):
@@ -214,7 +215,7 @@ def test_memmap_and_any_layout_can_be_added(tmp_path, rng):
         vectors.tolist(),
         vectors.astype(np.float64),
     ):
-        index = bitsift.Index(64)
+        index = bitsift.Index(64, store="float32")
         index.add(same)
         np.testing.assert_array_equal(index.get(range(64)), vectors)
 
@@ -222,7 +223,7 @@ def test_memmap_and_any_layout_can_be_added(tmp_path, rng):
 def test_original_vectors_are_copied(rng):
     vectors = vectors_of(rng, 5, 8)
     kept = vectors.copy()
-    index = bitsift.Index(8)
+    index = bitsift.Index(8, store="float32")
     index.add(vectors)
     vectors[:] = 0
     np.testing.assert_array_equal(index.get(range(5)), kept)
@@ -257,7 +258,9 @@ def test_properties_and_repr():
     assert (index.dim, index.metric, index.store, index.isa) == (9, "l2", "float16", "scalar")
     np.testing.assert_array_equal(index.threshold, threshold)
     assert bitsift.Index(9, threshold=0.5).threshold == 0.5
-    assert repr(index) == "Index(dim=9, metric='l2', store='float16', n=0, nbytes=0)"
+    assert repr(index) == (
+        "Index(dim=9, metric='l2', store='float16', scoring='auto', n=0, nbytes=0)"
+    )
 
 
 def test_searches_while_another_thread_adds(rng):
@@ -294,7 +297,7 @@ def test_an_interrupt_at_any_call_leaves_the_index_as_it_was_or_grown(rng, ids):
     completed = 0
     tracer = sys.gettrace()  # that of a debugger, or of the measurement of coverage
     for n_calls in itertools.count(1):
-        index = bitsift.Index(16)
+        index = bitsift.Index(16, store="float32")
         index.add(vectors, ids=[9, 7])
         countdown = iter(range(n_calls))
 

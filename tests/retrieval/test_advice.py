@@ -328,7 +328,7 @@ class TestSampling:
         expected = bitsift.advise(sample, metric=metric)
         for exponent in exponents:
             assert bitsift.advise(np.ldexp(sample, exponent), metric=metric) == expected
-            index = bitsift.Index(64, metric=metric)
+            index = bitsift.Index(64, metric=metric, store="float32")
             if make is shifted:
                 with pytest.warns(bitsift.BitsiftWarning, match="say little"):
                     index.add(np.ldexp(sample, exponent))

@@ -165,14 +165,15 @@ def test_how_a_ladder_is_written(data):
 @pytest.mark.parametrize("correction", [False, True])
 @pytest.mark.filterwarnings("ignore:correction=True is:bitsift.BitsiftWarning")
 @pytest.mark.filterwarnings("ignore:oversampling=.* does nothing:bitsift.BitsiftWarning")
-def test_default_paths_are_ladders(data, metric, store, correction):
+@pytest.mark.parametrize("scoring", ["hamming", "asymmetric"])
+def test_default_paths_are_ladders(data, metric, store, correction, scoring):
     vectors, queries, ids = data
-    index = bitsift.Index(DIM, metric=metric, store=store, correction=correction)
+    index = bitsift.Index(DIM, metric=metric, store=store, correction=correction, scoring=scoring)
     index.add(vectors, ids=ids)
     last = [] if store is None else ["int8" if store == "int8" else "float32"]
-    paths = [({"rescore": False}, ["hamming"])]
+    paths = [({"rescore": False, "scoring": "hamming"}, ["hamming"])]
     for oversampling in (1, 2.5, 4):
-        options = {"oversampling": oversampling}
+        options = {"oversampling": oversampling, "scoring": "hamming"}
         passed_on = oversampling if last else 1
         scan = [("hamming", passed_on), *last] if last else ["hamming"]
         paths.append((options, scan))
@@ -180,6 +181,7 @@ def test_default_paths_are_ladders(data, metric, store, correction):
         if correction:
             scan = [("asymmetric", 8 * passed_on), *scan]
         paths.append(({**options, "scoring": "asymmetric"}, scan))
+        paths.append(({"oversampling": oversampling}, paths[-2 if scoring == "hamming" else -1][1]))
     # By position: 100 candidates for the first results.
     scan = [("asymmetric", 20), "asymmetric"] if correction else ["asymmetric"]
     paths.append(({"scoring": "asymmetric", "rescore": False}, scan))
@@ -189,10 +191,12 @@ def test_default_paths_are_ladders(data, metric, store, correction):
         assert found.scores.tobytes() == expected.scores.tobytes()
         assert found.scores.dtype == expected.scores.dtype
         np.testing.assert_array_equal(found.ids, expected.ids)
-    np.testing.assert_array_equal(
-        index.search(queries, 5).scores,
-        index.search(queries, 5, oversampling=20, rescore=None, scoring="hamming").scores,
-    )
+    plain = index.search(queries, 5)
+    said = index.search(queries, 5, scoring=scoring)
+    np.testing.assert_array_equal(plain.scores, said.scores)
+    if last or not correction:
+        by_20 = index.search(queries, 5, oversampling=20, scoring=scoring)
+        np.testing.assert_array_equal(plain.scores, by_20.scores)
 
 
 LADDERS = [

@@ -34,10 +34,12 @@ STORES = ("float32", "float16", "int8", "uint8", "int4", "ternary")
 IDS = RNG.permutation(10**6)[: len(VECTORS)]
 
 
-def make(n: int = len(VECTORS), ids: Any = None, **options: Any) -> bitsift.Index:
+def make(
+    n: int = len(VECTORS), ids: Any = None, scoring: Any = "hamming", **options: Any
+) -> bitsift.Index:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        index = bitsift.Index(DIM, **options)
+        index = bitsift.Index(DIM, scoring=scoring, **options)
         if n:
             index.add(VECTORS[:n], ids=None if ids is None else ids[:n])
     return index
@@ -63,6 +65,23 @@ INDEXES = {
     "none": make(0),
     "none, bits": make(0, store=None),
     "none, not fitted": make(0, store="ternary", threshold="mean"),
+}  # fmt: skip
+asymmetric = partial(make, scoring="asymmetric")
+INDEXES |= {
+    **{f"asymmetric {store} {metric}": asymmetric(store=store, metric=metric)
+       for store in (None, "float32", "int4") for metric in ("cosine", "dot", "l2")},
+    **{f"asymmetric {metric}, {number}": asymmetric(store=None, metric=metric, threshold=threshold)
+       for metric in ("cosine", "dot", "l2")
+       for number, threshold in (("threshold", 0.25), ("thresholds", np.linspace(-1, 1, DIM)))},
+    **{f"asymmetric {metric}, {rotate}": asymmetric(
+           store=None, metric=metric, threshold="mean", rotate=rotate)
+       for metric in ("cosine", "dot", "l2") for rotate in (False, True)},
+    "asymmetric, correction": asymmetric(correction=True, threshold="mean"),
+    "asymmetric, bits, ids": asymmetric(store=None, ids=IDS),
+    "asymmetric, ids": asymmetric(ids=IDS),
+    "asymmetric, one": asymmetric(1, store=None),
+    "asymmetric, none": asymmetric(0),
+    "asymmetric, none, bits": asymmetric(0, store=None),
 }  # fmt: skip
 
 
@@ -226,7 +245,13 @@ def test_queries(name):
         check(name, query)
 
 
-@pytest.mark.parametrize("name", ["bits", "float32 cosine", "ids", "none", "correction"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("bits", "float32 cosine", "ids", "none", "correction"),
+        *("asymmetric None dot", "asymmetric, ids", "asymmetric, correction"),
+    ],
+)
 def test_numbers(name):
     for query in (QUERY_32, CODE, QUERY[np.newaxis], QUERY.tolist(), UNUSUAL["NaN"]):
         for k in (*USUAL_K, *UNUSUAL_K):
@@ -260,7 +285,10 @@ def test_numbers(name):
     ],
 )
 def test_options(options):
-    for name in ("bits", "float32 dot", "correction"):
+    for name in (
+        *("bits", "float32 dot", "correction"),
+        *("asymmetric None l2", "asymmetric int4 dot", "asymmetric, correction"),
+    ):
         for query in (QUERY_32, CODE, UNUSUAL["narrow"]):
             check(name, query, 3, **options)
 
@@ -270,7 +298,7 @@ def test_what_goes_which_way():
         for query_name, query in USUAL.items():
             if query_name == "largest" and index.rotate:
                 continue  # some are beyond float32 once rotated
-            assert in_one_call(index, query, 3, 0) == (name != "correction"), (name, query_name)
+            assert in_one_call(index, query, 3, 0) == ("correction" not in name), (name, query_name)
         assert not any(in_one_call(index, query, 3, 0) for query in UNUSUAL.values())
     index = INDEXES["bits"]
     assert all(in_one_call(index, QUERY_32, k, 0) for k in USUAL_K)
@@ -281,13 +309,13 @@ def test_what_goes_which_way():
 
 @few_or_many(40, 2000)
 def test_any_index_and_query(n_examples):
-    def law(dim, n, k, seed, dtype, store, metric, rotate, threshold, data):
+    def law(dim, n, k, seed, dtype, store, metric, rotate, threshold, scoring, data):
         rng = np.random.default_rng(seed)
         vectors = rng.standard_normal((n, dim)).astype(np.float32)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             index = bitsift.Index(
-                dim, store=store, metric=metric, rotate=rotate, threshold=threshold
+                dim, store=store, metric=metric, rotate=rotate, threshold=threshold, scoring=scoring
             )
             index.add(vectors, ids=rng.permutation(3 * n)[:n] if seed % 2 else None)
         values = data.draw(some.arrays(dtype, (dim,)))
@@ -310,6 +338,7 @@ def test_any_index_and_query(n_examples):
         metric=st.sampled_from(["cosine", "dot", "l2"]),
         rotate=st.booleans(),
         threshold=st.sampled_from([0.0, 0.3, "mean"]),
+        scoring=st.sampled_from(["auto", "hamming", "asymmetric"]),
         data=st.data(),
     )
 
@@ -339,11 +368,13 @@ def test_more_work_than_one_thread_is_worth(isa, rng, n, dim, store):
 
 
 def test_levels(isa):
-    index = make(isa=isa)
-    for query in USUAL.values():
-        assert outcome(lambda query=query: index.search(query)) == outcome(
-            lambda query=query: general(INDEXES["float32 cosine"]).search(query)
-        )
+    for scoring, name in (("hamming", "float32 cosine"), ("asymmetric", "asymmetric None l2")):
+        like = INDEXES[name]
+        index = make(isa=isa, scoring=scoring, store=like.store, metric=like.metric)
+        for query in USUAL.values():
+            assert outcome(lambda query=query, index=index: index.search(query)) == outcome(
+                lambda query=query, like=like: general(like).search(query)
+            )
 
 
 def test_each_state_of_an_index_has_its_own():
@@ -405,7 +436,7 @@ def test_a_subclass_is_asked():
         def search(self, queries, k=10, **options):
             return super().search(np.multiply(queries, 2), 2 * k, **options)
 
-    index = Twice(DIM, metric="dot")
+    index = Twice(DIM, metric="dot", store="float32", scoring="hamming")
     index.add(VECTORS)
     scores, _ = index.search(QUERY_32, 2)
     np.testing.assert_array_equal(scores, 2 * INDEXES["float32 dot"].search(QUERY_32, 4).scores)

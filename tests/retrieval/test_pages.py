@@ -191,7 +191,7 @@ def test_explicit_candidates_are_of_offset_and_k(rng, options):
 
 @pytest.mark.parametrize("store", [None, "float32"])
 def test_offsets_beyond_the_vectors(rng, store):
-    index = make_index(rng, 120, store=store)
+    index = make_index(rng, 120, store=store, scoring="hamming")
     queries = some_vectors(rng, 2)
     last = index.search(queries, 10, offset=119)
     assert last.ids.shape == last.scores.shape == (2, 1)

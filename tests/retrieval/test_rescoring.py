@@ -46,7 +46,7 @@ def test_scores(isa, rng, metric, store, dim):
 def test_scores_equal_numpy_float32(rng, metric):
     vectors = rng.standard_normal((300, 768), dtype=np.float32) + np.float32(0.3)
     query = rng.standard_normal(768, dtype=np.float32) + np.float32(0.3)
-    index = bitsift.Index(768, metric=metric)
+    index = bitsift.Index(768, metric=metric, store="float32")
     index.add(vectors)
     scores, ids = index.search(query, k=300, oversampling=1)
     if metric == "l2":
@@ -96,7 +96,7 @@ def test_zero_vectors_have_no_direction():
 
 def test_distance_to_itself_is_zero(rng):
     vectors = rng.standard_normal((20, 300), dtype=np.float32) * 1000
-    index = bitsift.Index(300, metric="l2")
+    index = bitsift.Index(300, metric="l2", store="float32")
     index.add(vectors)
     scores, ids = index.search(vectors, k=1)
     assert (scores == 0).all()
@@ -106,7 +106,7 @@ def test_distance_to_itself_is_zero(rng):
 def test_huge_and_tiny_values_do_not_overflow_on_the_way():
     largest = np.finfo(np.float32).max
     smallest = np.finfo(np.float32).smallest_subnormal
-    index = bitsift.Index(4)
+    index = bitsift.Index(4, store="float32")
     index.add(np.array([[largest] * 4, [smallest] * 4, [largest, 0, 0, 0]], np.float32))
     scores, ids = index.search(np.full(4, largest, np.float32), k=3)
     assert ids.tolist() == [0, 1, 2]

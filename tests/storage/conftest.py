@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from bitsift.storage import writer
-from helpers.storage_samples import copy, everything, sample
+from helpers.storage_samples import copy, of_version_2, of_version_3, sample
 
 
 @pytest.fixture(scope="session")
 def whole_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Give a folder of each version; no test changes them."""
     parent = tmp_path_factory.mktemp("storage")
-    folders = {version: parent / f"version-{version}" for version in (1, 2)}
+    folders = {version: parent / f"version-{version}" for version in (1, 2, 3)}
     writer.write(folders[1], sample())
-    everything().save(folders[2])
+    writer.write(folders[2], of_version_2())
+    writer.write(folders[3], of_version_3())
     return folders
 
 

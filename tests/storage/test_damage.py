@@ -26,6 +26,7 @@ from helpers.storage_folders import (
 from helpers.storage_samples import (
     PARTS_V1,
     PARTS_V2,
+    PARTS_V3,
     copy,
     file_of,
     is_same,
@@ -37,7 +38,7 @@ from helpers.storage_samples import (
 ALL_FILES = ("manifest", *PARTS_V1)
 
 
-@pytest.mark.parametrize(("version", "parts"), [(1, PARTS_V1), (2, PARTS_V2)])
+@pytest.mark.parametrize(("version", "parts"), [(1, PARTS_V1), (2, PARTS_V2), (3, PARTS_V3)])
 def test_the_samples_have_every_part(whole: Path, parts: tuple[str, ...]) -> None:
     assert set(manifest_of(whole)["files"]) == set(parts)
 

@@ -9,7 +9,6 @@ import re
 import runpy
 import shutil
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,15 @@ MAKER_V2 = runpy.run_path(str(GOLDEN / "make_index_v2.py"))
 VARIANTS_V1: dict[str, dict[str, Any]] = runpy.run_path(str(GOLDEN / "make_index_v1.py"))[
     "variants"
 ]()
+VARIANTS_V3: dict[str, dict[str, Any]] = runpy.run_path(str(GOLDEN / "make_index_v3.py"))[
+    "variants"
+]()
 VARIANTS_V2: dict[str, dict[str, Any]] = MAKER_V2["variants"]()
 
 
-@pytest.mark.parametrize(("version", "variants"), [(1, VARIANTS_V1), (2, VARIANTS_V2)])
+@pytest.mark.parametrize(
+    ("version", "variants"), [(1, VARIANTS_V1), (2, VARIANTS_V2), (3, VARIANTS_V3)]
+)
 def test_every_golden_folder_is_tested(version: int, variants: dict[str, Any]) -> None:
     assert names_of(GOLDEN / f"index-v{version}") == set(variants)
 
@@ -48,17 +52,20 @@ def test_golden_folders_of_version_1_are_read(name: str) -> None:
     reader.verify(folder)
 
 
-@pytest.mark.parametrize("name", VARIANTS_V2)
-def test_golden_folders_of_version_2_are_read(name: str, tmp_path: Path) -> None:
-    folder = GOLDEN / "index-v2" / name
-    expected = MAKER_V2["contents_of"](VARIANTS_V2[name])
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [*((2, name) for name in VARIANTS_V2), *((3, name) for name in VARIANTS_V3)],
+)
+def test_golden_folders_of_later_versions_are_read(version: int, name: str, tmp_path: Path) -> None:
+    folder = GOLDEN / f"index-v{version}" / name
+    expected = contents_of(version, name)
     for mmap in (False, True):
         assert_same(reader.read(folder, mmap=mmap), expected)
         index = bitsift.Index.load(folder, mmap=mmap)
-        found = to_contents(*index._table.snapshot[:2])
-        assert_same(replace(found, candidates=expected.candidates), expected)
-        found = index.search(np.ones(index.dim), 3, scoring="hamming")
-        assert found.ids.shape == (min(3, len(index)),)
+        assert_same(to_contents(*index._table.snapshot[:2]), expected)
+        assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (
+            min(3, len(index)),
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few
             index.add(some_vectors(20, index.dim), ids=np.arange(100, 120))
@@ -72,14 +79,21 @@ def arrays_of_version_1(name: str) -> dict[str, Any]:
     return {part: part_of(contents, part) for part in ("codes", "ids", "originals", "threshold")}
 
 
-def arrays_of_version_2(name: str) -> dict[str, Any]:
-    variant = VARIANTS_V2[name]
+def contents_of(version: int, name: str) -> Contents:
+    if version == 2:
+        contents: Contents = MAKER_V2["contents_of"](VARIANTS_V2[name])
+        return contents
+    return Contents(**{1: VARIANTS_V1, 3: VARIANTS_V3}[version][name])
+
+
+def arrays_of_later_versions(version: int, name: str) -> dict[str, Any]:
+    variant = (VARIANTS_V2 if version == 2 else VARIANTS_V3)[name]
     arrays = {f"originals_{store}": array for store, array in variant["originals"].items()}
     arrays |= {
         f"calibration_{store}": array
         for store, (*_, array) in variant.get("calibrators", {}).items()
     }
-    arrays |= {part: variant.get(part) for part in ("codes", "ids", "threshold")}
+    arrays |= {part: variant.get(part) for part in ("codes", "ids", "threshold", "vectors")}
     arrays["correction"] = variant.get("factors")
     flips = variant.get("flips")
     arrays["rotation"] = None if flips is None else np.packbits(flips == 1, axis=1)
@@ -88,12 +102,16 @@ def arrays_of_version_2(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("version", "name"),
-    [*((1, name) for name in VARIANTS_V1), *((2, name) for name in VARIANTS_V2)],
+    [
+        *((1, name) for name in VARIANTS_V1),
+        *((2, name) for name in VARIANTS_V2),
+        *((3, name) for name in VARIANTS_V3),
+    ],
 )
 def test_golden_data_without_a_reader_of_ours(version: int, name: str) -> None:
     folder = GOLDEN / f"index-v{version}" / name
     fields = json.loads((folder / "manifest.json").read_bytes())
-    arrays = (arrays_of_version_1 if version == 1 else arrays_of_version_2)(name)
+    arrays = arrays_of_version_1(name) if version == 1 else arrays_of_later_versions(version, name)
     assert set(fields["files"]) == {
         part for part, array in arrays.items() if isinstance(array, np.ndarray)
     }
@@ -138,6 +156,8 @@ def test_examples_of_the_format_document(tmp_path: Path, monkeypatch: pytest.Mon
 def test_format_document_names_every_field() -> None:
     text = FORMAT.read_text(encoding="utf-8")
     fields = json.loads((GOLDEN / "index-v1" / "float32" / "manifest.json").read_bytes())
-    for key in [*fields, *fields["files"], *fields["files"]["codes"]]:
+    later = json.loads((GOLDEN / "index-v3" / "undecided" / "manifest.json").read_bytes())
+    parts = [part for part in later["files"] if not part.startswith("originals")]
+    for key in [*fields, *later, *fields["files"], *parts, *fields["files"]["codes"]]:
         assert f"| `{key}` |" in text, key
     assert f"version {FORMAT_VERSION}" in text

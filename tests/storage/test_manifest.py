@@ -117,7 +117,7 @@ def test_checksum(damaged: Path) -> None:
 
 
 @pytest.mark.parametrize("step", EVERY_OR_SOME)
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_flipped_bits(whole: Path, step: int) -> None:
     path = whole / "manifest.json"
     data = bytearray(path.read_bytes())

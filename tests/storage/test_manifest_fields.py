@@ -13,9 +13,9 @@ import pytest
 import bitsift
 from bitsift.core.errors import CorruptIndexError, UnsupportedVersionError
 from bitsift.storage import writer
-from helpers.storage_folders import USES, refused, version_2
+from helpers.storage_folders import USES, refused, version_2, version_3
 from helpers.storage_samples import (
-    PARTS_V2,
+    PARTS_V3,
     STORES,
     change_manifest,
     copy,
@@ -65,6 +65,51 @@ WRONG_FIELDS_V2: list[tuple[str, Any, str]] = [
     ("count", 8, "files"),
 ]
 
+# Version 3.
+WRONG_FIELDS_V3: list[tuple[str, Any, str]] = [
+    *(
+        ("required_features", value, "required_features: found .*array of strings")
+        for value in (None, {}, 1, "x", [1], [None], ["x", 1], [["x"]])
+    ),
+    ("required_features", ["x", "x"], "required_features: found .*each feature once"),
+    *(("defaults", value, "defaults: found") for value in (None, [], 1, "asymmetric")),
+    ("defaults", {}, "defaults: the key 'candidates' is missing"),
+    ("defaults", {"candidates": "fixed"}, "defaults: the key 'scoring' is missing"),
+    (
+        "defaults",
+        {"scoring": None, "candidates": "fixed", "more": 1},
+        "defaults: the key 'more' does not belong",
+    ),
+    *(
+        (
+            "defaults",
+            {"scoring": value, "candidates": "by-position"},
+            r"defaults\.scoring: found .*one of 'hamming', 'asymmetric'",
+        )
+        for value in ("", "auto", 1, True, [], {})
+    ),
+    *(
+        (
+            "defaults",
+            {"scoring": None, "candidates": value},
+            r"defaults\.candidates: found .*one of 'by-position', 'fixed'",
+        )
+        for value in ("", "auto", 4, None, [], {})
+    ),
+    *(
+        (
+            "defaults",
+            {"scoring": scoring, "candidates": "by-position"},
+            "files: the key 'vectors' does not belong",
+        )
+        for scoring in ("hamming", "asymmetric")
+    ),
+    ("version", 2, "the manifest: the key 'defaults' does not belong"),
+    ("fitted", False, "fitted: found False, expected true, as there are vectors"),
+    ("dim", 14, "files"),
+    ("count", 8, "files"),
+]
+
 
 @pytest.mark.parametrize(("key", "value"), WRONG_FIELDS)
 def test_wrong_field(damaged: Path, key: str, value: Any) -> None:
@@ -77,6 +122,19 @@ def test_wrong_field(damaged: Path, key: str, value: Any) -> None:
 def test_wrong_field_of_version_2(damaged: Path, key: str, value: Any, message: str) -> None:
     change_manifest(damaged, lambda fields: fields.update({key: value}))
     refused(damaged, message)
+
+
+@version_3
+@pytest.mark.parametrize(("key", "value", "message"), WRONG_FIELDS_V3)
+def test_wrong_field_of_version_3(damaged: Path, key: str, value: Any, message: str) -> None:
+    change_manifest(damaged, lambda fields: fields.update({key: value}))
+    refused(damaged, message)
+
+
+@version_3
+def test_vectors_that_are_missing(damaged: Path) -> None:
+    change_manifest(damaged, lambda fields: fields["files"].pop("vectors"))
+    refused(damaged, "files: the key 'vectors' is missing")
 
 
 WRONG_ENTRIES: list[tuple[str, Any]] = [
@@ -120,9 +178,9 @@ def test_wrong_entry(damaged: Path, key: str, value: Any) -> None:
         assert caught.value.path in (str(damaged / "manifest.json"), str(codes))
 
 
-@version_2
-@pytest.mark.parametrize("part", PARTS_V2)
-def test_wrong_entries_of_version_2(whole: Path, tmp_path: Path, part: str) -> None:
+@version_3
+@pytest.mark.parametrize("part", PARTS_V3)
+def test_wrong_entries_of_version_3(whole: Path, tmp_path: Path, part: str) -> None:
     for key, value in (
         ("dtype", "|O"),
         ("dtype", "<f2" if part != "originals_float16" else "<f4"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import bitsift
 from bitsift.core.errors import IndexWriteError, UnsupportedVersionError
 from bitsift.storage import writer
-from helpers.storage_folders import refused, version_2
+from helpers.storage_folders import refused, version_3
 from helpers.storage_samples import (
     STORES,
     change_manifest,
@@ -21,15 +22,17 @@ from helpers.storage_samples import (
     manifest_of,
     sample,
     some_vectors,
+    with_old_defaults,
 )
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "index-v1"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 KEYS_V1 = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip
 KEYS_V2 = KEYS_V1 | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
+KEYS_V3 = KEYS_V2 | {"required_features", "defaults"}
 
 
 @pytest.mark.parametrize("store", [None, "float32", "float16", ["float32"]])
@@ -42,7 +45,7 @@ def test_version_1_is_written_where_it_suffices(
         threshold = some_vectors(1)[0]
     index = bitsift.Index(13, store=store, threshold=threshold)
     index.add(some_vectors(3), ids=ids)
-    index.save(tmp_path)
+    writer.write(tmp_path, with_old_defaults(index))
     fields = manifest_of(tmp_path)
     assert list(fields)[:-1] == [key for key in fields if key in KEYS_V1 - {"checksum"}]
     assert set(fields) == KEYS_V1
@@ -65,19 +68,33 @@ def test_version_2_is_written_where_it_is_needed(tmp_path: Path, options: dict[s
     index = bitsift.Index(13, **options)
     for n in (0, 240):
         index.add(some_vectors(n))
-        index.save(tmp_path)
+        writer.write(tmp_path, with_old_defaults(index))
         fields = manifest_of(tmp_path)
         assert set(fields) == KEYS_V2
         assert fields["version"] == 2
         assert isinstance(fields["store"], list)
 
 
-def test_folders_of_version_1_are_written_again_as_version_1(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scoring", ["hamming", "asymmetric", "auto"])
+def test_version_3_is_written_of_new_indexes(tmp_path: Path, scoring: Any) -> None:
+    index = bitsift.Index(13, scoring=scoring)
+    for n in (0, 120):
+        index.add(some_vectors(n))
+        index.save(tmp_path)
+        fields = manifest_of(tmp_path)
+        assert set(fields) == KEYS_V3
+        assert fields["version"] == 3
+        assert fields["store"] == ["float16"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_folders_are_written_again_in_their_version(tmp_path: Path, version: int) -> None:
     """A folder of an earlier release, loaded and saved, is the same but for random names."""
-    for name in ("codes-only", "float32", "float16", "empty"):
-        golden = GOLDEN / name
+    for golden in (GOLDEN / f"index-v{version}").iterdir():
+        name = golden.name
         bitsift.Index.load(golden).save(tmp_path / name)
         fields, expected = (manifest_of(folder) for folder in (tmp_path / name, golden))
+        assert fields["version"] == version
         assert list(fields) == list(expected)
         for part, entry in fields["files"].items():
             array, wanted = (np.load(file_of(folder, part)) for folder in (tmp_path / name, golden))
@@ -104,15 +121,70 @@ def test_version_2_is_refused_where_version_1_suffices(tmp_path: Path, store: st
     refused(tmp_path, "version: found 2, expected 1, which can say all that it says")
 
 
-@version_2
-@pytest.mark.parametrize("key", sorted(KEYS_V2 - {"format", "version", "checksum"}))
-def test_keys_of_version_2(damaged: Path, key: str) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_version_3_is_refused_where_a_lower_one_suffices(damaged: Path, version: int) -> None:
+    def change(fields: dict[str, Any]) -> None:
+        if version == 1:
+            fields["files"]["originals_float32"] = entry = fields["files"].pop("originals")
+            new_name = entry["name"].replace("originals", "originals_float32")
+            file_of(damaged, "originals").rename(damaged / new_name)
+            entry["name"] = new_name
+            fields.update(
+                store=["float32"], rule=None, rotate=False, fitted=True, normalized=False,
+                correction=False, calibrations={},
+            )  # fmt: skip
+        defaults = {"scoring": "hamming", "candidates": "fixed"}
+        fields.update(version=3, required_features=[], defaults=defaults)
+
+    change_manifest(damaged, change)
+    refused(damaged, f"version: found 3, expected {version}, which can say all that it says")
+
+
+@version_3
+@pytest.mark.parametrize(
+    "features", [["partitions"], ["partitions", "x"], ["\ud800\x1b[31m\n"], ["y" * 5000] * 1]
+)
+@pytest.mark.parametrize("rest", [{}, {"partitions": [1], "dim": "?", "files": {}}])
+def test_features_that_are_unknown(
+    damaged: Path, features: list[str], rest: dict[str, Any]
+) -> None:
+    """Whatever they have brought into the manifest, the error names them."""
+    change_manifest(damaged, lambda fields: fields.update(required_features=features, **rest))
+    named = re.escape(ascii(features[0])[:60])
+    refused(
+        damaged,
+        f"it requires the feature {named}.*does not know: read it with a newer release",
+        kind=UnsupportedVersionError,
+    )
+    before = file_of(damaged, "manifest").read_bytes()
+    with pytest.raises(IndexWriteError, match=r"requires the feature.*remove the folder first"):
+        writer.write(damaged, sample(1, 8))
+    assert file_of(damaged, "manifest").read_bytes() == before
+
+
+@version_3
+def test_damage_is_no_feature(damaged: Path) -> None:
+    path = file_of(damaged, "manifest")
+    text = path.read_text()
+    assert text.count('"required_features": []') == 1
+    path.write_text(text.replace('"required_features": []', '"required_features": ["x"]'))
+    refused(damaged, "checksum: found")
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        *((2, key) for key in sorted(KEYS_V2 - {"format", "version", "checksum"})),
+        *((3, key) for key in sorted(KEYS_V3 - {"format", "version", "checksum"})),
+    ],
+)
+def test_missing_keys(damaged: Path, key: str) -> None:
     change_manifest(damaged, lambda fields: fields.pop(key))
     refused(damaged, f"the manifest: the key '{key}' is missing")
 
 
-@version_2
-def test_key_of_neither_version(damaged: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_key_of_no_version(damaged: Path) -> None:
     change_manifest(damaged, lambda fields: fields.update(comment="?"))
     refused(damaged, "the manifest: the key 'comment' does not belong")
 
@@ -130,14 +202,14 @@ def test_stores_of_integers_in_version_1(tmp_path: Path, store: str) -> None:
     refused(tmp_path, f"store: found '{store}', expected one of 'float32', 'float16'")
 
 
-@pytest.mark.parametrize("newer", [3, 4, 10**18])
+@pytest.mark.parametrize("newer", [4, 5, 10**18])
 @pytest.mark.parametrize("rest", [{}, {"dim": "?", "shards": []}])
 def test_newer_version(damaged: Path, newer: int, rest: dict[str, Any]) -> None:
     fields = {"format": "bitsift-index", "version": newer, **rest}
     file_of(damaged, "manifest").write_text(json.dumps(fields))
     refused(
         damaged,
-        f"format version {newer}; this release of bitsift reads versions 1 to 2",
+        f"format version {newer}; this release of bitsift reads versions 1 to 3",
         kind=UnsupportedVersionError,
     )
 
@@ -149,9 +221,9 @@ def test_wrong_version(damaged: Path, wrong: object) -> None:
 
 
 def test_a_newer_index_is_not_replaced(tmp_path: Path) -> None:
-    manifest = b'{"format": "bitsift-index", "version": 3}'
+    manifest = b'{"format": "bitsift-index", "version": 4}'
     (tmp_path / "manifest.json").write_bytes(manifest)
-    with pytest.raises(IndexWriteError, match=r"format version 3.*remove the folder first"):
+    with pytest.raises(IndexWriteError, match=r"format version 4.*remove the folder first"):
         writer.write(tmp_path, sample(1, 8))
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
     assert (tmp_path / "manifest.json").read_bytes() == manifest

@@ -20,7 +20,7 @@ from helpers.storage_folders import (
     READ_BY_MAP,
     USES,
     refused,
-    version_2,
+    version_3,
 )
 from helpers.storage_samples import (
     STORES,
@@ -182,6 +182,10 @@ WRONG_ROWS: list[tuple[str, Any, Any, str]] = [
         for row in (0, 1)
         for value in (np.nan, np.inf, -np.inf)
     ),
+    *(
+        ("vectors", place, value, f"vectors: row {place[0]} has a value that is not finite")
+        for place, value in (((0, 0), np.nan), ((6, 12), np.inf), ((3, 5), -np.inf))
+    ),
     ("calibration_int8", (0, 4), 1e30, "calibration_int8: .*dimension 4 has a minimum above its"),
     ("calibration_uint8", (1, 12), -9.0, "calibration_uint8: .*dimension 12 has a minimum above"),
     ("calibration_uint8", (1, 12), 1e39, "calibration_uint8: .*minimum and maximum .*12 is"),
@@ -191,16 +195,16 @@ WRONG_ROWS: list[tuple[str, Any, Any, str]] = [
 ]
 
 
-@version_2
+@version_3
 @pytest.mark.parametrize(("part", "place", "value", "message"), WRONG_ROWS)
-def test_wrong_rows_of_version_2(
+def test_wrong_rows_of_version_3(
     damaged: Path, part: str, place: Any, value: Any, message: str
 ) -> None:
     path = put(damaged, part, setting(place, value))
     refused(damaged, message, path, USES if part in READ_BY_MAP else ("read", "verify"))
 
 
-@version_2
+@version_3
 def test_a_mapped_index_with_wrong_rows_still_answers(damaged: Path) -> None:
     for part, place, value, _ in WRONG_ROWS:
         if part in READ_BY_MAP or part == "ids":

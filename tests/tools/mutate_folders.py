@@ -35,7 +35,13 @@ from bitsift.core.errors import BitsiftWarning, IndexFileError, IndexWriteError
 from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
 from bitsift.storage.manifest import LOCK_NOTE
-from helpers.storage_samples import everything, is_same, put_manifest, sample
+from helpers.storage_samples import (
+    is_same,
+    of_version_2,
+    of_version_3,
+    put_manifest,
+    sample,
+)
 
 MEMORY = 4 << 30
 SECONDS = 300
@@ -45,7 +51,8 @@ VALUES: list[Any] = [
     None, True, False, 0, 1, 2, 3, 7, 8, 13, 64, -1, 65536, 65537, 2**31, 2**40, 2**53 + 1,
     2**63 - 1, 2**63, 10**30, 0.0, -0.0, 0.5, 1e300, 1e-320, "", "cosine", "dot", "l2", "float32",
     "int4", "auto", "mean", "<f4", "|u1", ">f8", "automatic", "ascending", "arbitrary",
-    "min_max", "rolling", "../x", "/dev/zero", "codes", "manifest.json", "\x00", "\ud800",
+    "min_max", "rolling", "hamming", "asymmetric", "by-position", "fixed",
+    "../x", "/dev/zero", "codes", "manifest.json", "\x00", "\ud800",
     "x" * 5000, [], [[]], {}, [0], [7, 2], [2**40, 2], ["float32"], ["float32", "float32"],
     ["ternary"], {"n": 1}, {"a": {}},
 ]  # fmt: skip
@@ -204,10 +211,13 @@ class Mutator:
             fields.update(store=None if fields["version"] == 1 else [], ids="automatic")
             fields["files"] = {
                 part: found for part, found in fields["files"].items()
-                if part not in ("ids", "correction") and not part.startswith(("orig", "calib"))
+                if part not in ("ids", "correction", "vectors")
+                and not part.startswith(("orig", "calib"))
             }  # fmt: skip
-            if fields["version"] == 2:
+            if fields["version"] > 1:
                 fields.update(calibrations={}, correction=False)
+            if fields["version"] > 2:
+                fields["defaults"]["scoring"] = "asymmetric"
         self.put(fields)
         return str(count)
 
@@ -329,13 +339,14 @@ def run(seed: int, n: int, first: int = 0) -> Counter[str]:
     signal.signal(signal.SIGALRM, _too_long)
     with tempfile.TemporaryDirectory() as name:
         parent = Path(name)
-        wholes = [parent / f"whole-{i}" for i in range(4)]
+        wholes = [parent / f"whole-{i}" for i in range(5)]
         writer.write(wholes[0], sample())
-        everything().save(wholes[1])
+        writer.write(wholes[1], of_version_2())
         writer.write(wholes[2], sample(3, 8, store=None, ids="automatic", threshold="number"))
         bitsift.Index(24, store=("int8", "float16"), threshold="auto", correction=True).save(
             wholes[3]
         )
+        writer.write(wholes[4], of_version_3())
         originals = [reader.read(whole) for whole in wholes]
         for number in range(first, first + n):
             rng = random.Random(f"{seed} {number}")

@@ -222,6 +222,7 @@ def one_query_search(
     ids: NDArray[np.int64] | None,
     tie_ids: NDArray[np.int64] | None,
     candidates: int | Sequence[tuple[int, int]],
+    asymmetric: bool,
     isa: str,
     result_type: type[_R],
 ) -> Callable[[object, object, object], _R | None]:
@@ -231,8 +232,9 @@ def one_query_search(
     of `centre_and_rotate`), compared with `thresholds` (of `pack`) and, if there are `originals`,
     rescored by them. These are the array and, for integers, their type, base and step (of
     `rescore_integers`). `candidates` are as many for each result, or steps as of `rescore`.
-    `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float scores
-    has the attribute `_kind`, the metric. There are no more results than codes.
+    `asymmetric` says that floats are compared with codes as of `round_queries`, in place of their
+    code. `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float
+    scores has the attribute `_kind`, the metric. There are no more results than codes.
     """
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows

@@ -6,12 +6,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
 from bitsift.core.errors import warn
 from bitsift.core.isa import resolve_isa
-from bitsift.core.options import INTEGER_STORES, METRICS, RULES, STORES, Metric, Rule, Store
+from bitsift.core.options import (
+    INTEGER_STORES,
+    METRICS,
+    RULES,
+    SEARCH_SCORINGS,
+    STORES,
+    Metric,
+    Rule,
+    SearchScoring,
+    Store,
+)
 from bitsift.core.unreadable import shown
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
@@ -32,6 +43,7 @@ def make_encoder(
     rotate: bool,
     correction: bool,
     calibrator: Calibrator | None,
+    scoring: SearchScoring,
     isa: str | None,
 ) -> tuple[Encoder, Fitting]:
     """Check the arguments of `Index`; return its encoder, and what of it is still to be fitted."""
@@ -41,6 +53,7 @@ def make_encoder(
     isa = resolve_isa(isa)
     arguments.check_bool(rotate, "rotate")
     arguments.check_bool(correction, "correction")
+    arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
     rule: Rule | None = None
     if isinstance(threshold, str):
         rule, threshold = _rule(threshold), 0.0
@@ -62,7 +75,12 @@ def make_encoder(
         Originals(name, dim, own_calibrator(calibrator, dim) or default_calibrator(name))
         for name in names
     )
-    return Encoder(binarizer, stores, metric, bool(correction)), Fitting(rule, bool(rotate))
+    fitting = Fitting(rule, bool(rotate))
+    if scoring == "auto":
+        fitting = fitting._replace(vectors=np.empty((0, dim), np.float32))
+    else:
+        fitting = fitting._replace(defaults=fitting.defaults._replace(scan=scoring))
+    return Encoder(binarizer, stores, metric, bool(correction)), fitting
 
 
 def _store_names(store: str | Sequence[str] | None) -> tuple[str, ...]:

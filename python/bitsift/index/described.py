@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import counted
-from bitsift.core.options import Metric, Rule, Store
+from bitsift.core.options import Metric, Rule, Scoring, Store
 from bitsift.encoding.encoder import Encoder
 from bitsift.index.ids import MAX_ID
 from bitsift.index.table import Table
@@ -65,6 +65,14 @@ class Described:
     def correction(self) -> bool:
         """Whether each vector keeps factors that correct asymmetric scores."""
         return self._table.snapshot.documents.are_corrected
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """What a search scans with unless it says so: ``"hamming"`` or ``"asymmetric"``.
+
+        None while an index made with ``scoring="auto"`` holds too few vectors to decide.
+        """
+        return self._table.snapshot.fitting.scoring
 
     @property
     def advice(self) -> Advice | None:
@@ -122,10 +130,10 @@ class Described:
 
     def __repr__(self) -> str:
         snapshot = self._table.snapshot
-        encoder = snapshot.documents.encoder
+        encoder, scoring = snapshot.documents.encoder, snapshot.fitting.scoring or "auto"
         return (
             f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
-            f"store={self._store_of(encoder)!r}, n={len(snapshot.documents)}, "
+            f"store={self._store_of(encoder)!r}, scoring={scoring!r}, n={len(snapshot.documents)}, "
             f"nbytes={snapshot.nbytes})"
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting: what an index computes from its first vectors, thresholds and bounds of integers."""
+"""Fitting: what an index finds out from its first vectors, such as thresholds and bounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bitsift.core import arguments
 from bitsift.core.errors import warn
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
-from bitsift.core.options import Rule, Threshold
+from bitsift.core.options import Rule, Scoring, Threshold
 from bitsift.core.samples import evenly, evenly_spaced, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
@@ -21,7 +21,9 @@ from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
 from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.comparison import Use
+from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
+from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, n_tried
 from bitsift.retrieval.trials import advise_on, better_than
 
 __all__ = ["Fitting", "warn_of_poor_bits"]
@@ -37,7 +39,7 @@ _MOST_UNEVEN = 0.45
 
 
 class Fitting(NamedTuple):
-    """How the threshold of an index is found, and whether it has been.
+    """How the threshold and the scoring of an index are found, and whether they have been.
 
     Attributes
     ----------
@@ -49,12 +51,23 @@ class Fitting(NamedTuple):
         Whether the threshold has been computed.
     advice : Advice or None
         What ``"auto"`` measured.
+    defaults : SearchDefaults
+        What a search does unless it says so. While the scoring is not decided, it is asymmetric.
+    vectors : ndarray of float32, shape (n, dim), or None
+        All vectors that were added, fewer than decide the scoring; None if it is decided.
     """
 
     rule: Rule | None
     rotate: bool
     is_done: bool = False
     advice: Advice | None = None
+    defaults: SearchDefaults = DEFAULTS
+    vectors: NDArray[np.float32] | None = None
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """What a search scans with unless it says so; None while it is not decided."""
+        return self.defaults.scan if self.vectors is None else None
 
     @property
     def is_pending(self) -> bool:
@@ -68,7 +81,7 @@ class Fitting(NamedTuple):
     def is_useless(self, encoder: Encoder) -> bool:
         """Say whether there are a rule or bounds to fit, and all of them are fitted."""
         has_any = self.rule is not None or any(store.calibrator for store in encoder.stores)
-        return has_any and not self.is_needed(encoder)
+        return has_any and self.vectors is None and not self.is_needed(encoder)
 
     def fit(self, encoder: Encoder, sample: NDArray[Any], name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
@@ -97,6 +110,33 @@ class Fitting(NamedTuple):
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
+    def decide(self, encoder: Encoder, sample: NDArray[Any], name: str) -> Fitting:
+        """Return this with the scoring decided by a sample, if it has not been.
+
+        `sample` has shape (n, dim), and `name` is what errors call it. Too few vectors decide
+        nothing.
+        """
+        if self.vectors is None or len(sample) < LEAST_VECTORS:
+            return self
+        rows = _some_rows(sample, n_tried(encoder.dim), name)
+        return self._decided(decide_scoring(encoder, rows))
+
+    def decide_by_added(self, encoder: Encoder, rows: NDArray[Any], *, are_bits: bool) -> Fitting:
+        """Return this with vectors that are added to those before, and decided by them if enough.
+
+        They have been encoded, so they are finite. Bits have no asymmetric scores to be tried.
+        """
+        if self.vectors is None:
+            return self
+        if are_bits:
+            return self._decided("hamming")
+        some = _some_rows(rows, n_tried(encoder.dim), "vectors")
+        together = np.concatenate((self.vectors, some))  # a copy: rows are the caller's
+        return self._replace(vectors=together).decide(encoder, together, "vectors")
+
+    def _decided(self, scoring: Scoring) -> Fitting:
+        return self._replace(defaults=self.defaults._replace(scan=scoring), vectors=None)
+
     def _fit_binarizer(
         self, rule: Rule, encoder: Encoder, sample: NDArray[Any], name: str
     ) -> tuple[Binarizer, Advice | None]:
@@ -110,7 +150,7 @@ class Fitting(NamedTuple):
         threshold: Threshold
         if rule == "auto":
             use = Use.of_index(
-                None, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
+                self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
             )
             hint = "; call fit(sample) with as many before the first add, or give a threshold"
             some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -33,7 +32,6 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
-from bitsift.retrieval.defaults import DEFAULTS
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
@@ -43,7 +41,7 @@ __all__ = ["Index"]
 
 @public
 class Index(Described, Remakable):
-    """Vectors as one bit per dimension, searched by Hamming distance and rescored.
+    """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
     ----------
@@ -53,9 +51,10 @@ class Index(Described, Remakable):
         The metric of scores that are computed from float queries.
     store : {"float32", "float16", "int8", "uint8", "int4", "ternary", None}, or several of them
         How the original vectors are kept for rescoring. Every store serves every metric. In this
-        order, a vector takes 4, 2, 1, 1, 1/2 and 1/5 of `dim` bytes, rounded up. None keeps the
-        bits alone: `dim` / 8 bytes a vector. With several stores, rescoring uses the last one; a
-        ``ladder`` may use any.
+        order, a vector takes 4, 2, 1, 1, 1/2 and 1/5 of `dim` bytes, rounded up. The default,
+        ``"float16"``, has 11 significant bits and numbers up to 65,504. None keeps the bits alone:
+        `dim` / 8 bytes a vector. With several stores, rescoring uses the last one; a ``ladder`` may
+        use any.
     threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
         A bit is set where the value, as float32, is greater than the threshold, rounded to float32.
         A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`,
@@ -76,6 +75,14 @@ class Index(Described, Remakable):
         nothing. A fitted calibrator is used as it is; another one is fitted when thresholds are. By
         default, the bounds of each dimension are its minimum and maximum for 8 bits, its mean -+ 3
         standard deviations for ``"int4"``, and -+ 0.7 for ``"ternary"``.
+    scoring : {"auto", "hamming", "asymmetric"}
+        What a search scans with unless it says so: what it compares with the codes, the codes of
+        queries, or float queries rounded to 6 bits a dimension. ``"auto"`` tries both on the sample
+        given to :meth:`fit`, or else on the first vectors added: at least 64 of them, and at most
+        512, an eighth of which serve as queries. Asymmetric scores are chosen where they find more
+        of the exact neighbours by over two standard errors of the difference, as they do where the
+        bits are those of centred data. The choice is made once, and kept for ever. Until there are
+        64 vectors, the scan is asymmetric. Bits that are added make it Hamming distance.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
@@ -104,10 +111,10 @@ class Index(Described, Remakable):
     --------
     >>> rng = numpy.random.default_rng(0)
     >>> vectors = rng.standard_normal((1000, 256), dtype="float32")
-    >>> index = bitsift.Index(256, store="float16")
+    >>> index = bitsift.Index(256)
     >>> ids = index.add(vectors)
-    >>> index
-    Index(dim=256, metric='cosine', store='float16', n=1000, nbytes=544000)
+    >>> index.store, index.scoring, index.nbytes
+    ('float16', 'asymmetric', 544000)
     >>> scores, ids = index.search(vectors[7], k=3)
     >>> int(ids[0])
     7
@@ -119,19 +126,18 @@ class Index(Described, Remakable):
         dim: SupportsIndex,
         *,
         metric: Metric = "cosine",
-        store: Store | Sequence[Store] | None = "float32",
+        store: Store | Sequence[Store] | None = "float16",
         threshold: ArrayLike | Rule = 0.0,
         rotate: bool = False,
         correction: bool = False,
         calibrator: Calibrator | None = None,
+        scoring: SearchScoring = "auto",
         isa: str | None = None,
     ) -> None:
         encoder, fitting = make_encoder(
-            dim, metric, store, threshold, rotate, correction, calibrator, isa
+            dim, metric, store, threshold, rotate, correction, calibrator, scoring, isa
         )
-        self._table = Table(
-            Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable(), DEFAULTS)
-        )
+        self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
 
     # ---- Its vectors -------------------------------------------------------------------------
@@ -176,7 +182,7 @@ class Index(Described, Remakable):
 
     @in_default_floats
     def fit(self, sample: ArrayLike) -> Index:
-        """Compute the threshold and the bounds of integer stores from a sample.
+        """Compute the threshold and the bounds of integer stores from a sample; decide the scoring.
 
         Computes what is not known yet. Without this call, the first vectors added are the sample.
 
@@ -184,7 +190,8 @@ class Index(Described, Remakable):
         ----------
         sample : array_like, shape (n, dim)
             Vectors like those that will be added: float16, float32 or float64, finite; better 100
-            or more. The threshold is computed from at most 65,536 of them, evenly spaced.
+            or more. The threshold is computed from at most 65,536 of them, evenly spaced, and the
+            scoring is decided by at most 512; below 64 it stays open.
 
         Returns
         -------
@@ -250,8 +257,9 @@ class Index(Described, Remakable):
 
         Notes
         -----
-        Takes amortised constant time a vector. One thread adds at a time; others wait. An interrupt
-        leaves the index unchanged.
+        Takes amortised constant time a vector. The add that decides the scoring takes some
+        milliseconds longer. One thread adds at a time; others wait. An interrupt leaves the index
+        unchanged.
         """
         parsed = arguments.parse(vectors, "vectors", self.dim)
         self._table.check(parsed)
@@ -311,20 +319,17 @@ class Index(Described, Remakable):
             Candidates for each result that are rescored, exactly
             ``ceil((offset + k) * oversampling)``; at least 1. By default they go by the position of
             a result: the best 100 candidates for results 1 to 16, 600 for results up to 100, 1,200
-            up to 200, 2,400 up to 400 and so on. See the notes about pages.
+            up to 200, 2,400 up to 400 and so on. See the notes about pages. An index that version
+            0.1.0 saved keeps its rule: 4 for each result.
         rescore : bool, optional
             Whether to rescore. By default yes, if there are originals and the queries are not bits.
         scoring : {"auto", "hamming", "asymmetric"}
             What the scan compares with the codes: the codes of queries, or float queries rounded to
-            6 bits a dimension. ``"auto"`` is what the index has as its default, and None the same.
-            On centred data, as most text embeddings are, or with a threshold that centres them,
-            asymmetric scoring finds better candidates, and better results without originals; it
-            takes longer. On data that are not centred it may be far worse.
-        filter : array_like, Filter, or list of one for each query, optional
-            The vectors that may be found: their ids, integers of shape (m,) or a set, of which
-            those that are not in the index count for nothing; or a mask over ``index.ids``, bool of
-            shape (n,); or what :meth:`filter` returned. Several rows of ids or masks are one filter
-            for each query.
+            6 bits a dimension. ``"auto"`` is what the index scans with, its property `scoring`, and
+            None the same; codes of queries are always compared with codes. On centred data, as most
+            text embeddings are, or with a threshold that centres them, asymmetric scoring finds
+            better candidates, and better results without originals; it takes longer. On data that
+            are not centred it may be far worse.
         threads : int
             Number of threads; 0 means all.
         ladder : list, optional
@@ -351,16 +356,15 @@ class Index(Described, Remakable):
             Another dtype; a message about int8 tells numbers, one a dimension, from packed bits.
         ValueError
             Shapes that do not fit, NaN or infinity, a negative `k` or `offset`, `oversampling`
-            below 1,
-            ``rescore=True`` without originals or with bits, an unknown `scoring`, asymmetric
-            scoring with bits, or a `ladder` that does not fit the index, or comes with arguments
-            that it replaces.
+            below 1, ``rescore=True`` without originals or with bits, an unknown `scoring`,
+            asymmetric scoring with bits, or a `ladder` that does not fit the index, or comes with
+            arguments that it replaces.
 
         Warns
         -----
         BitsiftWarning
-            `oversampling` is given and nothing is rescored; or the index has a correction, and
-            neither `scoring` nor `ladder` says whether the search is to use it.
+            `oversampling` is given and nothing is rescored; or the index has a correction and scans
+            by Hamming distance, and neither `scoring` nor `ladder` says that it should.
 
         Notes
         -----
@@ -540,7 +544,5 @@ class Index(Described, Remakable):
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        # Folders do not say how many candidates are rescored.
-        contents = replace(reader.read(path, mmap=mmap), candidates="by-position")
-        parts = from_contents(contents, resolve_isa(isa))
+        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
         return cls._loaded(Snapshot.of(*parts), isa)

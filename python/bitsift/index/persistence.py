@@ -12,7 +12,7 @@ from bitsift.encoding.originals import Originals
 from bitsift.index.fitting import Fitting
 from bitsift.index.growable import GrowableArray
 from bitsift.index.ids import IdTable
-from bitsift.retrieval.defaults import SearchDefaults
+from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
 
@@ -42,15 +42,14 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
-        scan=documents.defaults.scan,
-        candidates=documents.defaults.candidates,
+        scoring=fitting.scoring,
+        candidates=fitting.defaults.candidates,
+        vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
     )
 
 
 @in_default_floats
-def from_contents(
-    contents: Contents, isa: str
-) -> tuple[Encoder, Fitting, Columns, IdTable, SearchDefaults]:
+def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
     """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
@@ -66,8 +65,19 @@ def from_contents(
     corrected = contents.factors is not None
     encoder = Encoder(binarizer, stores, contents.metric, corrected)  # type: ignore[arg-type]
     is_done = contents.rule is not None and not pending
-    fitting = Fitting(contents.rule, contents.rotate, is_done)  # type: ignore[arg-type]
+    scan = DEFAULTS.scan if contents.scoring is None else contents.scoring
+    defaults = SearchDefaults(scan, contents.candidates)  # type: ignore[arg-type]
+    vectors = contents.vectors
+    if contents.scoring is None and vectors is None:
+        vectors = np.empty((0, contents.dim), np.float32)
+    fitting = Fitting(
+        contents.rule,  # type: ignore[arg-type]
+        contents.rotate,
+        is_done,
+        defaults=defaults,
+        vectors=vectors,
+    )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
-    return encoder, fitting, columns, ids, SearchDefaults(contents.scan, contents.candidates)
+    return encoder, fitting, columns, ids

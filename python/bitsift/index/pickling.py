@@ -19,8 +19,8 @@ from bitsift.storage.contents_check import checked_contents, refusing
 
 __all__ = ["Kept", "Remakable"]
 
-# Of the fields below. Version 1, of 0.1.0, had those of `Contents` alone.
-_VERSION = 2
+# Of the fields below. Version 1, of 0.1.0, had those of `Contents` alone, and version 2 no scoring.
+_VERSION = 3
 # What errors call the place of a pickle, as Python calls that of other code "<string>".
 _SOURCE = "<pickle>"
 

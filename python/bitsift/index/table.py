@@ -19,7 +19,6 @@ from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.quantization.few_rows import FewRows
-from bitsift.retrieval.defaults import SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
@@ -68,16 +67,9 @@ class Snapshot(NamedTuple):
     few: FewRows
 
     @classmethod
-    def of(
-        cls,
-        encoder: Encoder,
-        fitting: Fitting,
-        columns: Columns,
-        ids: IdTable,
-        defaults: SearchDefaults,
-    ) -> Snapshot:
+    def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
         """Return the state with these rows, which have no room behind them."""
-        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids, defaults)
+        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids)
 
     @classmethod
     def of_memory(
@@ -86,12 +78,11 @@ class Snapshot(NamedTuple):
         fitting: Fitting,
         memory: GrowableColumns,
         ids: IdTable,
-        defaults: SearchDefaults,
         few: FewRows = _NO_ROWS,
     ) -> Snapshot:
         """Return the state with these rows."""
         tie_ids = None if ids.ascending else ids.stored
-        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, defaults)
+        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, fitting.defaults)
         return cls(documents, fitting, ids, memory, few)
 
     @property
@@ -120,8 +111,7 @@ class Snapshot(NamedTuple):
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
-        documents = self.documents
-        snapshot = Snapshot.of(documents.encoder, self.fitting, columns, ids, documents.defaults)
+        snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
         return snapshot._replace(few=self.few)
 
 
@@ -213,14 +203,13 @@ class Table:
                 "new index can be fitted again"
             )
         encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids, documents.defaults)
+        fitting = fitting.decide(encoder, sample, "sample")
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few = self.snapshot
         memory = memory.reserved(size)
-        self.snapshot = Snapshot.of_memory(
-            documents.encoder, fitting, memory, ids, documents.defaults, few
-        )
+        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few)
 
     def _append(
         self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
@@ -235,17 +224,17 @@ class Table:
             encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
         memory = memory.with_room(n)
         columns = memory.next_rows(n)
+        are_bits = isinstance(parsed, Codes) or parsed.are_bits
         if isinstance(parsed, Codes):
             copy_into(columns.codes, rows)
         else:
             encoder.encode_into(columns, rows)
             few = self._warn_of_losses(encoder, rows)
-            if len(documents) == 0 and fitting.rule is None and not parsed.are_bits:
+            if len(documents) == 0 and fitting.rule is None and not are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
+        fitting = fitting.decide_by_added(encoder, rows, are_bits=are_bits)
         ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of_memory(
-            encoder, fitting, memory.committed(n), ids, documents.defaults, few
-        )
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
         return new_ids
 
     def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:

@@ -25,12 +25,12 @@ class SearchDefaults(NamedTuple):
         slices of one list (`steps_by_position`); or 4 for each result, the rule of version 0.1.0.
     """
 
-    scan: Scoring = "hamming"
-    candidates: CandidateRule = "by-position"
+    scan: Scoring
+    candidates: CandidateRule
 
 
-# Of new indexes.
-DEFAULTS = SearchDefaults()
+# Of new indexes, until their vectors decide what scans.
+DEFAULTS = SearchDefaults("asymmetric", "by-position")
 
 
 class Step(NamedTuple):

@@ -82,10 +82,10 @@ class Documents:
         """Return a function that searches for one query without further Python code.
 
         It takes a query, `k` and `threads`, and returns None unless all are right and of the types
-        that they usually have. None instead of the function, if each search has to warn or is of a
-        kind that it does not know.
+        that they usually have. None instead of the function, if each search has to warn or to
+        correct scores.
         """
-        if self.are_corrected or self.rows is not None or self.defaults.scan != "hamming":
+        if self.are_corrected or self.rows is not None:
             return None
         candidates: int | list[Step] = int(DEFAULT_OVERSAMPLING)
         if self.defaults.candidates == "by-position":
@@ -103,6 +103,7 @@ class Documents:
             ids=self.ids,
             tie_ids=self.tie_ids,
             candidates=candidates,
+            asymmetric=self.defaults.scan == "asymmetric",
             isa=encoder.isa,
             result_type=SearchResult,
         )

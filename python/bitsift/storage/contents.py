@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.options import CandidateRule, Scoring
 from bitsift.quantization.calibration import Calibrator
 
 __all__ = ["Contents"]
@@ -47,10 +46,13 @@ class Contents:
         The correction.
     calibrators : dict of str to Calibrator
         By store of integers.
-    scan : {"hamming", "asymmetric"}
-        What scans by default.
+    scoring : {"hamming", "asymmetric"} or None
+        What a search scans with unless it says so; None if it is not decided. The default is that
+        of format versions 1 and 2, as it is for `candidates`.
     candidates : {"by-position", "fixed"}
-        How many candidates are rescored by default; the default here is that of version 0.1.0.
+        The rule of how many candidates a search rescores.
+    vectors : (n, dim) float32 array, or None
+        The vectors by which the scoring will be decided; None if it is, or if there are none.
     """
 
     dim: int
@@ -66,5 +68,6 @@ class Contents:
     normalized: bool = False
     factors: NDArray[np.uint16] | None = None
     calibrators: dict[str, Calibrator] = field(default_factory=dict)
-    scan: Scoring = "hamming"
-    candidates: CandidateRule = "fixed"
+    scoring: str | None = "hamming"
+    candidates: str = "fixed"
+    vectors: NDArray[np.float32] | None = None

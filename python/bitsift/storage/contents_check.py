@@ -16,7 +16,6 @@ from bitsift.core.errors import CorruptIndexError
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copied
-from bitsift.core.options import CANDIDATE_RULES, SCORINGS
 from bitsift.quantization.calibration import restore_state, save_state
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -99,9 +98,6 @@ def _check_fields(contents: Contents) -> None:
         raise TypeError(f"ids_ascending must be a bool; got {contents.ids_ascending!r}")
     if contents.ids is None and not contents.ids_ascending:
         raise ValueError("ids_ascending must be True without ids; got False")
-    for name, allowed in (("scan", SCORINGS), ("candidates", CANDIDATE_RULES)):
-        if (value := getattr(contents, name)) not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}; got {value!r}")
     flips = contents.flips
     if flips is not None and not (flips.dtype == np.float32 and (np.abs(flips) == 1).all()):
         raise ValueError("flips must be +1 and -1, float32; got other values")

@@ -17,6 +17,7 @@ from bitsift.encoding.rotation import n_flips
 from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [
+    "FEATURES",
     "FORMAT_NAME",
     "FORMAT_VERSION",
     "ID_KINDS",
@@ -33,7 +34,10 @@ __all__ = [
 ]
 
 FORMAT_NAME = "bitsift-index"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# What a manifest may require of a reader beyond version 3. What comes later has a name here, and
+# fields and parts of its own.
+FEATURES: tuple[str, ...] = ()
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -45,10 +49,12 @@ _STORE_DTYPES = {
 }
 ID_KINDS = ("automatic", "ascending", "arbitrary")
 _PARTS = (
-    "codes", "ids", "originals", "threshold", "rotation", "correction",
+    "codes", "ids", "originals", "threshold", "rotation", "correction", "vectors",
     *(f"originals_{store}" for store in _STORE_DTYPES),
     *(f"calibration_{store}" for store in INTEGER_CODECS),
 )  # fmt: skip
+# The scoring and the rule of candidates of all indexes of versions 1 and 2.
+_DEFAULTS_V2 = ("hamming", "fixed")
 _STORES_V1 = ((), *((store,) for store in FLOAT_STORES))
 
 _TOKEN = "[0-9a-f]{32}"
@@ -133,6 +139,11 @@ class Manifest:
         Whether each vector has factors, in the file ``files["correction"]``.
     calibrations : dict of str to dict
         For each store of integers, what `Calibrator.state` gives first; n is 0 if not fitted.
+    scoring : str or None
+        What a search scans with unless it says so, one of `SCORINGS`; None if it is not decided,
+        and the vectors are in the file ``files["vectors"]``, unless there are none.
+    candidates : str
+        The rule of how many candidates a search rescores, one of `CANDIDATE_RULES`.
     """
 
     dim: int
@@ -148,10 +159,14 @@ class Manifest:
     normalized: bool = False
     correction: bool = False
     calibrations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scoring: str | None = _DEFAULTS_V2[0]
+    candidates: str = _DEFAULTS_V2[1]
 
     @property
     def version(self) -> int:
         """The lowest version of the format that has fields for all this."""
+        if (self.scoring, self.candidates) != _DEFAULTS_V2:
+            return 3
         beyond = self.rule or self.rotate or self.normalized or self.correction
         return 2 if beyond or self.stores not in _STORES_V1 else 1
 
@@ -181,4 +196,6 @@ class Manifest:
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
                 parts[f"calibration_{store}"] = ("<f8", (2, self.dim))
+        if self.scoring is None and self.count:
+            parts["vectors"] = ("<f4", (self.count, self.dim))
         return parts

@@ -13,9 +13,17 @@ from typing import Any, NoReturn
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
 from bitsift.core.handlers import call_raised
 from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
-from bitsift.core.options import FLOAT_STORES, METRICS, RULES, STORES
+from bitsift.core.options import (
+    CANDIDATE_RULES,
+    FLOAT_STORES,
+    METRICS,
+    RULES,
+    SCORINGS,
+    STORES,
+)
 from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import (
+    FEATURES,
     FORMAT_NAME,
     FORMAT_VERSION,
     ID_KINDS,
@@ -33,6 +41,9 @@ _KEYS = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip
 _KEYS_V2 = _KEYS | {"rule", "rotate", "fitted", "normalized", "correction", "calibrations"}
+_KEYS_V3 = _KEYS_V2 | {"required_features", "defaults"}
+_KEYS_OF = {1: _KEYS, 2: _KEYS_V2, 3: _KEYS_V3}
+_DEFAULTS_KEYS = {"scoring", "candidates"}
 _CALIBRATION_KEYS = {"kind", "n_std", "n"}
 _FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
 # The packages whose code reads JSON.
@@ -56,6 +67,8 @@ def encode(manifest: Manifest) -> bytes:
         "normalized": manifest.normalized,
         "correction": manifest.correction,
         "calibrations": manifest.calibrations,
+        "required_features": [],
+        "defaults": {"scoring": manifest.scoring, "candidates": manifest.candidates},
         "files": {
             part: {
                 "name": entry.name,
@@ -67,8 +80,8 @@ def encode(manifest: Manifest) -> bytes:
             for part, entry in manifest.files.items()
         },
     }
+    fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
     if manifest.version == 1:
-        fields = {key: value for key, value in fields.items() if key in _KEYS}
         fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
     return (json.dumps(fields, indent=2, allow_nan=False) + "\n").encode("ascii")
@@ -92,7 +105,7 @@ def decode(data: bytes, path: str) -> Manifest:
     NotAnIndexError
         The bytes are the JSON of something else.
     UnsupportedVersionError
-        The manifest is of a newer format version.
+        The manifest is of a newer format version, or requires a feature that is not known.
     CorruptIndexError
         The bytes are not JSON, or a field breaks a rule of the format.
     """
@@ -183,9 +196,10 @@ class _Decoder:
                 f"not {FORMAT_NAME!r}",
             )
         version = self._version(fields.get("version"))
-        self._keys("the manifest", fields, _KEYS if version == 1 else _KEYS_V2)
-        if fields["checksum"] != _checksum(fields):
-            self._refuse("checksum", fields["checksum"], f"{_checksum(fields)!r} for what it says")
+        if version > 2:
+            self._features(fields)
+        self._keys("the manifest", fields, _KEYS_OF[version])
+        self._check_sum(fields)
 
         dim = self._int("dim", fields["dim"], 1, MAX_DIM)
         count = self._int("count", fields["count"], 0, _MAX_COUNT)
@@ -203,6 +217,10 @@ class _Decoder:
         bare = Manifest(dim, metric, stores, count, threshold, ids, {})
         if version > 1:
             bare = self._version_2(bare, fields)
+        if version > 2:
+            bare = self._version_3(bare, fields["defaults"])
+        if bare.version < version:
+            self._refuse("version", version, f"{bare.version}, which can say all that it says")
         expected = bare.layout()
         entries = fields["files"]
         self._keys("files", entries, set(expected))
@@ -244,10 +262,36 @@ class _Decoder:
             n_std = state["n_std"]
             if not (type(n_std) in (int, float) and n_std > 0 if rolling else n_std is None):
                 self._refuse(f"{where}.n_std", n_std, "a positive number if rolling, else null")
-        manifest = replace(bare, rule=rule, calibrations=calibrations, **flags)
-        if manifest.version == 1:
-            self._refuse("version", 2, "1, which can say all that it says")
-        return manifest
+        return replace(bare, rule=rule, calibrations=calibrations, **flags)
+
+    def _version_3(self, bare: Manifest, defaults: Any) -> Manifest:
+        self._keys("defaults", defaults, _DEFAULTS_KEYS)
+        scoring = defaults["scoring"]
+        if scoring is not None:
+            scoring = self._choice("defaults.scoring", scoring, SCORINGS)
+        candidates = self._choice("defaults.candidates", defaults["candidates"], CANDIDATE_RULES)
+        return replace(bare, scoring=scoring, candidates=candidates)
+
+    def _features(self, fields: dict[str, Any]) -> None:
+        """Refuse what needs a newer reader, which may have fields and files of its own."""
+        # Damage must not pass for a feature.
+        self._check_sum(fields)
+        names = fields.get("required_features", [])  # a missing key is found later
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self._refuse("required_features", names, "an array of strings")
+        if len(set(names)) < len(names):
+            self._refuse("required_features", names, "each feature once")
+        unknown = [name for name in names if name not in FEATURES]
+        if unknown:
+            raise UnsupportedVersionError(
+                self._path,
+                f"it requires the feature {', '.join(map(_quote, unknown[:3]))}, which this "
+                "release of bitsift does not know: read it with a newer release",
+            )
+
+    def _check_sum(self, fields: dict[str, Any]) -> None:
+        if "checksum" in fields and fields["checksum"] != _checksum(fields):
+            self._refuse("checksum", fields["checksum"], f"{_checksum(fields)!r} for what it says")
 
     def _version(self, version: object) -> int:
         if type(version) is not int or version < 1:

@@ -119,6 +119,9 @@ def read_with_manifest(
         normalized=manifest.normalized,
         factors=arrays.get("correction"),
         calibrators=calibrators,
+        scoring=manifest.scoring,
+        candidates=manifest.candidates,
+        vectors=arrays.get("vectors"),
     )
     return contents, manifest, n_bytes
 

@@ -24,7 +24,7 @@ from bitsift.core.errors import (
 )
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
-from bitsift.core.options import METRICS, STORES
+from bitsift.core.options import CANDIDATE_RULES, METRICS, SCORINGS, STORES
 from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
@@ -156,6 +156,8 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     arguments.choice(contents.metric, "metric", METRICS)
     for store in contents.originals:
         arguments.choice(store, "store", STORES)
+    arguments.choice(contents.scoring, "scoring", (None, *SCORINGS))
+    arguments.choice(contents.candidates, "candidates", CANDIDATE_RULES)
     number = None
     if threshold is not None and not isinstance(threshold, np.ndarray):
         number = float(threshold)
@@ -181,6 +183,8 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         normalized=contents.normalized,
         correction=contents.factors is not None,
         calibrations={store: state[0] for store, state in states.items()},
+        scoring=contents.scoring,
+        candidates=contents.candidates,
     )
     flips = contents.flips
     arrays = {
@@ -189,6 +193,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         "threshold": None if number is not None else threshold,
         "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
         "correction": contents.factors,
+        "vectors": contents.vectors,
         **{manifest.part_of(store): array for store, array in contents.originals.items()},
         **{f"calibration_{store}": array for store, (_, array) in states.items()},
     }

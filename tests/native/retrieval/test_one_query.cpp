@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "helpers/random.hpp"
@@ -28,23 +30,47 @@ Results<Value> room_for(std::size_t k) {
   return {std::vector<Value>(k, -5), std::vector<std::int64_t>(k, kUnwritten)};
 }
 
+// The metric between a rounded query and the signs of a row's bits.
+float naive_score(Metric metric, const ScannedQuery& scanned, std::size_t dim,
+                  std::int32_t distance) {
+  const double product = scanned.scale * (scanned.sum - 2.0 * distance);
+  const auto n = static_cast<double>(dim);
+  if (metric == Metric::kDot) return static_cast<float>(product);
+  if (metric == Metric::kCosine) {
+    return static_cast<float>(scanned.norm > 0 ? product / (scanned.norm * std::sqrt(n)) : 0);
+  }
+  const double square = scanned.norm * scanned.norm + n - 2 * product;
+  return static_cast<float>(std::sqrt(std::max(square, 0.0)));
+}
+
 // The search of a code and of its values, against the reference.
-void check_search(IndexedRows rows, const std::vector<std::uint8_t>& code,
-                  const std::vector<float>& query, const Wanted& wanted) {
+void check_search(IndexedRows rows, const ScannedQuery& scanned, const std::vector<float>& query,
+                  const Wanted& wanted) {
   const std::size_t k = wanted.k;
   const std::size_t n_candidates = wanted.n_candidates;
-  const std::size_t n_bytes = rows.codes.n_columns;
-  const Queries queries = {.codes = {.data = code.data(), .n_rows = 1, .n_columns = n_bytes}};
-  auto nearest = naive_search(rows.codes, queries, rows.tie_ids, k);
+  const Queries queries = scanned.queries();
+  CHECK(queries.weighted() == !scanned.magnitudes.empty());
+  auto nearest = naive_search(rows.codes, {.codes = queries.codes}, rows.tie_ids, k);
   replace_by_ids(nearest.rows, rows.ids);
+  auto weighted = naive_search(rows.codes, queries, rows.tie_ids, k);
+  replace_by_ids(weighted.rows, rows.ids);
   const auto candidates = naive_search(rows.codes, queries, rows.tie_ids, n_candidates).rows;
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
     rows.kernels = kernels;
     for (const std::size_t n_threads : Sizes{1, 3}) {
       auto found = room_for<std::int32_t>(k);
-      search_code(rows, code.data(), k, n_threads, found.values.data(), found.rows.data());
+      search_code(rows, scanned.code.data(), k, n_threads, found.values.data(), found.rows.data());
       CHECK(found == nearest);
+      if (queries.weighted()) {
+        auto scored = room_for<float>(k);
+        search_by_scores(rows, scanned, k, n_threads, scored.values.data(), scored.rows.data());
+        CHECK(scored.rows == weighted.rows);
+        for (std::size_t i = 0; i < k; ++i) {
+          CHECK(scored.values[i] ==
+                naive_score(rows.metric, scanned, rows.dim, weighted.values[i]));
+        }
+      }
       std::visit(
           [&](const auto& originals) {
             if constexpr (!std::is_same_v<std::decay_t<decltype(originals)>, std::monostate>) {
@@ -55,7 +81,7 @@ void check_search(IndexedRows rows, const std::vector<std::uint8_t>& code,
                                          .steps = wanted.steps});
               replace_by_ids(best.rows, rows.ids);
               auto rescored = room_for<float>(k);
-              search_and_rescore(rows, code.data(), query.data(), wanted, n_threads,
+              search_and_rescore(rows, scanned, query.data(), wanted, n_threads,
                                  rescored.values.data(), rescored.rows.data());
               CHECK(rescored == best);
             }
@@ -79,7 +105,15 @@ TEST_CASE("the nearest rows, rescored or not, by their ids") {
     const std::vector<double> base(dim, 0.25);
     const std::vector<double> step(dim, 0.01);
     const auto ids = random.ids(n);
-    const auto code = random.bytes(n_bytes);
+    ScannedQuery by_code;
+    by_code.code = random.bytes(n_bytes);
+    ScannedQuery by_values = by_code;
+    for (std::size_t i = 0; i < 8 * n_bytes; ++i) {
+      by_values.magnitudes.push_back(static_cast<std::uint8_t>(i < dim ? random.below(32) : 0));
+      by_values.sum += by_values.magnitudes.back();
+    }
+    by_values.scale = 0.125;
+    by_values.norm = 3.5;
     const auto query = random.floats(dim);
     IndexedRows rows{};
     rows.dim = dim;
@@ -97,17 +131,21 @@ TEST_CASE("the nearest rows, rescored or not, by their ids") {
       for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
         rows.metric = metric;
         rows.ids = rows.tie_ids = nullptr;
-        for (const std::size_t k : Sizes{0, 1, 10, 400}) {
-          check_search(rows, code, query, {std::min(k, n), std::min(4 * k, n), {}});
+        for (const ScannedQuery& scanned : {by_code, by_values}) {
+          for (const std::size_t k : Sizes{0, 1, 10, 400}) {
+            check_search(rows, scanned, query, {std::min(k, n), std::min(4 * k, n), {}});
+          }
         }
         const Wanted ten = {std::min<std::size_t>(10, n), std::min<std::size_t>(40, n), {}};
         rows.ids = ids.data();
-        check_search(rows, code, query, ten);
+        check_search(rows, by_code, query, ten);
         rows.tie_ids = ids.data();
-        check_search(rows, code, query, ten);
+        check_search(rows, by_code, query, ten);
+        check_search(rows, by_values, query, ten);
         if (n < 300) continue;
         const std::vector<Step> steps = {{3, 20}, {30, 200}};
-        check_search(rows, code, query, {25, 200, steps});
+        check_search(rows, by_code, query, {25, 200, steps});
+        check_search(rows, by_values, query, {25, 200, steps});
       }
     }
   }
@@ -133,19 +171,21 @@ TEST_CASE("a query becomes the code of its values, centred and rotated if the in
       rows.kernels = kernels;
       rows.dim = dim;
       rows.rule.thresholds = thresholds.data();
-      std::vector<std::uint8_t> code((dim + 7) / 8);
-      CHECK(encode_query(rows, query.data(), code.data()));
-      CHECK(code == plain_code);
+      ScannedQuery scanned;
+      CHECK(encode_query(rows, query.data(), scanned));
+      CHECK(scanned.code == plain_code);
+      CHECK(scanned.magnitudes.empty());
       rows.rule = {.centring = rotation, .thresholds = zeros.data()};
-      CHECK(encode_query(rows, query.data(), code.data()));
-      CHECK(code == rotated_code);
+      CHECK(encode_query(rows, query.data(), scanned));
+      CHECK(scanned.code == rotated_code);
+      CHECK(scanned.magnitudes.empty());
       for (const float wrong :
            {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         auto changed = query;
         changed[dim - 1] = wrong;
-        CHECK_FALSE(encode_query(rows, changed.data(), code.data()));
+        CHECK_FALSE(encode_query(rows, changed.data(), scanned));
         rows.rule.centring.reset();
-        CHECK_FALSE(encode_query(rows, changed.data(), code.data()));
+        CHECK_FALSE(encode_query(rows, changed.data(), scanned));
       }
     }
   }
@@ -163,8 +203,66 @@ TEST_CASE("a query that is finite, but is not once it is rotated") {
                                            .threshold = zeros.data(),
                                            .flips = matrix_of(flips, dim)},
                .thresholds = zeros.data()};
-  std::uint8_t code = 0;
-  CHECK_FALSE(encode_query(rows, query.data(), &code));
+  ScannedQuery scanned;
+  CHECK_FALSE(encode_query(rows, query.data(), scanned));
+}
+
+// What a query is rounded to, from the values that are compared, in doubles.
+void check_rounded(const ScannedQuery& scanned, const std::vector<double>& values) {
+  const std::size_t n_bytes = (values.size() + 7) / 8;
+  double largest = 0;
+  for (const double x : values) largest = std::max(largest, std::abs(x));
+  REQUIRE(scanned.magnitudes.size() == 8 * n_bytes);
+  std::vector<std::uint8_t> code(n_bytes);
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double share = largest == 0 ? 0 : std::abs(values[i] / largest);
+    const auto magnitude = static_cast<std::uint8_t>(std::nearbyint(31 * share));
+    CHECK(scanned.magnitudes[i] == magnitude);
+    sum += magnitude;
+    if (values[i] > 0) code[i / 8] = static_cast<std::uint8_t>(code[i / 8] | 0x80 >> i % 8);
+  }
+  CHECK(scanned.code == code);
+  CHECK(scanned.sum == sum);
+  CHECK(scanned.scale == largest / 31);
+}
+
+TEST_CASE("a query of an asymmetric scan is rounded: centred, but for the dot product") {
+  Random random(3);
+  for (const std::size_t dim : Sizes{1, 8, 37, 64}) {
+    CAPTURE(dim);
+    const auto query = random.floats(dim);
+    const auto thresholds = random.floats(dim);
+    std::vector<float> flips(flips_per_round(dim) * dim);
+    for (float& sign : flips) sign = random.below(2) == 0 ? 1.0f : -1.0f;
+    const std::vector<float> zeros(dim);
+    const CentredRotation rotation = {
+        .normalize = false, .threshold = thresholds.data(), .flips = matrix_of(flips, dim)};
+    CentredRotation rotation_alone = rotation;
+    rotation_alone.threshold = zeros.data();
+    const auto centred = naive_centre_and_rotate(rotation, query.data(), dim);
+    const auto rotated = naive_centre_and_rotate(rotation_alone, query.data(), dim);
+    IndexedRows rows{};
+    rows.kernels = available_kernels().back();
+    rows.dim = dim;
+    rows.is_asymmetric = true;
+    for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) {
+      rows.metric = metric;
+      const bool is_dot = metric == Metric::kDot;
+      rows.rule = {.centring = std::nullopt, .thresholds = thresholds.data()};
+      ScannedQuery scanned;
+      CHECK(encode_query(rows, query.data(), scanned));
+      std::vector<double> values(query.begin(), query.end());
+      for (std::size_t i = 0; i < dim && !is_dot; ++i) {
+        values[i] -= static_cast<double>(thresholds[i]);
+      }
+      check_rounded(scanned, values);
+      rows.rule = {.centring = rotation, .thresholds = zeros.data()};
+      CHECK(encode_query(rows, query.data(), scanned));
+      const auto& compared = is_dot ? rotated : centred;
+      check_rounded(scanned, {compared.begin(), compared.end()});
+    }
+  }
 }
 
 TEST_CASE("few bytes of codes and of candidates are for one thread") {

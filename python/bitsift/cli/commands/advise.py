@@ -106,7 +106,7 @@ class Advised:
 
     path: Path
     dim: int
-    store: Literal["float32", "none"]
+    store: Literal["float16", "none"]
     advice: bitsift.Advice
 
     @property
@@ -184,7 +184,7 @@ def advise_file(path: Path, arguments: AdviseArguments) -> Advised:
             if source is None:
                 raise
             raise InputError(f"{source}: {one_line(error)}") from error
-    return Advised(path, rows.shape[1], "none" if arguments.bits_alone else "float32", advice)
+    return Advised(path, rows.shape[1], "none" if arguments.bits_alone else "float16", advice)
 
 
 def _float_sample(path: Path, most: int) -> tuple[FileRows, NDArray[np.int64]]:

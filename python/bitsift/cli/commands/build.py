@@ -37,13 +37,15 @@ from bitsift.cli.files.arrays import (
 from bitsift.cli.files.outfile import refuse_inside_index
 from bitsift.cli.parameters import Json, warn_unused
 from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
-from bitsift.core.options import RULES, STORES, Metric, Rule, Store
+from bitsift.core.options import RULES, STORES, Metric, Rule, SearchScoring, Store
 from bitsift.storage import is_vacant
 
 __all__ = ["BuildArguments", "build", "build_index"]
 
 ThresholdArgument = float | NDArray[Any] | Rule
 StoreArgument = Store | tuple[Store, ...] | None
+
+_MOST_ROWS_TRIED = 512  # what the trial of scorings uses
 
 
 def build(
@@ -66,7 +68,7 @@ def build(
             help="Originals to keep for rescoring: one or several of "
             f"{', '.join(STORES)}, separated by commas, or none.",
         ),
-    ] = "float32",
+    ] = "float16",
     threshold: Annotated[
         str,
         typer.Option(
@@ -86,13 +88,21 @@ def build(
             "--correction", help="Keep 2 or 4 bytes per vector that correct asymmetric scores."
         ),
     ] = False,
+    scoring: Annotated[
+        SearchScoring,
+        typer.Option(
+            help="What a search compares with the bits unless it says so: the bits of queries, or "
+            "float queries. auto tries both on a sample."
+        ),
+    ] = "auto",
     sample: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="N",
             help="Number of vectors, evenly spaced, that a rule and the bounds of integer stores "
-            f"are computed from. By default {MOST_ROWS_FITTED:,}.",
+            f"are computed from, and the scoring is decided by. By default {MOST_ROWS_FITTED:,}; "
+            f"for the scoring alone {_MOST_ROWS_TRIED}.",
         ),
     ] = None,
     ids: Annotated[
@@ -122,6 +132,7 @@ def build(
                 threshold=threshold,
                 rotate=rotate,
                 correction=correction,
+                scoring=scoring,
                 sample=sample,
                 ids=ids,
                 dim=dim,
@@ -152,6 +163,7 @@ class BuildArguments:
     threshold: str
     rotate: bool
     correction: bool
+    scoring: SearchScoring
     sample: int | None
     ids: Path | None
     dim: int | None
@@ -161,8 +173,8 @@ class BuildArguments:
 def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.Index:
     """Read `vectors` chunk by chunk, add them, and save the index at `out`.
 
-    Threshold and bounds are fitted first, to a sample of the whole file: the first rows of a file
-    may differ from the others.
+    Threshold and bounds are fitted first, and the scoring is decided, by a sample of the whole
+    file: the first rows of a file may differ from the others.
 
     Parameters
     ----------
@@ -192,6 +204,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
             threshold=threshold,
             rotate=arguments.rotate,
             correction=arguments.correction,
+            scoring=arguments.scoring,
         )
     except (ValueError, TypeError) as error:
         if not isinstance(threshold, np.ndarray) or not str(error).startswith("threshold "):
@@ -199,11 +212,12 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
         raise InputError(f"{arguments.threshold}: {one_line(error)}") from error
     ids = None if arguments.ids is None else _ids(arguments.ids, len(rows))
     n = len(rows)
-    if n and _needs_fit(index):
+    most = _most_rows_to_fit(index) if rows.dtype != np.uint8 else 0
+    if n and most:
         with spinner("fitting"):
-            _fit(index, vectors, rows, arguments.sample or MOST_ROWS_FITTED)
+            _fit(index, vectors, rows, arguments.sample or most)
     elif arguments.sample is not None:
-        warn_unused("--sample", "the index has no rule and no bounds to compute from a sample")
+        warn_unused("--sample", "the index has no rule, bounds or scoring to find by a sample")
     index.reserve(n)
     with progress_bar("adding", n) as update:
         for start in range(0, n, chunk_rows(rows)):
@@ -321,9 +335,12 @@ def _dim(path: Path, rows: FileRows, arguments: BuildArguments) -> int:
     return columns
 
 
-def _needs_fit(index: bitsift.Index) -> bool:
+def _most_rows_to_fit(index: bitsift.Index) -> int:
+    """Return how large a sample an index is fitted to by default, 0 if there is nothing to fit."""
     calibrators = index.calibrators.values()
-    return isinstance(index.threshold, str) or any(one.n == 0 for one in calibrators)
+    if isinstance(index.threshold, str) or any(one.n == 0 for one in calibrators):
+        return MOST_ROWS_FITTED
+    return _MOST_ROWS_TRIED if index.scoring is None else 0
 
 
 def _fit(index: bitsift.Index, path: Path, rows: FileRows, most: int) -> None:

@@ -17,8 +17,9 @@ from bitsift.storage import read_with_manifest
 
 __all__ = ["Description", "describe_index", "info", "print_description"]
 
-# By default a search does not use what the index has a correction for.
+# What a scan by Hamming distance does not use.
 _CORRECTED = "yes, for: bitsift search --scoring asymmetric"
+_CANDIDATES = {"by-position": "by position", "fixed": "four for each result"}
 
 
 def info(index: IndexFolder, as_json: Json = False) -> None:
@@ -39,6 +40,10 @@ class Description:
     ----------
     threshold : float or list of float or None
         None if it is not fitted yet.
+    scoring : str or None
+        What a search scans with unless it says so; None if it is not decided yet.
+    candidates : str
+        The rule of how many candidates a search rescores.
     rule : str or None
         The rule that the threshold is fitted by; None if the threshold was given.
     bounds : dict of str to int
@@ -58,6 +63,8 @@ class Description:
     rule: str | None
     rotate: bool
     correction: bool
+    scoring: str | None
+    candidates: str
     bounds: dict[str, int]
     format_version: int
     parts: dict[str, int]
@@ -77,6 +84,8 @@ class Description:
             "threshold_fitted": self.threshold is not None,
             "rotate": self.rotate,
             "correction": self.correction,
+            "scoring": self.scoring,
+            "candidates": self.candidates,
             "bounds_fitted_to": self.bounds,
             "format_version": self.format_version,
             "bytes": {**self.parts, "total": sum(self.parts.values())},
@@ -106,6 +115,8 @@ def describe_index(folder: Path) -> Description:
         rule=contents.rule,
         rotate=contents.rotate,
         correction=manifest.correction,
+        scoring=contents.scoring,
+        candidates=contents.candidates,
         bounds={store: calibrator.n for store, calibrator in contents.calibrators.items()},
         format_version=manifest.version,
         parts={part: entry.n_bytes for part, entry in manifest.files.items()}
@@ -144,6 +155,12 @@ def _rotate_text(description: Description) -> str:
     return "yes" if description.rotate else "no"
 
 
+def _correction_text(description: Description) -> str:
+    if not description.correction:
+        return "no"
+    return _CORRECTED if description.scoring == "hamming" else "yes"
+
+
 def print_description(description: Description, console: Console) -> None:
     """Print the properties as names and values."""
     count = description.count
@@ -159,7 +176,9 @@ def print_description(description: Description, console: Console) -> None:
         ("store", _store_text(description)),
         ("threshold", _threshold_text(description)),
         ("rotation", _rotate_text(description)),
-        ("correction", _CORRECTED if description.correction else "no"),
+        ("correction", _correction_text(description)),
+        ("scoring", description.scoring or "not decided yet"),
+        ("candidates", _CANDIDATES[description.candidates]),
         ("format", f"version {description.format_version}"),
         ("memory", memory),
         ("files", human_bytes(sum(description.parts.values()))),
