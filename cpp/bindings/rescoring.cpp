@@ -145,15 +145,18 @@ py::tuple rescore_bits(const py::array_t<std::uint8_t>& codes,
 void register_rescoring(py::module_& m) {
   m.def("rescore", &rescore_floats, py::arg("originals"), py::arg("queries").noconvert(),
         py::arg("candidates").noconvert(), py::kw_only(), py::arg("k"), py::arg("metric"),
-        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
+        py::arg("threads"));
   m.def("rescore_integers", &rescore_integers, py::arg("originals"), py::arg("queries").noconvert(),
         py::arg("candidates").noconvert(), py::arg("base").noconvert(), py::arg("step").noconvert(),
-        py::kw_only(), py::arg("integer_type"), py::arg("k"), py::arg("metric"), py::arg("steps") = StepPairs{},
-        py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+        py::kw_only(), py::arg("integer_type"), py::arg("k"), py::arg("metric"),
+        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
+        py::arg("threads"));
   m.def("rescore_codes", &rescore_bits, py::arg("codes").noconvert(),
         py::arg("queries").noconvert(), py::arg("magnitudes").noconvert(),
         py::arg("candidates").noconvert(), py::kw_only(), py::arg("estimate"), py::arg("k"),
-        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"), py::arg("threads"));
+        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
+        py::arg("threads"));
 }
 
 }  // namespace bitsift

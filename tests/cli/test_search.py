@@ -42,6 +42,8 @@ def test_search_finds_what_the_library_finds(
         ),
         (["--rescore", "--oversampling", "1.5"], {"rescore": True, "oversampling": 1.5}, "cosine"),
         (["--threads", 2, "--no-mmap"], {"threads": 2}, "cosine"),
+        (["--offset", 5], {"offset": 5}, "cosine"),
+        (["--offset", 5, "--scoring", "auto"], {"offset": 5}, "cosine"),
     ]
     for options, keywords, score in cases:
         found = run_json("search", index_path, queries_path, "-k", 7, "-o", out, "-f", *options)
@@ -83,6 +85,27 @@ def test_search_with_asymmetric_scoring(
         assert found != run_json("search", path, queries_path, *options, "hamming", *more)
     shown = run("search", path, queries_path, *options, "asymmetric", "--no-rescore").stdout
     assert shown.splitlines()[0].split() == ["query", "rank", "id", metric]
+
+
+def test_pages(index_path: Path, queries_path: Path) -> None:
+    whole = run_json("search", index_path, queries_path, "-k", 30)
+    page = run_json("search", index_path, queries_path, "-k", 10, "--offset", 12)
+    assert (whole["offset"], page["offset"], page["k"]) == (0, 12, 10)
+    for found, expected in zip(page["results"], whole["results"], strict=True):
+        assert found["ids"] == expected["ids"][12:22]
+        assert found["scores"] == expected["scores"][12:22]
+    options = ("-k", 3, "--offset", 12, "--show", 1)
+    rows = [
+        line.split()
+        for line in run("search", index_path, queries_path, *options).stdout.splitlines()
+    ]
+    assert [row[:2] for row in rows if row[:1] == ["0"]] == [["0", "13"], ["0", "14"], ["0", "15"]]
+    beyond = run_json("search", index_path, queries_path, "--offset", 10**9)
+    assert (beyond["k"], beyond["score"]) == (0, "cosine")
+    assert {tuple(row["ids"]) for row in beyond["results"]} == {()}
+    assert run("search", index_path, queries_path, "--offset", 10**9).exit_code == 0
+    for wrong in (-1, 2**63, "one"):
+        assert run("search", index_path, queries_path, "--offset", wrong).exit_code == 2
 
 
 def test_asymmetric_search_without_queries(index_path: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from bitsift.cli.files.outfile import check_outfile, save_arrays
 from bitsift.cli.files.texts import Texts
 from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
 from bitsift.cli.text import visible
-from bitsift.core.limits import MAX_K
+from bitsift.core.limits import MAX_K, MAX_OFFSET
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, SearchScoring
 from bitsift.retrieval import LadderOptions
 
@@ -56,11 +56,21 @@ def search(
     k: Annotated[
         int, typer.Option("-k", min=1, max=MAX_K, help="Results for each query.")
     ] = DEFAULT_K,
+    offset: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MAX_OFFSET,
+            metavar="N",
+            help="Leave out the best N results of each query: the next page.",
+        ),
+    ] = 0,
     oversampling: Annotated[
         float | None,
         typer.Option(
-            help="Candidates to rescore for each result. By default 100 for the first 16 results, "
-            f"600 for the first 100, and so on; {DEFAULT_OVERSAMPLING:g} * k in indexes of 0.1.0."
+            help="Candidates to rescore for each result, (offset + k) times this number. By "
+            "default 100 for results 1 to 16, 600 for those up to 100, 1,200 up to 200, and so on; "
+            f"{DEFAULT_OVERSAMPLING:g} * k in indexes of 0.1.0."
         ),
     ] = None,
     rescore: Annotated[
@@ -134,6 +144,7 @@ def search(
             queries,
             SearchArguments(
                 k=k,
+                offset=offset,
                 oversampling=oversampling,
                 rescore=rescore,
                 scoring=scoring,
@@ -161,6 +172,7 @@ class SearchArguments:
     """The options of the command; None where an option was not given."""
 
     k: int
+    offset: int
     oversampling: float | None
     rescore: bool | None
     scoring: SearchScoring
@@ -184,6 +196,8 @@ class SearchReport:
         Vectors of the index.
     texts : Texts or None
         The texts of the vectors, if a file of them was given.
+    offset : int
+        Results of each query that were left out.
     """
 
     scores: NDArray[Any]
@@ -191,6 +205,7 @@ class SearchReport:
     score: str
     n: int
     texts: Texts | None
+    offset: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as plain values, without padding."""
@@ -212,6 +227,7 @@ class SearchReport:
             "vectors": self.n,
             "queries": len(self.ids),
             "k": self.ids.shape[1],
+            "offset": self.offset,
             "score": self.score,
             "results": results,
         }
@@ -233,7 +249,11 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
             batch = native_copy(rows[numbers.start : numbers.stop])
             try:
                 part = index.search(
-                    batch, arguments.k, threads=arguments.threads, **options._asdict()
+                    batch,
+                    arguments.k,
+                    offset=arguments.offset,
+                    threads=arguments.threads,
+                    **options._asdict(),
                 )
             except ValueError:
                 check_finite(queries, numbers, batch)
@@ -242,7 +262,7 @@ def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> Sea
             update(numbers.stop)
     scores = np.concatenate([part.scores for part in parts])
     ids = np.concatenate([part.ids for part in parts])
-    return SearchReport(scores, ids, score, len(index), texts)
+    return SearchReport(scores, ids, score, len(index), texts, arguments.offset)
 
 
 def _search_options(arguments: SearchArguments) -> LadderOptions:
@@ -338,7 +358,7 @@ def print_report(report: SearchReport, console: Console, n_shown: int) -> None:
         (str(query), str(rank), str(found), str(score) if is_count else f"{score:.6f}")
         for query in range(n_shown)
         for rank, (score, found) in enumerate(
-            zip(report.scores[query], report.ids[query], strict=True), 1
+            zip(report.scores[query], report.ids[query], strict=True), report.offset + 1
         )
         if found >= 0
     ]
