@@ -52,14 +52,9 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
   const std::size_t n_padded = (n + 3) / 4 * 4;
   std::uint64_t taken = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    std::int32_t n_better[4] = {};
-    for (std::size_t j = 0; j < n_padded; j += 4) {
-      for (std::size_t lane = 0; lane < 4; ++lane) {
-        n_better[lane] += badness[j + lane] < badness[i] ? 1 : 0;
-      }
-    }
-    const auto place =
-        static_cast<std::size_t>(n_better[0] + n_better[1] + n_better[2] + n_better[3]);
+    std::int32_t n_better = 0;
+    for (std::size_t j = 0; j < n_padded; ++j) n_better += badness[j] < badness[i] ? 1 : 0;
+    const auto place = static_cast<std::size_t>(n_better);
     order[place] = static_cast<std::uint8_t>(i);
     taken |= std::uint64_t{1} << place;
   }

@@ -7,7 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <vector>
+#include <memory>
 
 #include "base/platform.hpp"
 #include "base/thread_pool.hpp"
@@ -47,7 +47,7 @@ class CodeScorer {
         query_(query),
         batch_(queries, query, query + 1),
         estimate_(estimate),
-        block_(kBlockCodes * codes.n_columns) {}
+        block_(std::make_unique_for_overwrite<std::uint8_t[]>(kBlockCodes * codes.n_columns)) {}
 
   void score(const std::int64_t* candidates, std::size_t n, Scored* scored) {
     for (std::size_t begin = 0; begin < n; begin += kBlockCodes) {
@@ -72,7 +72,7 @@ class CodeScorer {
     for (std::size_t i = 0; i < n; ++i) {
       scored[i] = {0, candidates[i]};
       if (candidates[i] < 0) continue;
-      std::memcpy(block_.data() + n_codes * n_bytes,
+      std::memcpy(block_.get() + n_codes * n_bytes,
                   codes_.row(static_cast<std::size_t>(candidates[i])), n_bytes);
       places[n_codes++] = i;
     }
@@ -80,7 +80,7 @@ class CodeScorer {
     Hit hits[kBlockCodes];
     kernels_.scan_rows_weighted(
         batch_.row(0), batch_.planes(0), batch_.plane_stride(),
-        {block_.data(), static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes}, kAdmitAll, hits);
+        {block_.get(), static_cast<std::ptrdiff_t>(n_bytes), n_codes, n_bytes}, kAdmitAll, hits);
     for (std::size_t i = 0; i < n_codes; ++i) {
       Scored& one = scored[places[hits[i].row]];
       one.badness = estimate_ == nullptr
@@ -95,7 +95,7 @@ class CodeScorer {
   std::size_t query_;
   QueryBatch batch_;
   const Estimate* estimate_;
-  std::vector<std::uint8_t> block_;
+  std::unique_ptr<std::uint8_t[]> block_;
 };
 
 }  // namespace
