@@ -303,7 +303,7 @@ def test_the_command_writes_a_page(docs: Path) -> None:
     out = docs.with_name("report.html")
     plain = run_json("eval", docs, "--conditions", "quick", "--html", out)
     made = Page(out.read_text(encoding="utf-8"))
-    assert len(made.named("th", scope="row")) == len(plain["rows"]) == 23
+    assert len(made.named("th", scope="row")) == len(plain["rows"]) == 24
     assert plain["verdict"] in made.named("p")
     assert plain["command"] in made.named("code")
     assert str(docs.parent) not in out.read_text(encoding="utf-8")
