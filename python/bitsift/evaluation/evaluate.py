@@ -104,9 +104,9 @@ def evaluate(
 
     Times belong to this machine: for a batch of all queries the fastest of 5 runs; for one query
     the median of up to 25, each the fastest of 3 runs. Other work on the machine changes these
-    least. float32 is timed in NumPy: a batch as a matrix product on the threads that NumPy takes,
-    one query as a product for each vector, on one core. bitsift has no scan of int8, int4 and
-    ternary: there, rescoring scores all vectors, and no time is given.
+    least. float32 is timed in NumPy, as a matrix product on the threads that NumPy takes; for one
+    query also as a product for each vector on one core, and the faster counts. bitsift has no scan
+    of int8, int4 and ternary: there, rescoring scores all vectors, and no time is given.
 
     Ternary codes have rolling bounds only: no value lies beyond minimum and maximum, so with
     these bounds every code would be 0.
