@@ -14,7 +14,8 @@ from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import taken
-from bitsift.index.ids import MAX_ID, as_ids, one_axis, require_found
+from bitsift.core.limits import MAX_ID
+from bitsift.index.ids import as_ids, one_axis, require_found
 from bitsift.index.table import Table
 
 __all__ = ["Holding"]
