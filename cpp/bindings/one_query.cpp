@@ -15,6 +15,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
+#include "bindings/segments.hpp"
 #include "bindings/usual_arguments.hpp"
 
 namespace bitsift {
@@ -97,7 +98,7 @@ class Results {
 
 py::object search_by_code(const IndexedRows& rows, const Request& request, const std::uint8_t* code,
                           py::handle result_type) {
-  const std::size_t k = std::min(request.k, rows.codes.n_rows);
+  const std::size_t k = std::min(request.k, rows.codes.n_rows());
   Results<std::int32_t> results(request, k);
   std::int32_t* distances = results.scores();
   std::int64_t* ids = results.ids();
@@ -126,9 +127,9 @@ py::object search_one(py::handle codes, py::handle query, py::handle k, py::hand
 // threshold, flips, normalize
 using CentringArrays = std::tuple<Vector<float>, py::array_t<float>, bool>;
 // stored, and for integers their type, base and step
-using OriginalArrays = std::tuple<py::array, std::optional<std::string>,
+using OriginalArrays = std::tuple<RowsArgument<py::array>, std::optional<std::string>,
                                   std::optional<Vector<double>>, std::optional<Vector<double>>>;
-using Ids = std::optional<Vector<std::int64_t>>;
+using Codes = RowsArgument<py::array_t<std::uint8_t>>;
 
 // How many candidates are rescored: some for each result, or by steps (n_results, n_candidates).
 using Candidates = std::variant<std::size_t, StepPairs>;
@@ -164,27 +165,27 @@ class CandidateRule {
 // Searches an index. Never changes, so any number of threads may use it.
 class OneQuerySearch {
  public:
-  OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
-                 const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
+  OneQuerySearch(const Codes& codes, std::size_t dim, const Vector<float>& thresholds,
+                 const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
-                 const Ids& ids, const Ids& tie_ids, const Candidates& candidates,
+                 const IdsArgument& ids, const IdsArgument& tie_ids, const Candidates& candidates,
                  bool is_asymmetric, const std::string& isa, const py::type& result_type)
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
         kind_(metric),
-        candidates_(candidates, static_cast<std::size_t>(codes.shape(0))) {
+        candidates_(candidates, segments_of<std::uint8_t>(codes).n_rows()) {
     require_tuple_type(result_type);
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
     rows_.is_asymmetric = is_asymmetric;
     rows_.rule.thresholds = values_of(thresholds);
-    rows_.codes = matrix_of<std::uint8_t>(codes);
+    rows_.codes = segments_of<std::uint8_t>(codes);
     rows_.metric = metric_named(metric);
-    rows_.ids = ids_of(ids, rows_.codes.n_rows);
-    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows);
-    require(rows_.codes.n_columns == (dim + 7) / 8 && rows_.codes.n_columns <= kMaxCodeBytes,
+    rows_.ids = ids_of(ids, rows_.codes.n_rows());
+    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows());
+    require(rows_.codes.n_columns() == (dim + 7) / 8 && rows_.codes.n_columns() <= kMaxCodeBytes,
             "codes must have one bit for each dimension, at most 65536");
-    require(rows_.codes.n_rows <= kMaxRows, "there are at most 2^40 codes");
+    require(rows_.codes.n_rows() <= kMaxRows, "there are at most 2^40 codes");
     require_values(thresholds, "there must be one threshold for each dimension");
     if (centring) rows_.rule.centring = centred_rotation(*centring);
     if (originals) rows_.originals = originals_of(*originals);
@@ -223,31 +224,31 @@ class OneQuerySearch {
   Originals originals_of(const OriginalArrays& arrays) const {
     const auto& [stored, integer_type, base, step] = arrays;
     if (!integer_type) {
-      require(stored.dtype().kind() == 'f', "originals must be float32 or float16");
-      if (stored.itemsize() == 2) return checked(matrix_of<Half>(stored), rows_.dim);
-      return checked(matrix_of<float>(stored), rows_.dim);
+      if (are_floats(stored, 2)) return checked(segments_of<Half>(stored), rows_.dim);
+      require(are_floats(stored, 4), "originals must be float32 or float16");
+      return checked(segments_of<float>(stored), rows_.dim);
     }
     require(base && step, "integers must have a base and a step");
     require_values(*base, "there must be one base for each dimension");
     require_values(*step, "there must be one step for each dimension");
     const IntegerType type = integers_named(*integer_type);
     return IntegerVectors{
-        .rows = checked(matrix_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
+        .rows = checked(segments_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
         .type = type,
         .dim = rows_.dim,
         .scale = {.base = values_of(*base), .step = values_of(*step)}};
   }
   template <class T>
-  Matrix<T> checked(Matrix<T> originals, std::size_t n_columns) const {
-    require(originals.n_columns == n_columns, "originals must be as long as the vectors");
-    require(originals.n_rows == rows_.codes.n_rows, "there must be one original for each code");
+  Segments<T> checked(const Segments<T>& originals, std::size_t n_columns) const {
+    require(originals.n_columns() == n_columns, "originals must be as long as the vectors");
+    require(originals.n_rows() == rows_.codes.n_rows(), "there must be one original for each code");
     return originals;
   }
 
   // Whether these bytes are a code of the index, whose pad bits are zero.
   bool is_code(const std::uint8_t* bytes, std::size_t n_bytes) const {
     const std::size_t n_pad = 8 * n_bytes - rows_.dim;
-    return n_bytes == rows_.codes.n_columns && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
+    return n_bytes == rows_.codes.n_columns() && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
   }
 
   template <class Value>
@@ -258,7 +259,7 @@ class OneQuerySearch {
 
   template <class Value>
   py::object search_values(const Request& request, const Value* values) const {
-    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+    const std::size_t k = std::min(request.k, rows_.codes.n_rows());
     Results<std::int32_t> results(request, k);
     std::int32_t* distances = results.scores();
     std::int64_t* ids = results.ids();
@@ -271,7 +272,7 @@ class OneQuerySearch {
 
   template <class Value>
   py::object score_values(const Request& request, const Value* values) const {
-    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+    const std::size_t k = std::min(request.k, rows_.codes.n_rows());
     Results<float> results(request, k);
     float* scores = results.scores();
     std::int64_t* ids = results.ids();
@@ -328,13 +329,14 @@ class OneQuerySearch {
 };
 
 // A function, not an object with a method: calls take less time.
-py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::size_t dim,
+py::cpp_function one_query_search(const Codes& codes, std::size_t dim,
                                   const Vector<float>& thresholds,
                                   const std::optional<CentringArrays>& centring,
                                   const std::optional<OriginalArrays>& originals,
-                                  const std::string& metric, const Ids& ids, const Ids& tie_ids,
-                                  const Candidates& candidates, bool asymmetric,
-                                  const std::string& isa, const py::type& result_type) {
+                                  const std::string& metric, const IdsArgument& ids,
+                                  const IdsArgument& tie_ids, const Candidates& candidates,
+                                  bool asymmetric, const std::string& isa,
+                                  const py::type& result_type) {
   auto prepared = std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring,
                                                          originals, metric, ids, tie_ids,
                                                          candidates, asymmetric, isa, result_type);

@@ -23,10 +23,11 @@ float badness_of_score(double badness) {
 // The k best of `rows` by (badness, id).
 template <class Badness>
 std::vector<std::int64_t> best_rows(std::vector<std::int64_t> rows, const Badness& badness,
-                                    const std::int64_t* ids, std::size_t k) {
+                                    RowIds ids, std::size_t k) {
   std::sort(rows.begin(), rows.end(), [&](std::int64_t a, std::int64_t b) {
     if (badness(a) != badness(b)) return badness(a) < badness(b);
-    return ids == nullptr ? a < b : ids[a] < ids[b];
+    if (ids.are_numbers()) return a < b;
+    return ids[static_cast<std::size_t>(a)] < ids[static_cast<std::size_t>(b)];
   });
   rows.resize(std::min(k, rows.size()));
   return rows;
@@ -245,7 +246,7 @@ Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float
 Results<float> naive_rescore(Metric metric, const IntegerVectors& originals, Matrix<float> queries,
                              const CandidateRows& candidates) {
   std::vector<double> values;
-  for (std::size_t row = 0; row < originals.rows.n_rows; ++row) {
+  for (std::size_t row = 0; row < originals.rows.n_rows(); ++row) {
     const auto integers = naive_unpack(originals.type, originals.rows.row(row), originals.dim);
     for (std::size_t i = 0; i < originals.dim; ++i) {
       values.push_back(originals.scale.base[i] + originals.scale.step[i] * integers[i]);
@@ -311,7 +312,7 @@ Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& qu
     if (estimate == nullptr) return static_cast<float>(distance);
     const std::uint16_t* factors = estimate->factors.row(row);
     const double factor = value_of_bfloat16(factors[0]);
-    const double second = estimate->factors.n_columns == 2 ? value_of_bfloat16(factors[1]) : 0;
+    const double second = estimate->factors.n_columns() == 2 ? value_of_bfloat16(factors[1]) : 0;
     const double e = estimate->scales[query] * (estimate->sums[query] - 2.0 * distance) * factor;
     const double constant = estimate->constants[query];
     if (estimate->metric != Metric::kL2) return badness_of_score(-(constant + e + second));

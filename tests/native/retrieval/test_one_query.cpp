@@ -268,12 +268,12 @@ TEST_CASE("a query of an asymmetric scan is rounded: centred, but for the dot pr
 TEST_CASE("few bytes of codes and of candidates are for one thread") {
   const std::vector<float> values(1024);
   IndexedRows rows{};
-  rows.codes = {.data = nullptr, .n_rows = 1000, .n_columns = 96};
+  rows.codes = Matrix<std::uint8_t>{.data = nullptr, .n_rows = 1000, .n_columns = 96};
   rows.originals = Matrix<float>{values.data(), 1000, 1024, 4096};
   CHECK(is_for_one_thread(rows, 0));
   CHECK(is_for_one_thread(rows, 100));
   CHECK_FALSE(is_for_one_thread(rows, 1000));
-  rows.codes.n_rows = 100'000;
+  rows.codes = Matrix<std::uint8_t>{.data = nullptr, .n_rows = 100'000, .n_columns = 96};
   CHECK_FALSE(is_for_one_thread(rows, 0));
 }
 
