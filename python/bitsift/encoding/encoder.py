@@ -144,9 +144,9 @@ class Encoder:
             block = self.binarizer.encode(rows[part], "vectors", begin, threads)
             columns.codes[part] = block.codes
             for store, originals in zip(self.stores, columns.originals, strict=True):
-                store.write(block.values, originals[part], begin)
+                store.write(block.values, originals[part], begin, threads)
             if columns.factors is not None:
-                columns.factors[part] = self._factors(block, begin)
+                columns.factors[part] = self._factors(block, begin, threads)
 
     def warn_of_losses(
         self, rows: NDArray[Any], fitted_before: tuple[Originals, ...], few: FewRows
@@ -194,7 +194,7 @@ class Encoder:
             return taken(columns.codes, rows)
         return self.stores[-1].read(taken(columns.originals[-1], rows))
 
-    def _factors(self, block: EncodedBlock, first_row: int) -> NDArray[np.uint16]:
+    def _factors(self, block: EncodedBlock, first_row: int, threads: int) -> NDArray[np.uint16]:
         vectors = np.ascontiguousarray(self.binarizer.centred_rows(block), np.float32)
         threshold = self.binarizer.rotated_threshold() if self.n_factors == 2 else None
-        return compute_factors(vectors, threshold, self.metric, first_row)
+        return compute_factors(vectors, threshold, self.metric, first_row, threads)

@@ -89,14 +89,16 @@ class Originals:
             return np.empty((n, codec.n_columns(self.dim)), codec.dtype)
         return np.empty((n, self.dim), self.name)
 
-    def write(self, values: NDArray[np.float32], out: NDArray[Any], first_row: int) -> None:
+    def write(
+        self, values: NDArray[np.float32], out: NDArray[Any], first_row: int, threads: int = 0
+    ) -> None:
         """Write vectors into `out`.
 
         `first_row` is the number of the first vector in the caller's array, for errors.
         """
         if self.name in INTEGER_CODECS:
             values = np.ascontiguousarray(values)
-            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges)
+            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges, threads)
             return
         if self.name == "float16":
             purpose = ', 65504, for store="float16" (store="float32" takes larger values)'

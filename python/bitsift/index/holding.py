@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised
+from bitsift.core.limits import MAX_ID
 from bitsift.core.segments import joined, taken
-from bitsift.index.ids import MAX_ID, as_ids, one_axis, require_found
+from bitsift.index.ids import as_ids, one_axis, require_found
 from bitsift.index.table import Table
 
 __all__ = ["Holding"]

@@ -363,7 +363,7 @@ class Index(Described, Holding, Changeable, Remakable):
         Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
         go first, but a program that locks the folder by other means may keep them waiting.
         """
-        writer.write(path, to_contents(*self._table.snapshot.compact()[:2]), timeout=timeout)
+        writer.write(path, to_contents(*self._table.snapshot.compact()[:3]), timeout=timeout)
 
     @classmethod
     def load(

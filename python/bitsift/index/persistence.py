@@ -23,8 +23,13 @@ from bitsift.storage.contents import Contents
 __all__ = ["from_contents", "to_contents"]
 
 
-def to_contents(documents: Documents, fitting: Fitting) -> Contents:
-    """Return what goes into a folder; segments are joined, no other array is copied."""
+def to_contents(
+    documents: Documents, fitting: Fitting, id_table: IdTable | None = None
+) -> Contents:
+    """Return what goes into a folder; segments are joined, no other array is copied.
+
+    `id_table` knows of ids that were removed.
+    """
     encoder, columns = documents.encoder, documents.columns
     binarizer = encoder.binarizer
     return Contents(
@@ -49,6 +54,7 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         scoring=fitting.scoring,
         candidates=fitting.defaults.candidates,
         vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
+        largest_id=None if id_table is None else id_table.largest_removed,
     )
 
 
@@ -85,5 +91,10 @@ def from_contents(
     )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
-    ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
+    ids = IdTable(
+        len(contents.codes),
+        stored,
+        ascending=contents.ids_ascending,
+        largest=contents.largest_id,
+    )
     return encoder, fitting, columns, ids

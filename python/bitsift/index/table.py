@@ -15,11 +15,12 @@ import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.interruptible import copied, copy_into
+from bitsift.core.limits import MAX_ID
 from bitsift.core.segments import row_bytes
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns, GrowableRows
-from bitsift.index.ids import MAX_ID, IdTable, require_found
+from bitsift.index.ids import IdTable, require_found
 from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.pipeline import Documents
 
