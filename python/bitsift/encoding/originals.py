@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.segments import Rows
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import DEFAULT_N_STD, INTEGER_CODECS
 from bitsift.quantization.losses import warn_of_alike, warn_of_clipped, warn_of_tiny
@@ -112,7 +113,7 @@ class Originals:
             return np.empty((0, self.dim), np.float32)
         return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
-    def arrays(self, stored: NDArray[Any]) -> tuple[Any, ...]:
+    def arrays(self, stored: Rows) -> tuple[Any, ...]:
         """Return what rescores: the argument of `native.OneQuerySearch`."""
         if self.name in INTEGER_CODECS and self.is_fitted:
             return stored, self.name, self._base, self._step
@@ -122,7 +123,7 @@ class Originals:
 
     def rescore(
         self,
-        stored: NDArray[Any],
+        stored: Rows,
         queries: NDArray[np.float32],
         candidates: NDArray[np.int64],
         steps: list[tuple[int, int]],

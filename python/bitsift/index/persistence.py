@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bitsift.core.floats import in_default_floats
+from bitsift.core.segments import joined
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
@@ -22,7 +26,7 @@ __all__ = ["from_contents", "to_contents"]
 def to_contents(
     documents: Documents, fitting: Fitting, id_table: IdTable | None = None
 ) -> Contents:
-    """Return what goes into a folder; no array is copied.
+    """Return what goes into a folder; segments are joined, no other array is copied.
 
     `id_table` knows of ids that were removed.
     """
@@ -32,10 +36,10 @@ def to_contents(
         dim=encoder.dim,
         metric=encoder.metric,
         threshold=None if fitting.is_pending else binarizer.threshold,
-        codes=np.asarray(columns.codes),
+        codes=joined(columns.codes),
         ids=None if documents.ids is None else np.asarray(documents.ids),
         originals={
-            store.name: np.asarray(originals)
+            store.name: joined(originals)
             for store, originals in zip(encoder.stores, columns.originals, strict=True)
         },
         ids_ascending=documents.tie_ids is None,
@@ -43,7 +47,7 @@ def to_contents(
         rotate=fitting.rotate or binarizer.is_rotated,
         flips=binarizer.flips if binarizer.is_rotated else None,
         normalized=binarizer.normalized,
-        factors=None if columns.factors is None else np.asarray(columns.factors),
+        factors=None if columns.factors is None else joined(columns.factors),
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
@@ -55,7 +59,9 @@ def to_contents(
 
 
 @in_default_floats
-def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
+def from_contents(
+    contents: Contents, isa: str
+) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable]:
     """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
