@@ -53,7 +53,11 @@ std::optional<std::size_t> found(const Find& find) {
 }
 
 std::optional<std::size_t> not_finite_row(const py::array& rows, std::size_t threads) {
-  require(rows.dtype().kind() == 'f', "rows must be float32 or float16");
+  require(rows.dtype().kind() == 'f', "rows must be floats");
+  if (rows.itemsize() == 8) {
+    const auto matrix = matrix_of<double>(rows);
+    return found([&] { return first_not_finite(matrix, threads_of(threads)); });
+  }
   if (rows.itemsize() == 2) {
     const auto matrix = matrix_of<Half>(rows);
     return found([&] { return first_not_finite(matrix, threads_of(threads)); });

@@ -58,6 +58,10 @@ std::optional<std::size_t> first_not_finite(Matrix<float> rows, std::size_t n_th
   return first_of<std::uint32_t, 0x7F800000>(rows, n_threads);
 }
 
+std::optional<std::size_t> first_not_finite(Matrix<double> rows, std::size_t n_threads) {
+  return first_of<std::uint64_t, 0x7FF0000000000000>(rows, n_threads);
+}
+
 std::optional<std::size_t> first_not_finite(Matrix<Half> rows, std::size_t n_threads) {
   return first_of<std::uint16_t, 0x7C00>(rows, n_threads);
 }

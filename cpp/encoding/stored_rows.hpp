@@ -13,6 +13,7 @@ namespace bitsift {
 
 // The first row that has a value which is infinite or NaN.
 std::optional<std::size_t> first_not_finite(Matrix<float> rows, std::size_t n_threads);
+std::optional<std::size_t> first_not_finite(Matrix<double> rows, std::size_t n_threads);
 std::optional<std::size_t> first_not_finite(Matrix<Half> rows, std::size_t n_threads);
 
 // The first code of which a bit of `mask`, in the last byte, is set.

@@ -71,7 +71,7 @@ def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
     """
 
 class Checksums:
-    """The CRC-32C of each `n_bytes` bytes that come one behind the other. For one thread at a time."""
+    """The CRC-32C of each `n_bytes` of bytes that come one behind the other; for one thread."""
 
     def __init__(self, n_bytes: int, isa: str) -> None: ...
     def add(self, data: NDArray[np.uint8], threads: int) -> None:
@@ -81,7 +81,7 @@ class Checksums:
         """Return the checksums; the last one is of the bytes that are left."""
 
 def first_not_finite(rows: NDArray[np.floating], threads: int) -> int | None:
-    """Return the first of (n, d) float32 or float16 rows with a value that is infinite or NaN."""
+    """Return the first of (n, d) floats of any size with a value that is infinite or NaN."""
 
 def first_with_pad_bits(codes: NDArray[np.uint8], mask: int, threads: int) -> int | None:
     """Return the first of (n, d) codes of which a bit of `mask`, in the last byte, is set."""

@@ -13,7 +13,7 @@ from bitsift.core.isa import resolve_isa
 
 __all__ = ["ALGORITHMS", "Digest", "new_digest"]
 
-# Folders whose manifest requires no feature have SHA-256.
+# Of versions 1 and 2 of the format, and of version 3.
 ALGORITHMS = ("sha256", "crc32c")
 _BYTES_OF_CHECKSUM = 1 << 20
 

@@ -36,8 +36,8 @@ __all__ = [
 FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 3
 # What a manifest may require of a reader beyond version 3. What comes later has a name here, and
-# fields and parts of its own. "crc32c": the digests of files are of that algorithm.
-FEATURES = ("crc32c",)
+# fields and parts of its own.
+FEATURES: tuple[str, ...] = ()
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -147,8 +147,6 @@ class Manifest:
         and the vectors are in the file ``files["vectors"]``, unless there are none.
     candidates : str
         The rule of how many candidates a search rescores, one of `CANDIDATE_RULES`.
-    features : tuple of str
-        What a reader must know, of `FEATURES`.
     """
 
     dim: int
@@ -166,12 +164,11 @@ class Manifest:
     calibrations: dict[str, dict[str, Any]] = field(default_factory=dict)
     scoring: str | None = _DEFAULTS_V2[0]
     candidates: str = _DEFAULTS_V2[1]
-    features: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:
         """The lowest version of the format that has fields for all this."""
-        if self.features or (self.scoring, self.candidates) != _DEFAULTS_V2:
+        if (self.scoring, self.candidates) != _DEFAULTS_V2:
             return 3
         beyond = self.rule or self.rotate or self.normalized or self.correction
         return 2 if beyond or self.stores not in _STORES_V1 else 1
@@ -179,7 +176,7 @@ class Manifest:
     @property
     def algorithm(self) -> str:
         """The algorithm of the digests of files."""
-        return "crc32c" if "crc32c" in self.features else "sha256"
+        return "crc32c" if self.version > 2 else "sha256"
 
     def part_of(self, store: str) -> str:
         """Return the name of the part with a store's vectors."""

@@ -67,7 +67,7 @@ def encode(manifest: Manifest) -> bytes:
         "normalized": manifest.normalized,
         "correction": manifest.correction,
         "calibrations": manifest.calibrations,
-        "required_features": list(manifest.features),
+        "required_features": [],
         "defaults": {"scoring": manifest.scoring, "candidates": manifest.candidates},
         "files": {
             part: {
@@ -219,7 +219,6 @@ class _Decoder:
             bare = self._version_2(bare, fields)
         if version > 2:
             bare = self._version_3(bare, fields["defaults"])
-            bare = replace(bare, features=tuple(fields["required_features"]))
         if bare.version < version:
             self._refuse("version", version, f"{bare.version}, which can say all that it says")
         expected = bare.layout()
