@@ -14,5 +14,6 @@ void register_one_query(pybind11::module_& m);
 void register_rescoring(pybind11::module_& m);
 void register_rows(pybind11::module_& m);
 void register_search(pybind11::module_& m);
+void register_segments(pybind11::module_& m);
 
 }  // namespace bitsift

@@ -30,11 +30,12 @@ inline float badness_of(double exact) {
 }
 
 struct ByBadnessThenId {
-  const std::int64_t* ids;
+  RowIds ids;
 
   bool operator()(const Scored& a, const Scored& b) const {
     if (a.badness != b.badness) return a.badness < b.badness;
-    return ids == nullptr ? a.row < b.row : ids[a.row] < ids[b.row];
+    if (ids.are_numbers()) return a.row < b.row;
+    return ids[static_cast<std::size_t>(a.row)] < ids[static_cast<std::size_t>(b.row)];
   }
 };
 
@@ -63,7 +64,7 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
 
 // Brings the results of each step to the front, in order: a step sorts what earlier ones left.
 inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
-                           std::span<const Step> steps, const std::int64_t* ids) {
+                           std::span<const Step> steps, RowIds ids) {
   std::size_t n_ordered = 0;
   for (const Step& step : steps) {
     const std::size_t end = std::min(step.n_candidates, n);

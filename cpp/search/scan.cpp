@@ -104,8 +104,8 @@ class BatchScan {
             SharedLimits& shared, const ScanShape& shape, const ScanOptions& options)
       : kernels_(kernels),
         rows_(rows),
-        pieces_(rows, batch.size()),
-        n_bytes_(rows.codes.n_columns),
+        taker_(rows, batch.size()),
+        n_bytes_(rows.codes.n_columns()),
         batch_(batch),
         shared_(shared),
         thread_(shared.join()),
@@ -122,21 +122,21 @@ class BatchScan {
   }
 
   void scan(std::size_t begin, std::size_t end) {
-    piece_ = pieces_.take(begin, end);
-    if (piece_.codes.n_rows == 0) return;
+    const std::size_t n_rows = taker_.take(begin, end);
+    if (n_rows == 0) return;
     for (std::size_t i = 0; i < batch_.size(); ++i) {
       limits_[i] = std::min(best_[i].limit(), shared_.limit(i));
     }
-    if (method_) return scan_by(*method_);
-    const std::size_t n_pairs = piece_.codes.n_rows * batch_.size();
-    // The first piece admits more rows than any other: its time does not measure the method.
+    if (method_) return scan_pieces(*method_);
+    const std::size_t n_pairs = n_rows * batch_.size();
+    // The first rows admit more than any others: their time does not measure the method.
     if (!warm_ || n_pairs * n_bytes_ < kLeastTimedBytes) {
       warm_ = true;
-      return scan_by(costs_.best(eligible_));
+      return scan_pieces(costs_.best(eligible_));
     }
     const ScanMethod method = costs_.next(eligible_);
     const auto start = std::chrono::steady_clock::now();
-    scan_by(method);
+    scan_pieces(method);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     costs_.learn(method, seconds.count() / static_cast<double>(n_pairs));
   }
@@ -144,6 +144,13 @@ class BatchScan {
   TopK& best(std::size_t query) { return best_[query]; }
 
  private:
+  void scan_pieces(ScanMethod method) {
+    taker_.for_each_piece([&](const Piece& piece) {
+      piece_ = piece;
+      scan_by(method);
+    });
+  }
+
   void scan_by(ScanMethod method) {
     switch (method) {
       case ScanMethod::kRows:
@@ -241,7 +248,7 @@ class BatchScan {
 
   const Kernels& kernels_;
   MaskedRows rows_;
-  PieceTaker pieces_;
+  RowTaker taker_;
   Piece piece_{};
   std::size_t n_bytes_;
   const QueryBatch& batch_;
@@ -270,12 +277,12 @@ struct Scanned {
 
 class Scan {
  public:
-  Scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+  Scan(const Kernels& kernels, const Segments<std::uint8_t>& codes, const Queries& queries,
        const ScanOptions& options, std::int32_t* distances, std::int64_t* rows)
       : kernels_(kernels),
         codes_(codes),
         masked_{codes, options.mask, options.first_row},
-        n_rows_(masked_.count(0, codes.n_rows)),
+        n_rows_(masked_.count(0, codes.n_rows())),
         queries_(queries),
         options_(options),
         distances_(distances),
@@ -288,7 +295,7 @@ class Scan {
     const std::size_t per_query = 2 * std::min(options_.k, n_rows_) + 1;
     const std::size_t batch = std::clamp<std::size_t>(
         std::min(kMaxKeptRows / per_query, queries_of_group_bytes()), 1, kMaxBatchQueries);
-    const std::size_t n_pieces = ceil_divide(codes_.n_rows, rows_per_piece());
+    const std::size_t n_pieces = ceil_divide(codes_.n_rows(), rows_per_piece());
     // When threads share the rows, each begins without limits and admits most of its first rows. If
     // that is a large part of the work, it is faster to share the queries.
     const bool few_rows = n_rows_ / kRowsPerResult <= std::min(options_.k, n_rows_);
@@ -297,7 +304,7 @@ class Scan {
       const std::size_t share = ceil_divide(n_queries, n_threads);
       for_each_piece(n_queries, std::min(batch, share), threads_worth(n_queries, n_threads),
                      [&](std::size_t begin, std::size_t end) { scan_batch(begin, end, 1, {}); });
-      return codes_.n_rows;
+      return codes_.n_rows();
     }
     if (n_queries <= batch) {
       return scan_batch(0, n_queries, threads_worth(n_queries, n_threads), options_.early_end);
@@ -306,29 +313,29 @@ class Scan {
       const std::size_t end = std::min(begin + batch, n_queries);
       scan_batch(begin, end, threads_worth(end - begin, n_threads), {});
     }
-    return codes_.n_rows;
+    return codes_.n_rows();
   }
 
  private:
   // Queries, whole groups, of which a batch kernel makes kMaxGroupBytes.
   std::size_t queries_of_group_bytes() const {
-    const BatchKernel& kernel = batch_kernel(kernels_, codes_.n_columns, queries_.weighted());
-    const std::size_t n_words = (codes_.n_columns + 7) / 8;
+    const BatchKernel& kernel = batch_kernel(kernels_, codes_.n_columns(), queries_.weighted());
+    const std::size_t n_words = (codes_.n_columns() + 7) / 8;
     const std::size_t n_groups =
         kMaxGroupBytes / (kernel.group_header_bytes + n_words * kernel.group_word_bytes);
     return std::max<std::size_t>(1, n_groups) * kernel.group_queries;
   }
 
   std::size_t rows_per_piece() const {
-    const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns);
-    const std::size_t growth = codes_.n_rows / std::max<std::size_t>(1, n_rows_);
+    const std::size_t rows = std::max<std::size_t>(1, kScanPieceBytes / codes_.n_columns());
+    const std::size_t growth = codes_.n_rows() / std::max<std::size_t>(1, n_rows_);
     return ceil_divide(rows, kRowsOfPiece) * kRowsOfPiece *
            std::clamp<std::size_t>(growth, 1, kMostPieceGrowth);
   }
 
   std::size_t threads_worth(std::size_t n_queries, std::size_t n_threads) const {
     // In floating point: the product may exceed 64 bits.
-    const double bytes = static_cast<double>(n_rows_) * static_cast<double>(codes_.n_columns) *
+    const double bytes = static_cast<double>(n_rows_) * static_cast<double>(codes_.n_columns()) *
                          static_cast<double>(n_queries);
     const double worth = 1 + bytes / static_cast<double>(kBytesPerThread);
     return worth < static_cast<double>(n_threads) ? static_cast<std::size_t>(worth) : n_threads;
@@ -343,13 +350,13 @@ class Scan {
     const Scanned scanned =
         scan_within(farthest_of(*sample, begin, end, n_threads), begin, n_threads, {});
     scan_all(scanned.first_incomplete, scanned.last_incomplete, n_threads, {});
-    return codes_.n_rows;
+    return codes_.n_rows();
   }
 
   // Scans without limits.
   Scanned scan_all(std::size_t begin, std::size_t end, std::size_t n_threads,
                    const EarlyEnd& early_end) const {
-    if (begin == end) return {codes_.n_rows, begin, end};
+    if (begin == end) return {codes_.n_rows(), begin, end};
     return scan_within(std::vector<std::int64_t>(end - begin, kAdmitAll), begin, n_threads,
                        early_end);
   }
@@ -357,22 +364,23 @@ class Scan {
   // The distances, for queries [begin, end), of the row of this rank in a sample.
   std::vector<std::int64_t> farthest_of(const Sample& sample, std::size_t begin, std::size_t end,
                                         std::size_t n_threads) const {
-    Matrix<std::uint8_t> codes = codes_;
-    codes.n_rows = sample.n_rows;
-    codes.stride *= static_cast<std::ptrdiff_t>(sample.step);
     CopiedRows copies;
-    if (n_rows_ < codes_.n_rows) {
+    Matrix<std::uint8_t> codes;
+    if (codes_.is_one() && n_rows_ == codes_.n_rows()) {
+      codes = codes_.matrix(0, sample.n_rows);
+      codes.stride *= static_cast<std::ptrdiff_t>(sample.step);
+    } else {
       std::size_t i = 0;
-      masked_.for_each(0, codes_.n_rows, [&](std::size_t row) {
+      masked_.for_each(0, codes_.n_rows(), [&](std::size_t row) {
         if (i++ % sample.step == 0 && i / sample.step < sample.n_rows) copies.add(row);
       });
       copies.copy(codes_);
-      codes = copies.matrix(codes_.n_columns);
+      codes = copies.matrix(codes_.n_columns());
     }
     ScanOptions options = options_;
     options.mask = {};
     options.k = sample.rank;
-    options.ids = nullptr;
+    options.ids = {};
     options.n_threads = n_threads;
     options.early_end = {};
     const std::size_t n = end - begin;
@@ -389,13 +397,14 @@ class Scan {
                       std::size_t n_threads, const EarlyEnd& early_end) const {
     const QueryBatch batch(queries_, begin, begin + first_limits.size());
     const std::size_t piece = rows_per_piece();
-    const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows, piece));
+    const std::size_t n_pieces = std::max<std::size_t>(1, ceil_divide(codes_.n_rows(), piece));
     n_threads = std::min(n_threads, n_pieces);
     const std::size_t k = std::min(options_.k, n_rows_);
     SharedLimits shared(n_threads, std::move(first_limits), k);
-    const ScanShape shape = {batch.size(), n_rows_, codes_.n_columns, n_threads, batch.weighted()};
+    const ScanShape shape = {batch.size(), n_rows_, codes_.n_columns(), n_threads,
+                             batch.weighted()};
     Pieces pieces(n_pieces);
-    std::atomic<std::size_t> n_scanned{codes_.n_rows};
+    std::atomic<std::size_t> n_scanned{codes_.n_rows()};
     std::mutex mutex;
     std::vector<BatchScan> scans;  // one for each thread that took part
     scans.reserve(n_threads);
@@ -403,7 +412,7 @@ class Scan {
       std::optional<BatchScan> scan;
       pieces.work([&](std::size_t i) {
         if (!scan) scan.emplace(kernels_, masked_, batch, shared, shape, options_);
-        const std::size_t end = std::min((i + 1) * piece, codes_.n_rows);
+        const std::size_t end = std::min((i + 1) * piece, codes_.n_rows());
         scan->scan(i * piece, end);
         if (!may_end(early_end, end)) return;
         const std::size_t n_begun = pieces.stop();
@@ -448,7 +457,7 @@ class Scan {
   }
 
   const Kernels& kernels_;
-  Matrix<std::uint8_t> codes_;
+  Segments<std::uint8_t> codes_;
   MaskedRows masked_;
   std::size_t n_rows_;  // that take part
   const Queries& queries_;
@@ -459,9 +468,10 @@ class Scan {
 
 }  // namespace
 
-std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
-  if (options.k == 0) return codes.n_rows;
+std::size_t scan(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                 const Queries& queries, const ScanOptions& options, std::int32_t* distances,
+                 std::int64_t* rows) {
+  if (options.k == 0) return codes.n_rows();
   return Scan(kernels, codes, queries, options, distances, rows).run();
 }
 

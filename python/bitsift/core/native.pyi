@@ -182,6 +182,24 @@ class IdIndex:
     def find_one(self, ids: NDArray[np.int64], id: int) -> int:
         """Return the row of an id, -1 if there is none."""
 
+# --- Segments ---
+
+class Segments:
+    """Arrays with their rows one behind the other; it never changes, and keeps the arrays alive.
+
+    Functions that take rows of documents take it in the place of an array.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Take at least one array; all of one type, and matrices equally wide.
+
+        Matrices of bytes, float32, float16 or uint16, or vectors of int64.
+        """
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]: ...
+    def __len__(self) -> int: ...
+
 # --- Encoding ---
 
 def pack(
@@ -244,12 +262,12 @@ def correction_factors(
 # --- Search of codes ---
 
 def search(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     queries: NDArray[np.uint8],
     magnitudes: NDArray[np.uint8] | None,
     *,
     k: int,
-    ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
     rows: RowSet | None = None,
     isa: str,
     threads: int,
@@ -301,18 +319,18 @@ def search_one(
     """
 
 def one_query_search(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     *,
     dim: int,
     thresholds: NDArray[np.float32],
     centring: tuple[NDArray[np.float32], NDArray[np.float32], bool] | None,
     originals: tuple[
-        NDArray[Any], str | None, NDArray[np.float64] | None, NDArray[np.float64] | None
+        NDArray[Any] | Segments, str | None, NDArray[np.float64] | None, NDArray[np.float64] | None
     ]
     | None,
     metric: str,
-    ids: NDArray[np.int64] | None,
-    tie_ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
+    tie_ids: NDArray[np.int64] | Segments | None,
     candidates: int | Sequence[tuple[int, int]],
     asymmetric: bool,
     live: LiveRows | None,
@@ -338,21 +356,21 @@ def one_query_search(
 # --- all. Both numbers of the steps ascend, and the last `n_results` is at least `k`.
 
 def rescore(
-    originals: NDArray[np.float32] | NDArray[np.float16],
+    originals: NDArray[np.float32] | NDArray[np.float16] | Segments,
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
     *,
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Score candidates by the original vectors: "cosine", "dot" or "l2"."""
 
 def rescore_integers(
-    originals: NDArray[np.uint8] | NDArray[np.int8],
+    originals: NDArray[np.uint8] | NDArray[np.int8] | Segments,
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
     base: NDArray[np.float64],
@@ -362,7 +380,7 @@ def rescore_integers(
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -372,15 +390,15 @@ def rescore_integers(
     """
 
 def rescore_codes(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     queries: NDArray[np.uint8],
     magnitudes: NDArray[np.uint8],
     candidates: NDArray[np.int64],
     *,
-    estimate: tuple[str, NDArray[np.uint16], NDArray[np.float64]] | None,
+    estimate: tuple[str, NDArray[np.uint16] | Segments, NDArray[np.float64]] | None,
     k: int,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
