@@ -46,6 +46,15 @@ RowSet extended_to(const RowSet& set, std::size_t n_rows) {
   return set.extended_to(n_rows);
 }
 
+Numbers numbers_of(const RowSet& set, std::size_t begin, std::size_t end) {
+  require(begin <= end && end <= set.n_rows(), "the rows must be those of the set");
+  const RowMask mask = set.mask();
+  Numbers numbers(static_cast<py::ssize_t>(mask.count(begin, end)));
+  std::int64_t* out = numbers.mutable_data();
+  mask.for_each(begin, end, [&](std::size_t row) { *out++ = static_cast<std::int64_t>(row); });
+  return numbers;
+}
+
 }  // namespace
 
 void register_rows(py::module_& m) {
@@ -55,6 +64,7 @@ void register_rows(py::module_& m) {
       .def_static("of_values", &set_of_values, py::arg("values").noconvert())
       .def_static("of_numbers", &set_of_numbers, py::arg("numbers").noconvert(), py::arg("n_rows"))
       .def("__len__", &RowSet::count)
+      .def("numbers", &numbers_of, py::arg("begin"), py::arg("end"))
       .def("extended_to", &extended_to, py::arg("n_rows"));
 }
 

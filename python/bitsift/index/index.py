@@ -30,6 +30,7 @@ from bitsift.index.filters import Filter, make_filter, row_sets
 from bitsift.index.ids import IdTable, as_ids
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
+from bitsift.index.range_queries import RangeQueries
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.ladder import LadderOptions
@@ -40,7 +41,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Described, Remakable):
+class Index(Described, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
