@@ -93,6 +93,12 @@ def _searches(index: Any, ladder: Any = None) -> list[Any]:
         ):
             for threads in (1, 2, 7):
                 found += index.search(queries, **options, threads=threads)
+        for how in ({}, {"scoring": "asymmetric"}):
+            radius = 0.1 * float(index.search(queries, 1, **how).scores[0, 0])
+            found += index.range_search(queries, radius, **how)
+            found += [
+                part for _, chunk in index.iter_range(queries, radius, **how) for part in chunk
+            ]
         for query in queries:
             found += index.search(query)
     return found
