@@ -9,10 +9,11 @@ from typing import Literal, SupportsIndex, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.options import SEARCH_SCORINGS, SearchScoring
 from bitsift.core.range_results import RangeResult
-from bitsift.index.filters import Filter, row_sets
+from bitsift.index.filters import Filter, RowSets
 from bitsift.index.table import Table
 from bitsift.retrieval.ranges import RangeSearch
 
@@ -127,7 +128,7 @@ class RangeQueries:
         much arithmetic as an exact float search. Corrected scores are computed for every vector
         too, from its code. A filter makes all of this cost what its vectors cost.
 
-        A result takes 12 bytes, and up to 60 until the call ends. :meth:`iter_range` takes a
+        A result takes 12 bytes, and up to 100 until the call ends. :meth:`iter_range` takes a
         bounded number of bytes.
 
         Examples
@@ -183,7 +184,7 @@ class RangeQueries:
         Notes
         -----
         Besides the encoded queries, which are as large as float32 queries, it takes at most
-        ``(1 + threads / 16) * chunk_size`` times 60 bytes, and 64 MiB for blocks of rows. So a
+        ``(1 + threads / 16) * chunk_size`` times 100 bytes, and 64 MiB for blocks of rows. So a
         query that finds everything takes no more than others.
 
         It sees the index as it was at the call, however long it runs. Chunks do not depend on the
@@ -220,10 +221,11 @@ class RangeQueries:
             arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
-        rows = None
+        live = snapshot.live.current()
+        rows: native.RowSet | list[native.RowSet] | None = live
         if filter is not None:
             n_queries = 1 if parsed.is_single else len(parsed.rows)
-            rows = row_sets(filter, snapshot, self._table.identity, n_queries)
+            rows = RowSets(snapshot, live, self._table.identity).of(filter, n_queries)
             if isinstance(rows, list) and not rows:
-                rows = None
+                rows = live
         return RangeSearch.of(documents, parsed, radius, rescore, scoring, rows, threads)

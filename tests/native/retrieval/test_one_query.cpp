@@ -19,9 +19,9 @@ namespace {
 
 constexpr std::int64_t kUnwritten = -5;
 
-void replace_by_ids(std::vector<std::int64_t>& rows, const std::int64_t* ids) {
+void replace_by_ids(std::vector<std::int64_t>& rows, RowIds ids) {
   for (auto& row : rows) {
-    if (row >= 0 && ids != nullptr) row = ids[row];
+    if (row >= 0 && !ids.are_numbers()) row = ids[static_cast<std::size_t>(row)];
   }
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("the nearest rows, rescored or not, by their ids") {
     const auto query = random.floats(dim);
     IndexedRows rows{};
     rows.dim = dim;
-    rows.codes = {codes.data(), n, n_bytes, static_cast<std::ptrdiff_t>(n_bytes)};
+    rows.codes = matrix_of(codes, n_bytes);
     const Originals stores[] = {
         std::monostate{}, matrix_of(values, dim), matrix_of(halves, dim),
         IntegerVectors{.rows = matrix_of(bytes, dim),
