@@ -98,12 +98,16 @@ def made(kind="cosine", shape=(2, 3)):
     [
         ([], ValueError, "results must be those of at least one shard; got none"),
         (made(), TypeError, "results must be several of SearchResult; got one: put it in a list"),
-        ([made(), (1, 2)], TypeError, r"result 1 is \(1, 2\)"),
-        ([made(None)], ValueError, "the kind of results must be known; that of result 0 is not"),
+        ([made(), (1, 2)], TypeError, r"list of SearchResult; 1 is \(1, 2\)"),
+        ([made(None)], ValueError, "results must be of a known kind; that of result 0 is not"),
         ([made(), made("dot")], ValueError, "result 0 is 'cosine', result 1 'dot'"),
         ([made(), made(shape=(3, 3))], ValueError, r"same queries; .*\(2, 3\), .*1 \(3, 3\)"),
         ([made(), made(shape=(3,))], ValueError, "must be of the same queries"),
-        ([made()._replace(ids=np.zeros(2))], ValueError, "scores and ids must have one shape"),
+        (
+            [made()._replace(ids=np.zeros(2))],
+            ValueError,
+            "results must have scores and ids of one shape",
+        ),
     ],
     ids=str,
 )

@@ -23,21 +23,8 @@ from bitsift.core.threads import available_threads, set_num_threads
 __version__ = native.__version__
 
 __all__ = [
-    "BitsiftError",
-    "BitsiftWarning",
-    "CorruptIndexError",
-    "IndexFileError",
-    "IndexLockedError",
-    "IndexNotFoundError",
-    "IndexWriteError",
-    "NotAnIndexError",
-    "RangeResult",
-    "SearchResult",
-    "UnsupportedIsaError",
-    "UnsupportedVersionError",
-    "__version__",
-    "available_isas",
-    "available_threads",
-    "merge",
-    "set_num_threads",
-]
+    "BitsiftError", "BitsiftWarning", "CorruptIndexError", "IndexFileError", "IndexLockedError",
+    "IndexNotFoundError", "IndexWriteError", "NotAnIndexError", "RangeResult", "SearchResult",
+    "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "available_isas",
+    "available_threads", "merge", "set_num_threads",
+]  # fmt: skip

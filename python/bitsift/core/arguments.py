@@ -84,10 +84,10 @@ def check_bits(n_bits: SupportsIndex, name: str) -> int:
 
 def check_score(score: float, name: str) -> np.float32:
     """Return a number as a score, rounded to float32."""
-    number = real(score, name, "a number")
-    if math.isnan(number):
-        raise ValueError(f"{name} must be a number; got nan")
     with native.DefaultFloats():
+        number = real(score, name, "a number")
+        if math.isnan(number):
+            raise ValueError(f"{name} must be a number; got nan")
         return np.float32(number)
 
 

@@ -108,18 +108,20 @@ def _checked(results: Iterable[SearchResult]) -> list[SearchResult]:
     """Return results that can be merged."""
     if isinstance(results, SearchResult):
         raise TypeError("results must be several of SearchResult; got one: put it in a list")
+    if not isinstance(results, Iterable):
+        raise TypeError(f"results must be a list of SearchResult; got {shown(results)}")
     shards = list(results)
     if not shards:
         raise ValueError("results must be those of at least one shard; got none")
     for number, shard in enumerate(shards):
         if not isinstance(shard, SearchResult):
             raise TypeError(
-                f"results must be of SearchResult; result {number} is {shown(shard)}. Of scores "
+                f"results must be a list of SearchResult; {number} is {shown(shard)}. Of scores "
                 'and ids, bitsift.SearchResult(scores, ids, kind="cosine") makes one'
             )
         if shard.kind is None:
             raise ValueError(
-                f"the kind of results must be known; that of result {number} is not. "
+                f"results must be of a known kind; that of result {number} is not known. "
                 'bitsift.SearchResult(scores, ids, kind="cosine") says it'
             )
         if shard.kind != shards[0].kind:
@@ -129,8 +131,8 @@ def _checked(results: Iterable[SearchResult]) -> list[SearchResult]:
             )
         if np.shape(shard.scores) != np.shape(shard.ids) or shard.ids.ndim not in (1, 2):
             raise ValueError(
-                f"scores and ids must have one shape, (n_queries, k) or (k,); those of result "
-                f"{number} have {np.shape(shard.scores)} and {np.shape(shard.ids)}"
+                "results must have scores and ids of one shape, (n_queries, k) or (k,); those of "
+                f"result {number} have {np.shape(shard.scores)} and {np.shape(shard.ids)}"
             )
         if shard.ids.shape[:-1] != shards[0].ids.shape[:-1]:
             raise ValueError(

@@ -9,7 +9,6 @@ from typing import Literal, SupportsIndex, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.options import SEARCH_SCORINGS, SearchScoring
 from bitsift.core.range_results import RangeResult
@@ -221,11 +220,6 @@ class RangeQueries:
             arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
-        live = snapshot.live.current()
-        rows: native.RowSet | list[native.RowSet] | None = live
-        if filter is not None:
-            n_queries = 1 if parsed.is_single else len(parsed.rows)
-            rows = RowSets(snapshot, live, self._table.identity).of(filter, n_queries)
-            if isinstance(rows, list) and not rows:
-                rows = live
+        row_sets = RowSets(snapshot.ids, snapshot.live.current(), self._table.identity)
+        rows = row_sets.of(filter, len(parsed.rows))
         return RangeSearch.of(documents, parsed, radius, rescore, scoring, rows, threads)
