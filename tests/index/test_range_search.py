@@ -248,6 +248,26 @@ def test_a_radius_is_rounded_as_scores_are():
     assert index.range_search(np.zeros(2, np.float32), 1e300).ids.tolist() == [0]
 
 
+@pytest.mark.parametrize("how", [{}, {"scoring": "hamming"}, {"scoring": "asymmetric"}], ids=str)
+def test_removed_vectors_are_not_found(how):
+    index = made_index()
+    chunks = index.iter_range(QUERIES, 0, chunk_size=100)
+    before = index.range_search(QUERIES, 0)
+    index.remove(made_ids()[::3])
+    check_chunks(chunks, before, 100)
+    mask = index.ids % 2 == 0
+    for given_filter in (None, mask, [mask] * 5, index.filter(made_ids()[:100])):
+        search = {**how, "rescore": False} if how else ALL
+        wanted = index.search(QUERIES, N, filter=given_filter, **search)
+        radius = 19 if wanted.kind == "hamming" else 0.0
+        found = index.range_search(QUERIES, radius, filter=given_filter, **how)
+        check(found, cut(wanted, radius), wanted.kind)
+        counts = index.range_search(QUERIES, radius, filter=given_filter, count_only=True, **how)
+        np.testing.assert_array_equal(counts, np.diff(found.lims))
+        some = index.iter_range(QUERIES, radius, filter=given_filter, chunk_size=30, **how)
+        check_chunks(some, found, 30)
+
+
 def test_chunks_see_the_index_as_it_was():
     index = made_index()
     wanted = index.range_search(QUERIES, 0.0)
