@@ -204,7 +204,7 @@ CALLS = {
         "this rung|the first|rung '.*' of ladder: oversampling",
         lambda x: FILLED.search(FLOATS, ladder=[x, "float32"]),
     ),
-    "Index.range_search": ("queries", lambda x: FILLED.range_search(x, 0.5)),
+    "Index.range_search": ("queries", lambda x: FILLED.range_search(x, 0)),
     "Index.range_search radius": ("radius", lambda x: FILLED.range_search(FLOATS, x)),
     "Index.range_search count_only": (
         "count_only",

@@ -108,7 +108,7 @@ def _checked(results: Iterable[SearchResult]) -> list[SearchResult]:
     """Return results that can be merged."""
     if isinstance(results, SearchResult):
         raise TypeError("results must be several of SearchResult; got one: put it in a list")
-    if not isinstance(results, Iterable):
+    if isinstance(results, np.ndarray) or not isinstance(results, Iterable):
         raise TypeError(f"results must be a list of SearchResult; got {shown(results)}")
     shards = list(results)
     if not shards:
