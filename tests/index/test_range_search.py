@@ -268,6 +268,26 @@ def test_removed_vectors_are_not_found(how):
         check_chunks(some, found, 30)
 
 
+@pytest.mark.parametrize("options", [*ORIGINALS[1:4], *CORRECTED], ids=str)
+def test_vectors_added_to_a_mapped_index(options, tmp_path):
+    """They lie in a segment of their own."""
+    whole = made_index(**options)
+    whole.save(tmp_path / "index")
+    index = bitsift.Index.load(tmp_path / "index", mmap=True)
+    for one in (whole, index):
+        one.add(made_vectors(70, 8), np.arange(5000, 5070))
+        one.remove([5003, int(made_ids()[4])])
+    for how, radius in (({}, 0.2), ({"scoring": "asymmetric"}, 0.1), ({"scoring": "hamming"}, 19)):
+        if options["store"] is None and how == {}:
+            continue
+        radius += 8 if options.get("metric") == "l2" and "hamming" not in how.values() else 0
+        found = index.range_search(QUERIES, radius, **how)
+        wanted = whole.range_search(QUERIES, radius, **how)
+        assert len(found.ids) > 0
+        assert [array.tobytes() for array in found] == [array.tobytes() for array in wanted]
+        check_chunks(index.iter_range(QUERIES, radius, chunk_size=60, **how), wanted, 60)
+
+
 def test_chunks_see_the_index_as_it_was():
     index = made_index()
     wanted = index.range_search(QUERIES, 0.0)

@@ -7,6 +7,7 @@ __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
     "MAX_DIM",
+    "MAX_ID",
     "MAX_K",
     "MAX_OFFSET",
     "MAX_THREADS",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 MAX_DIM = 65_536
+MAX_ID = 2**63 - 1
 MAX_K = 2**31 - 1
 MAX_OFFSET = 2**63 - 1
 MAX_THREADS = 1024

@@ -360,7 +360,7 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
         go first, but a program that locks the folder by other means may keep them waiting.
         """
-        writer.write(path, to_contents(*self._table.snapshot.compact()[:2]), timeout=timeout)
+        writer.write(path, to_contents(*self._table.snapshot.compact()[:3]), timeout=timeout)
 
     @classmethod
     def load(
@@ -382,7 +382,7 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         Returns
         -------
         Index
-            Vectors can be added to it; mapped parts are then copied into memory. A subclass gives
+            Vectors can be added to it; mapped vectors stay where they are. A subclass gives
             an object of its own. Its constructor is called if it takes ``(dim, *, metric, store,
             isa)``; else the object is made without it, as pickle does.
 
@@ -401,4 +401,4 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         """
         mmap = arguments.check_bool(mmap, "mmap")
         parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        return cls._loaded(Snapshot.of(*parts), isa)
+        return cls._loaded(Snapshot.of(*parts, are_mapped=mmap), isa)

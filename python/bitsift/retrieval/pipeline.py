@@ -17,6 +17,7 @@ from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.options import DEFAULT_OVERSAMPLING
 from bitsift.core.results import SearchResult, joined, worst_score
+from bitsift.core.segments import Rows
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
@@ -56,7 +57,7 @@ class Documents:
     """
 
     encoder: Encoder
-    columns: Columns
+    columns: Columns[Rows]
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
     defaults: SearchDefaults = DEFAULTS

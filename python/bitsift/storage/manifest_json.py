@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
 from bitsift.core.handlers import call_raised
-from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
+from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM, MAX_ID
 from bitsift.core.options import (
     CANDIDATE_RULES,
     FLOAT_STORES,
@@ -67,7 +67,7 @@ def encode(manifest: Manifest) -> bytes:
         "normalized": manifest.normalized,
         "correction": manifest.correction,
         "calibrations": manifest.calibrations,
-        "required_features": [],
+        "required_features": list(manifest.features),
         "defaults": {"scoring": manifest.scoring, "candidates": manifest.candidates},
         "files": {
             part: {
@@ -81,6 +81,8 @@ def encode(manifest: Manifest) -> bytes:
         },
     }
     fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
+    if manifest.largest_id is not None:
+        fields["largest_id"] = manifest.largest_id
     if manifest.version == 1:
         fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
@@ -196,9 +198,8 @@ class _Decoder:
                 f"not {FORMAT_NAME!r}",
             )
         version = self._version(fields.get("version"))
-        if version > 2:
-            self._features(fields)
-        self._keys("the manifest", fields, _KEYS_OF[version])
+        features = self._features(fields) if version > 2 else set()
+        self._keys("the manifest", fields, _KEYS_OF[version] | features)
         self._check_sum(fields)
 
         dim = self._int("dim", fields["dim"], 1, MAX_DIM)
@@ -219,6 +220,9 @@ class _Decoder:
             bare = self._version_2(bare, fields)
         if version > 2:
             bare = self._version_3(bare, fields["defaults"])
+        if "largest_id" in features:
+            largest = self._int("largest_id", fields["largest_id"], count, MAX_ID)
+            bare = replace(bare, largest_id=largest)
         if bare.version < version:
             self._refuse("version", version, f"{bare.version}, which can say all that it says")
         expected = bare.layout()
@@ -272,8 +276,11 @@ class _Decoder:
         candidates = self._choice("defaults.candidates", defaults["candidates"], CANDIDATE_RULES)
         return replace(bare, scoring=scoring, candidates=candidates)
 
-    def _features(self, fields: dict[str, Any]) -> None:
-        """Refuse what needs a newer reader, which may have fields and files of its own."""
+    def _features(self, fields: dict[str, Any]) -> set[str]:
+        """Return the features required; refuse what needs a newer reader.
+
+        That may have fields and files of its own. So far, a feature has a field of its name.
+        """
         # Damage must not pass for a feature.
         self._check_sum(fields)
         names = fields.get("required_features", [])  # a missing key is found later
@@ -288,6 +295,7 @@ class _Decoder:
                 f"it requires the feature {', '.join(map(_quote, unknown[:3]))}, which this "
                 "release of bitsift does not know: read it with a newer release",
             )
+        return set(names)
 
     def _check_sum(self, fields: dict[str, Any]) -> None:
         if "checksum" in fields and fields["checksum"] != _checksum(fields):

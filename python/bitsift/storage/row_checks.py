@@ -32,7 +32,7 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
     if part in ("codes", "rotation"):
         return partial(_check_pad_bits, part, (1 << (-manifest.dim % 8)) - 1)
     if part == "ids":
-        return _IdCheck(ascending=manifest.ids == "ascending")
+        return _IdCheck(ascending=manifest.ids == "ascending", above_all=manifest.largest_id)
     if part == "correction":
         return _check_factors
     store = part.removeprefix("originals_")
@@ -72,10 +72,14 @@ def _check_factors(rows: NDArray[Any], first: int) -> str | None:
 
 
 class _IdCheck:
-    """Ids must not be negative and, if the manifest says so, must ascend; also across chunks."""
+    """Ids must not be negative and, if the manifest says so, must ascend; also across chunks.
 
-    def __init__(self, *, ascending: bool) -> None:
+    All are below an id that there was, if there is one.
+    """
+
+    def __init__(self, *, ascending: bool, above_all: int | None) -> None:
         self._ascending = ascending
+        self._above_all = above_all
         self._last = -1
 
     def __call__(self, rows: NDArray[Any], first: int) -> str | None:
@@ -83,6 +87,9 @@ class _IdCheck:
         if negative.any():
             row = int(negative.argmax())
             return f"ids: row {first + row} has the negative id {rows[row]}"
+        if self._above_all is not None and (large := rows >= self._above_all).any():
+            row = int(large.argmax())
+            return f"ids: row {first + row}, id {rows[row]}, is not below largest_id"
         if self._ascending:
             descends = np.empty(len(rows), np.bool_)
             descends[0] = rows[0] <= self._last

@@ -185,6 +185,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         calibrations={store: state[0] for store, state in states.items()},
         scoring=contents.scoring,
         candidates=contents.candidates,
+        largest_id=contents.largest_id,
     )
     flips = contents.flips
     arrays = {
