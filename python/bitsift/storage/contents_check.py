@@ -124,7 +124,7 @@ def _check_manifest(manifest: Manifest, source: str) -> None:
 def _check_rows(part: str, array: NDArray[Any], manifest: Manifest) -> None:
     check, first = row_check(part, manifest), 0
     for rows in row_chunks(array):
-        plain: NDArray[Any] = np.require(rows, requirements=["C", "A"])  # a pickle's may be anything
+        plain: NDArray[Any] = np.require(rows, requirements=["C", "A"])  # of a pickle, anything
         if (wrong := check(plain, first)) is not None:
             raise ValueError(wrong)
         first += len(rows)
