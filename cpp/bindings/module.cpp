@@ -14,6 +14,7 @@ PYBIND11_MODULE(native_in_main_interpreter, m, pybind11::mod_gil_not_used()) {
   bitsift::register_files(m);
   bitsift::register_floats(m);
   bitsift::register_one_query(m);
+  bitsift::register_ranges(m);
   bitsift::register_rescoring(m);
   bitsift::register_rows(m);
   bitsift::register_search(m);

@@ -16,7 +16,8 @@ namespace {
 class Rescoring {
  public:
   Rescoring(std::size_t n_queries, const Vector<std::int64_t>& candidates, std::size_t k,
-            const StepPairs& steps, const IdsArgument& ids, std::size_t n_documents)
+            const StepPairs& steps, bool keep_order, const IdsArgument& ids,
+            std::size_t n_documents)
       : scores_(empty<float>(n_queries, k)),
         rows_(empty<std::int64_t>(n_queries, k)),
         steps_(steps_of(steps)),
@@ -31,7 +32,9 @@ class Rescoring {
                  .stride = candidates.shape(1) * static_cast<py::ssize_t>(sizeof(std::int64_t))},
         .ids = ids_of(ids, n_documents),
         .k = k,
-        .steps = steps_};
+        .steps = steps_,
+        .keep_order = keep_order};
+    require(!keep_order || candidates_.rows.n_columns == k, "k must be the number of candidates");
     require(steps_.empty() || steps_.back().n_results >= k, "the steps must give k results");
   }
 
@@ -54,13 +57,14 @@ class Rescoring {
 py::tuple rescore_floats(const RowsArgument<py::array>& originals,
                          const py::array_t<float>& queries, const Vector<std::int64_t>& candidates,
                          std::size_t k, const std::string& metric_name, const StepPairs& steps,
-                         const IdsArgument& ids, const std::string& isa, std::size_t threads) {
+                         bool keep_order, const IdsArgument& ids, const std::string& isa,
+                         std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const Metric metric = metric_named(metric_name);
   const auto wanted = matrix_of<float>(queries);
   const auto rescored = [&](const auto& matrix) {
     require(matrix.n_columns() == wanted.n_columns, "originals and queries must be equally long");
-    return Rescoring(wanted.n_rows, candidates, k, steps, ids, matrix.n_rows())
+    return Rescoring(wanted.n_rows, candidates, k, steps, keep_order, ids, matrix.n_rows())
         .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
           rescore(kernels, metric, matrix, wanted, rows_in, threads_of(threads), scores, rows);
         });
@@ -74,7 +78,7 @@ py::tuple rescore_integers(const RowsArgument<py::array>& originals,
                            const py::array_t<float>& queries,
                            const Vector<std::int64_t>& candidates, const Vector<double>& base,
                            const Vector<double>& step, const std::string& type_name, std::size_t k,
-                           const std::string& metric_name, const StepPairs& steps,
+                           const std::string& metric_name, const StepPairs& steps, bool keep_order,
                            const IdsArgument& ids, const std::string& isa, std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const Metric metric = metric_named(metric_name);
@@ -89,7 +93,7 @@ py::tuple rescore_integers(const RowsArgument<py::array>& originals,
   require(base.ndim() == 1 && step.ndim() == 1 && static_cast<std::size_t>(base.size()) == dim &&
               static_cast<std::size_t>(step.size()) == dim,
           "there must be one base and one step for each dimension");
-  return Rescoring(wanted.n_rows, candidates, k, steps, ids, vectors.rows.n_rows())
+  return Rescoring(wanted.n_rows, candidates, k, steps, keep_order, ids, vectors.rows.n_rows())
       .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
         rescore(kernels, metric, vectors, wanted, rows_in, threads_of(threads), scores, rows);
       });
@@ -103,8 +107,8 @@ py::tuple rescore_bits(const RowsArgument<py::array_t<std::uint8_t>>& codes,
                        const Vector<std::uint8_t>& magnitudes,
                        const Vector<std::int64_t>& candidates,
                        const std::optional<EstimateArrays>& estimate_arrays, std::size_t k,
-                       const StepPairs& steps, const IdsArgument& ids, const std::string& isa,
-                       std::size_t threads) {
+                       const StepPairs& steps, bool keep_order, const IdsArgument& ids,
+                       const std::string& isa, std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
   const auto documents = segments_of<std::uint8_t>(codes);
   const Queries wanted = queries_of(queries, magnitudes);
@@ -128,7 +132,7 @@ py::tuple rescore_bits(const RowsArgument<py::array_t<std::uint8_t>>& codes,
     require(estimate->factors.n_rows() == documents.n_rows() && (n_columns == 1 || n_columns == 2),
             "there must be one or two factors for each code");
   }
-  return Rescoring(n_queries, candidates, k, steps, ids, documents.n_rows())
+  return Rescoring(n_queries, candidates, k, steps, keep_order, ids, documents.n_rows())
       .run([&](const CandidateRows& rows_in, float* scores, std::int64_t* rows) {
         check_magnitudes(wanted, threads_of(threads));
         rescore_codes(kernels, documents, wanted, rows_in, estimate ? &*estimate : nullptr,
@@ -141,18 +145,18 @@ py::tuple rescore_bits(const RowsArgument<py::array_t<std::uint8_t>>& codes,
 void register_rescoring(py::module_& m) {
   m.def("rescore", &rescore_floats, py::arg("originals"), py::arg("queries").noconvert(),
         py::arg("candidates").noconvert(), py::kw_only(), py::arg("k"), py::arg("metric"),
-        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
-        py::arg("threads"));
+        py::arg("steps") = StepPairs{}, py::arg("keep_order") = false, py::arg("ids").noconvert(),
+        py::arg("isa"), py::arg("threads"));
   m.def("rescore_integers", &rescore_integers, py::arg("originals"), py::arg("queries").noconvert(),
         py::arg("candidates").noconvert(), py::arg("base").noconvert(), py::arg("step").noconvert(),
         py::kw_only(), py::arg("integer_type"), py::arg("k"), py::arg("metric"),
-        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
-        py::arg("threads"));
+        py::arg("steps") = StepPairs{}, py::arg("keep_order") = false, py::arg("ids").noconvert(),
+        py::arg("isa"), py::arg("threads"));
   m.def("rescore_codes", &rescore_bits, py::arg("codes").noconvert(),
         py::arg("queries").noconvert(), py::arg("magnitudes").noconvert(),
         py::arg("candidates").noconvert(), py::kw_only(), py::arg("estimate"), py::arg("k"),
-        py::arg("steps") = StepPairs{}, py::arg("ids").noconvert(), py::arg("isa"),
-        py::arg("threads"));
+        py::arg("steps") = StepPairs{}, py::arg("keep_order") = false, py::arg("ids").noconvert(),
+        py::arg("isa"), py::arg("threads"));
 }
 
 }  // namespace bitsift

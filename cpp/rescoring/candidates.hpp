@@ -35,6 +35,8 @@ struct CandidateRows {
   std::size_t k;
   // Both numbers ascend, and the last n_results is k or more. No steps: the best of all.
   std::span<const Step> steps = {};
+  // Scores stay in the order of the candidates, of which there are k, and none is left out.
+  bool keep_order = false;
 };
 
 // Throws std::out_of_range if a candidate is not below n_rows.

@@ -77,9 +77,9 @@ inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
   }
 }
 
-// Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
-// than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
-// its negative. `scored` are those of the candidates, in their order.
+// Writes the k best candidates of each query, or all in their order: n_queries x k. Row -1 is no
+// candidate. Where fewer than k are left, writes row -1 and the worst score. Scores are the badness
+// if `ascending`, else its negative. `scored` are those of the candidates, in their order.
 inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& candidates,
                  bool ascending, std::size_t n_threads, float* scores, std::int64_t* rows) {
   const std::size_t n_candidates = candidates.rows.n_columns;
@@ -95,6 +95,14 @@ inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& can
     Checkpoint checkpoint(kValuesBetweenChecks);
     for (std::size_t query = begin; query < end; ++query) {
       Scored* first = scored + query * n_candidates;
+      if (candidates.keep_order) {
+        for (std::size_t i = 0; i < k; ++i) {
+          checkpoint.did(1);
+          scores[query * k + i] = score(first[i].row < 0 ? kWorst : first[i].badness);
+          rows[query * k + i] = first[i].row;
+        }
+        continue;
+      }
       Scored* last =
           std::remove_if(first, first + n_candidates, [](const Scored& s) { return s.row < 0; });
       const auto n_left = static_cast<std::size_t>(last - first);

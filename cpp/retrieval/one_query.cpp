@@ -10,6 +10,7 @@
 #include "encoding/packing.hpp"
 #include "encoding/round_queries.hpp"
 #include "rescoring/rescore.hpp"
+#include "search/piece.hpp"
 #include "search/shared_scan.hpp"
 
 namespace bitsift {

@@ -17,6 +17,9 @@
 
 namespace bitsift {
 
+// Bytes of codes that a thread takes at a time.
+inline constexpr std::size_t kScanPieceBytes = 1 << 18;
+
 // The rows that take part: those of a mask, in which the first has a number of its own.
 struct MaskedRows {
   Segments<std::uint8_t> codes;

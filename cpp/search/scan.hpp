@@ -12,9 +12,6 @@
 
 namespace bitsift {
 
-// Bytes of codes that a thread takes at a time.
-inline constexpr std::size_t kScanPieceBytes = 1 << 18;
-
 // A scan may leave the last rows to its caller if `*wanted` is true when it has scanned from
 // `least_rows` to `most_rows`.
 struct EarlyEnd {

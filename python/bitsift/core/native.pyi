@@ -70,6 +70,22 @@ def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
     the caller compares its size first.
     """
 
+class Checksums:
+    """The CRC-32C of each `n_bytes` of bytes that come one behind the other; for one thread."""
+
+    def __init__(self, n_bytes: int, isa: str) -> None: ...
+    def add(self, data: NDArray[np.uint8], threads: int) -> None:
+        """Take more bytes. If it raises, none has been taken."""
+
+    def values(self) -> list[int]:
+        """Return the checksums; the last one is of the bytes that are left."""
+
+def first_not_finite(rows: NDArray[np.floating], threads: int) -> int | None:
+    """Return the first of (n, d) floats of any size with a value that is infinite or NaN."""
+
+def first_with_pad_bits(codes: NDArray[np.uint8], mask: int, threads: int) -> int | None:
+    """Return the first of (n, d) codes of which a bit of `mask`, in the last byte, is set."""
+
 # --- Sets of rows ---
 
 class RowSet:
@@ -101,8 +117,8 @@ class RowSet:
     def extended_to(self, n_rows: int) -> RowSet:
         """Return the same rows of a matrix to which others were appended."""
 
-    def numbers(self) -> NDArray[np.int64]:
-        """Return the numbers of these rows in ascending order."""
+    def numbers(self, begin: int = 0, end: int | None = None) -> NDArray[np.int64]:
+        """Return the numbers of these rows in ascending order, of rows `begin` to `end` - 1."""
 
     def kept(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return row numbers with -1 in place of those that are not in the set."""
@@ -262,6 +278,39 @@ def search(
     `ids`, a row's number is its id. Beyond the last row: the largest int32, and row -1.
     """
 
+def range_search(
+    codes: NDArray[np.uint8] | Segments,
+    queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8] | None,
+    limits: NDArray[np.int64],
+    *,
+    ids: NDArray[np.int64] | Segments | None,
+    rows: RowSet | None = None,
+    begin: int = 0,
+    most: int | None = None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], int]:
+    """Find all rows from row `begin` on within the limit of each query, of the `rows` or of all.
+
+    Return lims (n_queries + 1,), distances, rows and `end`: those of query i are lims[i] to
+    lims[i + 1] - 1, by (distance, id). With `most`, rows from `end` on are not searched, so that no
+    more are found; there are at most 256 queries, and no more than `most`. Else `end` is their
+    number.
+    """
+
+def count_in_range(
+    codes: NDArray[np.uint8] | Segments,
+    queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8] | None,
+    limits: NDArray[np.int64],
+    *,
+    rows: RowSet | None = None,
+    isa: str,
+    threads: int,
+) -> NDArray[np.int64]:
+    """Return how many rows are within the limit of each query."""
+
 def knn_graph(
     codes: NDArray[np.uint8],
     *,
@@ -347,11 +396,15 @@ def rescore(
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
+    keep_order: bool = ...,
     ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Score candidates by the original vectors: "cosine", "dot" or "l2"."""
+    """Score candidates by the original vectors: "cosine", "dot" or "l2".
+
+    `keep_order` gives the score of each of the `k` candidates, in their order.
+    """
 
 def rescore_integers(
     originals: NDArray[np.uint8] | NDArray[np.int8] | Segments,
@@ -364,6 +417,7 @@ def rescore_integers(
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
+    keep_order: bool = ...,
     ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
@@ -382,6 +436,7 @@ def rescore_codes(
     estimate: tuple[str, NDArray[np.uint16] | Segments, NDArray[np.float64]] | None,
     k: int,
     steps: Sequence[tuple[int, int]] = ...,
+    keep_order: bool = ...,
     ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,

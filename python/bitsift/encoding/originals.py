@@ -139,11 +139,13 @@ class Originals:
         tie_ids: NDArray[np.int64] | None,
         isa: str,
         threads: int,
+        *,
+        keep_order: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the scores and rows of the best candidates of each query.
 
         By steps: results up to number ``steps[i][0]`` come from the first ``steps[i][1]``
-        candidates.
+        candidates. `keep_order` gives those of all candidates, in their order.
         """
         k = steps[-1][0]
         if self.name in INTEGER_CODECS and self.is_fitted:
@@ -157,6 +159,7 @@ class Originals:
                 k=k,
                 metric=metric,
                 steps=steps,
+                keep_order=keep_order,
                 ids=tie_ids,
                 isa=isa,
                 threads=threads,
@@ -170,6 +173,7 @@ class Originals:
             k=k,
             metric=metric,
             steps=steps,
+            keep_order=keep_order,
             ids=tie_ids,
             isa=isa,
             threads=threads,
