@@ -179,10 +179,11 @@ TEST_CASE("the score of each candidate, in their order") {
     for (const Kernels* kernels : available_kernels()) {
       for (const std::size_t n_threads : Sizes{1, 3}) {
         Found found{std::vector<float>(rows.size(), -5), std::vector<std::int64_t>(rows.size())};
+        CandidateRows candidates = {matrix_of(rows, kCandidates), nullptr, kCandidates};
+        candidates.keep_order = true;
         rescore(*kernels, metric, Segments<float>(matrix_of(values, kDim)),
-                matrix_of(queries, kDim),
-                {.rows = matrix_of(rows, kCandidates), .k = kCandidates, .keep_order = true},
-                n_threads, found.values.data(), found.rows.data());
+                matrix_of(queries, kDim), candidates, n_threads, found.values.data(),
+                found.rows.data());
         CHECK(same_bits(found, wanted));
       }
     }
