@@ -190,7 +190,7 @@ def test_wrong_entries_of_version_3(whole: Path, tmp_path: Path, part: str) -> N
         ("shape", [6, 13]),
         ("name", "codes.npy"),
         ("name", f"originals-{'0' * 32}.npy"),
-        ("sha256", ""),
+        ("crc32c", ""),
         ("bytes", 0),
     ):
         folder = copy(whole, tmp_path / "index")

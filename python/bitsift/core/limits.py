@@ -6,6 +6,7 @@ from __future__ import annotations
 __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
+    "LEAST_ROWS_ADVISED",
     "MAX_DIM",
     "MAX_ID",
     "MAX_K",
@@ -28,5 +29,7 @@ LARGEST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 FEW_VECTORS = 100
 # A threshold is computed from at most this many vectors, evenly spaced, to bound the time it takes.
 MOST_ROWS_FITTED = 65_536
-# Options are compared on at most this many vectors, evenly spaced.
+# Options are compared on at least so many vectors,
+LEAST_ROWS_ADVISED = 20
+# and on at most so many, evenly spaced.
 MOST_ROWS_ADVISED = 20_000

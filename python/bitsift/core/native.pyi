@@ -70,6 +70,22 @@ def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
     the caller compares its size first.
     """
 
+class Checksums:
+    """The CRC-32C of each `n_bytes` of bytes that come one behind the other; for one thread."""
+
+    def __init__(self, n_bytes: int, isa: str) -> None: ...
+    def add(self, data: NDArray[np.uint8], threads: int) -> None:
+        """Take more bytes. If it raises, none has been taken."""
+
+    def values(self) -> list[int]:
+        """Return the checksums; the last one is of the bytes that are left."""
+
+def first_not_finite(rows: NDArray[np.floating], threads: int) -> int | None:
+    """Return the first of (n, d) floats of any size with a value that is infinite or NaN."""
+
+def first_with_pad_bits(codes: NDArray[np.uint8], mask: int, threads: int) -> int | None:
+    """Return the first of (n, d) codes of which a bit of `mask`, in the last byte, is set."""
+
 # --- Sets of rows ---
 
 class RowSet:

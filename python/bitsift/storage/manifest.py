@@ -99,15 +99,18 @@ class FileEntry:
     shape : tuple of int
     n_bytes : int
         Size of the whole file.
-    sha256 : str
-        Digest of the whole file, in hexadecimal.
+    digest : str
+        Of the whole file, in hexadecimal.
+    algorithm : str
+        Of the digest: one of `ALGORITHMS`.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     n_bytes: int
-    sha256: str
+    digest: str
+    algorithm: str = "sha256"
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,11 @@ class Manifest:
             return 3
         beyond = self.rule or self.rotate or self.normalized or self.correction
         return 2 if beyond or self.stores not in _STORES_V1 else 1
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm of the digests of files."""
+        return "crc32c" if self.version > 2 else "sha256"
 
     def part_of(self, store: str) -> str:
         """Return the name of the part with a store's vectors."""

@@ -36,7 +36,7 @@ __all__ = ["decode", "encode", "is_ours"]
 
 _MAX_COUNT = 2**63 - 1
 _MAX_DIGITS = len(str(_MAX_COUNT))
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip
@@ -45,7 +45,7 @@ _KEYS_V3 = _KEYS_V2 | {"required_features", "defaults"}
 _KEYS_OF = {1: _KEYS, 2: _KEYS_V2, 3: _KEYS_V3}
 _DEFAULTS_KEYS = {"scoring", "candidates"}
 _CALIBRATION_KEYS = {"kind", "n_std", "n"}
-_FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
+_FILE_KEYS = {"name", "dtype", "shape", "bytes"}
 # The packages whose code reads JSON.
 _PARSERS = ("bitsift", "json")
 
@@ -75,7 +75,7 @@ def encode(manifest: Manifest) -> bytes:
                 "dtype": entry.dtype,
                 "shape": list(entry.shape),
                 "bytes": entry.n_bytes,
-                "sha256": entry.sha256,
+                entry.algorithm: entry.digest,
             }
             for part, entry in manifest.files.items()
         },
@@ -229,7 +229,7 @@ class _Decoder:
         entries = fields["files"]
         self._keys("files", entries, set(expected))
         files = {
-            part: self._entry(part, entries[part], dtype, shape)
+            part: self._entry(part, entries[part], dtype, shape, bare.algorithm)
             for part, (dtype, shape) in expected.items()
         }
         return replace(bare, files=files)
@@ -312,9 +312,11 @@ class _Decoder:
             )
         return version
 
-    def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
-        self._keys(f"files.{part}", fields, _FILE_KEYS)
-        name, n_bytes, sha256 = fields["name"], fields["bytes"], fields["sha256"]
+    def _entry(
+        self, part: str, fields: Any, dtype: str, shape: tuple[int, ...], algorithm: str
+    ) -> FileEntry:
+        self._keys(f"files.{part}", fields, _FILE_KEYS | {algorithm})
+        name, n_bytes, digest = fields["name"], fields["bytes"], fields[algorithm]
         if not isinstance(name, str) or not is_array_name(name, part):
             self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
         if fields["dtype"] != dtype:
@@ -324,9 +326,9 @@ class _Decoder:
         if found != list(shape) or not all(type(extent) is int for extent in found):
             self._refuse(f"files.{part}.shape", found, f"{list(shape)} for this dim and count")
         self._int(f"files.{part}.bytes", n_bytes, 1, _MAX_COUNT)
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            self._refuse(f"files.{part}.sha256", sha256, "64 hexadecimal digits")
-        return FileEntry(name, dtype, shape, n_bytes, sha256)
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            self._refuse(f"files.{part}.{algorithm}", digest, "64 hexadecimal digits")
+        return FileEntry(name, dtype, shape, n_bytes, digest, algorithm)
 
     def _keys(self, where: str, fields: object, expected: set[str]) -> None:
         if not isinstance(fields, dict):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.core.interruptible import interruptibly
 from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import Manifest
@@ -44,18 +45,14 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
 def _check_pad_bits(part: str, pad_mask: int, rows: NDArray[Any], first: int) -> str | None:
     if pad_mask == 0:
         return None
-    wrong = rows[:, -1] & np.uint8(pad_mask) != 0
-    if not wrong.any():
-        return None
-    return f"{part}: row {first + int(wrong.argmax())} has pad bits that are not zero"
+    wrong = native.first_with_pad_bits(rows, pad_mask, 0)
+    return None if wrong is None else f"{part}: row {first + wrong} has pad bits that are not zero"
 
 
 def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
-    finite = np.isfinite(rows)
-    if finite.all():
-        return None
-    row = int(np.argwhere(~finite)[0, 0])
-    return f"{part}: row {first + row} has a value that is not finite"
+    matrix = rows if rows.ndim == 2 else rows.reshape(-1, 1)  # of a threshold, each value
+    wrong = native.first_not_finite(matrix, 0)
+    return None if wrong is None else f"{part}: row {first + wrong} has a value that is not finite"
 
 
 def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
