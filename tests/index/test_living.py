@@ -182,6 +182,37 @@ class LivingIndex(RuleBasedStateMachine):
             np.testing.assert_array_equal(found.scores, wanted.scores)
             assert found.kind == wanted.kind
 
+    @rule(radius=st.integers(0, 12), share=st.sampled_from([0.1, 0.6]))
+    def range_search(self, radius, share):
+        ids = np.array(list(self.model), np.int64)
+        mask = np.arange(len(ids)) % 10 < 10 * share
+        wanted_ids = [np.arange(len(ids)) >= 0, mask]
+        codes = np.array(list(self.model.values()), np.float32).reshape(-1, DIM)
+        distances = bitsift.hamming(bitsift.pack(QUERIES), bitsift.pack(codes))
+        for options, allowed in zip(({}, {"filter": mask}), wanted_ids, strict=True):
+            found = self.index.range_search(
+                bitsift.pack(QUERIES), radius, scoring="hamming", **options
+            )
+            for i, row in enumerate(distances):
+                near = np.flatnonzero((row <= radius) & allowed)
+                near = near[np.lexsort((ids[near], row[near]))]
+                part = slice(found.lims[i], found.lims[i + 1])
+                np.testing.assert_array_equal(found.ids[part], ids[near])
+                np.testing.assert_array_equal(found.distances[part], row[near])
+
+    @rule(n=st.integers(0, 9), seed=st.integers(0, 3))
+    def extend(self, n, seed):
+        other = made(self.options)
+        vectors = self.vectors(n)
+        ids = list(range(self.largest + 1 + seed, self.largest + 1 + seed + n))[::-1]
+        other.add(vectors, ids)
+        if n > 2:
+            other.remove(ids[1])
+            vectors = np.delete(vectors, 1, axis=0)
+            del ids[1]
+        assert self.index.extend(other).tolist() == ids
+        self.entered(ids, vectors)
+
     @invariant()
     def holds_what_the_dictionary_does(self):
         ids = list(self.model)
