@@ -132,9 +132,9 @@ class BatchScan {
     // The first piece admits more rows than any other: its time does not measure the method.
     if (!warm_ || n_pairs * n_bytes_ < kLeastTimedBytes) {
       warm_ = true;
-      return scan_by(costs_.best(eligible_));
+      return scan_by(costs_.best(eligible_.all()));
     }
-    const ScanMethod method = costs_.next(eligible_);
+    const ScanMethod method = costs_.next(eligible_.all());
     const auto start = std::chrono::steady_clock::now();
     scan_by(method);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

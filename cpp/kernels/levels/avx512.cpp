@@ -207,9 +207,13 @@ struct Avx512 {
   static Doubles load_doubles(const Half* p) {
     return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
-  static Doubles load_doubles(const std::int8_t* p) {
-    return _mm512_cvtepi32_pd(
-        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  using Wide = std::int32_t;
+  static Doubles load_doubles(const Wide* p) {
+    return _mm512_cvtepi32_pd(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static void widen_16(const std::int8_t* p, Wide* out) {
+    _mm512_store_si512(out,
+                       _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
   static Doubles subtract(Doubles a, Doubles b) { return _mm512_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }

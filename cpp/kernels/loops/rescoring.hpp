@@ -37,8 +37,9 @@ struct Sum {
 
 // Asks for the vectors that are scored next, one line of each at a time, between sums: all lines at
 // once would delay the sums. Into L2: L1 has room for fewer pending lines, and prefetching into it
-// was half as fast. A Zen 4 drops most such prefetches while others are pending, so each line is
-// asked for kPrefetches times, kVectors vectors apart.
+// was half as fast. A Zen 4 drops most such prefetches while others are pending, so where enough
+// vectors follow, each line is asked for up to kMostPrefetches times, kVectors vectors apart. An
+// Emerald Rapids is slower for it: the caller decides.
 template <std::size_t kVectors, class Value>
 class Ahead {
  public:
@@ -46,9 +47,10 @@ class Ahead {
   // inline: no level may lend its copy to another.
   [[gnu::always_inline]] Ahead(const Value* const* vectors, std::size_t n_ahead)
       : rows_(vectors + kVectors) {
-    if (n_ahead >= kPrefetched) return;
-    for (std::size_t row = 0; row < kPrefetched; ++row) {
-      some_[row] = vectors[row < n_ahead ? kVectors + row : row % kVectors];
+    for (std::size_t n = 2; n <= kMostPrefetches && n * kVectors <= n_ahead; ++n) n_prefetches_ = n;
+    if (n_ahead >= kVectors) return;
+    for (std::size_t row = 0; row < kVectors; ++row) {
+      some_[row] = vectors[row < n_ahead ? kVectors + row : row];
     }
     rows_ = some_;
   }
@@ -59,16 +61,24 @@ class Ahead {
   // effects, and drops calls of it.
   [[gnu::always_inline]] void prefetch_16(std::size_t i) const {
     if (i * sizeof(Value) % 64 != 0) return;
-    for (std::size_t row = 0; row < kPrefetched; ++row) __builtin_prefetch(rows_[row] + i, 0, 2);
+    const Value* const* rows = rows_;
+    for (std::size_t n = n_prefetches_; n > 0; --n, rows += kVectors) {
+      for (std::size_t row = 0; row < kVectors; ++row) __builtin_prefetch(rows[row] + i, 0, 2);
+    }
   }
 
  private:
-  static constexpr std::size_t kPrefetches = 3;
-  static constexpr std::size_t kPrefetched = kPrefetches * kVectors;
+  static constexpr std::size_t kMostPrefetches = 3;
 
+  std::size_t n_prefetches_ = 1;
   const Value* const* rows_;
-  const Value* some_[kPrefetched];
+  const Value* some_[kVectors];
 };
+
+// Whether a level widens 16 such values at once, into memory, from where conversions to float64
+// read them: for int8 that takes fewer shuffles than converting 8 in registers.
+template <class Simd, class Value>
+concept Widens = requires(const Value* x, typename Simd::Wide* out) { Simd::widen_16(x, out); };
 
 // How a stored value becomes a value of the vector: as it is, or by the scale of its dimension.
 template <class Simd>
@@ -127,12 +137,22 @@ inline void sum_terms(const double* query, const Value* const* vectors, Values v
   constexpr std::size_t kStep = Simd::kDoubles;
   const auto add_16 = [&](const double* q, const Value* const* x, std::size_t i,
                           const Values& scales, std::size_t dimension) {
-    for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
-      const auto wanted = Simd::load_doubles(q + v * kStep);
-      const auto value = scales.at(dimension + v * kStep);
-      for (std::size_t row = 0; row < kVectors; ++row) {
-        add(sums[row], v, wanted, value(Simd::load_doubles(x[row] + i + v * kStep)));
+    const auto add_all = [&](const auto& values_16) {
+      for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
+        const auto wanted = Simd::load_doubles(q + v * kStep);
+        const auto value = scales.at(dimension + v * kStep);
+        for (std::size_t row = 0; row < kVectors; ++row) {
+          add(sums[row], v, wanted, value(Simd::load_doubles(values_16(row) + v * kStep)));
+        }
       }
+    };
+    if constexpr (Widens<Simd, Value>) {
+      alignas(64) typename Simd::Wide wide[kVectors][kSumLanes];
+      for (std::size_t row = 0; row < kVectors; ++row) Simd::widen_16(x[row] + i, wide[row]);
+      __asm__ volatile("" : "+m"(wide));  // through memory, or GCC would extract halves
+      add_all([&](std::size_t row) { return wide[row]; });
+    } else {
+      add_all([&](std::size_t row) { return x[row] + i; });
     }
   };
   const Ahead<kVectors, Value> ahead(vectors, n_ahead);
