@@ -61,4 +61,10 @@ void call_in_forked_child(void (*forget)());
   for (std::size_t i = 0; i < n_bytes; i += kCacheLine) __builtin_prefetch(first + i);
 }
 
+// The upper half of the product of two numbers.
+inline std::uint64_t upper_product(std::uint64_t a, std::uint64_t b) {
+  __extension__ typedef unsigned __int128 Product;
+  return static_cast<std::uint64_t>(static_cast<Product>(a) * b >> 64);
+}
+
 }  // namespace bitsift

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/live_rows.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
@@ -96,8 +97,7 @@ class Results {
 };
 
 py::object search_by_code(const IndexedRows& rows, const Request& request, const std::uint8_t* code,
-                          py::handle result_type) {
-  const std::size_t k = std::min(request.k, rows.codes.n_rows);
+                          std::size_t k, py::handle result_type) {
   Results<std::int32_t> results(request, k);
   std::int32_t* distances = results.scores();
   std::int64_t* ids = results.ids();
@@ -120,7 +120,7 @@ py::object search_one(py::handle codes, py::handle query, py::handle k, py::hand
   IndexedRows rows{};
   rows.kernels = kernels;
   rows.codes = *documents;
-  return search_by_code(rows, *request, code, result_type);
+  return search_by_code(rows, *request, code, std::min(request->k, rows.codes.n_rows), result_type);
 }
 
 // threshold, flips, normalize
@@ -133,9 +133,18 @@ using Ids = std::optional<Vector<std::int64_t>>;
 // How many candidates are rescored: some for each result, or by steps (n_results, n_candidates).
 using Candidates = std::variant<std::size_t, StepPairs>;
 
+// The candidates of one search.
+struct SearchPlan {
+  std::size_t k;
+  std::size_t n_candidates;
+  std::vector<Step> steps;  // none: all results from all candidates
+
+  Wanted wanted() const { return {.k = k, .n_candidates = n_candidates, .steps = steps}; }
+};
+
 class CandidateRule {
  public:
-  CandidateRule(const Candidates& candidates, std::size_t n_rows) : n_rows_(n_rows) {
+  explicit CandidateRule(const Candidates& candidates) {
     if (const auto* oversampling = std::get_if<std::size_t>(&candidates)) {
       oversampling_ = *oversampling;
       return;
@@ -143,36 +152,46 @@ class CandidateRule {
     steps_ = steps_of(std::get<StepPairs>(candidates));
   }
 
-  // Nothing if there are fewer steps than so many results need.
-  std::optional<Wanted> of(std::size_t k) const {
-    k = std::min(k, n_rows_);
+  // For k results of so many rows, as `steps_by_position` of the Python layer has it. Nothing if
+  // there are fewer steps than so many results need.
+  std::optional<SearchPlan> of(std::size_t k, std::size_t n_rows) const {
+    k = std::min(k, n_rows);
     if (oversampling_ > 0 || k == 0) {
-      return Wanted{.k = k, .n_candidates = std::min(k * oversampling_, n_rows_), .steps = {}};
+      return SearchPlan{.k = k, .n_candidates = std::min(k * oversampling_, n_rows), .steps = {}};
     }
-    const auto last = std::find_if(steps_.begin(), steps_.end(),
-                                   [k](const Step& step) { return step.n_results >= k; });
-    if (last == steps_.end() || last->n_candidates > n_rows_) return std::nullopt;
-    return Wanted{.k = k, .n_candidates = last->n_candidates, .steps = {steps_.begin(), last + 1}};
+    SearchPlan plan = {.k = k, .n_candidates = 0, .steps = {}};
+    for (Step step : steps_) {
+      step.n_candidates = std::min(step.n_candidates, n_rows);
+      if (step.n_results >= k || step.n_candidates == n_rows) {
+        step.n_results = k;
+        plan.n_candidates = step.n_candidates;
+        plan.steps.push_back(step);
+        return plan;
+      }
+      plan.steps.push_back(step);
+    }
+    return std::nullopt;
   }
 
  private:
-  std::size_t n_rows_;
   std::size_t oversampling_ = 0;
   std::vector<Step> steps_;
 };
 
-// Searches an index. Never changes, so any number of threads may use it.
+// Searches the live rows of an index. Never changes, so any number of threads may use it.
 class OneQuerySearch {
  public:
   OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
                  const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
                  const Ids& ids, const Ids& tie_ids, const Candidates& candidates,
-                 bool is_asymmetric, const std::string& isa, const py::type& result_type)
+                 bool is_asymmetric, const std::shared_ptr<LiveRows>& live, const std::string& isa,
+                 const py::type& result_type)
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
         result_type_(result_type),
         kind_(metric),
-        candidates_(candidates, static_cast<std::size_t>(codes.shape(0))) {
+        candidates_(candidates),
+        live_(live) {
     require_tuple_type(result_type);
     rows_.kernels = &kernels_named(isa);
     rows_.dim = dim;
@@ -185,6 +204,8 @@ class OneQuerySearch {
     require(rows_.codes.n_columns == (dim + 7) / 8 && rows_.codes.n_columns <= kMaxCodeBytes,
             "codes must have one bit for each dimension, at most 65536");
     require(rows_.codes.n_rows <= kMaxRows, "there are at most 2^40 codes");
+    require(live_ == nullptr || live_->n_rows() == rows_.codes.n_rows,
+            "the live rows must be those of the codes");
     require_values(thresholds, "there must be one threshold for each dimension");
     if (centring) rows_.rule.centring = centred_rotation(*centring);
     if (originals) rows_.originals = originals_of(*originals);
@@ -193,16 +214,12 @@ class OneQuerySearch {
   py::object search(py::handle query, py::handle k, py::handle threads) const {
     const auto request = Request::of(query, k, threads);
     if (!request) return py::none();
-    const UsualQuery& row = request->query;
-    if (const auto* code = row.values<std::uint8_t>('u')) {
-      if (!is_code(code, row.size())) return py::none();
-      return search_by_code(rows_, *request, code, result_type_);
-    }
-    if (row.size() != rows_.dim) return py::none();
-    if (const auto* values = row.values<float>('f')) return search_by_values(*request, values);
-    if (const auto* values = row.values<double>('f')) return search_by_values(*request, values);
-    if (const auto* values = row.values<Half>('f')) return search_by_values(*request, values);
-    return py::none();
+    // With the GIL, so that no other thread holds the lock of the rows when the process forks.
+    const auto live = live_ == nullptr ? nullptr : live_->current();
+    if (live == nullptr) return search_rows(rows_, *request, rows_.codes.n_rows);
+    IndexedRows rows = rows_;
+    rows.mask = live->mask();
+    return search_rows(rows, *request, live->count());
   }
 
  private:
@@ -250,49 +267,74 @@ class OneQuerySearch {
     return n_bytes == rows_.codes.n_columns && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
   }
 
-  template <class Value>
-  py::object search_by_values(const Request& request, const Value* values) const {
-    if (rows_.has_originals()) return search_and_rescore_values(request, values);
-    return rows_.is_asymmetric ? score_values(request, values) : search_values(request, values);
+  // Searches rows of which `n_rows` take part.
+  py::object search_rows(const IndexedRows& rows, const Request& request,
+                         std::size_t n_rows) const {
+    const UsualQuery& row = request.query;
+    if (const auto* code = row.values<std::uint8_t>('u')) {
+      if (!is_code(code, row.size())) return py::none();
+      return search_by_code(rows, request, code, std::min(request.k, n_rows), result_type_);
+    }
+    if (row.size() != rows.dim) return py::none();
+    if (const auto* values = row.values<float>('f')) {
+      return search_by_values(rows, request, n_rows, values);
+    }
+    if (const auto* values = row.values<double>('f')) {
+      return search_by_values(rows, request, n_rows, values);
+    }
+    if (const auto* values = row.values<Half>('f')) {
+      return search_by_values(rows, request, n_rows, values);
+    }
+    return py::none();
   }
 
   template <class Value>
-  py::object search_values(const Request& request, const Value* values) const {
-    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+  py::object search_by_values(const IndexedRows& rows, const Request& request, std::size_t n_rows,
+                              const Value* values) const {
+    if (rows.has_originals()) return search_and_rescore_values(rows, request, n_rows, values);
+    const std::size_t k = std::min(request.k, n_rows);
+    return rows.is_asymmetric ? score_values(rows, request, k, values)
+                              : search_values(rows, request, k, values);
+  }
+
+  template <class Value>
+  py::object search_values(const IndexedRows& rows, const Request& request, std::size_t k,
+                           const Value* values) const {
     Results<std::int32_t> results(request, k);
     std::int32_t* distances = results.scores();
     std::int64_t* ids = results.ids();
-    const std::size_t n_threads = request.n_threads(rows_, 0);
+    const std::size_t n_threads = request.n_threads(rows, 0);
     const bool is_finite = with_encoded(values, [&](const float*, const ScannedQuery& scanned) {
-      search_code(rows_, scanned.code.data(), k, n_threads, distances, ids);
+      search_code(rows, scanned.code.data(), k, n_threads, distances, ids);
     });
     return is_finite ? results.as(result_type_) : py::none();
   }
 
   template <class Value>
-  py::object score_values(const Request& request, const Value* values) const {
-    const std::size_t k = std::min(request.k, rows_.codes.n_rows);
+  py::object score_values(const IndexedRows& rows, const Request& request, std::size_t k,
+                          const Value* values) const {
     Results<float> results(request, k);
     float* scores = results.scores();
     std::int64_t* ids = results.ids();
-    const std::size_t n_threads = request.n_threads(rows_, 0);
+    const std::size_t n_threads = request.n_threads(rows, 0);
     const bool is_finite = with_encoded(values, [&](const float*, const ScannedQuery& scanned) {
-      search_by_scores(rows_, scanned, k, n_threads, scores, ids);
+      search_by_scores(rows, scanned, k, n_threads, scores, ids);
     });
     return is_finite ? results.as(result_type_, kind_) : py::none();
   }
 
   template <class Value>
-  py::object search_and_rescore_values(const Request& request, const Value* values) const {
-    const auto wanted = candidates_.of(request.k);
-    if (!wanted) return py::none();
-    Results<float> results(request, wanted->k);
+  py::object search_and_rescore_values(const IndexedRows& rows, const Request& request,
+                                       std::size_t n_rows, const Value* values) const {
+    const auto plan = candidates_.of(request.k, n_rows);
+    if (!plan) return py::none();
+    Results<float> results(request, plan->k);
     float* scores = results.scores();
     std::int64_t* ids = results.ids();
-    const std::size_t n_threads = request.n_threads(rows_, wanted->n_candidates);
+    const std::size_t n_threads = request.n_threads(rows, plan->n_candidates);
     const bool is_finite =
         with_encoded(values, [&](const float* query, const ScannedQuery& scanned) {
-          search_and_rescore(rows_, scanned, query, *wanted, n_threads, scores, ids);
+          search_and_rescore(rows, scanned, query, plan->wanted(), n_threads, scores, ids);
         });
     return is_finite ? results.as(result_type_, kind_) : py::none();
   }
@@ -324,6 +366,7 @@ class OneQuerySearch {
   py::type result_type_;
   py::str kind_;
   CandidateRule candidates_;
+  std::shared_ptr<const LiveRows> live_;  // nullptr: all rows
   IndexedRows rows_{};
 };
 
@@ -334,10 +377,11 @@ py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::s
                                   const std::optional<OriginalArrays>& originals,
                                   const std::string& metric, const Ids& ids, const Ids& tie_ids,
                                   const Candidates& candidates, bool asymmetric,
-                                  const std::string& isa, const py::type& result_type) {
-  auto prepared = std::make_unique<const OneQuerySearch>(codes, dim, thresholds, centring,
-                                                         originals, metric, ids, tie_ids,
-                                                         candidates, asymmetric, isa, result_type);
+                                  const std::shared_ptr<LiveRows>& live, const std::string& isa,
+                                  const py::type& result_type) {
+  auto prepared = std::make_unique<const OneQuerySearch>(
+      codes, dim, thresholds, centring, originals, metric, ids, tie_ids, candidates, asymmetric,
+      live, isa, result_type);
   return py::cpp_function(
       [prepared = std::move(prepared)](py::handle query, py::handle k, py::handle threads) {
         return prepared->search(query, k, threads);
@@ -352,7 +396,7 @@ void register_one_query(py::module_& m) {
         py::arg("dim"), py::arg("thresholds").noconvert(), py::arg("centring").noconvert(),
         py::arg("originals").noconvert(), py::arg("metric"), py::arg("ids").noconvert(),
         py::arg("tie_ids").noconvert(), py::arg("candidates"), py::arg("asymmetric"),
-        py::arg("isa"), py::arg("result_type"));
+        py::arg("live").none(true), py::arg("isa"), py::arg("result_type"));
 }
 
 }  // namespace bitsift

@@ -17,7 +17,8 @@ namespace {
 
 void find_rows(const IndexedRows& rows, const Queries& query, std::size_t k, std::size_t n_threads,
                std::int32_t* distances, std::int64_t* found) {
-  const ScanOptions options = {.k = k, .ids = rows.tie_ids, .n_threads = n_threads};
+  const ScanOptions options = {
+      .k = k, .ids = rows.tie_ids, .n_threads = n_threads, .mask = rows.mask};
   shared_scan(*rows.kernels, rows.codes, query, options, distances, found);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/matrix.hpp"
 #include "base/metric.hpp"
+#include "base/row_mask.hpp"
 #include "encoding/rotation.hpp"
 #include "kernels/kernels.hpp"
 #include "rescoring/candidates.hpp"
@@ -39,6 +40,7 @@ struct IndexedRows {
   Metric metric;
   const std::int64_t* ids;      // nullptr: a row's number is its id
   const std::int64_t* tie_ids;  // what orders rows of equal scores; nullptr: their numbers
+  RowMask mask = {};            // the rows that take part
 
   bool has_originals() const { return originals.index() != 0; }
 };
@@ -58,7 +60,8 @@ struct ScannedQuery {
 // not finite, also if it only became so while it was centred and rotated.
 bool encode_query(const IndexedRows& rows, const float* query, ScannedQuery& scanned);
 
-// How many results a search gives, and from how many candidates: both at most the rows.
+// How many results a search gives, and from how many candidates: both at most the rows that take
+// part.
 struct Wanted {
   std::size_t k;
   std::size_t n_candidates;

@@ -75,7 +75,7 @@ def test_options_reach_the_library(folder: Path) -> None:
     plain = run_json("eval", folder / "docs.npy", *options)
     assert (plain["metric"], plain["price_per_gb"], plain["held_out"]) == ("l2", 2.5, 20)
     assert plain["machine"]["threads"] == 1
-    assert len(plain["rows"]) == 23
+    assert len(plain["rows"]) == 24
     assert plain["command"] == (
         "bitsift eval docs.npy --metric l2 --conditions quick --price-per-gb 2.5 --threads 1"
     )

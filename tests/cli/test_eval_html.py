@@ -303,7 +303,7 @@ def test_the_command_writes_a_page(docs: Path) -> None:
     out = docs.with_name("report.html")
     plain = run_json("eval", docs, "--conditions", "quick", "--html", out)
     made = Page(out.read_text(encoding="utf-8"))
-    assert len(made.named("th", scope="row")) == len(plain["rows"]) == 23
+    assert len(made.named("th", scope="row")) == len(plain["rows"]) == 24
     assert plain["verdict"] in made.named("p")
     assert plain["command"] in made.named("code")
     assert str(docs.parent) not in out.read_text(encoding="utf-8")
@@ -341,3 +341,23 @@ def test_a_file_with_a_hostile_name(docs: Path) -> None:
     made = Page(out.read_text(encoding="utf-8"))
     assert any("<img src=x onerror=hit()>" in text for text in made.named("h1"))
     assert not made.named("img")
+
+
+@pytest.mark.parametrize("make", [logarithmic_axis, bytes_axis])
+def test_ticks_of_an_axis_lie_apart(make):
+    """Their texts do not run into each other, whatever the values are, and there are some."""
+    for low in (1e-7, 0.02, 1.0, 37.0, 1_431.0, 3e6, 9e9):
+        for factor in (1.0, 1.5, 4.0, 118.0, 1e4, 1e9):
+            values = [max(low, 1.0), max(low, 1.0) * factor] if make is bytes_axis else [
+                low, low * factor
+            ]  # fmt: skip
+            axis = make(values)
+            place = axis.scaled(58 + 14, 424 - 14)  # as in a plot
+            ends = -np.inf
+            for value, text in axis.ticks:
+                half = 3.4 * len(text)  # of 12 pixels' letters
+                assert place(value) - half > ends, (values, axis.ticks)
+                ends = place(value) + half
+            least = 1 if make is bytes_axis else 2
+            assert least <= len(axis.ticks) <= 11, (values, axis.ticks)
+            assert all(72 - 1e-6 <= place(value) <= 410 + 1e-6 for value in values)

@@ -34,7 +34,10 @@ WITHOUT_FLOATS = {
     "search",
     "set_num_threads",
     "unpack",
+    "Index.compact",
+    "Index.contains",
     "Index.filter",
+    "Index.remove",
     "Index.reserve",
     "Index.search",
     "Calibrator.state",
@@ -76,7 +79,9 @@ def public_functions():
         if inspect.isfunction(thing):
             yield name, thing
         elif inspect.isclass(thing) and not issubclass(thing, (BaseException, tuple)):
-            for member in vars(thing):
+            # Bases that are public have their own turn.
+            bases = [thing] + [base for base in thing.__mro__ if "bitsift." in base.__module__]
+            for member in {member: None for base in bases for member in vars(base)}:
                 function = inspect.getattr_static(thing, member)
                 function = getattr(function, "__func__", function)
                 if not member.startswith("_") and inspect.isfunction(function):

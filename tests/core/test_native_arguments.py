@@ -47,6 +47,7 @@ ONE_QUERY = {
     "tie_ids": None,
     "candidates": 4,
     "asymmetric": False,
+    "live": None,
     "isa": "scalar",
     "result_type": bitsift.SearchResult,
 }
@@ -197,6 +198,8 @@ def test_strides(values):
         {"metric": "hamming"},
         {"ids": IDS[1:]},
         {"tie_ids": IDS[1:]},
+        {"live": native.LiveRows(4)},
+        {"live": [True] * 5},
         {"isa": "sse9"},
         {"result_type": list},
         {"result_type": 3},
@@ -206,6 +209,61 @@ def test_a_search_of_one_query_refuses_what_does_not_fit(wrong):
     assert native.one_query_search(**ONE_QUERY)(FLOATS[0], 1, 1) is not None
     with pytest.raises((ValueError, TypeError)):
         native.one_query_search(**ONE_QUERY | wrong)
+
+
+SET = native.RowSet.of_numbers(np.array([1, 3]), 5)
+MADE_IDS = np.array([7, 4, 9])
+FOUND = native.IdIndex(MADE_IDS, 4, 0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        native.RowSet,
+        lambda: native.RowSet.of_values(np.ones(3, np.uint8)),
+        lambda: native.RowSet.of_numbers(np.array([5]), 5),
+        lambda: native.RowSet.of_numbers(np.array([1]), 2**41),
+        lambda: native.RowSet.of_numbers(np.array([1], np.int32), 5),
+        lambda: native.RowSet.of_numbers(misaligned(IDS), 5),
+        lambda: SET.with_numbers(np.array([5])),
+        lambda: SET.selected(np.ones(3, np.bool_)),
+        lambda: SET.selected(np.ones(1, np.bool_)),
+        lambda: SET.extended_to(2**41),
+        lambda: SET.kept(np.array([1.0])),
+        lambda: SET & native.LiveRows(5),
+        lambda: native.LiveRows(2**41),
+        lambda: native.LiveRows(-1),
+        lambda: native.LiveRows(5).remove(np.array([5])),
+        lambda: native.LiveRows(5).remove_one(5),
+        lambda: native.LiveRows(5).extended_to(2**41),
+        lambda: native.IdIndex(MADE_IDS, 2, 0),
+        lambda: native.IdIndex(MADE_IDS, 2**41, 0),
+        lambda: native.IdIndex(misaligned(MADE_IDS), 4, 0),
+        lambda: FOUND.enter(MADE_IDS, None, np.array([1, 2])),
+        lambda: FOUND.enter(MADE_IDS, native.RowSet.of_values(np.ones(2, np.bool_)), MADE_IDS[:1]),
+        lambda: FOUND.find(MADE_IDS, native.RowSet.of_values(np.ones(2, np.bool_)), MADE_IDS),
+        lambda: FOUND.find(MADE_IDS, None, MADE_IDS.astype(np.int32)),
+    ],
+)
+def test_sets_of_rows_and_tables_of_ids_refuse_what_does_not_fit(call):
+    with pytest.raises((ValueError, TypeError)):
+        call()
+
+
+def test_sets_of_rows_and_tables_of_ids():
+    live = native.LiveRows(5)
+    assert live.current() is None
+    assert live.remove(np.array([2, -1, 2])) == 1
+    assert not live.remove_one(-1)
+    assert not live.remove_one(2)
+    assert live.remove_one(0)
+    assert live.current() is live.current()
+    assert live.current().numbers().tolist() == [1, 3, 4]
+    assert (SET & live.current()).numbers().tolist() == [1, 3]
+    assert live.current().kept(np.array([3, 2, -1, 99])).tolist() == [3, -1, -1, -1]
+    assert FOUND.find(MADE_IDS, None, np.array([9, 8, 7])).tolist() == [2, -1, 0]
+    assert FOUND.enter(MADE_IDS, None, MADE_IDS[1:2]) == 0
+    assert (len(FOUND), FOUND.capacity, FOUND.version) == (3, 4, 0)
 
 
 def test_the_result_of_a_search_of_one_query_is_a_tuple():

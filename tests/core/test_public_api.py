@@ -60,6 +60,10 @@ PUBLIC = {
     "__version__",
 }
 INDEX_MEMBERS = {
+    "compact",
+    "contains",
+    "remove",
+    "upsert",
     "rotate",
     "fit",
     "correction",
@@ -132,7 +136,11 @@ def test_public_names():
                 *("scoring", "isa"),
             ],
         ),
-        (bitsift.Index.add, ["self", "vectors", "ids"]),
+        (bitsift.Index.add, ["self", "vectors", "ids", "threads"]),
+        (bitsift.Index.upsert, ["self", "vectors", "ids", "threads"]),
+        (bitsift.Index.remove, ["self", "ids", "missing"]),
+        (bitsift.Index.contains, ["self", "ids"]),
+        (bitsift.Index.compact, ["self"]),
         (
             bitsift.Index.search,
             [
@@ -148,7 +156,7 @@ def test_public_names():
                 "ladder",
             ],
         ),
-        (bitsift.Index.get, ["self", "ids"]),
+        (bitsift.Index.get, ["self", "ids", "missing"]),
         (bitsift.Index.save, ["self", "path"]),
         (bitsift.Index.load, ["path", "mmap"]),
         (

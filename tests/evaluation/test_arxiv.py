@@ -55,6 +55,14 @@ def test_rescoring_recovers_the_float_neighbours(arxiv):
     assert shares[4] == 1
 
 
+def test_the_default_search_finds_what_float_search_finds(isa, arxiv):
+    _, vectors, queries, best = arxiv
+    index = bitsift.Index(vectors.shape[1], isa=isa)
+    index.add(vectors)
+    assert (index.scoring, index.store) == ("asymmetric", "float16")
+    assert overlap(index.search(queries, K).ids, best) >= 0.995  # 100 %, says the README
+
+
 def test_all_candidates_is_float_search(arxiv):
     index, vectors, queries, best = arxiv
     scores, ids = index.search(queries, K, oversampling=len(index))

@@ -37,6 +37,11 @@ def test_bits_and_rescoring(shares, store):
         assert shares[name][f"Hamming x10 -> {store}"] >= 0.993
 
 
+def test_the_default_search(shares):
+    for name in JUDGED:
+        assert shares[name]["default search -> float16"] >= 0.995
+
+
 def test_bits_alone(shares):
     best = [shares[name]["binary, corrected, rotated"] for name in JUDGED]
     hamming = [shares[name]["binary x binary (Hamming)"] for name in JUDGED]

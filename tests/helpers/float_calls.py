@@ -155,6 +155,14 @@ def _(bitsift: Any) -> Any:
     return found
 
 
+@_call("Index.upsert")
+def _(bitsift: Any) -> Any:
+    index = bitsift.Index(DIM, store=("int8", "ternary"), metric="l2")
+    index.add(SMALL)
+    index.upsert(SMALL[:9], range(5, 14))
+    return [index.codes, index.ids, *index.search(SMALL[:9], 3), index.nbytes]
+
+
 @_call("Index.get")
 def _(bitsift: Any) -> Any:
     found = []

@@ -52,6 +52,9 @@ def state_of(index):
         pytest.param("fit", marks=pytest.mark.slow),
         "add",  # fits, too
         pytest.param("second add", marks=pytest.mark.slow),
+        "upsert",
+        "remove",
+        "compact",
         "reserve",
         "copy",
         pytest.param("deepcopy", marks=pytest.mark.slow),
@@ -68,6 +71,9 @@ def test_an_interrupt_at_any_call(call, step):
         index = new_index("median")
         if call not in ("fit", "add"):
             index.add(vectors, ids=ids[:150])
+        if call in ("upsert", "compact"):
+            index.remove(ids[:20])
+            index.add(more[:3], ids=ids[:3])  # entered in the hash table of ids
         return index
 
     def act(index):
@@ -75,6 +81,12 @@ def test_an_interrupt_at_any_call(call, step):
             index.fit(vectors)
         elif call.endswith("add"):
             index.add(more, ids=ids[150:300])
+        elif call == "upsert":
+            index.upsert(more, ids=ids[100:250])
+        elif call == "remove":
+            index.remove(ids[30:50], missing="ignore")
+        elif call == "compact":
+            index.compact()
         elif call == "reserve":
             index.reserve(5000)
         else:
@@ -107,6 +119,7 @@ def test_an_interrupt_at_any_call(call, step):
         if found == before:
             act(index)
             assert state_of(index) == after
+        assert index.contains(index.ids).all()
         rows = index.add(some_vectors(3, DIM, seed=2))
         assert index.get(rows).shape == (3, DIM)
         if last:

@@ -29,6 +29,8 @@ IDS = {
 READS = {
     "get": lambda index: index.get(index.ids).tobytes(),
     "in": lambda index: [int(i) in index for i in (*index.ids[:3], 5000)],
+    "contains": lambda index: index.contains([*index.ids[:3], 5000]).tolist(),
+    "iter": list,
     "search": lambda index: [found.tobytes() for found in index.search(VECTORS[:3], 5)],
     "repr": repr,
     "len": len,
@@ -38,6 +40,14 @@ READS = {
     "copy": lambda index: repr(copy.copy(index)),
     "deepcopy": lambda index: repr(copy.deepcopy(index)),
     "pickle": lambda index: repr(pickle.loads(pickle.dumps(index))),
+}
+WRITES = {
+    "add": lambda index: index.add(VECTORS),
+    "upsert": lambda index: index.upsert(VECTORS, ids=range(3, N + 3)),
+    "remove": lambda index: index.remove([5, 6], missing="ignore"),
+    "compact": bitsift.Index.compact,
+    "fit": lambda index: index.fit(VECTORS),
+    "reserve": lambda index: index.reserve(500),
 }
 every_call_or_some = pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 4])
 
@@ -109,27 +119,22 @@ def test_reads_inside_of_an_add(ids, step):
 
 @pytest.mark.filterwarnings("ignore:fit.sample. does nothing:bitsift.BitsiftWarning")
 @every_call_or_some
-@pytest.mark.parametrize("inner", ["add", "fit", "reserve"])
-@pytest.mark.parametrize("outer", ["add", "fit", "reserve"])
+@pytest.mark.parametrize("inner", WRITES)
+@pytest.mark.parametrize("outer", WRITES)
 def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner, step):
-    def write(index, how):
-        if how == "add":
-            index.add(VECTORS)
-        elif how == "fit":
-            index.fit(VECTORS)
-        else:
-            index.reserve(500)
-
     messages = []
 
     def write_or_note(index, how):
         try:
-            write(index, how)
+            WRITES[how](index)
         except (RuntimeError, ValueError) as error:
             messages.append(str(error))
 
     for n in itertools.count(1, step):
         index = bitsift.Index(12, threshold="mean", store=("int8", "float32"), correction=True)
+        if outer != "fit":
+            index.add(VECTORS, ids=np.arange(N)[::-1])
+            index.remove(range(9))
         if not at_call(
             n,
             lambda: write_or_note(index, inner),  # noqa: B023
@@ -140,7 +145,7 @@ def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner,
         n_before = len(index)
         index.add(VECTORS)
         assert index.get(index.ids[n_before:]).tobytes() == VECTORS.tobytes()
-    inside = f"{inner} must be called while no add, fit or reserve of this thread is under way"
+    inside = f"{inner} must be called while no other call of this thread is changing the index"
     late = "fit comes before the first add"
     assert any(message.startswith(inside) for message in messages)
     assert all(message.startswith((inside, late)) for message in messages)
@@ -153,9 +158,9 @@ def test_a_signal_handler_uses_the_index(tmp_path):
     def handle(number, frame):
         seen.extend(read(index) for read in READS.values())
         index.save(tmp_path)
-        for write in (lambda: index.add(VECTORS), lambda: index.reserve(9), lambda: index.fit([])):
-            with pytest.raises((RuntimeError, ValueError), match="must"):
-                write()
+        for write in WRITES.values():
+            with pytest.raises(RuntimeError, match="must be called while no other call of this"):
+                write(index)
 
     before = [read(index) for read in READS.values()]
     replaced = signal.signal(signal.SIGUSR1, handle)
@@ -213,7 +218,7 @@ def test_other_threads_read_while_one_adds(held, tmp_path):
     assert len(index) == 3 * N
 
 
-@pytest.mark.parametrize("write", ["add", "fit", "reserve"])
+@pytest.mark.parametrize("write", WRITES)
 def test_an_interrupt_ends_waiting_for_another_thread(held, write):
     index = filled()
     inside, go_on = held()
@@ -223,7 +228,7 @@ def test_an_interrupt_ends_waiting_for_another_thread(held, write):
     timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        {"add": index.add, "fit": index.fit, "reserve": lambda _: index.reserve(9)}[write](VECTORS)
+        WRITES[write](index)
         threading.Event().wait(LONG)  # it did not wait
     assert adding.is_alive()
     go_on.set()
@@ -300,6 +305,82 @@ def test_look_ups_of_ids_that_other_threads_add():
     assert failures == []
 
 
+@pytest.mark.parametrize("ids", IDS)
+@every_call_or_some
+def test_reads_inside_of_an_upsert(ids, step):
+    def read_all(index):
+        order = np.argsort(index.ids)
+        return index.ids[order].tolist(), index.get(index.ids[order]).tobytes(), len(index)
+
+    grown = filled(ids)
+    some = grown.ids[[7, 2, 50]]
+    before = read_all(grown)
+    grown.upsert(VECTORS[:3], ids=some)
+    after = read_all(grown)
+    assert before[0] == after[0]
+    for n in itertools.count(1, step):
+        index, seen = filled(ids), []
+        if not at_call(
+            n,
+            lambda: seen.append(read_all(index)),  # noqa: B023
+            lambda: index.upsert(VECTORS[:3], ids=some),  # noqa: B023
+        ):
+            break
+        assert seen[0] in (before, after)
+        assert read_all(index) == after
+    assert n > 20
+
+
+def test_searches_miss_no_vector_while_others_are_put_in_their_place():
+    """Each vector is put anew, with the same values or their negatives, on another row."""
+    rng = np.random.default_rng(0)
+    vectors = some_vectors(300, 24)
+    ids = rng.permutation(1000)[:300]
+    index = bitsift.Index(24, store="float32")
+    index.add(vectors, ids=ids)
+    prepared = index.filter(ids[:150])
+    done, failures = threading.Event(), []
+
+    def check(seed):
+        rng = np.random.default_rng(seed)
+        while not done.is_set():
+            i = int(rng.integers(0, 150))
+            try:
+                # The best one if it has its own values, the worst one otherwise.
+                one = index.search(vectors[i], 300, rescore=True, oversampling=1).ids
+                many = index.search(vectors[i : i + 1], 300, scoring="hamming").ids[0]
+                some = index.search(vectors[i], 300, filter=prepared).ids
+                if not (sorted(one) == sorted(many) == sorted(ids)):
+                    failures.append("search")
+                if sorted(some) != sorted(ids[:150]):
+                    failures.append("filter")
+                if not index.contains(ids).all() or int(ids[i]) not in index:
+                    failures.append("contains")
+                found = index.get(ids[i])
+                if not (np.array_equal(found, vectors[i]) or np.array_equal(found, -vectors[i])):
+                    failures.append("get")
+            except Exception as error:
+                failures.append(repr(error))
+
+    threads = [threading.Thread(target=check, args=(seed,)) for seed in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for turn in range(300):
+            some = rng.permutation(300)[: rng.choice([1, 2, 40])]
+            index.upsert(vectors[some] * rng.choice([-1, 1]), ids=ids[some])
+            if turn % 50 == 0:
+                index.compact()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(LONG)
+        sys.setswitchinterval(interval)
+    assert failures == []
+
+
 class CountingTable(Table):
     """Counts how often its snapshot is read."""
 
@@ -316,8 +397,11 @@ class CountingTable(Table):
 
 
 @pytest.mark.parametrize("store", [None, "int8"])
-def test_each_operation_reads_one_state(store, tmp_path):
+@pytest.mark.parametrize("removed", [False, True])
+def test_each_operation_reads_one_state(store, removed, tmp_path):
     index = filled(store=store, threshold="mean", metric="l2")
+    if removed:
+        index.remove(index.ids[:3])
     index._table = table = CountingTable(index._table.snapshot)
     names = [
         name for name in dir(bitsift.Index) if isinstance(getattr(bitsift.Index, name), property)
@@ -326,7 +410,11 @@ def test_each_operation_reads_one_state(store, tmp_path):
         **{name: lambda name=name: getattr(index, name) for name in names},
         "save": lambda: index.save(tmp_path),
         "in": lambda: 3 in index,
-        "get": lambda: index.get(IDS["arbitrary"]),
+        "contains": lambda: index.contains([3]),
+        "iter": lambda: next(iter(index)),
+        "filter": lambda: index.filter([3]),
+        "filtered search": lambda: index.search(VECTORS, filter=[3]),
+        "get": lambda: index.get(IDS["arbitrary"][3:]),
         "search": lambda: index.search(VECTORS),
         "repr": lambda: repr(index),
         "len": lambda: len(index),

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["copied", "copy_into", "counted", "interruptibly", "taken"]
+__all__ = ["copied", "copy_into", "counted", "interruptibly", "take_into", "taken"]
 
 T = TypeVar("T")
 
@@ -87,9 +87,14 @@ def taken(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
         found: NDArray[Any] = array[rows]
         return found
     out = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    take_into(out, array, rows)
+    return out
+
+
+def take_into(out: NDArray[Any], array: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    """Copy some rows, ``array[rows]``, into an array of their shape."""
     for part in _parts(len(rows), array[:1].nbytes):
         out[part] = array[rows[part]]
-    return out
 
 
 def counted(begin: int, end: int) -> NDArray[np.int64]:

@@ -87,8 +87,84 @@ class RowSet:
         """Return the rows with these numbers, of so many; negative ones stand for none."""
 
     def __len__(self) -> int: ...
+    def __and__(self, other: RowSet) -> RowSet:
+        """Return the rows that both have, of as many rows as this set is one of."""
+
+    @property
+    def n_rows(self) -> int: ...
+    def with_numbers(self, numbers: NDArray[np.int64]) -> RowSet:
+        """Return these rows and others, as of `of_numbers`."""
+
+    def selected(self, values: NDArray[np.bool_]) -> RowSet:
+        """Return those of these rows, in ascending order, whose value is true."""
+
     def extended_to(self, n_rows: int) -> RowSet:
         """Return the same rows of a matrix to which others were appended."""
+
+    def numbers(self) -> NDArray[np.int64]:
+        """Return the numbers of these rows in ascending order."""
+
+    def kept(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return row numbers with -1 in place of those that are not in the set."""
+
+class LiveRows:
+    """The rows of a matrix that have not been removed."""
+
+    def __init__(self, n_rows: int) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def n_rows(self) -> int: ...
+    def current(self) -> RowSet | None:
+        """Return the rows that are live now, a set that never changes; None if all are."""
+
+    def remove(self, numbers: NDArray[np.int64]) -> int:
+        """Remove rows, as of `RowSet.of_numbers`, all at once. Return how many were live."""
+
+    def remove_one(self, number: int) -> bool:
+        """Remove a row. Return whether it was live."""
+
+    def extended_to(self, n_rows: int) -> LiveRows:
+        """Return the same rows, and appended ones, to be changed apart from this."""
+
+class IdIndex:
+    """Finds the rows of ids. The ids themselves are an array of the caller's, one a row.
+
+    Any thread may look up, while one enters. A look-up gives the ids of the rows that it knows.
+    """
+
+    def __init__(self, ids: NDArray[np.int64], capacity: int, seed: int) -> None:
+        """Enter all rows. Of rows that have the same id, the last one counts."""
+
+    def __len__(self) -> int:
+        """Return how many entries there are."""
+
+    @property
+    def capacity(self) -> int:
+        """How many entries there may be."""
+
+    @property
+    def version(self) -> int:
+        """Becomes another where `enter` lets the id of a removed row be found on another row.
+
+        Who knows only rows from before that must not rely on what is not found.
+        """
+
+    def enter(
+        self, ids: NDArray[np.int64], rows: RowSet | None, new_ids: NDArray[np.int64]
+    ) -> int | None:
+        """Enter rows behind those of `ids`, for which there must be room.
+
+        If one of the new ids is that of one of the `rows`, None for all, or comes twice: enter none
+        and return its place.
+        """
+
+    def find(
+        self, ids: NDArray[np.int64], rows: RowSet | None, wanted: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the row of each wanted id, of the `rows` (None: all); -1 if there is none."""
+
+    def find_one(self, ids: NDArray[np.int64], id: int) -> int:
+        """Return the row of an id, -1 if there is none."""
 
 # --- Encoding ---
 
@@ -223,6 +299,7 @@ def one_query_search(
     tie_ids: NDArray[np.int64] | None,
     candidates: int | Sequence[tuple[int, int]],
     asymmetric: bool,
+    live: LiveRows | None,
     isa: str,
     result_type: type[_R],
 ) -> Callable[[object, object, object], _R | None]:
@@ -234,7 +311,8 @@ def one_query_search(
     `rescore_integers`). `candidates` are as many for each result, or steps as of `rescore`.
     `asymmetric` says that floats are compared with codes as of `round_queries`, in place of their
     code. `tie_ids` order rows of equal scores, `ids` are what results call them. A result of float
-    scores has the attribute `_kind`, the metric. There are no more results than codes.
+    scores has the attribute `_kind`, the metric. Only rows that are `live` at the time of a search
+    are found, all without it. There are no more results than these.
     """
 
 # --- Rescoring. Candidates are (n_queries, n) row numbers, -1 for none. Results are scores and rows

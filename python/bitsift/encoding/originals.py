@@ -98,7 +98,7 @@ class Originals:
             out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges)
             return
         if self.name == "float16":
-            purpose = ", 65504, for store='float16'"
+            purpose = ', 65504, for store="float16" (store="float32" takes larger values)'
             values = arguments.narrow(values, np.float16, "vectors", first_row, purpose)
         out[:] = values
 

@@ -13,6 +13,7 @@ from bitsift.quantization.integers import DEFAULT_N_STD
 
 __all__ = [
     "BASELINE",
+    "DEFAULT",
     "OVERSAMPLINGS",
     "ROLLING_STDS",
     "SELECTIONS",
@@ -23,11 +24,14 @@ __all__ = [
     "rescored_name",
 ]
 
-Group = Literal["baseline", "both sides", "documents only", "bits, rescored", "thresholds"]
+Group = Literal[
+    "baseline", "default", "both sides", "documents only", "bits, rescored", "thresholds"
+]
 Selection = Literal["all", "quick"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 BASELINE = "float32"
+DEFAULT = "default search -> float16"  # after the arrow, the store of a plain Index
 OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
@@ -99,7 +103,7 @@ def conditions(selection: Selection) -> list[Condition]:
     """Return the conditions, the baseline first; those that share an index are neighbours."""
     return [
         condition
-        for group in (_baseline, _both_sides, _documents_only, _rescored, _thresholds)
+        for group in (_baseline, _default, _both_sides, _documents_only, _rescored, _thresholds)
         for condition in group()
         if selection == "all" or condition.quick
     ]
@@ -126,6 +130,10 @@ def _quoted(value: Any) -> str:
 
 def _baseline() -> Iterator[Condition]:
     yield Condition(BASELINE, "baseline", {"store": "float32"}, scores_all=True, quick=True)
+
+
+def _default() -> Iterator[Condition]:
+    yield Condition(DEFAULT, "default", {}, quick=True)
 
 
 def _both_sides() -> Iterator[Condition]:

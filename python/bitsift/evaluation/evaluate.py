@@ -102,9 +102,11 @@ def evaluate(
     every instruction set and number of threads. NDCG (the gain is the grade, the discount log2)
     and recall are those of trec_eval, through ir-measures.
 
-    Times belong to this machine: the median of 5 runs for a batch of all queries, and of 25 for
-    single queries. bitsift has no scan of int8, int4 and ternary: there, rescoring scores all
-    vectors, and no time is given. float32 is timed as NumPy's matrix product.
+    Times belong to this machine: for a batch of all queries the fastest of 5 runs; for one query
+    the median of up to 25, each the fastest of 3 runs. Other work on the machine changes these
+    least. float32 is timed in NumPy, as a matrix product on the threads that NumPy takes; for one
+    query also as a product for each vector on one core, and the faster counts. bitsift has no scan
+    of int8, int4 and ternary: there, rescoring scores all vectors, and no time is given.
 
     Ternary codes have rolling bounds only: no value lies beyond minimum and maximum, so with
     these bounds every code would be 0.

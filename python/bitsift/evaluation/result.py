@@ -37,8 +37,8 @@ class EvaluationRow:
     bytes_scanned : int
         Bytes of a vector that every search reads; the others may stay on disk.
     queries_per_second : float or None
-        In one batch of all queries. float32 is timed as NumPy's matrix product. None where bitsift
-        has no scan: there, rescoring scores all vectors.
+        In one batch of all queries. float32 is timed in NumPy. None where bitsift has no scan:
+        there, rescoring scores all vectors.
     latency_s : float or None
         Seconds of a search for one query.
     code : str

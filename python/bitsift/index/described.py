@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an index says of itself: its properties, and how many vectors it holds."""
+"""What an index says of itself: its properties."""
 
 from __future__ import annotations
 
 import copy
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.handlers import call_raised
-from bitsift.core.interruptible import counted
 from bitsift.core.options import Metric, Rule, Scoring, Store
 from bitsift.encoding.encoder import Encoder
-from bitsift.index.ids import MAX_ID
 from bitsift.index.table import Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.advice import Advice
@@ -94,46 +90,19 @@ class Described:
         return self._table.snapshot.documents.encoder.isa
 
     @property
-    def codes(self) -> NDArray[np.uint8]:
-        """The codes, shape (n, ceil(dim / 8)), in order of addition; a read-only view."""
-        return self._table.snapshot.documents.columns.codes
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """The ids, shape (n,), in order of addition; read-only. Allocated if they are 0 to n-1."""
-        documents = self._table.snapshot.documents
-        ids = documents.ids
-        if ids is None:
-            ids = counted(0, len(documents))
-            ids.flags.writeable = False
-        return ids
-
-    @property
     def nbytes(self) -> int:
-        """Bytes of codes, originals, factors and ids, in memory or mapped from files."""
+        """Bytes of codes, originals, factors and ids, in memory or mapped from files.
+
+        Without those of vectors that were removed, and without what finds ids.
+        """
         return self._table.snapshot.nbytes
-
-    def __len__(self) -> int:
-        return len(self._table.snapshot.documents)
-
-    def __contains__(self, id: object) -> bool:
-        try:
-            wanted = operator.index(id)  # type: ignore[arg-type]
-        except TypeError as error:
-            if not call_raised(error, methods=True):
-                raise
-            return False
-        if not 0 <= wanted <= MAX_ID:
-            return False
-        rows = self._table.snapshot.ids.rows_of(np.array([wanted], np.int64))
-        return bool(rows[0] >= 0)
 
     def __repr__(self) -> str:
         snapshot = self._table.snapshot
         encoder, scoring = snapshot.documents.encoder, snapshot.fitting.scoring or "auto"
         return (
             f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
-            f"store={self._store_of(encoder)!r}, scoring={scoring!r}, n={len(snapshot.documents)}, "
+            f"store={self._store_of(encoder)!r}, scoring={scoring!r}, n={len(snapshot.live)}, "
             f"nbytes={snapshot.nbytes})"
         )
 

@@ -70,6 +70,15 @@ class Fitting(NamedTuple):
         return self.defaults.scan if self.vectors is None else None
 
     @property
+    def is_decided(self) -> bool:
+        """Whether the scoring has been decided."""
+        return self.vectors is None
+
+    def only(self, rows: NDArray[np.int64]) -> Fitting:
+        """Return this for some rows of the table."""
+        return self if self.vectors is None else self._replace(vectors=self.vectors[rows])
+
+    @property
     def is_pending(self) -> bool:
         """Whether the threshold still has to be computed."""
         return self.rule is not None and not self.is_done

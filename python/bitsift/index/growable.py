@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.interruptible import copy_into
+from bitsift.core.interruptible import copy_into, take_into
 from bitsift.core.memory import aligned_empty
 from bitsift.encoding.encoder import Columns
 
@@ -59,6 +60,12 @@ class GrowableArray:
             return self
         return self.reserved(max(size + n, size + size // 2))
 
+    def only(self, rows: NDArray[np.int64]) -> GrowableArray:
+        """Return some of the rows, in memory of their own."""
+        memory = aligned_empty((len(rows), *self.rows.shape[1:]), self.rows.dtype)
+        take_into(memory, self.rows, rows)
+        return GrowableArray(memory)
+
     def next_rows(self, n: int) -> NDArray[Any]:
         """Return the memory of the next `n` rows, for which there is room, to be written."""
         return self._memory[len(self.rows) : len(self.rows) + n]
@@ -100,6 +107,14 @@ class GrowableColumns(NamedTuple):
     def with_room(self, n: int) -> GrowableColumns:
         """Return these rows with memory for at least `n` more."""
         return self._each(lambda array: array.with_room(n))
+
+    def has_room(self, n: int) -> bool:
+        """Say whether there is memory for `n` more rows."""
+        return len(self.codes.rows) + n <= self.codes.capacity
+
+    def only(self, rows: NDArray[np.int64]) -> GrowableColumns:
+        """Return some of the rows, in memory of their own."""
+        return self._each(lambda array: array.only(rows))
 
     def committed(self, n: int) -> GrowableColumns:
         """Return these rows and the next `n`, which have been written."""

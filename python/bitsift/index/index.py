@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
@@ -24,10 +24,12 @@ from bitsift.core.options import (
 )
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
+from bitsift.index.changeable import Changeable
 from bitsift.index.construction import make_encoder
 from bitsift.index.described import Described
-from bitsift.index.filters import Filter, make_filter, row_sets
-from bitsift.index.ids import IdTable, as_ids
+from bitsift.index.filters import Filter, RowSets
+from bitsift.index.holding import Holding
+from bitsift.index.ids import IdTable
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.table import Snapshot, Table
@@ -40,7 +42,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Described, Remakable):
+class Index(Described, Holding, Changeable, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
@@ -139,151 +141,6 @@ class Index(Described, Remakable):
         )
         self._table = Table(Snapshot.of(encoder, fitting, encoder.empty_columns(), IdTable()))
         self._store_is_name = isinstance(store, str)  # `("int8",)` stays a tuple
-
-    # ---- Its vectors -------------------------------------------------------------------------
-
-    @in_default_floats
-    def get(self, ids: ArrayLike) -> NDArray[Any]:
-        """Return the vectors with these ids.
-
-        Parameters
-        ----------
-        ids : int or array_like of int, shape (m,)
-            Ids in the index, in any order; may repeat.
-
-        Returns
-        -------
-        ndarray, shape (m, dim), or (dim,) for one id
-            The vectors as the last store keeps them: float16, or float32, which is also what
-            integers are converted to. With ``store=None``, the codes: uint8 of shape
-            (m, ceil(dim / 8)). A copy.
-
-        Raises
-        ------
-        KeyError
-            An id is not in the index.
-        TypeError
-            Ids are not integers.
-        ValueError
-            Ids have more than one axis.
-        """
-        wanted = as_ids(ids)
-        if wanted.ndim > 1:
-            raise ValueError(f"ids must be one id or have shape (m,); got shape {wanted.shape}")
-        documents, _, id_table = self._table.snapshot[:3]
-        rows = id_table.rows_of(wanted.reshape(-1))
-        if len(rows) and rows.min() < 0:
-            missing = wanted.reshape(-1)[rows < 0]
-            raise KeyError(f"id {missing[0]} is not in the index")
-        vectors = documents.encoder.decode(documents.columns, rows)
-        return vectors if wanted.ndim == 1 else vectors[0]
-
-    # ---- Adding ------------------------------------------------------------------------------
-
-    @in_default_floats
-    def fit(self, sample: ArrayLike) -> Index:
-        """Compute the threshold and the bounds of integer stores from a sample; decide the scoring.
-
-        Computes what is not known yet. Without this call, the first vectors added are the sample.
-
-        Parameters
-        ----------
-        sample : array_like, shape (n, dim)
-            Vectors like those that will be added: float16, float32 or float64, finite; better 100
-            or more. The threshold is computed from at most 65,536 of them, evenly spaced, and the
-            scoring is decided by at most 512; below 64 it stays open.
-
-        Returns
-        -------
-        Index
-            Itself.
-
-        Raises
-        ------
-        TypeError
-            Another dtype.
-        ValueError
-            Shapes that do not fit, no vectors, values that are not finite, or the index holds
-            vectors already. The index is unchanged by any error.
-
-        Warns
-        -----
-        BitsiftWarning
-            The sample has fewer than 100 vectors; or all that a sample could fit is known already.
-        """
-        self._table.fit(arguments.parse_values(sample, "sample", floats=True))
-        return self
-
-    @in_default_floats
-    def add(self, vectors: ArrayLike, ids: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Add vectors.
-
-        Parameters
-        ----------
-        vectors : array_like, shape (n, dim) or (dim,)
-            float16, float32 or float64, finite. With ``store=None``, no correction and a threshold
-            that is known, also bits: bool of the same shape, or codes, uint8 of shape
-            (n, ceil(dim / 8)) with pad bits zero. Bits are kept as they are: neither threshold nor
-            rotation changes them. Vectors are encoded in blocks, so that a ``numpy.memmap`` is
-            never copied whole.
-        ids : array_like of int, shape (n,), optional
-            Unique, 0 to 2**63 - 1. By default, ids continue after the largest one; the first is 0.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-            The ids, also for a 1-D vector.
-
-        Raises
-        ------
-        TypeError
-            Another dtype, or bits that the index cannot take.
-        ValueError
-            Shapes that do not fit, a value that is NaN, infinite or beyond the range of the store,
-            an id that came twice or is in the index. The index is unchanged by any error.
-        RuntimeError
-            The same thread is inside of :meth:`add`, :meth:`fit` or :meth:`reserve`: the call comes
-            from a signal handler, a finalizer or another callback.
-
-        Warns
-        -----
-        BitsiftWarning
-            Something was fitted to fewer than 100 vectors; or, at the first add, the bits of the
-            vectors carry little information and another threshold or a rotation would help; or more
-            than 5 % of the values lie outside bounds that were fitted before, beyond those that
-            such bounds usually clip; or nearly all values become the same integer of an integer
-            store; or the values are too small for float16; or bits are added to an index that
-            rotates. Values are counted in a sample of at most 1,024 rows.
-
-        Notes
-        -----
-        Takes amortised constant time a vector. The add that decides the scoring takes some
-        milliseconds longer. One thread adds at a time; others wait. An interrupt leaves the index
-        unchanged.
-        """
-        parsed = arguments.parse(vectors, "vectors", self.dim)
-        self._table.check(parsed)
-        # Copied here, before the table takes its lock: this may run code of the caller's.
-        given_ids = None if ids is None else as_ids(ids)
-        return self._table.append(parsed, given_ids)
-
-    def reserve(self, n: SupportsIndex) -> None:
-        """Allocate memory for `n` vectors in all, so that adds up to there move none.
-
-        Parameters
-        ----------
-        n : int
-            Vectors, including those in the index. Memory that is never written is never taken from
-            the machine.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Not an integer, or not 0 to 2**40 - 1.
-        MemoryError
-            The system refuses.
-        """
-        self._table.reserve(arguments.integer(n, "n", 0, 2**40 - 1))
 
     # ---- Searching ---------------------------------------------------------------------------
 
@@ -418,7 +275,7 @@ class Index(Described, Remakable):
             and offset == 0
         ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
-            search_one = documents.search_one or documents.prepare_search_one()
+            search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found
         k = arguments.check_k(k)
@@ -430,12 +287,13 @@ class Index(Described, Remakable):
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        rows = None
+        live = snapshot.live.current()
+        rows: native.RowSet | list[native.RowSet] | None = live
         if filter is not None:
             n_queries = 1 if parsed.is_single else len(parsed.rows)
-            rows = row_sets(filter, snapshot, self._table.identity, n_queries)
+            rows = RowSets(snapshot, live, self._table.identity).of(filter, n_queries)
             if isinstance(rows, list) and not rows:
-                rows = None
+                rows = live
         return search(documents, parsed, k, offset, options, threads, rows)
 
     def filter(self, allowed: ArrayLike) -> Filter:
@@ -467,7 +325,8 @@ class Index(Described, Remakable):
         >>> index.search(numpy.ones(8, dtype="float32"), k=3, filter=even).ids
         array([0, 2, 4])
         """
-        return make_filter(allowed, self._table.snapshot, self._table.identity)
+        snapshot = self._table.snapshot
+        return RowSets(snapshot, snapshot.live.current(), self._table.identity).prepared(allowed)
 
     # ---- Files -------------------------------------------------------------------------------
 
@@ -504,7 +363,7 @@ class Index(Described, Remakable):
         Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
         go first, but a program that locks the folder by other means may keep them waiting.
         """
-        writer.write(path, to_contents(*self._table.snapshot[:2]), timeout=timeout)
+        writer.write(path, to_contents(*self._table.snapshot.compact()[:2]), timeout=timeout)
 
     @classmethod
     def load(

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.interruptible import copied, copy_into
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableArray, GrowableColumns
-from bitsift.index.ids import IdTable
+from bitsift.index.ids import MAX_ID, IdTable, require_found
 from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.pipeline import Documents
 
@@ -26,6 +27,9 @@ __all__ = ["Snapshot", "Table"]
 T = TypeVar("T")
 
 _NO_ROWS = FewRows()
+_NONE = np.empty(0, np.int64)
+# Where memory has to grow, rows are first made compact if more than a quarter of them is removed.
+_MOST_ROWS_FOR_A_LIVE_ONE = 4 / 3
 
 
 class _Repairing:
@@ -44,7 +48,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Snapshot(NamedTuple):
-    """One state of a table, replaced as a whole. Nothing that it holds ever changes.
+    """One state of a table, replaced as a whole. Nothing that it holds changes, but for `live`.
 
     Attributes
     ----------
@@ -58,6 +62,10 @@ class Snapshot(NamedTuple):
         The rows once more, with the room behind them.
     few : FewRows
         Rows of small adds that wait for more, to be judged by what the stores lose of them.
+    live : LiveRows
+        The rows that have not been removed. Only removals from this state change it, not what later
+        states do, so that no reader misses a vector which a later state has on another row.
+        ``live.current()`` is a set that never changes: read it once for each operation.
     """
 
     documents: Documents
@@ -65,6 +73,7 @@ class Snapshot(NamedTuple):
     ids: IdTable
     memory: GrowableColumns
     few: FewRows
+    live: native.LiveRows
 
     @classmethod
     def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
@@ -79,25 +88,51 @@ class Snapshot(NamedTuple):
         memory: GrowableColumns,
         ids: IdTable,
         few: FewRows = _NO_ROWS,
+        live: native.LiveRows | None = None,
     ) -> Snapshot:
-        """Return the state with these rows."""
+        """Return the state with these rows; without `live`, all of them are."""
         tie_ids = None if ids.ascending else ids.stored
         documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, fitting.defaults)
-        return cls(documents, fitting, ids, memory, few)
+        if live is None:
+            live = native.LiveRows(ids.n_rows)
+        return cls(documents, fitting, ids, memory, few, live)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of codes, originals, factors and ids."""
+        """Bytes of codes, originals, factors and ids of live rows."""
         codes, originals, factors = self.documents.columns
         arrays = (codes, *originals, factors, self.ids.stored)
-        return sum(array.nbytes for array in arrays if array is not None)
+        n = len(self.live)
+        return sum(n * array[:1].nbytes for array in arrays if array is not None)
 
     def apart(self) -> Snapshot:
         """Return the same rows for another table: the room behind them stays with this one."""
-        return self._with_arrays(self.documents.columns, self.ids.stored)
+        snapshot = self._with_arrays(self.documents.columns, self.ids.stored)
+        return snapshot._replace(live=self.live.extended_to(self.ids.n_rows))
+
+    def is_to_be_compact(self, n: int, replaced: NDArray[np.int64]) -> bool:
+        """Say whether removed rows are to be dropped before `n` are added in place of others."""
+        if not self.fitting.is_decided:  # there are few rows, and the live ones alone are to decide
+            return len(replaced) > 0
+        n_rows = self.ids.n_rows
+        return not self.memory.has_room(n) and n_rows > _MOST_ROWS_FOR_A_LIVE_ONE * len(self.live)
+
+    def compact(self, without: NDArray[np.int64] = _NONE) -> Snapshot:
+        """Return the live rows but some, in memory of their own; this if there are no others."""
+        live = self.live.extended_to(self.ids.n_rows)
+        live.remove(without)
+        kept = live.current()
+        if kept is None:
+            return self
+        rows = kept.numbers()
+        memory, fitting = self.memory.only(rows), self.fitting.only(rows)
+        ids = self.ids.only(rows)
+        return Snapshot.of_memory(self.documents.encoder, fitting, memory, ids, self.few)
 
     def copied(self) -> Snapshot:
-        """Return the same with arrays of its own."""
+        """Return the live rows in arrays of their own."""
+        if self.live.current() is not None:
+            return self.compact()
         codes, originals, factors = self.documents.columns
         columns = Columns(
             copied(codes),
@@ -110,7 +145,9 @@ class Snapshot(NamedTuple):
 
     def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
-        ids = IdTable(self.ids.n_rows, array, ascending=self.ids.ascending)
+        ids = IdTable(
+            self.ids.n_rows, array, ascending=self.ids.ascending, largest=self.ids.largest
+        )
         snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
         return snapshot._replace(few=self.few)
 
@@ -169,10 +206,28 @@ class Table:
         self._write_alone("reserve", lambda: self._reserve(size))
 
     def append(
-        self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
+        self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None, threads: int = 0
     ) -> NDArray[np.int64]:
         """Add vectors that were checked, all of them or, if anything raises, none; return ids."""
-        return self._write_alone("add", lambda: self._append(parsed, given_ids))
+        return self._write_alone(
+            "add", lambda: self._append(parsed, given_ids, threads, replaces=False)
+        )
+
+    def replace(
+        self, parsed: Codes | Values, ids: NDArray[np.int64], threads: int = 0
+    ) -> NDArray[np.int64]:
+        """Add vectors in place of those that have their ids, in one publication; return ids."""
+        return self._write_alone(
+            "upsert", lambda: self._append(parsed, ids, threads, replaces=True)
+        )
+
+    def remove(self, ids: int | NDArray[np.int64], *, ignores_missing: bool) -> int:
+        """Remove the vectors with these ids, all or none; return how many there were."""
+        return self._write_alone("remove", lambda: self._remove(ids, ignores_missing))
+
+    def compact(self) -> None:
+        """Drop removed rows."""
+        self._write_alone("compact", self._compact)
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         """Call a method that publishes a state while no other thread does."""
@@ -181,8 +236,8 @@ class Table:
         with self._lock:
             if self._writer is not None:
                 raise RuntimeError(
-                    f"{name} must be called while no add, fit or reserve of this thread is under "
-                    "way; got a call inside of one, as from a signal handler, a finalizer or "
+                    f"{name} must be called while no other call of this thread is changing the "
+                    "index; got a call inside of one, as from a signal handler, a finalizer or "
                     "another callback. Let it note what there is to do, and do that afterwards"
                 )
             try:
@@ -192,11 +247,11 @@ class Table:
                 self._writer = None
 
     def _fit(self, sample: NDArray[Any]) -> None:
-        documents, fitting, ids, memory, _ = self.snapshot
-        if len(documents):
+        if len(self.snapshot.live):
             raise ValueError(
-                f"fit comes before the first add; the index holds {len(documents)} vectors"
+                f"fit comes before the first add; the index holds {len(self.snapshot.live)} vectors"
             )
+        documents, fitting, ids, memory, *_ = self.snapshot.compact()
         if fitting.is_useless(documents.encoder):
             warn(
                 "fit(sample) does nothing: what it computes has been computed or given already. A "
@@ -207,19 +262,50 @@ class Table:
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
 
     def _reserve(self, size: int) -> None:
-        documents, fitting, ids, memory, few = self.snapshot
+        documents, fitting, ids, memory, few, live = self.snapshot
         memory = memory.reserved(size)
-        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few)
+        self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few, live)
+
+    def _compact(self) -> None:
+        self.snapshot = self.snapshot.compact()
+
+    def _remove(self, ids: int | NDArray[np.int64], ignores_missing: bool) -> int:
+        snapshot = self.snapshot
+        if isinstance(ids, int):
+            row = snapshot.ids.row_of(ids) if 0 <= ids <= MAX_ID else -1
+            if snapshot.fitting.is_decided:
+                is_removed = row >= 0 and snapshot.live.remove_one(row)
+                if not (is_removed or ignores_missing):
+                    raise KeyError(f"id {ids} is not in the index")
+                return int(is_removed)
+            ids = np.array([ids if row >= 0 else -1], np.int64)
+        rows = snapshot.ids.rows_of(ids, snapshot.live.current())
+        if not ignores_missing:
+            require_found(ids, rows)
+        if snapshot.fitting.is_decided:
+            return snapshot.live.remove(rows)
+        self.snapshot = snapshot.compact(without=rows)
+        return len(snapshot.live) - len(self.snapshot.live)
 
     def _append(
-        self, parsed: Codes | Values, given_ids: NDArray[np.int64] | None
+        self,
+        parsed: Codes | Values,
+        given_ids: NDArray[np.int64] | None,
+        threads: int,
+        *,
+        replaces: bool,
     ) -> NDArray[np.int64]:
-        documents, fitting, ids, memory, few = self.snapshot
-        encoder, rows = documents.encoder, parsed.rows
-        n = len(rows)
-        new_ids = ids.check(given_ids, n)
+        before = self.snapshot
+        rows, n = parsed.rows, len(parsed.rows)
+        live_before = before.live.current()
+        new_ids = before.ids.check(given_ids, n, live_before, may_be_known=replaces)
         if n == 0:
             return new_ids
+        replaced = before.ids.rows_of(new_ids, live_before) if replaces else _NONE
+        if before.is_to_be_compact(n, replaced):
+            before, replaced = before.compact(without=replaced), _NONE
+        documents, fitting, ids, memory, few, live = before
+        encoder = documents.encoder
         if fitting.is_needed(encoder):
             encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
         memory = memory.with_room(n)
@@ -228,13 +314,15 @@ class Table:
         if isinstance(parsed, Codes):
             copy_into(columns.codes, rows)
         else:
-            encoder.encode_into(columns, rows)
+            encoder.encode_into(columns, rows, threads)
             few = self._warn_of_losses(encoder, rows)
             if len(documents) == 0 and fitting.rule is None and not are_bits:
                 warn_of_poor_bits(rows, columns.codes, encoder)
         fitting = fitting.decide_by_added(encoder, rows, are_bits=are_bits)
-        ids = ids.extended(new_ids)
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few)
+        live = live.extended_to(len(documents) + n)
+        live.remove(replaced)
+        ids = ids.extended(new_ids, live.current())
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few, live)
         return new_ids
 
     def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:

@@ -28,6 +28,7 @@ _SearchOne = Callable[[object, object, object], SearchResult | None]
 
 _MOST_ROUNDED_VALUES = 1 << 24  # of queries that are rounded at once
 _MOST_RESULTS = 1 << 12  # of one query in one native call
+_ANY_ROWS = 1 << 40  # more than there are
 _NO_DISTANCE = np.iinfo(np.int32).max
 
 
@@ -78,8 +79,10 @@ class Documents:
         """Whether asymmetric scores of them are estimates of the metric."""
         return self.columns.factors is not None
 
-    def prepare_search_one(self) -> _SearchOne | None:
+    def prepare_search_one(self, live: native.LiveRows | None = None) -> _SearchOne | None:
         """Return a function that searches for one query without further Python code.
+
+        It finds the rows that are live when it is called. Always call this with the same `live`.
 
         It takes a query, `k` and `threads`, and returns None unless all are right and of the types
         that they usually have. None instead of the function, if each search has to warn or to
@@ -89,7 +92,7 @@ class Documents:
             return None
         candidates: int | list[Step] = int(DEFAULT_OVERSAMPLING)
         if self.defaults.candidates == "by-position":
-            candidates = list(steps_by_position(min(len(self), _MOST_RESULTS), len(self)))
+            candidates = list(steps_by_position(_MOST_RESULTS, _ANY_ROWS))
         encoder = self.encoder
         originals = None
         if encoder.stores:
@@ -104,6 +107,7 @@ class Documents:
             tie_ids=self.tie_ids,
             candidates=candidates,
             asymmetric=self.defaults.scan == "asymmetric",
+            live=live,
             isa=encoder.isa,
             result_type=SearchResult,
         )

@@ -273,9 +273,16 @@ void check_tile(Op op, std::size_t tile) {
   if (state.config.n_rows[tile] == 0) fault(op, "#UD: this tile is not configured");
 }
 
+// Of a tile that is loaded, stored or multiplied. The SDM says so of products alone; processors
+// refuse to load and store such tiles too (seen on an Emerald Rapids).
+void check_width(Op op, std::size_t tile) {
+  if (state.config.row_bytes[tile] % 4 != 0) fault(op, "#UD: the bytes a row are no multiple of 4");
+}
+
 // Rows before the restart row, if there is one, are kept; rows above the last stay 0.
 void load(const Instruction& it) {
   check_tile(it.op, it.dest);
+  check_width(it.op, it.dest);
   const std::size_t n_rows = state.config.n_rows[it.dest];
   const std::size_t row_bytes = state.config.row_bytes[it.dest];
   if (state.config.start_row >= n_rows) fault(it.op, "#UD: start_row is beyond the last row");
@@ -288,6 +295,7 @@ void load(const Instruction& it) {
 
 void store(const Instruction& it) {
   check_tile(it.op, it.dest);
+  check_width(it.op, it.dest);
   const std::size_t n_rows = state.config.n_rows[it.dest];
   const std::size_t row_bytes = state.config.row_bytes[it.dest];
   if (state.config.start_row >= n_rows) fault(it.op, "#UD: start_row is beyond the last row");
@@ -311,7 +319,7 @@ void check_product(const Instruction& it) {
   }
   for (const std::size_t tile : {it.dest, it.src1, it.src2}) {
     check_tile(it.op, tile);
-    if (config.row_bytes[tile] % 4 != 0) fault(it.op, "#UD: the bytes a row are no multiple of 4");
+    check_width(it.op, tile);
   }
   if (config.n_rows[it.dest] != config.n_rows[it.src1]) {
     fault(it.op, "#UD: the destination's rows are not the first source's");

@@ -168,7 +168,7 @@ TEST_CASE("loads read the rows of a tile and no byte more") {
   Random random(2);
   GuardedPages pages(16 * 4096 + 64);
   for (const std::size_t rows : Sizes{1, 2, 15, 16}) {
-    for (const std::size_t row_bytes : Sizes{1, 3, 4, 60, 63, 64}) {
+    for (const std::size_t row_bytes : Sizes{4, 8, 32, 60, 64}) {
       load_config(Config().tile(1, rows, row_bytes).tile(2, rows, row_bytes));
       for (const std::int64_t stride : kStrides) {
         CAPTURE(rows);
@@ -202,7 +202,7 @@ TEST_CASE("stores write the rows of a tile and no byte more") {
   Random random(3);
   GuardedPages pages(16 * 4096 + 64);
   for (const std::size_t rows : Sizes{1, 2, 15, 16}) {
-    for (const std::size_t row_bytes : Sizes{1, 3, 4, 60, 63, 64}) {
+    for (const std::size_t row_bytes : Sizes{4, 8, 32, 60, 64}) {
       load_config(Config().tile(6, rows, row_bytes));
       const Bytes data = random.bytes(rows * row_bytes);
       load<6>(data.data(), static_cast<std::int64_t>(row_bytes));

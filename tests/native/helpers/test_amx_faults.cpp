@@ -115,6 +115,19 @@ TEST_CASE("invalid operands and configurations are refused") {
     load_config(square);
     _tile_dpbssd(0, 1, 3);
   });
+  check_fault("TILELOADD: #UD: the bytes a row", SIGILL, [&] {
+    load_config(Config().tile(0, 4, 63));
+    load<0>(data.data(), 64);
+  });
+  check_fault("TILELOADDT1: #UD: the bytes a row", SIGILL, [&] {
+    load_config(Config().tile(0, 4, 1));
+    _tile_stream_loadd(0, data.data(), 64);
+  });
+  check_fault("TILESTORED: #UD: the bytes a row", SIGILL, [&] {
+    load_config(Config().tile(0, 4, 62));
+    Bytes target(16 * 64);
+    store<0>(target.data(), 64);
+  });
   check_fault("TILELOADD: #UD: start_row", SIGILL, [&] {
     Config late = Config().tile(0, 4, 64);
     late.start_row = 4;

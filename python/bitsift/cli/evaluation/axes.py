@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Axis", "bytes_axis", "linear_axis", "logarithmic_axis", "places_axis"]
 
 _MOST_TICKS = 7
+# Shares of the length of an axis: a character of a text, and the least gap between two texts.
+_CHARACTER, _GAP = 0.021, 0.02
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def linear_axis(values: Sequence[float], *, percent: bool = False) -> Axis:
 
 
 def logarithmic_axis(values: Sequence[float]) -> Axis:
-    """Return a logarithmic axis around values above 0, with ticks at 1, 2 and 5."""
+    """Return a logarithmic axis around values above 0, with ticks at 1, 2 and 5 where they fit."""
     low, high = math.log10(min(values)), math.log10(max(values))
     # 0.8 decades have two of the ticks or more.
     low, high = _apart(low, high, max(0.15, (0.8 - (high - low)) / 2))
@@ -66,9 +69,10 @@ def logarithmic_axis(values: Sequence[float]) -> Axis:
             for digit in digits
         ]
         inside = [(tick, f"{tick:,.10g}") for tick in ticks if low <= math.log10(tick) <= high]
-        if len(inside) <= _MOST_TICKS:
-            break
-    return Axis(low, high, inside, math.log10)
+        axis = Axis(low, high, inside, math.log10)
+        if _fit(axis):
+            return axis
+    return _thinned(axis)
 
 
 def bytes_axis(values: Sequence[float]) -> Axis:
@@ -76,16 +80,17 @@ def bytes_axis(values: Sequence[float]) -> Axis:
     above = [value for value in values if value > 0] or [1.0]
     low, high = _apart(math.floor(math.log2(min(above))), math.ceil(math.log2(max(above))), 0.0)
     powers = range(math.ceil(low), math.floor(high) + 1)
-    stride = -(-len(powers) // _MOST_TICKS)
-    ticks = [(2.0**power, f"{2**power:,}") for power in powers[::stride]]
+    ticks = [(2.0**power, f"{2**power:,}") for power in powers]
     zero = low - 1.0
     if min(values) > 0:
-        return Axis(low, high, ticks, math.log2)
-    return Axis(
-        zero,
-        high,
-        [(0.0, "none"), *ticks],
-        lambda value: math.log2(value) if value > 0 else zero,
+        return _thinned(Axis(low, high, ticks, math.log2))
+    return _thinned(
+        Axis(
+            zero,
+            high,
+            [(0.0, "none"), *ticks],
+            lambda value: math.log2(value) if value > 0 else zero,
+        )
     )
 
 
@@ -94,6 +99,25 @@ def places_axis(values: Sequence[float]) -> Axis:
     places = sorted(set(values)) or [1.0]
     low, high = _apart(math.log2(places[0]), math.log2(places[-1]), 0.0)
     return Axis(low, high, [(place, f"{place:g}") for place in places], math.log2)
+
+
+def _fit(axis: Axis) -> bool:
+    """Say whether the texts of neighbouring ticks lie apart."""
+    place = axis.scaled(0.0, 1.0)
+    return all(
+        place(right) - place(left) >= _GAP + _CHARACTER * (len(before) + len(after)) / 2
+        for (left, before), (right, after) in itertools.pairwise(axis.ticks)
+    )
+
+
+def _thinned(axis: Axis) -> Axis:
+    """Return the axis with the first of its ticks and every second, third, ... that fits."""
+    thinned = axis
+    for stride in range(2, len(axis.ticks) + 1):
+        if _fit(thinned):
+            break
+        thinned = replace(axis, ticks=axis.ticks[::stride])
+    return thinned
 
 
 def _apart(low: float, high: float, margin: float) -> tuple[float, float]:

@@ -4,7 +4,14 @@
 from __future__ import annotations
 
 from bitsift.core.options import DEFAULT_OVERSAMPLING
-from bitsift.evaluation import OVERSAMPLINGS, SOURCES, Evaluation, EvaluationRow, rescored_name
+from bitsift.evaluation import (
+    DEFAULT,
+    OVERSAMPLINGS,
+    SOURCES,
+    Evaluation,
+    EvaluationRow,
+    rescored_name,
+)
 
 __all__ = ["COLOURS", "by_oversampling", "compared", "source_of"]
 
@@ -18,7 +25,7 @@ COLOURS = {
 }
 _USUAL = int(DEFAULT_OVERSAMPLING)
 _COMPARED = (
-    *("float32", "int8, min/max", "int4, rolling", "ternary, rolling"),
+    *("float32", DEFAULT, "int8, min/max", "int4, rolling", "ternary, rolling"),
     *("binary x binary (Hamming)", "binary (asymmetric)", "binary, corrected, rotated"),
     *(rescored_name(_USUAL, source) for source in SOURCES),
     *(rescored_name(10, source) for source in ("int8", "int4")),
