@@ -37,8 +37,8 @@ struct Sum {
 
 // Asks for the vectors that are scored next, one line of each at a time, between sums: all lines at
 // once would delay the sums. Into L2: L1 has room for fewer pending lines, and prefetching into it
-// was half as fast. A Zen 4 drops most such prefetches while others are pending, so where enough
-// vectors follow, each line is asked for up to kMostPrefetches times, kVectors vectors apart. An
+// was half as fast. A Zen 4 drops most such prefetches while others are pending, so where
+// enough vectors follow, each line is asked for kPrefetches times, kVectors vectors apart. An
 // Emerald Rapids is slower for it: the caller decides.
 template <std::size_t kVectors, class Value>
 class Ahead {
@@ -47,7 +47,7 @@ class Ahead {
   // inline: no level may lend its copy to another.
   [[gnu::always_inline]] Ahead(const Value* const* vectors, std::size_t n_ahead)
       : rows_(vectors + kVectors) {
-    for (std::size_t n = 2; n <= kMostPrefetches && n * kVectors <= n_ahead; ++n) n_prefetches_ = n;
+    is_repeated_ = n_ahead >= kPrefetches * kVectors;
     if (n_ahead >= kVectors) return;
     for (std::size_t row = 0; row < kVectors; ++row) {
       some_[row] = vectors[row < n_ahead ? kVectors + row : row];
@@ -61,16 +61,19 @@ class Ahead {
   // effects, and drops calls of it.
   [[gnu::always_inline]] void prefetch_16(std::size_t i) const {
     if (i * sizeof(Value) % 64 != 0) return;
-    const Value* const* rows = rows_;
-    for (std::size_t n = n_prefetches_; n > 0; --n, rows += kVectors) {
-      for (std::size_t row = 0; row < kVectors; ++row) __builtin_prefetch(rows[row] + i, 0, 2);
-    }
+    prefetch_each<0, kVectors>(i);
+    if (is_repeated_) prefetch_each<kVectors, kPrefetches * kVectors>(i);
   }
 
  private:
-  static constexpr std::size_t kMostPrefetches = 3;
+  static constexpr std::size_t kPrefetches = 3;
 
-  std::size_t n_prefetches_ = 1;
+  template <std::size_t kBegin, std::size_t kEnd>
+  [[gnu::always_inline]] void prefetch_each(std::size_t i) const {
+    for (std::size_t row = kBegin; row < kEnd; ++row) __builtin_prefetch(rows_[row] + i, 0, 2);
+  }
+
+  bool is_repeated_;
   const Value* const* rows_;
   const Value* some_[kVectors];
 };
