@@ -35,22 +35,26 @@ struct Sum {
   }
 };
 
+// How often each line of the vectors that are scored next is prefetched. A Zen 4 drops most
+// prefetches while others are pending and needs three; an Emerald Rapids is faster with one.
+inline constexpr std::size_t kMostPrefetches = 3;
+// Fewer vectors at once leave no choice: on Zen 3 and older three are as fast.
+template <std::size_t kVectors>
+inline constexpr bool kMayPrefetchOnce = kVectors >= 8;
+
 // Asks for the vectors that are scored next, one line of each at a time, between sums: all lines at
 // once would delay the sums. Into L2: L1 has room for fewer pending lines, and prefetching into it
-// was half as fast. A Zen 4 drops most such prefetches while others are pending, so where
-// enough vectors follow, each line is asked for kPrefetches times, kVectors vectors apart. An
-// Emerald Rapids is slower for it: the caller decides.
-template <std::size_t kVectors, class Value>
+// was half as fast. Each line is asked for kPrefetches times, kVectors vectors apart.
+template <std::size_t kVectors, std::size_t kPrefetches, class Value>
 class Ahead {
  public:
   // Where fewer vectors follow, asks for the ones that are scored now: no test in the loop. Always
   // inline: no level may lend its copy to another.
   [[gnu::always_inline]] Ahead(const Value* const* vectors, std::size_t n_ahead)
       : rows_(vectors + kVectors) {
-    is_repeated_ = n_ahead >= kPrefetches * kVectors;
-    if (n_ahead >= kVectors) return;
-    for (std::size_t row = 0; row < kVectors; ++row) {
-      some_[row] = vectors[row < n_ahead ? kVectors + row : row];
+    if (n_ahead >= kPrefetched) return;
+    for (std::size_t row = 0; row < kPrefetched; ++row) {
+      some_[row] = vectors[row < n_ahead ? kVectors + row : row % kVectors];
     }
     rows_ = some_;
   }
@@ -61,21 +65,14 @@ class Ahead {
   // effects, and drops calls of it.
   [[gnu::always_inline]] void prefetch_16(std::size_t i) const {
     if (i * sizeof(Value) % 64 != 0) return;
-    prefetch_each<0, kVectors>(i);
-    if (is_repeated_) prefetch_each<kVectors, kPrefetches * kVectors>(i);
+    for (std::size_t row = 0; row < kPrefetched; ++row) __builtin_prefetch(rows_[row] + i, 0, 2);
   }
 
  private:
-  static constexpr std::size_t kPrefetches = 3;
+  static constexpr std::size_t kPrefetched = kPrefetches * kVectors;
 
-  template <std::size_t kBegin, std::size_t kEnd>
-  [[gnu::always_inline]] void prefetch_each(std::size_t i) const {
-    for (std::size_t row = kBegin; row < kEnd; ++row) __builtin_prefetch(rows_[row] + i, 0, 2);
-  }
-
-  bool is_repeated_;
   const Value* const* rows_;
-  const Value* some_[kVectors];
+  const Value* some_[kPrefetched];
 };
 
 // Whether a level widens 16 such values at once, into memory, from where conversions to float64
@@ -134,7 +131,8 @@ struct Scaled {
 // Sums for `kVectors` vectors of documents at once: that many streams come from memory side by
 // side, and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i],
 // v, q, x) adds the terms of the v-th values of 16 to those of vector i.
-template <class Simd, std::size_t kVectors, class Sums, class Value, class Values, class Add>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, class Sums, class Value,
+          class Values, class Add>
 inline void sum_terms(const double* query, const Value* const* vectors, Values values,
                       std::size_t n_ahead, std::size_t n, Sums* sums, Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
@@ -158,7 +156,7 @@ inline void sum_terms(const double* query, const Value* const* vectors, Values v
       add_all([&](std::size_t row) { return x[row] + i; });
     }
   };
-  const Ahead<kVectors, Value> ahead(vectors, n_ahead);
+  const Ahead<kVectors, kPrefetches, Value> ahead(vectors, n_ahead);
   const Value* x[kVectors];
   for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row];
   std::size_t i = 0;
@@ -179,18 +177,33 @@ inline void sum_terms(const double* query, const Value* const* vectors, Values v
   }
 }
 
+// Calls next<kVectors, kPrefetches>() for vectors [i, i + kVectors), from i = 0 on.
+template <std::size_t kAtOnce, class Next>
+[[gnu::always_inline]] inline void for_each_group(std::size_t& i, std::size_t n_vectors,
+                                                  std::size_t n_ahead, const Next& next) {
+  for (; n_vectors - i >= kAtOnce; i += kAtOnce) {
+    if (kMayPrefetchOnce<kAtOnce> && n_vectors - i + n_ahead <= kMostPrefetches * kAtOnce) {
+      next.template operator()<kAtOnce, kMayPrefetchOnce<kAtOnce> ? 1 : kMostPrefetches>();
+    } else {
+      next.template operator()<kAtOnce, kMostPrefetches>();
+    }
+  }
+  for (; i < n_vectors; ++i) next.template operator()<1, kMostPrefetches>();
+}
+
 template <class Simd>
 struct DotSums {
   Sum<Simd> products;
   Sum<Simd> squares;
 };
 
-template <class Simd, std::size_t kVectors, bool kSquares, class Value, class Values>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, bool kSquares, class Value,
+          class Values>
 inline void dot_at_once(const double* query, const Value* const* vectors, Values values,
                         std::size_t n_ahead, std::size_t n, double* dots, double* squares) {
   using Doubles = typename Simd::Doubles;
   DotSums<Simd> sums[kVectors];
-  sum_terms<Simd, kVectors>(
+  sum_terms<Simd, kVectors, kPrefetches>(
       query, vectors, values, n_ahead, n, sums,
       [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
         sum.products.lanes[v] = Values::add_product(sum.products.lanes[v], q, x);
@@ -210,31 +223,30 @@ inline void dot_all(const double* query, const Value* const* vectors, Values val
                     double* squares) {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
-  const auto next = [&]<std::size_t kVectors>() {
+  const auto next = [&]<std::size_t kVectors, std::size_t kPrefetches>() {
     const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
     if (squares == nullptr) {
-      dot_at_once<Simd, kVectors, false>(query, vectors + i, values, n_later, n, dots + i, nullptr);
+      dot_at_once<Simd, kVectors, kPrefetches, false>(query, vectors + i, values, n_later, n,
+                                                      dots + i, nullptr);
     } else {
-      dot_at_once<Simd, kVectors, true>(query, vectors + i, values, n_later, n, dots + i,
-                                        squares + i);
+      dot_at_once<Simd, kVectors, kPrefetches, true>(query, vectors + i, values, n_later, n,
+                                                     dots + i, squares + i);
     }
-    i += kVectors;
   };
-  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
-  while (i < n_vectors) next.template operator()<1>();
+  for_each_group<kAtOnce>(i, n_vectors, n_ahead, next);
 }
 
-template <class Simd, std::size_t kVectors, class Value, class Values>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, class Value, class Values>
 inline void l2_at_once(const double* query, const Value* const* vectors, Values values,
                        std::size_t n_ahead, std::size_t n, double* squares) {
   using Doubles = typename Simd::Doubles;
   Sum<Simd> sums[kVectors];
-  sum_terms<Simd, kVectors>(query, vectors, values, n_ahead, n, sums,
-                            [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
-                              const Doubles difference = Simd::subtract(q, x);
-                              sum.lanes[v] = Simd::add_doubles(
-                                  sum.lanes[v], Simd::multiply(difference, difference));
-                            });
+  sum_terms<Simd, kVectors, kPrefetches>(
+      query, vectors, values, n_ahead, n, sums,
+      [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+        const Doubles difference = Simd::subtract(q, x);
+        sum.lanes[v] = Simd::add_doubles(sum.lanes[v], Simd::multiply(difference, difference));
+      });
   for (std::size_t row = 0; row < kVectors; ++row) squares[row] = sums[row].total();
 }
 
@@ -243,13 +255,11 @@ inline void l2_all(const double* query, const Value* const* vectors, Values valu
                    std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* squares) {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
-  const auto next = [&]<std::size_t kVectors>() {
+  const auto next = [&]<std::size_t kVectors, std::size_t kPrefetches>() {
     const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
-    l2_at_once<Simd, kVectors>(query, vectors + i, values, n_later, n, squares + i);
-    i += kVectors;
+    l2_at_once<Simd, kVectors, kPrefetches>(query, vectors + i, values, n_later, n, squares + i);
   };
-  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
-  while (i < n_vectors) next.template operator()<1>();
+  for_each_group<kAtOnce>(i, n_vectors, n_ahead, next);
 }
 
 template <class Simd, class Value>
