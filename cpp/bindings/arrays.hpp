@@ -92,14 +92,6 @@ const T* values_of(const Vector<T>& array) {
   return array.data();
 }
 
-inline const std::int64_t* ids_of(const std::optional<Vector<std::int64_t>>& ids,
-                                  std::size_t n_rows) {
-  if (!ids) return nullptr;
-  require(ids->ndim() == 1 && static_cast<std::size_t>(ids->size()) == n_rows,
-          "there must be one id for each row");
-  return values_of(*ids);
-}
-
 inline constexpr std::size_t kMaxThreads = 1024;  // MAX_THREADS in python/bitsift/core/limits.py
 
 inline std::size_t threads_of(std::size_t threads) {

@@ -10,6 +10,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
+#include "search/piece.hpp"
 #include "search/scan.hpp"
 
 namespace bitsift {

@@ -14,9 +14,11 @@ PYBIND11_MODULE(native_in_main_interpreter, m, pybind11::mod_gil_not_used()) {
   bitsift::register_files(m);
   bitsift::register_floats(m);
   bitsift::register_one_query(m);
+  bitsift::register_ranges(m);
   bitsift::register_rescoring(m);
   bitsift::register_rows(m);
   bitsift::register_search(m);
+  bitsift::register_segments(m);
 }
 
 // What Python calls at import. In a subinterpreter pybind11's entry point would wait for the GIL,

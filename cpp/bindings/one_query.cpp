@@ -16,6 +16,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
+#include "bindings/segments.hpp"
 #include "bindings/usual_arguments.hpp"
 
 namespace bitsift {
@@ -120,15 +121,16 @@ py::object search_one(py::handle codes, py::handle query, py::handle k, py::hand
   IndexedRows rows{};
   rows.kernels = kernels;
   rows.codes = *documents;
-  return search_by_code(rows, *request, code, std::min(request->k, rows.codes.n_rows), result_type);
+  return search_by_code(rows, *request, code, std::min(request->k, rows.codes.n_rows()),
+                        result_type);
 }
 
 // threshold, flips, normalize
 using CentringArrays = std::tuple<Vector<float>, py::array_t<float>, bool>;
 // stored, and for integers their type, base and step
-using OriginalArrays = std::tuple<py::array, std::optional<std::string>,
+using OriginalArrays = std::tuple<RowsArgument<py::array>, std::optional<std::string>,
                                   std::optional<Vector<double>>, std::optional<Vector<double>>>;
-using Ids = std::optional<Vector<std::int64_t>>;
+using Codes = RowsArgument<py::array_t<std::uint8_t>>;
 
 // How many candidates are rescored: some for each result, or by steps (n_results, n_candidates).
 using Candidates = std::variant<std::size_t, StepPairs>;
@@ -181,10 +183,10 @@ class CandidateRule {
 // Searches the live rows of an index. Never changes, so any number of threads may use it.
 class OneQuerySearch {
  public:
-  OneQuerySearch(const py::array_t<std::uint8_t>& codes, std::size_t dim,
-                 const Vector<float>& thresholds, const std::optional<CentringArrays>& centring,
+  OneQuerySearch(const Codes& codes, std::size_t dim, const Vector<float>& thresholds,
+                 const std::optional<CentringArrays>& centring,
                  const std::optional<OriginalArrays>& originals, const std::string& metric,
-                 const Ids& ids, const Ids& tie_ids, const Candidates& candidates,
+                 const IdsArgument& ids, const IdsArgument& tie_ids, const Candidates& candidates,
                  bool is_asymmetric, const std::shared_ptr<LiveRows>& live, const std::string& isa,
                  const py::type& result_type)
       : arrays_(py::make_tuple(codes, thresholds, centring, originals, ids, tie_ids)),
@@ -197,14 +199,14 @@ class OneQuerySearch {
     rows_.dim = dim;
     rows_.is_asymmetric = is_asymmetric;
     rows_.rule.thresholds = values_of(thresholds);
-    rows_.codes = matrix_of<std::uint8_t>(codes);
+    rows_.codes = segments_of<std::uint8_t>(codes);
     rows_.metric = metric_named(metric);
-    rows_.ids = ids_of(ids, rows_.codes.n_rows);
-    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows);
-    require(rows_.codes.n_columns == (dim + 7) / 8 && rows_.codes.n_columns <= kMaxCodeBytes,
+    rows_.ids = ids_of(ids, rows_.codes.n_rows());
+    rows_.tie_ids = ids_of(tie_ids, rows_.codes.n_rows());
+    require(rows_.codes.n_columns() == (dim + 7) / 8 && rows_.codes.n_columns() <= kMaxCodeBytes,
             "codes must have one bit for each dimension, at most 65536");
-    require(rows_.codes.n_rows <= kMaxRows, "there are at most 2^40 codes");
-    require(live_ == nullptr || live_->n_rows() == rows_.codes.n_rows,
+    require(rows_.codes.n_rows() <= kMaxRows, "there are at most 2^40 codes");
+    require(live_ == nullptr || live_->n_rows() == rows_.codes.n_rows(),
             "the live rows must be those of the codes");
     require_values(thresholds, "there must be one threshold for each dimension");
     if (centring) rows_.rule.centring = centred_rotation(*centring);
@@ -216,7 +218,7 @@ class OneQuerySearch {
     if (!request) return py::none();
     // With the GIL, so that no other thread holds the lock of the rows when the process forks.
     const auto live = live_ == nullptr ? nullptr : live_->current();
-    if (live == nullptr) return search_rows(rows_, *request, rows_.codes.n_rows);
+    if (live == nullptr) return search_rows(rows_, *request, rows_.codes.n_rows());
     IndexedRows rows = rows_;
     rows.mask = live->mask();
     return search_rows(rows, *request, live->count());
@@ -240,31 +242,31 @@ class OneQuerySearch {
   Originals originals_of(const OriginalArrays& arrays) const {
     const auto& [stored, integer_type, base, step] = arrays;
     if (!integer_type) {
-      require(stored.dtype().kind() == 'f', "originals must be float32 or float16");
-      if (stored.itemsize() == 2) return checked(matrix_of<Half>(stored), rows_.dim);
-      return checked(matrix_of<float>(stored), rows_.dim);
+      if (are_floats(stored, 2)) return checked(segments_of<Half>(stored), rows_.dim);
+      require(are_floats(stored, 4), "originals must be float32 or float16");
+      return checked(segments_of<float>(stored), rows_.dim);
     }
     require(base && step, "integers must have a base and a step");
     require_values(*base, "there must be one base for each dimension");
     require_values(*step, "there must be one step for each dimension");
     const IntegerType type = integers_named(*integer_type);
     return IntegerVectors{
-        .rows = checked(matrix_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
+        .rows = checked(segments_of<std::uint8_t>(stored), bytes_for(type, rows_.dim)),
         .type = type,
         .dim = rows_.dim,
         .scale = {.base = values_of(*base), .step = values_of(*step)}};
   }
   template <class T>
-  Matrix<T> checked(Matrix<T> originals, std::size_t n_columns) const {
-    require(originals.n_columns == n_columns, "originals must be as long as the vectors");
-    require(originals.n_rows == rows_.codes.n_rows, "there must be one original for each code");
+  Segments<T> checked(const Segments<T>& originals, std::size_t n_columns) const {
+    require(originals.n_columns() == n_columns, "originals must be as long as the vectors");
+    require(originals.n_rows() == rows_.codes.n_rows(), "there must be one original for each code");
     return originals;
   }
 
   // Whether these bytes are a code of the index, whose pad bits are zero.
   bool is_code(const std::uint8_t* bytes, std::size_t n_bytes) const {
     const std::size_t n_pad = 8 * n_bytes - rows_.dim;
-    return n_bytes == rows_.codes.n_columns && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
+    return n_bytes == rows_.codes.n_columns() && (bytes[n_bytes - 1] & ((1u << n_pad) - 1)) == 0;
   }
 
   // Searches rows of which `n_rows` take part.
@@ -371,14 +373,14 @@ class OneQuerySearch {
 };
 
 // A function, not an object with a method: calls take less time.
-py::cpp_function one_query_search(const py::array_t<std::uint8_t>& codes, std::size_t dim,
+py::cpp_function one_query_search(const Codes& codes, std::size_t dim,
                                   const Vector<float>& thresholds,
                                   const std::optional<CentringArrays>& centring,
                                   const std::optional<OriginalArrays>& originals,
-                                  const std::string& metric, const Ids& ids, const Ids& tie_ids,
-                                  const Candidates& candidates, bool asymmetric,
-                                  const std::shared_ptr<LiveRows>& live, const std::string& isa,
-                                  const py::type& result_type) {
+                                  const std::string& metric, const IdsArgument& ids,
+                                  const IdsArgument& tie_ids, const Candidates& candidates,
+                                  bool asymmetric, const std::shared_ptr<LiveRows>& live,
+                                  const std::string& isa, const py::type& result_type) {
   auto prepared = std::make_unique<const OneQuerySearch>(
       codes, dim, thresholds, centring, originals, metric, ids, tie_ids, candidates, asymmetric,
       live, isa, result_type);

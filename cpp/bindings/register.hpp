@@ -11,8 +11,10 @@ void register_encoding(pybind11::module_& m);
 void register_files(pybind11::module_& m);
 void register_floats(pybind11::module_& m);
 void register_one_query(pybind11::module_& m);
+void register_ranges(pybind11::module_& m);
 void register_rescoring(pybind11::module_& m);
 void register_rows(pybind11::module_& m);
 void register_search(pybind11::module_& m);
+void register_segments(pybind11::module_& m);
 
 }  // namespace bitsift

@@ -73,12 +73,17 @@ RowSet extended_to(const RowSet& set, std::size_t n_rows) {
   return set.extended_to(n_rows);
 }
 
-py::array_t<std::int64_t> numbers_of(const RowSet& set) {
-  py::array_t<std::int64_t> numbers(static_cast<py::ssize_t>(set.count()));
+py::array_t<std::int64_t> numbers_of(const RowSet& set, std::size_t begin,
+                                     std::optional<std::size_t> given_end) {
+  const std::size_t end = given_end.value_or(set.n_rows());
+  require(begin <= end && end <= set.n_rows(), "the rows must be those of the set");
+  const RowMask mask = set.mask();
+  const bool is_whole = begin == 0 && end == set.n_rows();
+  const std::size_t n = is_whole ? set.count() : mask.count(begin, end);
+  py::array_t<std::int64_t> numbers(static_cast<py::ssize_t>(n));
   std::int64_t* out = numbers.mutable_data();
   without_gil([&] {
-    set.mask().for_each(0, set.n_rows(),
-                        [&](std::size_t row) { *out++ = static_cast<std::int64_t>(row); });
+    mask.for_each(begin, end, [&](std::size_t row) { *out++ = static_cast<std::int64_t>(row); });
   });
   return numbers;
 }
@@ -171,7 +176,7 @@ void register_rows(py::module_& m) {
       .def("with_numbers", &with_numbers, py::arg("numbers").noconvert())
       .def("selected", &selected, py::arg("values").noconvert())
       .def("extended_to", &extended_to, py::arg("n_rows"))
-      .def("numbers", &numbers_of)
+      .def("numbers", &numbers_of, py::arg("begin") = 0, py::arg("end") = py::none())
       .def("kept", &kept, py::arg("numbers").noconvert());
   py::class_<LiveRows, std::shared_ptr<LiveRows>>(m, "LiveRows", py::metaclass(type))
       .def(py::init(&all_live), py::arg("n_rows"))

@@ -3,6 +3,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/register.hpp"
+#include "bindings/segments.hpp"
 #include "search/all_pairs.hpp"
 #include "search/self_join.hpp"
 #include "search/shared_scan.hpp"
@@ -11,21 +12,22 @@
 namespace bitsift {
 namespace {
 
-py::tuple search_codes(const py::array_t<std::uint8_t>& codes,
+py::tuple search_codes(const RowsArgument<py::array_t<std::uint8_t>>& codes,
                        const py::array_t<std::uint8_t>& queries,
                        const std::optional<Vector<std::uint8_t>>& magnitudes, std::size_t k,
-                       const std::optional<Vector<std::int64_t>>& ids, const RowSet* rows_in,
-                       const std::string& isa, std::size_t threads) {
+                       const IdsArgument& ids, const RowSet* rows_in, const std::string& isa,
+                       std::size_t threads) {
   const Kernels& kernels = kernels_named(isa);
-  const auto documents = matrix_of<std::uint8_t>(codes);
+  const auto documents = segments_of<std::uint8_t>(codes);
   const Queries wanted = queries_of(queries, magnitudes);
-  require(documents.n_columns == wanted.codes.n_columns, "codes and queries must be equally long");
-  require(documents.n_columns <= kMaxCodeBytes, "codes have at most 65536 bits");
-  require(documents.n_rows <= kMaxRows, "there are at most 2^40 codes");
-  require(rows_in == nullptr || rows_in->n_rows() >= documents.n_rows,
+  require(documents.n_columns() == wanted.codes.n_columns,
+          "codes and queries must be equally long");
+  require(documents.n_columns() <= kMaxCodeBytes, "codes have at most 65536 bits");
+  require(documents.n_rows() <= kMaxRows, "there are at most 2^40 codes");
+  require(rows_in == nullptr || rows_in->n_rows() >= documents.n_rows(),
           "the set must be one of these rows");
   ScanOptions options = {
-      .k = k, .ids = ids_of(ids, documents.n_rows), .n_threads = threads_of(threads)};
+      .k = k, .ids = ids_of(ids, documents.n_rows()), .n_threads = threads_of(threads)};
   if (rows_in != nullptr && !rows_in->is_all()) options.mask = rows_in->mask();
   auto distances = empty<std::int32_t>(wanted.codes.n_rows, k);
   auto rows = empty<std::int64_t>(wanted.codes.n_rows, k);

@@ -3,6 +3,9 @@
 
 #include "kernels/dispatch.hpp"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #if defined(__linux__)
@@ -72,6 +75,30 @@ bool tiles_granted() {
 
 #endif
 
+#if defined(BITSIFT_HAVE_NEON)
+
+bool has_crc() {
+#if defined(__linux__)
+  constexpr unsigned long kCrc32 = 1ul << 7;  // HWCAP_CRC32
+  return (getauxval(AT_HWCAP) & kCrc32) != 0;
+#elif defined(__APPLE__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+const Kernels& neon_kernels() {
+  static const Kernels kernels = [] {
+    Kernels result = kNeonKernels;
+    if (has_crc()) result.crc32c = neon_crc32c;
+    return result;
+  }();
+  return kernels;
+}
+
+#endif
+
 std::vector<const Kernels*> ask_available() {
   std::vector<const Kernels*> available = {&kScalarKernels};
 #if defined(__x86_64__)
@@ -80,7 +107,7 @@ std::vector<const Kernels*> ask_available() {
   if (features.avx512) available.push_back(&kAvx512Kernels);
   if (features.amx && tiles_granted()) available.push_back(&amx_kernels());
 #elif defined(BITSIFT_HAVE_NEON)
-  available.push_back(&kNeonKernels);
+  available.push_back(&neon_kernels());
 #endif
   return available;
 }

@@ -29,9 +29,11 @@
 //                     add_exact_product (fused if kFusesProducts), sum_lanes;
 //                     kDotVectors vectors rescored at once; widen_16 to Wide where it helps
 //   greater           64 comparisons at once, for packing
+//   Crc               how a checksum takes eight bytes: kLanes, add
 #pragma once
 
 #include "kernels/kernels.hpp"
+#include "kernels/loops/checksum.hpp"
 #include "kernels/loops/loaded.hpp"
 #include "kernels/loops/lookup.hpp"
 #include "kernels/loops/packing.hpp"
@@ -62,6 +64,7 @@ constexpr Kernels make_kernels(Isa isa, const char* name, BatchKernel batch,
       .weighted_batch = weighted_batch,
       .product = nullptr,
       .read_all = read_all<Simd>,
+      .crc32c = crc32c<Simd, typename Simd::Crc>,
       .read_rows = read_rows<Simd>,
       .dot_f32 = dot<Simd, float>,
       .dot_f16 = dot<Simd, Half>,

@@ -160,8 +160,12 @@ struct Kernels {
   // Reads n_bytes and returns an exclusive-or of them: measures how fast memory can be.
   std::uint64_t (*read_all)(const std::uint8_t* bytes, std::size_t n_bytes) noexcept;
 
-  // The same of n_rows rows of n_bytes each, anywhere: measures how fast vectors to rescore can be
-  // read. `n_ahead` more pointers follow, as for rescoring.
+  // The CRC-32C of n_bytes behind others, whose CRC-32C is `before`; 0: of none.
+  std::uint32_t (*crc32c)(std::uint32_t before, const std::uint8_t* bytes,
+                          std::size_t n_bytes) noexcept;
+
+  // Reads n_rows rows of n_bytes each, anywhere, as read_all: measures how fast vectors to rescore
+  // can be read. `n_ahead` more pointers follow, as for rescoring.
   std::uint64_t (*read_rows)(const std::uint8_t* const* rows, std::size_t n_rows,
                              std::size_t n_ahead, std::size_t n_bytes) noexcept;
 
@@ -199,6 +203,9 @@ extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kNeonKernels;
+// kNeonKernels.crc32c by the instruction that most processors have.
+std::uint32_t neon_crc32c(std::uint32_t before, const std::uint8_t* bytes,
+                          std::size_t n_bytes) noexcept;
 // Distances by products of int8 and bits. Level `amx` is kAvx512Kernels with this as its `product`.
 extern const BatchKernel kAmxProductKernel;
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/matrix.hpp"
+#include "base/segments.hpp"
 #include "encoding/integers.hpp"
 #include "kernels/kernels.hpp"
 
@@ -13,7 +14,7 @@ namespace bitsift {
 
 // Original vectors of `dim` integers each.
 struct IntegerVectors {
-  Matrix<std::uint8_t> rows;
+  Segments<std::uint8_t> rows;
   IntegerType type;
   std::size_t dim;
   Scale scale;
@@ -27,13 +28,15 @@ struct Step {
 };
 
 // The rows to rescore, n_queries x n_candidates, -1 for none, and how many results to give.
-// Ties go to the smaller id; ids == nullptr: a row's number is its id.
+// Ties go to the smaller id.
 struct CandidateRows {
   Matrix<std::int64_t> rows;
-  const std::int64_t* ids;
+  RowIds ids;
   std::size_t k;
   // Both numbers ascend, and the last n_results is k or more. No steps: the best of all.
   std::span<const Step> steps = {};
+  // Scores stay in the order of the candidates, of which there are k, and none is left out.
+  bool keep_order = false;
 };
 
 // Throws std::out_of_range if a candidate is not below n_rows.

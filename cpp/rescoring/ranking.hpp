@@ -30,11 +30,12 @@ inline float badness_of(double exact) {
 }
 
 struct ByBadnessThenId {
-  const std::int64_t* ids;
+  RowIds ids;
 
   bool operator()(const Scored& a, const Scored& b) const {
     if (a.badness != b.badness) return a.badness < b.badness;
-    return ids == nullptr ? a.row < b.row : ids[a.row] < ids[b.row];
+    if (ids.are_numbers()) return a.row < b.row;
+    return ids[static_cast<std::size_t>(a.row)] < ids[static_cast<std::size_t>(b.row)];
   }
 };
 
@@ -63,7 +64,7 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
 
 // Brings the results of each step to the front, in order: a step sorts what earlier ones left.
 inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
-                           std::span<const Step> steps, const std::int64_t* ids) {
+                           std::span<const Step> steps, RowIds ids) {
   std::size_t n_ordered = 0;
   for (const Step& step : steps) {
     const std::size_t end = std::min(step.n_candidates, n);
@@ -76,9 +77,9 @@ inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
   }
 }
 
-// Writes the k best candidates of each query: n_queries x k. Row -1 is no candidate. Where fewer
-// than k are left, writes row -1 and the worst score. Scores are the badness if `ascending`, else
-// its negative. `scored` are those of the candidates, in their order.
+// Writes the k best candidates of each query, or all in their order: n_queries x k. Row -1 is no
+// candidate. Where fewer than k are left, writes row -1 and the worst score. Scores are the badness
+// if `ascending`, else its negative. `scored` are those of the candidates, in their order.
 inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& candidates,
                  bool ascending, std::size_t n_threads, float* scores, std::int64_t* rows) {
   const std::size_t n_candidates = candidates.rows.n_columns;
@@ -94,6 +95,14 @@ inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& can
     Checkpoint checkpoint(kValuesBetweenChecks);
     for (std::size_t query = begin; query < end; ++query) {
       Scored* first = scored + query * n_candidates;
+      if (candidates.keep_order) {
+        for (std::size_t i = 0; i < k; ++i) {
+          checkpoint.did(1);
+          scores[query * k + i] = score(first[i].row < 0 ? kWorst : first[i].badness);
+          rows[query * k + i] = first[i].row;
+        }
+        continue;
+      }
       Scored* last =
           std::remove_if(first, first + n_candidates, [](const Scored& s) { return s.row < 0; });
       const auto n_left = static_cast<std::size_t>(last - first);

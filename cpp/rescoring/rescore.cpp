@@ -56,16 +56,18 @@ Scale with_exactness(Scale scale, std::size_t dim) {
 }
 
 // Originals that kernels read in place.
-template <class Value>
+template <class Memory, class Value = Memory>
 class InPlace {
  public:
   using Stored = Value;
 
-  explicit InPlace(Matrix<Value> rows) : rows_(rows) {}
+  explicit InPlace(const Segments<Memory>& rows) : rows_(rows) {}
 
-  std::size_t n_rows() const { return rows_.n_rows; }
-  std::size_t row_bytes() const { return rows_.n_columns * sizeof(Value); }
-  const Value* stored(std::size_t row) const { return rows_.row(row); }
+  std::size_t n_rows() const { return rows_.n_rows(); }
+  std::size_t row_bytes() const { return rows_.n_columns() * sizeof(Value); }
+  const Value* stored(std::size_t row) const {
+    return reinterpret_cast<const Value*>(rows_.row(row));
+  }
   Scale scale() const { return {}; }
 
   // Makes vectors for a kernel of `n` stored ones. `n_ahead` more stored vectors follow, which are
@@ -77,18 +79,14 @@ class InPlace {
   }
 
  private:
-  Matrix<Value> rows_;
+  Segments<Memory> rows_;
 };
 
 // Originals as 8-bit integers, read in place.
-class OnScale : public InPlace<std::int8_t> {
+class OnScale : public InPlace<std::uint8_t, std::int8_t> {
  public:
   explicit OnScale(const IntegerVectors& vectors)
-      : InPlace({.data = reinterpret_cast<const std::int8_t*>(vectors.rows.data),
-                 .n_rows = vectors.rows.n_rows,
-                 .n_columns = vectors.dim,
-                 .stride = vectors.rows.stride}),
-        scale_(with_exactness(vectors.scale, vectors.dim)) {}
+      : InPlace(vectors.rows), scale_(with_exactness(vectors.scale, vectors.dim)) {}
 
   Scale scale() const { return scale_; }
 
@@ -106,8 +104,8 @@ class Unpacked {
         room_(bytes_for(vectors.type, vectors.dim) * integers_per_byte(vectors.type) + 8),
         integers_(kVectorsAtOnce * room_) {}
 
-  std::size_t n_rows() const { return vectors_.rows.n_rows; }
-  std::size_t row_bytes() const { return vectors_.rows.n_columns; }
+  std::size_t n_rows() const { return vectors_.rows.n_rows(); }
+  std::size_t row_bytes() const { return vectors_.rows.n_columns(); }
   const std::uint8_t* stored(std::size_t row) const { return vectors_.rows.row(row); }
   Scale scale() const { return vectors_.scale; }
 
@@ -270,16 +268,16 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
 
 }  // namespace
 
-void rescore(const Kernels& kernels, Metric metric, Matrix<float> originals, Matrix<float> queries,
-             const CandidateRows& candidates, std::size_t n_threads, float* scores,
-             std::int64_t* rows) {
+void rescore(const Kernels& kernels, Metric metric, const Segments<float>& originals,
+             Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
+             float* scores, std::int64_t* rows) {
   rescore_all<float>(kernels, metric, InPlace(originals), queries, candidates, n_threads, scores,
                      rows);
 }
 
-void rescore(const Kernels& kernels, Metric metric, Matrix<Half> originals, Matrix<float> queries,
-             const CandidateRows& candidates, std::size_t n_threads, float* scores,
-             std::int64_t* rows) {
+void rescore(const Kernels& kernels, Metric metric, const Segments<Half>& originals,
+             Matrix<float> queries, const CandidateRows& candidates, std::size_t n_threads,
+             float* scores, std::int64_t* rows) {
   rescore_all<Half>(kernels, metric, InPlace(originals), queries, candidates, n_threads, scores,
                     rows);
 }

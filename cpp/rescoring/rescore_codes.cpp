@@ -28,7 +28,7 @@ double from_bfloat16(std::uint16_t bits) {
 float estimated_badness(const Estimate& estimate, std::size_t query, std::size_t row,
                         std::int32_t distance) {
   const std::uint16_t* factors = estimate.factors.row(row);
-  const double second = estimate.factors.n_columns > 1 ? from_bfloat16(factors[1]) : 0;
+  const double second = estimate.factors.n_columns() > 1 ? from_bfloat16(factors[1]) : 0;
   const double product =
       estimate.scales[query] * (estimate.sums[query] - 2.0 * distance) * from_bfloat16(factors[0]);
   const double constant = estimate.constants[query];
@@ -40,14 +40,14 @@ float estimated_badness(const Estimate& estimate, std::size_t query, std::size_t
 // Scores the candidates of one query.
 class CodeScorer {
  public:
-  CodeScorer(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
+  CodeScorer(const Kernels& kernels, const Segments<std::uint8_t>& codes, const Queries& queries,
              std::size_t query, const Estimate* estimate)
       : kernels_(kernels),
         codes_(codes),
         query_(query),
         batch_(queries, query, query + 1),
         estimate_(estimate),
-        block_(std::make_unique_for_overwrite<std::uint8_t[]>(kBlockCodes * codes.n_columns)) {}
+        block_(std::make_unique_for_overwrite<std::uint8_t[]>(kBlockCodes * codes.n_columns())) {}
 
   void score(const std::int64_t* candidates, std::size_t n, Scored* scored) {
     for (std::size_t begin = 0; begin < n; begin += kBlockCodes) {
@@ -61,12 +61,12 @@ class CodeScorer {
   void prefetch_codes(const std::int64_t* candidates, std::size_t n) const {
     for (std::size_t i = 0; i < n; ++i) {
       if (candidates[i] < 0) continue;
-      prefetch(codes_.row(static_cast<std::size_t>(candidates[i])), codes_.n_columns);
+      prefetch(codes_.row(static_cast<std::size_t>(candidates[i])), codes_.n_columns());
     }
   }
 
   void score_block(const std::int64_t* candidates, std::size_t n, Scored* scored) {
-    const std::size_t n_bytes = codes_.n_columns;
+    const std::size_t n_bytes = codes_.n_columns();
     std::size_t places[kBlockCodes];
     std::size_t n_codes = 0;
     for (std::size_t i = 0; i < n; ++i) {
@@ -91,7 +91,7 @@ class CodeScorer {
   }
 
   const Kernels& kernels_;
-  Matrix<std::uint8_t> codes_;
+  Segments<std::uint8_t> codes_;
   std::size_t query_;
   QueryBatch batch_;
   const Estimate* estimate_;
@@ -100,15 +100,17 @@ class CodeScorer {
 
 }  // namespace
 
-void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                   const CandidateRows& candidates, const Estimate* estimate, std::size_t n_threads,
-                   float* scores, std::int64_t* rows) {
-  check_candidates(candidates, codes.n_rows);
+void rescore_codes(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                   const Queries& queries, const CandidateRows& candidates,
+                   const Estimate* estimate, std::size_t n_threads, float* scores,
+                   std::int64_t* rows) {
+  check_candidates(candidates, codes.n_rows());
   const std::size_t n_queries = queries.codes.n_rows;
   const std::size_t n_candidates = candidates.rows.n_columns;
   const std::size_t n_pairs = n_queries * n_candidates;
   const auto scored = room_for_scores(n_pairs);
-  const std::size_t piece = std::min(kRescorePiecePairs, 1 + kRescorePieceBytes / codes.n_columns);
+  const std::size_t piece =
+      std::min(kRescorePiecePairs, 1 + kRescorePieceBytes / codes.n_columns());
   for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
     while (begin < end) {
       const std::size_t query = begin / n_candidates;

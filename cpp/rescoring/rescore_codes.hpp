@@ -17,8 +17,8 @@ namespace bitsift {
 // only one. Factors are bfloat16, the upper halves of float32.
 struct Estimate {
   Metric metric;
-  Matrix<std::uint16_t> factors;  // one or two for each code: see Correction
-  const double* scales;           // one for each query, like the next two
+  Segments<std::uint16_t> factors;  // one or two for each code: see Correction
+  const double* scales;             // one for each query, like the next two
   const double* sums;
   const double* constants;
 };
@@ -27,8 +27,9 @@ struct Estimate {
 // ascending id. Scores are weighted Hamming distances or, with an estimate, estimates of the
 // metric. Queries must have magnitudes. Writes n_queries x k; where there are fewer candidates, row
 // -1 and the worst score. Throws std::out_of_range if a candidate is not a row.
-void rescore_codes(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                   const CandidateRows& candidates, const Estimate* estimate, std::size_t n_threads,
-                   float* scores, std::int64_t* rows);
+void rescore_codes(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                   const Queries& queries, const CandidateRows& candidates,
+                   const Estimate* estimate, std::size_t n_threads, float* scores,
+                   std::int64_t* rows);
 
 }  // namespace bitsift

@@ -10,6 +10,7 @@
 #include "encoding/packing.hpp"
 #include "encoding/round_queries.hpp"
 #include "rescoring/rescore.hpp"
+#include "search/piece.hpp"
 #include "search/shared_scan.hpp"
 
 namespace bitsift {
@@ -24,9 +25,9 @@ void find_rows(const IndexedRows& rows, const Queries& query, std::size_t k, std
 
 // Turns row numbers into ids; -1 stays -1.
 void replace_by_ids(const IndexedRows& rows, std::size_t n, std::int64_t* found) {
-  if (rows.ids == nullptr) return;
+  if (rows.ids.are_numbers()) return;
   for (std::size_t i = 0; i < n; ++i) {
-    if (found[i] >= 0) found[i] = rows.ids[found[i]];
+    if (found[i] >= 0) found[i] = rows.ids[static_cast<std::size_t>(found[i])];
   }
 }
 
@@ -37,9 +38,9 @@ std::size_t row_bytes(const Originals& originals) {
         if constexpr (std::is_same_v<T, std::monostate>)
           return 0;
         else if constexpr (std::is_same_v<T, IntegerVectors>)
-          return matrix.rows.n_columns;
+          return matrix.rows.n_columns();
         else
-          return matrix.n_columns * sizeof(*matrix.data);
+          return matrix.n_columns() * sizeof(*matrix.row(0));
       },
       originals);
 }
@@ -130,7 +131,7 @@ bool encode_query(const IndexedRows& rows, const float* query, ScannedQuery& sca
 
 void search_code(const IndexedRows& rows, const std::uint8_t* code, std::size_t k,
                  std::size_t n_threads, std::int32_t* distances, std::int64_t* ids) {
-  find_rows(rows, queries_of(code, rows.codes.n_columns), k, n_threads, distances, ids);
+  find_rows(rows, queries_of(code, rows.codes.n_columns()), k, n_threads, distances, ids);
   replace_by_ids(rows, k, ids);
 }
 
@@ -167,7 +168,7 @@ void search_and_rescore(const IndexedRows& rows, const ScannedQuery& scanned, co
 }
 
 bool is_for_one_thread(const IndexedRows& rows, std::size_t n_candidates) {
-  return rows.codes.n_rows * rows.codes.n_columns <= kScanPieceBytes &&
+  return rows.codes.n_rows() * rows.codes.n_columns() <= kScanPieceBytes &&
          n_candidates * row_bytes(rows.originals) <= kRescorePieceBytes;
 }
 

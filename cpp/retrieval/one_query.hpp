@@ -27,7 +27,7 @@ struct CodeRule {
   const float* thresholds;                  // a bit is set where a value is above its threshold
 };
 
-using Originals = std::variant<std::monostate, Matrix<float>, Matrix<Half>, IntegerVectors>;
+using Originals = std::variant<std::monostate, Segments<float>, Segments<Half>, IntegerVectors>;
 
 // All that a search reads of an index.
 struct IndexedRows {
@@ -35,12 +35,12 @@ struct IndexedRows {
   std::size_t dim;
   CodeRule rule;
   bool is_asymmetric;  // whether the scan compares the values of a query with codes, or its code
-  Matrix<std::uint8_t> codes;
+  Segments<std::uint8_t> codes;
   Originals originals;  // those that rescore; none if the index keeps none
   Metric metric;
-  const std::int64_t* ids;      // nullptr: a row's number is its id
-  const std::int64_t* tie_ids;  // what orders rows of equal scores; nullptr: their numbers
-  RowMask mask = {};            // the rows that take part
+  RowIds ids;
+  RowIds tie_ids;     // what orders rows of equal scores
+  RowMask mask = {};  // the rows that take part
 
   bool has_originals() const { return originals.index() != 0; }
 };

@@ -62,10 +62,8 @@ void write(const std::vector<Neighbor>& neighbors, const Results& results) {
 }  // namespace
 
 bool ScanTask::matches(const ScanTask& other) const {
-  return kernels == other.kernels && codes.data == other.codes.data &&
-         codes.n_rows == other.codes.n_rows && codes.n_columns == other.codes.n_columns &&
-         codes.stride == other.codes.stride && options.ids == other.options.ids &&
-         options.mask.pages == other.options.mask.pages &&
+  return kernels == other.kernels && codes.is_same_as(other.codes) &&
+         options.ids == other.options.ids && options.mask.pages == other.options.mask.pages &&
          options.first_row == other.options.first_row && options.k == other.options.k &&
          options.n_threads == other.options.n_threads && options.method == other.options.method &&
          options.costs == other.options.costs && queries.weighted() == other.queries.weighted();
@@ -86,7 +84,7 @@ std::size_t JointScan::add(const ScanTask& task) {
 bool JointScan::scan(const std::atomic<bool>* others_wait) {
   distances_.resize(n_queries_ * task_.options.k);
   rows_.resize(n_queries_ * task_.options.k, -1);
-  const std::size_t n_rows = task_.codes.n_rows;
+  const std::size_t n_rows = task_.codes.n_rows();
   n_scanned_ += scan_rows(0, n_scanned_, n_rows, early_end(others_wait));
   if (n_scanned_ < n_rows) return false;
   for (std::size_t i = 1; i < parts_.size(); ++i) {
@@ -96,7 +94,7 @@ bool JointScan::scan(const std::atomic<bool>* others_wait) {
 }
 
 EarlyEnd JointScan::early_end(const std::atomic<bool>* others_wait) const {
-  const std::size_t n_rows = task_.codes.n_rows;
+  const std::size_t n_rows = task_.codes.n_rows();
   const std::size_t most = n_rows / kMostShare;
   if (n_scanned_ >= most || n_rows / kRowsPerResult < task_.options.k) return {};
   return {
@@ -111,10 +109,8 @@ void JointScan::copy_results(std::size_t first, const ScanTask& task) const {
 std::size_t JointScan::scan_rows(std::size_t first_query, std::size_t begin, std::size_t end,
                                  const EarlyEnd& early_end) {
   const std::size_t k = task_.options.k;
-  Matrix<std::uint8_t> codes = task_.codes;
-  codes.data = codes.row(begin);
-  codes.n_rows = end - begin;
-  Queries queries{matrix_of(codes_, codes.n_columns)};
+  const Segments<std::uint8_t> codes = task_.codes.part(begin, end);
+  Queries queries{matrix_of(codes_, codes.n_columns())};
   if (task_.queries.weighted()) {
     queries.magnitudes = matrix_of(magnitudes_, task_.queries.magnitudes.n_columns);
   }
@@ -125,7 +121,7 @@ std::size_t JointScan::scan_rows(std::size_t first_query, std::size_t begin, std
   if (n_scanned_ == 0) {
     return bitsift::scan(*task_.kernels, codes, queries, options, distances_.data(), rows_.data());
   }
-  if (options.ids != nullptr) options.ids += begin;
+  options.ids = options.ids.from(begin);
   options.first_row += begin;
   const std::size_t n_queries = n_queries_ - first_query;
   std::vector<std::int32_t> distances(n_queries * k);

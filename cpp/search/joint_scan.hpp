@@ -13,7 +13,7 @@ namespace bitsift {
 // The arguments of one call of scan().
 struct ScanTask {
   const Kernels* kernels;
-  Matrix<std::uint8_t> codes;
+  Segments<std::uint8_t> codes;
   Queries queries;
   ScanOptions options;
   std::int32_t* distances;

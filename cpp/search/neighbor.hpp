@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/segments.hpp"
+
 namespace bitsift {
 
 inline constexpr std::size_t kMaxRows = std::size_t{1} << 40;
@@ -28,11 +30,11 @@ class Neighbor {
 
 // The total order of results: (distance, id). Without ids a row's number is its id.
 struct ByDistanceThenId {
-  const std::int64_t* ids;
+  RowIds ids;
 
   bool operator()(Neighbor a, Neighbor b) const {
-    if (ids == nullptr || a.distance() != b.distance()) return a.key() < b.key();
-    return ids[a.row()] < ids[b.row()];
+    if (ids.are_numbers() || a.distance() != b.distance()) return a.key() < b.key();
+    return ids[static_cast<std::size_t>(a.row())] < ids[static_cast<std::size_t>(b.row())];
   }
 };
 

@@ -4,6 +4,7 @@
 // rows take part, these are copied together and scanned alone, so the cost follows their number.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,12 +13,16 @@
 #include "base/matrix.hpp"
 #include "base/platform.hpp"
 #include "base/row_mask.hpp"
+#include "base/segments.hpp"
 
 namespace bitsift {
 
-// The rows of a matrix that take part: those of a mask, in which the first has a number of its own.
+// Bytes of codes that a thread takes at a time.
+inline constexpr std::size_t kScanPieceBytes = 1 << 18;
+
+// The rows that take part: those of a mask, in which the first has a number of its own.
 struct MaskedRows {
-  Matrix<std::uint8_t> codes;
+  Segments<std::uint8_t> codes;
   RowMask mask;
   std::size_t first_in_mask = 0;
 
@@ -42,8 +47,8 @@ class CopiedRows {
   }
   void add(std::size_t row) { numbers_.push_back(static_cast<std::int64_t>(row)); }
   // Copies the rows that were added.
-  void copy(Matrix<std::uint8_t> codes) {
-    const std::size_t n_bytes = codes.n_columns;
+  void copy(const Segments<std::uint8_t>& codes) {
+    const std::size_t n_bytes = codes.n_columns();
     bytes_.resize(numbers_.size() * n_bytes);
     for (std::size_t i = 0; i < numbers_.size(); ++i) {
       if (i + kAhead < numbers_.size()) prefetch(source(codes, i + kAhead), n_bytes);
@@ -62,7 +67,7 @@ class CopiedRows {
  private:
   static constexpr std::size_t kAhead = 16;
 
-  const std::uint8_t* source(Matrix<std::uint8_t> codes, std::size_t i) const {
+  const std::uint8_t* source(const Segments<std::uint8_t>& codes, std::size_t i) const {
     return codes.row(static_cast<std::size_t>(numbers_[i]));
   }
 
@@ -70,7 +75,7 @@ class CopiedRows {
   std::vector<std::int64_t> numbers_;
 };
 
-// Rows to scan: as they lie, from `first_row` on, or copies that have numbers.
+// Rows to scan: as they lie in one segment, from `first_row` on, or copies that have numbers.
 struct Piece {
   Matrix<std::uint8_t> codes;
   std::size_t first_row;
@@ -82,27 +87,35 @@ struct Piece {
   }
 };
 
-// Takes pieces for one thread.
-class PieceTaker {
+// Takes rows for one thread.
+class RowTaker {
  public:
-  PieceTaker(const MaskedRows& rows, std::size_t n_queries) : rows_(rows), n_queries_(n_queries) {}
+  RowTaker(const MaskedRows& rows, std::size_t n_queries) : rows_(rows), n_queries_(n_queries) {}
 
-  // Rows [begin, end). Valid until the next call.
-  Piece take(std::size_t begin, std::size_t end) {
+  // Rows [begin, end). Returns how many there are to scan.
+  std::size_t take(std::size_t begin, std::size_t end) {
+    begin_ = begin;
+    end_ = end;
     const std::size_t n = rows_.count(begin, end);
-    Piece piece = {rows_.codes, begin, nullptr, n == end - begin};
-    if (n * (n_queries_ + kQueriesPerCopy) < (end - begin) * n_queries_) {
-      copies_.clear();
-      rows_.for_each(begin, end, [&](std::size_t row) { copies_.add(row); });
-      copies_.copy(rows_.codes);
-      piece.codes = copies_.matrix(rows_.codes.n_columns);
-      piece.numbers = copies_.numbers();
-      piece.all_take_part = true;
-      return piece;
+    all_take_part_ = n == end - begin;
+    are_copied_ = n * (n_queries_ + kQueriesPerCopy) < (end - begin) * n_queries_;
+    if (!are_copied_) return end - begin;
+    copies_.clear();
+    rows_.for_each(begin, end, [&](std::size_t row) { copies_.add(row); });
+    copies_.copy(rows_.codes);
+    return n;
+  }
+
+  // Calls body(piece) for the rows taken, piece by piece. A piece is valid until the next take().
+  template <class Body>
+  void for_each_piece(Body&& body) const {
+    const Segments<std::uint8_t>& codes = rows_.codes;
+    if (are_copied_)
+      return body(Piece{copies_.matrix(codes.n_columns()), begin_, copies_.numbers(), true});
+    for (std::size_t begin = begin_, end; begin < end_; begin = end) {
+      end = std::min(codes.end_of(begin), end_);
+      body(Piece{codes.matrix(begin, end), begin, nullptr, all_take_part_});
     }
-    piece.codes.data = rows_.codes.row(begin);
-    piece.codes.n_rows = end - begin;
-    return piece;
   }
 
  private:
@@ -111,6 +124,10 @@ class PieceTaker {
 
   MaskedRows rows_;
   std::size_t n_queries_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  bool all_take_part_ = true;
+  bool are_copied_ = false;
   CopiedRows copies_;
 };
 

@@ -4,16 +4,13 @@
 #include <atomic>
 #include <optional>
 
-#include "base/matrix.hpp"
 #include "base/row_mask.hpp"
+#include "base/segments.hpp"
 #include "kernels/kernels.hpp"
 #include "search/queries.hpp"
 #include "search/scan_method.hpp"
 
 namespace bitsift {
-
-// Bytes of codes that a thread takes at a time.
-inline constexpr std::size_t kScanPieceBytes = 1 << 18;
 
 // A scan may leave the last rows to its caller if `*wanted` is true when it has scanned from
 // `least_rows` to `most_rows`.
@@ -25,7 +22,7 @@ struct EarlyEnd {
 
 struct ScanOptions {
   std::size_t k = 10;
-  const std::int64_t* ids = nullptr;  // nullptr: a row's number is its id
+  RowIds ids = {};
   std::size_t n_threads = 1;
   std::optional<ScanMethod> method = std::nullopt;  // not given: the cheapest by `costs`
   MethodCostTable* costs = &default_method_costs();
@@ -37,7 +34,8 @@ struct ScanOptions {
 // The k rows of `codes` nearest to each query by (distance, id), of those that take part. Writes
 // n_queries x k; where k exceeds these rows, row -1 and the largest int32. Returns how many rows it
 // has scanned, from the first one on: all, unless it has ended early.
-std::size_t scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
+std::size_t scan(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                 const Queries& queries, const ScanOptions& options, std::int32_t* distances,
+                 std::int64_t* rows);
 
 }  // namespace bitsift

@@ -271,12 +271,13 @@ bool is_nested() {
 
 }  // namespace
 
-void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows) {
+void shared_scan(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                 const Queries& queries, const ScanOptions& options, std::int32_t* distances,
+                 std::int64_t* rows) {
   const std::size_t n_queries = queries.codes.n_rows;
   // A call for fewer threads than there are leaves the rest to other callers and scans alone.
   const bool is_shared = n_queries > 0 && n_queries <= kMostQueries && options.k <= kMostResults &&
-                         codes.n_rows * codes.n_columns >= kLeastBytes &&
+                         codes.n_rows() * codes.n_columns() >= kLeastBytes &&
                          options.n_threads >= default_threads() && !is_nested();
   const ScanTask task = {&kernels, codes, queries, options, distances, rows};
   if (is_shared) {

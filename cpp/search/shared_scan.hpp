@@ -11,7 +11,8 @@ namespace bitsift {
 //
 // Only calls with few queries, few results and many bytes of codes are shared, and only if they may
 // use every available thread; shared_scan.cpp has the limits. Any other call scans alone.
-void shared_scan(const Kernels& kernels, Matrix<std::uint8_t> codes, const Queries& queries,
-                 const ScanOptions& options, std::int32_t* distances, std::int64_t* rows);
+void shared_scan(const Kernels& kernels, const Segments<std::uint8_t>& codes,
+                 const Queries& queries, const ScanOptions& options, std::int32_t* distances,
+                 std::int64_t* rows);
 
 }  // namespace bitsift

@@ -41,7 +41,7 @@ inline void sort_by_key(std::vector<Neighbor>& neighbors) {
 
 inline void sort_neighbors(std::vector<Neighbor>& neighbors, const ByDistanceThenId& order) {
   constexpr std::size_t kLeastByDigits = 128;
-  if (order.ids == nullptr && neighbors.size() >= kLeastByDigits) return sort_by_key(neighbors);
+  if (order.ids.are_numbers() && neighbors.size() >= kLeastByDigits) return sort_by_key(neighbors);
   with_checks(neighbors.size(), order,
               [&](const auto& checked) { std::sort(neighbors.begin(), neighbors.end(), checked); });
 }

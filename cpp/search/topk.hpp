@@ -40,7 +40,7 @@ class TopK {
        Arrival arrival = Arrival::kAscending)
       : k_(std::min(k, n_rows)),
         order_(order),
-        ties_lose_(order.ids == nullptr && arrival == Arrival::kAscending) {
+        ties_lose_(order.ids.are_numbers() && arrival == Arrival::kAscending) {
     kept_.reserve(keeps_sorted() ? k_ : std::min(k_ + k_ / 2, n_rows));
     if (k_ == 0) limit_ = kAdmitNone;
   }
@@ -90,7 +90,7 @@ class TopK {
 
   // The best k, in order. Nothing may be offered after it.
   const std::vector<Neighbor>& sorted() {
-    if (order_.ids != nullptr && kept_.size() > k_) cut();
+    if (!order_.ids.are_numbers() && kept_.size() > k_) cut();
     sort_neighbors(kept_, order_);
     kept_.resize(std::min(k_, kept_.size()));
     return kept_;
@@ -175,7 +175,7 @@ class TopK {
 
   void lower_limit(Neighbor worst) {
     limit_ = worst.distance() - (ties_lose_ ? 1 : 0);
-    if (order_.ids == nullptr) worst_ = worst.key();
+    if (order_.ids.are_numbers()) worst_ = worst.key();
   }
 
   // Up to this k, moving neighbors costs less than cutting a buffer back.

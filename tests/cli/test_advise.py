@@ -70,6 +70,13 @@ def test_it_says_what_the_library_says(
         assert f"{advice.verdict}." in " ".join(shown.stdout.split())
 
 
+def test_a_sample_that_is_too_small_is_refused_at_once(vectors_path: Path) -> None:
+    result = run("advise", vectors_path, "--sample", 19)
+    assert result.exit_code == 2
+    assert "'--sample'" in result.stderr
+    assert "20" in result.stderr
+
+
 def test_a_sample(vectors: NDArray[np.float32], vectors_path: Path) -> None:
     told = run_json("advise", vectors_path, "--sample", 200, "--threads", 2)
     advice = bitsift.advise(vectors[np.linspace(0, N - 1, 200).astype(int)])

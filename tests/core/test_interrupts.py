@@ -59,6 +59,26 @@ CALLS = {
         "bitsift.search(codes, queries, 10, isa='scalar')",
     ),
     "search of many results": ("", "bitsift.search(codes, codes[:1_000], 90_000, isa='scalar')"),
+    "range_search": (
+        "queries = make_codes(500_000, 96)",
+        "bitsift.range_search(codes, queries, 300, isa='scalar')",
+    ),
+    "range_search that counts": (
+        "queries = make_codes(500_000, 96)",
+        "bitsift.range_search(codes, queries, 400, count_only=True, isa='scalar')",
+    ),
+    "range_search of scores": (
+        "index, queries = make_index(), make_vectors(100_000, 128)",
+        "index.range_search(queries, 0.9)",
+    ),
+    "iter_range of everything": (
+        "index, queries = make_index(store=None), make_vectors(100_000, 128)",
+        "[None for _ in index.iter_range(queries, -1.0)]",
+    ),
+    "merge": (
+        "found = bitsift.search(codes, codes[:2_000], 1_000)",
+        "[bitsift.merge([found] * 9, 1_000) for _ in range(1_000)]",
+    ),
     "search of long codes": (
         "long, queries = make_codes(5_000, 8192), make_codes(50_000, 8192)",
         "bitsift.search(long, queries, 9, isa='scalar')",

@@ -333,3 +333,49 @@ def test_magnitudes_of_what_is_no_number_are_0():
     np.testing.assert_array_equal(codes, reference.pack(queries))
     assert magnitudes[0, :DIM].tolist() == [0, 16, 31, 0, 0, 31, 0, 0, 16]
     assert not magnitudes[1].any()
+
+
+CODES = np.zeros((3, 5), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ([], "at least one segment"),
+        ([CODES, np.zeros((3, 6), np.uint8)], "equally wide"),
+        ([CODES, np.zeros((3, 5), np.float32)], "one type"),
+        ([CODES, np.zeros(3, np.int64)], "one type"),
+        ([np.zeros((3, 4), np.float32), np.zeros((3, 4), np.float16)], "another size"),
+        ([np.zeros((3, 4), np.float16), np.zeros((3, 4), np.uint16)], "one type"),
+        ([CODES, CODES[:, ::2]], "equally wide|contiguous"),
+        ([np.zeros((3, 10), np.uint8)[:, ::2]], "contiguous"),
+        ([np.zeros((3, 0), np.uint8)], "column"),
+        ([np.zeros(3, np.int32)], "int64"),
+        ([np.zeros(3, np.int64), np.zeros((3, 1), np.int64)], "int64"),
+        ([np.zeros((2, 3), ">f4")], "byte order"),
+        ([np.zeros((2, 3), np.int64)], "segments must be"),
+        ([np.zeros((2, 2, 2), np.uint8)], "two axes"),
+        ([np.zeros((), np.uint8)], "two axes"),
+    ],
+)
+def test_segments_of_nothing_or_of_other_kinds(arrays, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        native.Segments(arrays)
+
+
+def test_segments_take_the_place_of_arrays_of_their_type_alone():
+    codes = native.Segments([CODES, CODES])
+    queries = np.zeros((1, 5), np.uint8)
+    found = native.search(codes, queries, None, k=2, ids=None, isa="scalar", threads=1)
+    assert found[1].tolist() == [[0, 1]]
+    assert [array.shape for array in codes.arrays] == [(3, 5)] * 2
+    floats = native.Segments([np.zeros((6, 5), np.float32)])
+    for wrong in (floats, native.Segments([np.arange(6)])):
+        with pytest.raises(ValueError, match="another type"):
+            native.search(wrong, queries, None, k=2, ids=None, isa="scalar", threads=1)
+    for ids in (floats, native.Segments([np.arange(5)])):
+        with pytest.raises(ValueError, match="one id for each row"):
+            native.search(codes, queries, None, k=2, ids=ids, isa="scalar", threads=1)
+    ids = native.Segments([np.array([5, 4, 3, 2])[::2], np.array([9, 1, 2, 0])])
+    found = native.search(codes, queries, None, k=6, ids=ids, isa="scalar", threads=1)
+    assert found[1].tolist() == [[5, 3, 4, 1, 0, 2]]

@@ -30,7 +30,7 @@ def vectors():
 def test_old_names():
     later = {
         *("EvaluationCheck", "EvaluationRow", "IndexLockedError", "Plan", "PlanRow", "plan"),
-        *("Filter", "available_threads", "set_num_threads"),
+        *("Filter", "RangeResult", "available_threads", "merge", "range_search", "set_num_threads"),
     }
     assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)
     assert stored("names") == [thing for thing in THINGS if thing.__name__ not in later]

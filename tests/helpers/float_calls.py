@@ -93,6 +93,12 @@ def _searches(index: Any, ladder: Any = None) -> list[Any]:
         ):
             for threads in (1, 2, 7):
                 found += index.search(queries, **options, threads=threads)
+        for how in ({}, {"scoring": "asymmetric"}):
+            radius = index.search(queries, 5, **how).scores[0, -1]
+            found += index.range_search(queries, radius, **how)
+            found += [
+                part for _, chunk in index.iter_range(queries, radius, **how) for part in chunk
+            ]
         for query in queries:
             found += index.search(query)
     return found
@@ -197,6 +203,14 @@ def _(bitsift: Any) -> Any:
             manifest = json.loads((path / "manifest.json").read_text(), parse_float=str)
             found += [manifest["threshold"], manifest["calibrations"]]
         return found
+
+
+@_call("merge")
+def _merge(bitsift: Any) -> Any:
+    index = bitsift.Index(DIM, store="float32", metric="dot")
+    index.add(HUGE)
+    found = index.search(QUERIES, 9)
+    return bitsift.merge([found, index.search(QUERIES, 4)], 5, offset=1)
 
 
 @_call("pack")

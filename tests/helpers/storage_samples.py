@@ -173,13 +173,40 @@ def change_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) ->
     put_manifest(folder, fields)
 
 
+def digest_of(entry: dict[str, Any], data: bytes) -> dict[str, str]:
+    """Return the digest of a file, as FORMAT.md has it, by the name that its entry has."""
+    if "sha256" in entry:
+        return {"sha256": hashlib.sha256(data).hexdigest()}
+    pieces = (data[begin : begin + (1 << 20)] for begin in range(0, len(data), 1 << 20))
+    sums = b"".join(naive_crc32c(piece).to_bytes(4, "little") for piece in pieces)
+    return {"crc32c": hashlib.sha256(sums).hexdigest()}
+
+
+def naive_crc32c(data: bytes) -> int:
+    """Return the CRC-32C, a byte at a time by a table."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC_OF_BYTE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def _crc_of_byte(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    return byte
+
+
+_CRC_OF_BYTE = [_crc_of_byte(byte) for byte in range(256)]
+
+
 def put_file(folder: Path, part: str, data: bytes) -> None:
     """Replace a part's file, and in the manifest its size and digest."""
     file_of(folder, part).write_bytes(data)
 
     def adopt(fields: dict[str, Any]) -> None:
-        fields["files"][part]["bytes"] = len(data)
-        fields["files"][part]["sha256"] = hashlib.sha256(data).hexdigest()
+        entry = fields["files"][part]
+        entry["bytes"] = len(data)
+        entry.update(digest_of(entry, data))
 
     change_manifest(folder, adopt)
 

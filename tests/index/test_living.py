@@ -131,7 +131,6 @@ class LivingIndex(RuleBasedStateMachine):
             with tempfile.TemporaryDirectory() as folder:
                 self.index.save(folder)
                 self.index = bitsift.Index.load(folder, mmap=way == "map", isa=self.isa)
-        self.largest = max(self.model, default=-1)
         self.filters = []
 
     @rule(ids=st.lists(st.integers(-2, 45), max_size=8))

@@ -2,6 +2,7 @@
 """Removal and upsert: an index answers as one of its live vectors alone, byte for byte."""
 
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -272,8 +273,16 @@ class TestRemove:
         index.add(made_vectors())
         index.remove(range(N - 100, N))
         index.compact()
-        for one in (index, copy.copy(index), copy.deepcopy(index)):
+        index.save(tmp_path / "index")
+        loaded = [bitsift.Index.load(tmp_path / "index", mmap=mmap) for mmap in (False, True)]
+        bitsift.verify(tmp_path / "index")
+        pickled = pickle.loads(pickle.dumps(loaded[1]))
+        for one in (index, copy.copy(index), copy.deepcopy(index), *loaded, pickled):
             assert one.add(made_vectors(1)).tolist() == [N]
+            one.save(tmp_path / "again")
+            fields = json.loads((tmp_path / "again" / "manifest.json").read_text())
+            assert fields["required_features"] == []
+            assert "largest_id" not in fields
 
     def test_the_scoring_is_decided_by_live_vectors(self):
         index, alone = bitsift.Index(DIM), bitsift.Index(DIM)

@@ -148,6 +148,49 @@ def test_any_two_pages_are_slices_of_one_result(n_examples):
     )
 
 
+@few_or_many(30, 800)
+def test_pages_of_a_changed_index_are_slices(n_examples):
+    """What an index decides by itself, in few dimensions, with vectors removed and replaced."""
+
+    def law(n, dim, store, metric, spread, shift, seed, n_removed, cuts):
+        rng = np.random.default_rng(seed)
+        vectors = (spread * rng.standard_normal((n, dim)) + shift).astype(np.float32)
+        index = bitsift.Index(dim, store=store, metric=metric)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for part in np.array_split(vectors, 3):
+                index.add(part)
+            gone = rng.permutation(n)[: min(n_removed, n)]
+            index.remove(gone)
+            index.upsert(vectors[: n // 4], rng.permutation(n)[: n // 4])
+        assert (index.scoring is None) == (n < 64)
+        queries = rng.standard_normal((3, dim)).astype(np.float32)
+        whole = index.search(queries, n)
+        for ids in whole.ids.tolist():
+            assert sorted(ids) == sorted(index.ids.tolist())
+        for first, k in cuts:
+            part = index.search(queries, k, offset=first)
+            one = index.search(queries[2], k, offset=first)
+            for found, alone, expected in zip(part, one, whole, strict=True):
+                np.testing.assert_array_equal(found, expected[:, first : first + k])
+                np.testing.assert_array_equal(alone, expected[2, first : first + k])
+
+    numbers = st.one_of(st.sampled_from([0, 1, 16, 17, 100, 101]), st.integers(0, 650))
+    try_law(
+        law,
+        n_examples,
+        n=st.sampled_from([1, 15, 16, 17, 63, 64, 65, 100, 101, 511, 512, 513, 575, 576, 600]),
+        dim=st.integers(1, 9),
+        store=st.sampled_from([None, *STORES]),
+        metric=st.sampled_from(METRICS),
+        spread=st.sampled_from([0.0, 1.0, 1000.0]),
+        shift=st.sampled_from([0.0, 2.0]),
+        seed=st.integers(0, 5),
+        n_removed=st.sampled_from([0, 1, 5, 40, 500, 600]),
+        cuts=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=5),
+    )
+
+
 @pytest.mark.parametrize("correction", [False, True])
 @pytest.mark.parametrize("scan", SCANS)
 @pytest.mark.parametrize("store", [None, "float16", "int8"])

@@ -72,6 +72,8 @@ WRONG_FIELDS_V3: list[tuple[str, Any, str]] = [
         for value in (None, {}, 1, "x", [1], [None], ["x", 1], [["x"]])
     ),
     ("required_features", ["x", "x"], "required_features: found .*each feature once"),
+    ("required_features", ["largest_id"], "the manifest: the key 'largest_id' is missing"),
+    ("largest_id", 100, "the manifest: the key 'largest_id' does not belong"),
     *(("defaults", value, "defaults: found") for value in (None, [], 1, "asymmetric")),
     ("defaults", {}, "defaults: the key 'candidates' is missing"),
     ("defaults", {"candidates": "fixed"}, "defaults: the key 'scoring' is missing"),
@@ -188,7 +190,7 @@ def test_wrong_entries_of_version_3(whole: Path, tmp_path: Path, part: str) -> N
         ("shape", [6, 13]),
         ("name", "codes.npy"),
         ("name", f"originals-{'0' * 32}.npy"),
-        ("sha256", ""),
+        ("crc32c", ""),
         ("bytes", 0),
     ):
         folder = copy(whole, tmp_path / "index")

@@ -25,12 +25,12 @@ MADE = "<!-- Made by tests/tools/make_reference.py from the code. -->"
 # Every public name, under a heading and a link to the page that shows it at work.
 GROUPS = {
     "An index": (
-        ("Index", "SearchResult", "Filter"),
+        ("Index", "SearchResult", "RangeResult", "Filter", "merge"),
         "[Rescoring and ladders](../how-to/rescoring-and-ladders.md) shows the ways to search, "
         "[Files](../how-to/files.md) saving and loading.",
     ),
     "Codes that you keep": (
-        ("pack", "unpack", "search", "knn_graph", "hamming"),
+        ("pack", "unpack", "search", "range_search", "knn_graph", "hamming"),
         "These work on your own arrays, without an index: "
         "[Near-duplicates](../how-to/near-duplicates.md).",
     ),

@@ -10,7 +10,6 @@ is the number of the first one, so that a finding can be repeated alone.
 from __future__ import annotations
 
 import faulthandler
-import hashlib
 import json
 import os
 import random
@@ -36,6 +35,7 @@ from bitsift.storage import reader, writer
 from bitsift.storage.contents import Contents
 from bitsift.storage.manifest import LOCK_NOTE
 from helpers.storage_samples import (
+    digest_of,
     is_same,
     of_version_2,
     of_version_3,
@@ -180,7 +180,7 @@ class Mutator:
         fields = json.loads(self.manifest.read_bytes())
         data = path.read_bytes()
         entry = fields["files"][path.name.rsplit("-", 1)[0]]
-        entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        entry.update(bytes=len(data), **digest_of(entry, data))
         self.put(fields)
         return " (manifest agrees)"
 

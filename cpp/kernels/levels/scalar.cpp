@@ -22,6 +22,7 @@ namespace bitsift {
 namespace {
 
 struct Scalar {
+  using Crc = CrcByTables<Scalar>;
   static constexpr std::size_t kLanes = 1;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
   static constexpr bool kMasksBytes = false;

@@ -3,6 +3,7 @@
 
 from bitsift.codes.conventions import codes_from_int8, from_codes, to_codes
 from bitsift.codes.neighbors import hamming, knn_graph, search
+from bitsift.codes.ranges import range_search
 from bitsift.codes.responses import codes_from_response
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "from_codes",
     "hamming",
     "knn_graph",
+    "range_search",
     "search",
     "to_codes",
 ]

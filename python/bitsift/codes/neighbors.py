@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
+from bitsift.codes.checks import check_same_width, parse_masks, parse_matrix
 from bitsift.core import arguments
 from bitsift.core.isa import chosen_isa, resolve_isa
 from bitsift.core.public import public
@@ -81,10 +82,10 @@ def search(
         found = native.search_one(codes, queries, k, chosen_isa(isa), threads, SearchResult)
         if found is not None:
             return found
-    documents = _parse_matrix(codes, "codes")
+    documents = parse_matrix(codes, "codes")
     wanted = arguments.parse_codes(queries, "queries")
-    _check_same_width("queries", wanted.rows, "codes", documents)
-    masks = None if filter is None else _masks(filter, len(wanted.rows), len(documents))
+    check_same_width("queries", wanted.rows, "codes", documents)
+    masks = None if filter is None else parse_masks(filter, len(wanted.rows), len(documents))
     k, isa, threads = arguments.check_k(k), resolve_isa(isa), arguments.check_threads(threads)
     if masks is None or masks.ndim == 1 or len(masks) == 0:
         rows_in = None if masks is None or masks.ndim > 1 else native.RowSet.of_values(masks)
@@ -115,22 +116,6 @@ def _nearest(
     return native.search(
         documents, queries, None, k=min(k, n), ids=None, rows=rows, isa=isa, threads=threads
     )
-
-
-def _masks(given: ArrayLike, n_queries: int, n_rows: int) -> NDArray[np.bool_]:
-    """Return the mask of all queries, (n_rows,), or of each, (n_queries, n_rows)."""
-    array = arguments.plain_array(given, "filter", "be a mask: one bool for each row of codes")
-    if array.dtype != np.bool_:
-        raise TypeError(
-            f"filter must be a mask: one bool for each row of codes; got {array.dtype}. For row "
-            "numbers, set those of numpy.zeros(len(codes), bool)"
-        )
-    if array.shape not in ((n_rows,), (n_queries, n_rows)):
-        raise ValueError(
-            f"filter must have shape ({n_rows},), or ({n_queries}, {n_rows}) for a mask of each "
-            f"query; got shape {array.shape}"
-        )
-    return np.ascontiguousarray(array)
 
 
 @public
@@ -188,7 +173,7 @@ def knn_graph(
     >>> bitsift.knn_graph(codes, k=1).ids.ravel()
     array([1, 0, 1])
     """
-    rows = _parse_matrix(codes, "codes")
+    rows = parse_matrix(codes, "codes")
     arguments.check_progress(progress)
     return SearchResult(
         *native.knn_graph(
@@ -248,25 +233,9 @@ def hamming(
     """
     left = arguments.parse_codes(a, "a")
     right = arguments.parse_codes(b, "b")
-    _check_same_width("a", left.rows, "b", right.rows)
+    check_same_width("a", left.rows, "b", right.rows)
     distances = native.hamming(
         left.rows, right.rows, resolve_isa(isa), arguments.check_threads(threads)
     )
     single = [axis for axis, codes in enumerate((left, right)) if codes.is_single]
     return distances.squeeze(tuple(single))
-
-
-def _parse_matrix(x: ArrayLike, name: str) -> NDArray[np.uint8]:
-    codes = arguments.parse_codes(x, name)
-    if codes.is_single:
-        raise ValueError(f"{name} must have shape (n, n_bytes); got shape {codes.rows.shape[1:]}")
-    return codes.rows
-
-
-def _check_same_width(name: str, a: NDArray[np.uint8], other: str, b: NDArray[np.uint8]) -> None:
-    n_bytes, wanted = a.shape[1], b.shape[1]
-    if n_bytes != wanted:
-        raise ValueError(
-            f"{name} must have {wanted} bytes a row, like {other}; got {n_bytes} bytes = "
-            f"{n_bytes * 8} bits"
-        )

@@ -15,25 +15,16 @@ from bitsift.core.errors import (
     UnsupportedVersionError,
 )
 from bitsift.core.isa import available_isas
+from bitsift.core.merging import merge
+from bitsift.core.range_results import RangeResult
 from bitsift.core.results import SearchResult
 from bitsift.core.threads import available_threads, set_num_threads
 
 __version__ = native.__version__
 
 __all__ = [
-    "BitsiftError",
-    "BitsiftWarning",
-    "CorruptIndexError",
-    "IndexFileError",
-    "IndexLockedError",
-    "IndexNotFoundError",
-    "IndexWriteError",
-    "NotAnIndexError",
-    "SearchResult",
-    "UnsupportedIsaError",
-    "UnsupportedVersionError",
-    "__version__",
-    "available_isas",
-    "available_threads",
-    "set_num_threads",
-]
+    "BitsiftError", "BitsiftWarning", "CorruptIndexError", "IndexFileError", "IndexLockedError",
+    "IndexNotFoundError", "IndexWriteError", "NotAnIndexError", "RangeResult", "SearchResult",
+    "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "available_isas",
+    "available_threads", "merge", "set_num_threads",
+]  # fmt: skip

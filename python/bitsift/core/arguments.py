@@ -29,6 +29,7 @@ __all__ = [
     "Values",
     "as_array",
     "as_rows",
+    "check_bits",
     "check_bool",
     "check_dim",
     "check_k",
@@ -36,6 +37,7 @@ __all__ = [
     "check_n_values",
     "check_oversampling",
     "check_progress",
+    "check_score",
     "check_threads",
     "choice",
     "integer",
@@ -73,6 +75,20 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ValueError(f"{name} must be {low} to {high}; got {number}")
     return number
+
+
+def check_bits(n_bits: SupportsIndex, name: str) -> int:
+    """Return a bound of Hamming distances; none is negative, or beyond 524,288."""
+    return integer(n_bits, f"{name}, a number of bits,", -(2**63), 2**63 - 1)
+
+
+def check_score(score: float, name: str) -> np.float32:
+    """Return a number as a score, rounded to float32."""
+    with native.DefaultFloats():
+        number = real(score, name, "a number")
+        if math.isnan(number):
+            raise ValueError(f"{name} must be a number; got nan")
+        return np.float32(number)
 
 
 def check_bool(value: bool, name: str) -> bool:

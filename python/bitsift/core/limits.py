@@ -6,7 +6,9 @@ from __future__ import annotations
 __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
+    "LEAST_ROWS_ADVISED",
     "MAX_DIM",
+    "MAX_ID",
     "MAX_K",
     "MAX_OFFSET",
     "MAX_THREADS",
@@ -15,6 +17,7 @@ __all__ = [
 ]
 
 MAX_DIM = 65_536
+MAX_ID = 2**63 - 1
 MAX_K = 2**31 - 1
 MAX_OFFSET = 2**63 - 1
 MAX_THREADS = 1024
@@ -26,5 +29,7 @@ LARGEST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 FEW_VECTORS = 100
 # A threshold is computed from at most this many vectors, evenly spaced, to bound the time it takes.
 MOST_ROWS_FITTED = 65_536
-# Options are compared on at most this many vectors, evenly spaced.
+# Options are compared on at least so many vectors,
+LEAST_ROWS_ADVISED = 20
+# and on at most so many, evenly spaced.
 MOST_ROWS_ADVISED = 20_000

@@ -70,6 +70,22 @@ def map_file(descriptor: int, n_bytes: int) -> NDArray[np.uint8]:
     the caller compares its size first.
     """
 
+class Checksums:
+    """The CRC-32C of each `n_bytes` of bytes that come one behind the other; for one thread."""
+
+    def __init__(self, n_bytes: int, isa: str) -> None: ...
+    def add(self, data: NDArray[np.uint8], threads: int) -> None:
+        """Take more bytes. If it raises, none has been taken."""
+
+    def values(self) -> list[int]:
+        """Return the checksums; the last one is of the bytes that are left."""
+
+def first_not_finite(rows: NDArray[np.floating], threads: int) -> int | None:
+    """Return the first of (n, d) floats of any size with a value that is infinite or NaN."""
+
+def first_with_pad_bits(codes: NDArray[np.uint8], mask: int, threads: int) -> int | None:
+    """Return the first of (n, d) codes of which a bit of `mask`, in the last byte, is set."""
+
 # --- Sets of rows ---
 
 class RowSet:
@@ -101,8 +117,8 @@ class RowSet:
     def extended_to(self, n_rows: int) -> RowSet:
         """Return the same rows of a matrix to which others were appended."""
 
-    def numbers(self) -> NDArray[np.int64]:
-        """Return the numbers of these rows in ascending order."""
+    def numbers(self, begin: int = 0, end: int | None = None) -> NDArray[np.int64]:
+        """Return the numbers of these rows in ascending order, of rows `begin` to `end` - 1."""
 
     def kept(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return row numbers with -1 in place of those that are not in the set."""
@@ -166,6 +182,24 @@ class IdIndex:
     def find_one(self, ids: NDArray[np.int64], id: int) -> int:
         """Return the row of an id, -1 if there is none."""
 
+# --- Segments ---
+
+class Segments:
+    """Arrays with their rows one behind the other; it never changes, and keeps the arrays alive.
+
+    Functions that take rows of documents take it in the place of an array.
+    """
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        """Take at least one array; all of one type, and matrices equally wide.
+
+        Matrices of bytes, float32, float16 or uint16, or vectors of int64.
+        """
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]: ...
+    def __len__(self) -> int: ...
+
 # --- Encoding ---
 
 def pack(
@@ -228,12 +262,12 @@ def correction_factors(
 # --- Search of codes ---
 
 def search(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     queries: NDArray[np.uint8],
     magnitudes: NDArray[np.uint8] | None,
     *,
     k: int,
-    ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
     rows: RowSet | None = None,
     isa: str,
     threads: int,
@@ -243,6 +277,39 @@ def search(
     Distances are Hamming, or weighted by `magnitudes`: (n_queries, 8 * n_bytes), 0 to 31. Without
     `ids`, a row's number is its id. Beyond the last row: the largest int32, and row -1.
     """
+
+def range_search(
+    codes: NDArray[np.uint8] | Segments,
+    queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8] | None,
+    limits: NDArray[np.int64],
+    *,
+    ids: NDArray[np.int64] | Segments | None,
+    rows: RowSet | None = None,
+    begin: int = 0,
+    most: int | None = None,
+    isa: str,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64], int]:
+    """Find all rows from row `begin` on within the limit of each query, of the `rows` or of all.
+
+    Return lims (n_queries + 1,), distances, rows and `end`: those of query i are lims[i] to
+    lims[i + 1] - 1, by (distance, id). With `most`, rows from `end` on are not searched, so that no
+    more are found; there are at most 256 queries, and no more than `most`. Else `end` is their
+    number.
+    """
+
+def count_in_range(
+    codes: NDArray[np.uint8] | Segments,
+    queries: NDArray[np.uint8],
+    magnitudes: NDArray[np.uint8] | None,
+    limits: NDArray[np.int64],
+    *,
+    rows: RowSet | None = None,
+    isa: str,
+    threads: int,
+) -> NDArray[np.int64]:
+    """Return how many rows are within the limit of each query."""
 
 def knn_graph(
     codes: NDArray[np.uint8],
@@ -285,18 +352,18 @@ def search_one(
     """
 
 def one_query_search(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     *,
     dim: int,
     thresholds: NDArray[np.float32],
     centring: tuple[NDArray[np.float32], NDArray[np.float32], bool] | None,
     originals: tuple[
-        NDArray[Any], str | None, NDArray[np.float64] | None, NDArray[np.float64] | None
+        NDArray[Any] | Segments, str | None, NDArray[np.float64] | None, NDArray[np.float64] | None
     ]
     | None,
     metric: str,
-    ids: NDArray[np.int64] | None,
-    tie_ids: NDArray[np.int64] | None,
+    ids: NDArray[np.int64] | Segments | None,
+    tie_ids: NDArray[np.int64] | Segments | None,
     candidates: int | Sequence[tuple[int, int]],
     asymmetric: bool,
     live: LiveRows | None,
@@ -322,21 +389,25 @@ def one_query_search(
 # --- all. Both numbers of the steps ascend, and the last `n_results` is at least `k`.
 
 def rescore(
-    originals: NDArray[np.float32] | NDArray[np.float16],
+    originals: NDArray[np.float32] | NDArray[np.float16] | Segments,
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
     *,
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    keep_order: bool = ...,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Score candidates by the original vectors: "cosine", "dot" or "l2"."""
+    """Score candidates by the original vectors: "cosine", "dot" or "l2".
+
+    `keep_order` gives the score of each of the `k` candidates, in their order.
+    """
 
 def rescore_integers(
-    originals: NDArray[np.uint8] | NDArray[np.int8],
+    originals: NDArray[np.uint8] | NDArray[np.int8] | Segments,
     queries: NDArray[np.float32],
     candidates: NDArray[np.int64],
     base: NDArray[np.float64],
@@ -346,7 +417,8 @@ def rescore_integers(
     k: int,
     metric: str,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    keep_order: bool = ...,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -356,15 +428,16 @@ def rescore_integers(
     """
 
 def rescore_codes(
-    codes: NDArray[np.uint8],
+    codes: NDArray[np.uint8] | Segments,
     queries: NDArray[np.uint8],
     magnitudes: NDArray[np.uint8],
     candidates: NDArray[np.int64],
     *,
-    estimate: tuple[str, NDArray[np.uint16], NDArray[np.float64]] | None,
+    estimate: tuple[str, NDArray[np.uint16] | Segments, NDArray[np.float64]] | None,
     k: int,
     steps: Sequence[tuple[int, int]] = ...,
-    ids: NDArray[np.int64] | None,
+    keep_order: bool = ...,
+    ids: NDArray[np.int64] | Segments | None,
     isa: str,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -25,13 +25,14 @@ def compute_factors(
     threshold: NDArray[np.float32] | None,
     metric: str,
     first_row: int,
+    threads: int = 0,
 ) -> NDArray[np.uint16]:
     """Return the factors of centred and rotated vectors, shape (n, 1), or (n, 2) with a threshold.
 
     `threshold` is rotated too; None if vectors have one factor each. `first_row` is the number of
     the first vector in the caller's array, for errors.
     """
-    factors, finite = native.correction_factors(vectors, threshold, metric, 0)
+    factors, finite = native.correction_factors(vectors, threshold, metric, threads)
     if not finite:
         row = int(np.argwhere((factors & 0x7F80) == 0x7F80)[0, 0])
         raise ValueError(

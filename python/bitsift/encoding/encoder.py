@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
-from bitsift.core.interruptible import taken
 from bitsift.core.options import Metric
+from bitsift.core.segments import Rows, taken
 from bitsift.encoding.binarizer import Binarizer, EncodedBlock
 from bitsift.encoding.correction import compute_factors, n_factors
 from bitsift.encoding.originals import Originals
@@ -23,23 +23,26 @@ __all__ = ["Columns", "Encoder", "Queries"]
 
 _CHUNK_BYTES = 1 << 24
 
+# An array, where rows are written; where they are read, perhaps several.
+R_co = TypeVar("R_co", bound=Rows, covariant=True)
 
-class Columns(NamedTuple):
-    """The arrays of encoded vectors, one row a vector.
+
+class Columns(NamedTuple, Generic[R_co]):
+    """Encoded vectors, one row a vector: arrays, or segments of them.
 
     Attributes
     ----------
-    codes : ndarray of uint8, shape (n, ceil(dim / 8))
+    codes : rows of uint8, shape (n, ceil(dim / 8))
         Packed bits.
-    originals : tuple of ndarray, each of n rows
+    originals : tuple of rows, each n
         The vectors as each store of the encoder keeps them.
-    factors : ndarray of uint16, shape (n, 1) or (n, 2), or None
+    factors : rows of uint16, shape (n, 1) or (n, 2), or None
         The correction.
     """
 
-    codes: NDArray[np.uint8]
-    originals: tuple[NDArray[Any], ...]
-    factors: NDArray[np.uint16] | None
+    codes: R_co
+    originals: tuple[R_co, ...]
+    factors: R_co | None
 
 
 class Queries(NamedTuple):
@@ -115,7 +118,7 @@ class Encoder:
         """Factors of the correction of each vector."""
         return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
 
-    def empty_columns(self, n: int = 0) -> Columns:
+    def empty_columns(self, n: int = 0) -> Columns[NDArray[Any]]:
         """Return columns of `n` rows that are not written yet."""
         return Columns(
             np.empty((n, self.binarizer.n_bytes), np.uint8),
@@ -131,7 +134,9 @@ class Encoder:
         block = self.binarizer.encode(parsed.rows, "queries", 0, threads)
         return Queries(block.codes, None if parsed.are_bits else block)
 
-    def encode_into(self, columns: Columns, rows: NDArray[Any], threads: int = 0) -> None:
+    def encode_into(
+        self, columns: Columns[NDArray[Any]], rows: NDArray[Any], threads: int = 0
+    ) -> None:
         """Encode documents, shape (n, dim), into n rows of columns, a chunk at a time."""
         step = 1 + _CHUNK_BYTES // (4 * self.dim)
         for begin in range(0, len(rows), step):
@@ -139,9 +144,9 @@ class Encoder:
             block = self.binarizer.encode(rows[part], "vectors", begin, threads)
             columns.codes[part] = block.codes
             for store, originals in zip(self.stores, columns.originals, strict=True):
-                store.write(block.values, originals[part], begin)
+                store.write(block.values, originals[part], begin, threads)
             if columns.factors is not None:
-                columns.factors[part] = self._factors(block, begin)
+                columns.factors[part] = self._factors(block, begin, threads)
 
     def warn_of_losses(
         self, rows: NDArray[Any], fitted_before: tuple[Originals, ...], few: FewRows
@@ -183,13 +188,13 @@ class Encoder:
             warned |= store.warn_of_losses(sample, were_fitted_to=False)
         return FewRows() if warned else kept.judged_fine()
 
-    def decode(self, columns: Columns, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def decode(self, columns: Columns[Rows], rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the vectors of some rows as the last store keeps them, or else their codes."""
         if not self.stores:
-            return taken(np.asarray(columns.codes), rows)
-        return self.stores[-1].read(taken(np.asarray(columns.originals[-1]), rows))
+            return taken(columns.codes, rows)
+        return self.stores[-1].read(taken(columns.originals[-1], rows))
 
-    def _factors(self, block: EncodedBlock, first_row: int) -> NDArray[np.uint16]:
+    def _factors(self, block: EncodedBlock, first_row: int, threads: int) -> NDArray[np.uint16]:
         vectors = np.ascontiguousarray(self.binarizer.centred_rows(block), np.float32)
         threshold = self.binarizer.rotated_threshold() if self.n_factors == 2 else None
-        return compute_factors(vectors, threshold, self.metric, first_row)
+        return compute_factors(vectors, threshold, self.metric, first_row, threads)

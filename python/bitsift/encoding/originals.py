@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.segments import Rows
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import DEFAULT_N_STD, INTEGER_CODECS
 from bitsift.quantization.losses import warn_of_alike, warn_of_clipped, warn_of_tiny
@@ -88,14 +89,16 @@ class Originals:
             return np.empty((n, codec.n_columns(self.dim)), codec.dtype)
         return np.empty((n, self.dim), self.name)
 
-    def write(self, values: NDArray[np.float32], out: NDArray[Any], first_row: int) -> None:
+    def write(
+        self, values: NDArray[np.float32], out: NDArray[Any], first_row: int, threads: int = 0
+    ) -> None:
         """Write vectors into `out`.
 
         `first_row` is the number of the first vector in the caller's array, for errors.
         """
         if self.name in INTEGER_CODECS:
             values = np.ascontiguousarray(values)
-            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges)
+            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges, threads)
             return
         if self.name == "float16":
             purpose = ', 65504, for store="float16" (store="float32" takes larger values)'
@@ -110,7 +113,7 @@ class Originals:
             return np.empty((0, self.dim), np.float32)
         return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
 
-    def arrays(self, stored: NDArray[Any]) -> tuple[Any, ...]:
+    def arrays(self, stored: Rows) -> tuple[Any, ...]:
         """Return what rescores: the argument of `native.OneQuerySearch`."""
         if self.name in INTEGER_CODECS and self.is_fitted:
             return stored, self.name, self._base, self._step
@@ -120,7 +123,7 @@ class Originals:
 
     def rescore(
         self,
-        stored: NDArray[Any],
+        stored: Rows,
         queries: NDArray[np.float32],
         candidates: NDArray[np.int64],
         steps: list[tuple[int, int]],
@@ -128,11 +131,13 @@ class Originals:
         tie_ids: NDArray[np.int64] | None,
         isa: str,
         threads: int,
+        *,
+        keep_order: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return the scores and rows of the best candidates of each query.
 
         By steps: results up to number ``steps[i][0]`` come from the first ``steps[i][1]``
-        candidates.
+        candidates. `keep_order` gives those of all candidates, in their order.
         """
         k = steps[-1][0]
         if self.name in INTEGER_CODECS and self.is_fitted:
@@ -146,6 +151,7 @@ class Originals:
                 k=k,
                 metric=metric,
                 steps=steps,
+                keep_order=keep_order,
                 ids=tie_ids,
                 isa=isa,
                 threads=threads,
@@ -159,6 +165,7 @@ class Originals:
             k=k,
             metric=metric,
             steps=steps,
+            keep_order=keep_order,
             ids=tie_ids,
             isa=isa,
             threads=threads,

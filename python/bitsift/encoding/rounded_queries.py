@@ -62,6 +62,28 @@ class RoundedQueries(NamedTuple):
         scales, norms, sums, products = numbers[:, :, np.newaxis]
         return cls(codes, magnitudes, scales, norms, sums, products, dim)
 
+    def repeated(self, numbers: NDArray[np.int64]) -> RoundedQueries:
+        """Return what scores need of the queries with these numbers, which may come again."""
+        scales, norms, sums, products = (
+            array[numbers] for array in (self.scales, self.norms, self.sums, self.products)
+        )
+        return self._replace(scales=scales, norms=norms, sums=sums, products=products)
+
+    def limits(self, bound: float, metric: str) -> NDArray[np.int64]:
+        """Return the largest distance of each query whose score is `bound` or better; -1 for none.
+
+        No larger distance has a better score: each step of the arithmetic is monotone.
+        """
+        low = np.full((len(self.scales), 1), -1, np.int64)
+        high = self.sums.astype(np.int64)
+        while (open_ := low < high).any():
+            middle = np.where(open_, (low + high + 1) // 2, 0)
+            scores = self.scores(middle.astype(np.int32), metric)
+            is_within = scores <= bound if metric == "l2" else scores >= bound
+            low = np.where(open_ & is_within, middle, low)
+            high = np.where(open_ & ~is_within, middle - 1, high)
+        return low[:, 0]
+
     def scores(self, distances: NDArray[np.int32], metric: str) -> NDArray[np.float32]:
         """Return the metric between the rounded queries and the signs of documents.
 

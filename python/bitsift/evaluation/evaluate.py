@@ -103,7 +103,7 @@ def evaluate(
     and recall are those of trec_eval, through ir-measures.
 
     Times belong to this machine: for a batch of all queries the fastest of 5 runs; for one query
-    the median of up to 25, each the fastest of 3 runs. Other work on the machine changes these
+    the median of up to 25, each the fastest of 5 runs. Other work on the machine changes these
     least. float32 is timed in NumPy, as a matrix product on the threads that NumPy takes; for one
     query also as a product for each vector on one core, and the faster counts. bitsift has no scan
     of int8, int4 and ternary: there, rescoring scores all vectors, and no time is given.

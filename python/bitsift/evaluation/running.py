@@ -23,9 +23,8 @@ from bitsift.index import Index
 __all__ = ["Measurement", "Runner"]
 
 # Other work on the machine only adds to a time, so the least of several runs is the steadiest.
-_N_BATCHES = 5  # Searches of all queries at once.
-_N_ALONE = 25  # Queries that are searched alone,
-_N_RUNS = 3  # and how often.
+_N_RUNS = 5
+_N_ALONE = 25  # Queries that are searched alone.
 _MOST_CANDIDATES = 1 << 23  # In one search whose candidates are all vectors.
 
 
@@ -156,19 +155,17 @@ class Runner:
 def _times(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> tuple[float, float]:
     """Return the seconds of a search for all queries, and of a search for one."""
     search(queries[:1])
-    return _least_seconds(search, queries, _N_BATCHES), _alone_s(search, queries)
+    return _least_seconds(search, queries), _alone_s(search, queries)
 
 
 def _alone_s(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> float:
     some = evenly(queries, _N_ALONE)
-    return float(np.median([_least_seconds(search, one[np.newaxis], _N_RUNS) for one in some]))
+    return float(np.median([_least_seconds(search, one[np.newaxis]) for one in some]))
 
 
-def _least_seconds(
-    search: Callable[[NDArray[Any]], object], queries: NDArray[Any], n_runs: int
-) -> float:
+def _least_seconds(search: Callable[[NDArray[Any]], object], queries: NDArray[Any]) -> float:
     seconds = []
-    for _ in range(n_runs):
+    for _ in range(_N_RUNS):
         start = time.perf_counter()
         search(queries)
         seconds.append(time.perf_counter() - start)

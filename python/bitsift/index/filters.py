@@ -15,7 +15,6 @@ from bitsift.core.interruptible import counted, interruptibly, taken
 from bitsift.core.public import public
 from bitsift.core.unreadable import shown
 from bitsift.index.ids import IdTable, as_ids
-from bitsift.index.table import Snapshot
 
 __all__ = ["Filter", "RowSets"]
 
@@ -98,16 +97,16 @@ class RowSets:
 
     Parameters
     ----------
-    snapshot : Snapshot
-        The state.
+    ids : IdTable
+        The ids of that state.
     live : RowSet or None
         Its live rows; None if all are.
     owner : object
         The identity of its table.
     """
 
-    def __init__(self, snapshot: Snapshot, live: native.RowSet | None, owner: object) -> None:
-        self._table = snapshot.ids
+    def __init__(self, ids: IdTable, live: native.RowSet | None, owner: object) -> None:
+        self._table = ids
         self._live = live
         self._owner = owner
 
@@ -115,8 +114,17 @@ class RowSets:
         """Return a prepared filter."""
         return Filter(self._one(allowed), self._table, self._owner)
 
-    def of(self, given: object, n_queries: int) -> native.RowSet | list[native.RowSet]:
-        """Return the rows that a search may find: one set for all queries, or one for each."""
+    def of(self, given: object, n_queries: int) -> native.RowSet | list[native.RowSet] | None:
+        """Return the rows that a search may find: one set for all queries, or one for each.
+
+        None for all rows.
+        """
+        if given is None:
+            return self._live
+        rows = self._of_filter(given, n_queries)
+        return self._live if isinstance(rows, list) and not rows else rows
+
+    def _of_filter(self, given: object, n_queries: int) -> native.RowSet | list[native.RowSet]:
         if isinstance(given, (list, tuple)) and not all(
             np.ndim(one) == 0 for one in _listed(given)
         ):

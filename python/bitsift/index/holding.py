@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised
-from bitsift.core.interruptible import taken
-from bitsift.index.ids import MAX_ID, as_ids, one_axis, require_found
+from bitsift.core.limits import MAX_ID
+from bitsift.core.segments import joined, taken
+from bitsift.index.ids import as_ids, one_axis, require_found
 from bitsift.index.table import Table
 
 __all__ = ["Holding"]
@@ -31,13 +32,12 @@ class Holding:
     def codes(self) -> NDArray[np.uint8]:
         """The codes, shape (n, ceil(dim / 8)), in order of addition; read-only.
 
-        A view; a copy while there is memory of vectors that were removed.
+        A view; a copy while there is memory of vectors that were removed, or where vectors were
+        added to mapped ones.
         """
         snapshot = self._table.snapshot
         codes, live = snapshot.documents.columns.codes, snapshot.live.current()
-        if live is None:
-            return codes
-        codes = taken(codes, live.numbers())
+        codes = joined(codes) if live is None else taken(codes, live.numbers())
         codes.flags.writeable = False
         return codes
 

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.interruptible import copied, copy_into, counted, interruptibly, taken
+from bitsift.core.limits import MAX_ID
 from bitsift.index.growable import GrowableArray
 
-__all__ = ["MAX_ID", "IdTable", "as_ids", "is_ascending", "one_axis", "require_found"]
-
-MAX_ID = 2**63 - 1
+__all__ = ["IdTable", "as_ids", "is_ascending", "one_axis", "require_found"]
 
 # Looking up as many takes some 10 ms where memory is slow.
 _IDS_AT_A_TIME = 1 << 14
@@ -78,6 +77,14 @@ class IdTable:
             else:
                 self._largest_known = int(interruptibly(self.n_rows, self.stored.max))
         return self._largest_known
+
+    @property
+    def largest_removed(self) -> int | None:
+        """The largest id that there ever was, if it is not that of a row; else None."""
+        if self._largest_known is None:
+            return None
+        own = IdTable(self.n_rows, self._array, ascending=self.ascending).largest
+        return self._largest_known if self._largest_known > own else None
 
     def of_rows(self, live: native.RowSet | None) -> NDArray[np.int64]:
         """Return the ids of live rows, in order of addition; read-only."""

@@ -9,7 +9,6 @@ from typing import SupportsIndex
 
 from numpy.typing import ArrayLike
 
-import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
@@ -32,6 +31,7 @@ from bitsift.index.holding import Holding
 from bitsift.index.ids import IdTable
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.pickling import Remakable
+from bitsift.index.range_queries import RangeQueries
 from bitsift.index.table import Snapshot, Table
 from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.ladder import LadderOptions
@@ -42,7 +42,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Described, Holding, Changeable, Remakable):
+class Index(Described, Holding, Changeable, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
@@ -287,13 +287,8 @@ class Index(Described, Holding, Changeable, Remakable):
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
-        live = snapshot.live.current()
-        rows: native.RowSet | list[native.RowSet] | None = live
-        if filter is not None:
-            n_queries = 1 if parsed.is_single else len(parsed.rows)
-            rows = RowSets(snapshot, live, self._table.identity).of(filter, n_queries)
-            if isinstance(rows, list) and not rows:
-                rows = live
+        row_sets = RowSets(snapshot.ids, snapshot.live.current(), self._table.identity)
+        rows = row_sets.of(filter, len(parsed.rows))
         return search(documents, parsed, k, offset, options, threads, rows)
 
     def filter(self, allowed: ArrayLike) -> Filter:
@@ -326,7 +321,9 @@ class Index(Described, Holding, Changeable, Remakable):
         array([0, 2, 4])
         """
         snapshot = self._table.snapshot
-        return RowSets(snapshot, snapshot.live.current(), self._table.identity).prepared(allowed)
+        return RowSets(snapshot.ids, snapshot.live.current(), self._table.identity).prepared(
+            allowed
+        )
 
     # ---- Files -------------------------------------------------------------------------------
 
@@ -363,7 +360,7 @@ class Index(Described, Holding, Changeable, Remakable):
         Saves that wait for one folder go on in no fixed order. One that ends lets those that wait
         go first, but a program that locks the folder by other means may keep them waiting.
         """
-        writer.write(path, to_contents(*self._table.snapshot.compact()[:2]), timeout=timeout)
+        writer.write(path, to_contents(*self._table.snapshot.compact()[:3]), timeout=timeout)
 
     @classmethod
     def load(
@@ -385,7 +382,7 @@ class Index(Described, Holding, Changeable, Remakable):
         Returns
         -------
         Index
-            Vectors can be added to it; mapped parts are then copied into memory. A subclass gives
+            Vectors can be added to it; mapped vectors stay where they are. A subclass gives
             an object of its own. Its constructor is called if it takes ``(dim, *, metric, store,
             isa)``; else the object is made without it, as pickle does.
 
@@ -404,4 +401,4 @@ class Index(Described, Holding, Changeable, Remakable):
         """
         mmap = arguments.check_bool(mmap, "mmap")
         parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        return cls._loaded(Snapshot.of(*parts), isa)
+        return cls._loaded(Snapshot.of(*parts, are_mapped=mmap), isa)

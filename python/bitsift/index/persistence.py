@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from bitsift.core.floats import in_default_floats
+from bitsift.core.segments import joined
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
@@ -19,18 +23,23 @@ from bitsift.storage.contents import Contents
 __all__ = ["from_contents", "to_contents"]
 
 
-def to_contents(documents: Documents, fitting: Fitting) -> Contents:
-    """Return what goes into a folder; no array is copied."""
+def to_contents(
+    documents: Documents, fitting: Fitting, id_table: IdTable | None = None
+) -> Contents:
+    """Return what goes into a folder; segments are joined, no other array is copied.
+
+    `id_table` knows of ids that were removed.
+    """
     encoder, columns = documents.encoder, documents.columns
     binarizer = encoder.binarizer
     return Contents(
         dim=encoder.dim,
         metric=encoder.metric,
         threshold=None if fitting.is_pending else binarizer.threshold,
-        codes=np.asarray(columns.codes),
+        codes=joined(columns.codes),
         ids=None if documents.ids is None else np.asarray(documents.ids),
         originals={
-            store.name: np.asarray(originals)
+            store.name: joined(originals)
             for store, originals in zip(encoder.stores, columns.originals, strict=True)
         },
         ids_ascending=documents.tie_ids is None,
@@ -38,18 +47,21 @@ def to_contents(documents: Documents, fitting: Fitting) -> Contents:
         rotate=fitting.rotate or binarizer.is_rotated,
         flips=binarizer.flips if binarizer.is_rotated else None,
         normalized=binarizer.normalized,
-        factors=None if columns.factors is None else np.asarray(columns.factors),
+        factors=None if columns.factors is None else joined(columns.factors),
         calibrators={
             store.name: store.calibrator for store in encoder.stores if store.calibrator is not None
         },
         scoring=fitting.scoring,
         candidates=fitting.defaults.candidates,
         vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
+        largest_id=None if id_table is None else id_table.largest_removed,
     )
 
 
 @in_default_floats
-def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Columns, IdTable]:
+def from_contents(
+    contents: Contents, isa: str
+) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable]:
     """Return the parts of the state of a table; no array is copied."""
     pending = contents.threshold is None
     binarizer = Binarizer(
@@ -79,5 +91,10 @@ def from_contents(contents: Contents, isa: str) -> tuple[Encoder, Fitting, Colum
     )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
-    ids = IdTable(len(contents.codes), stored, ascending=contents.ids_ascending)
+    ids = IdTable(
+        len(contents.codes),
+        stored,
+        ascending=contents.ids_ascending,
+        largest=contents.largest_id,
+    )
     return encoder, fitting, columns, ids

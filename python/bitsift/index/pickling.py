@@ -82,7 +82,7 @@ class Kept:
             "version": _VERSION,
             "store_is_name": self.store_is_name,
             "advice": self.snapshot.fitting.advice,
-            **vars(to_contents(*self.snapshot.compact()[:2])),
+            **vars(to_contents(*self.snapshot.compact()[:3])),
         }
         return self._opener, (state,)
 

@@ -15,10 +15,12 @@ import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.interruptible import copied, copy_into
+from bitsift.core.limits import MAX_ID
+from bitsift.core.segments import row_bytes
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
-from bitsift.index.growable import GrowableArray, GrowableColumns
-from bitsift.index.ids import MAX_ID, IdTable, require_found
+from bitsift.index.growable import GrowableArray, GrowableColumns, GrowableRows
+from bitsift.index.ids import IdTable, require_found
 from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.pipeline import Documents
 
@@ -76,9 +78,18 @@ class Snapshot(NamedTuple):
     live: native.LiveRows
 
     @classmethod
-    def of(cls, encoder: Encoder, fitting: Fitting, columns: Columns, ids: IdTable) -> Snapshot:
+    def of(
+        cls,
+        encoder: Encoder,
+        fitting: Fitting,
+        columns: Columns[NDArray[Any]],
+        ids: IdTable,
+        *,
+        are_mapped: bool = False,
+    ) -> Snapshot:
         """Return the state with these rows, which have no room behind them."""
-        return cls.of_memory(encoder, fitting, GrowableColumns.of(columns), ids)
+        memory = GrowableColumns.of(columns, are_mapped=are_mapped)
+        return cls.of_memory(encoder, fitting, memory, ids)
 
     @classmethod
     def of_memory(
@@ -103,11 +114,11 @@ class Snapshot(NamedTuple):
         codes, originals, factors = self.documents.columns
         arrays = (codes, *originals, factors, self.ids.stored)
         n = len(self.live)
-        return sum(n * array[:1].nbytes for array in arrays if array is not None)
+        return sum(n * row_bytes(rows) for rows in arrays if rows is not None)
 
     def apart(self) -> Snapshot:
         """Return the same rows for another table: the room behind them stays with this one."""
-        snapshot = self._with_arrays(self.documents.columns, self.ids.stored)
+        snapshot = self._with_memory(self.memory.apart(), self.ids.stored)
         return snapshot._replace(live=self.live.extended_to(self.ids.n_rows))
 
     def is_to_be_compact(self, n: int, replaced: NDArray[np.int64]) -> bool:
@@ -115,6 +126,8 @@ class Snapshot(NamedTuple):
         if not self.fitting.is_decided:  # there are few rows, and the live ones alone are to decide
             return len(replaced) > 0
         n_rows = self.ids.n_rows
+        if self.memory.are_mapped:  # they are no memory to be had again
+            return False
         return not self.memory.has_room(n) and n_rows > _MOST_ROWS_FOR_A_LIVE_ONE * len(self.live)
 
     def compact(self, without: NDArray[np.int64] = _NONE) -> Snapshot:
@@ -133,23 +146,16 @@ class Snapshot(NamedTuple):
         """Return the live rows in arrays of their own."""
         if self.live.current() is not None:
             return self.compact()
-        codes, originals, factors = self.documents.columns
-        columns = Columns(
-            copied(codes),
-            tuple(map(copied, originals)),
-            None if factors is None else copied(factors),
-        )
-        return self._with_arrays(
-            columns, None if self.ids.stored is None else copied(self.ids.stored)
+        return self._with_memory(
+            self.memory.copied(), None if self.ids.stored is None else copied(self.ids.stored)
         )
 
-    def _with_arrays(self, columns: Columns, stored: NDArray[np.int64] | None) -> Snapshot:
+    def _with_memory(self, memory: GrowableColumns, stored: NDArray[np.int64] | None) -> Snapshot:
         array = None if stored is None else GrowableArray(stored)
         ids = IdTable(
             self.ids.n_rows, array, ascending=self.ids.ascending, largest=self.ids.largest
         )
-        snapshot = Snapshot.of(self.documents.encoder, self.fitting, columns, ids)
-        return snapshot._replace(few=self.few)
+        return Snapshot.of_memory(self.documents.encoder, self.fitting, memory, ids, self.few)
 
 
 class Table:
@@ -357,7 +363,8 @@ def _fitted(
     encoder, fitting = fitting.fit(encoder, sample, name)
     factors = memory.factors
     if factors is not None:  # fitting may have changed their number a row
-        factors = GrowableArray(np.empty((factors.capacity, encoder.n_factors), np.uint16), 0)
+        room = np.empty((factors.capacity, encoder.n_factors), np.uint16)
+        factors = GrowableRows((), GrowableArray(room, 0))
     return encoder, fitting, memory._replace(factors=factors)
 
 

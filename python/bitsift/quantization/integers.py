@@ -70,7 +70,9 @@ class IntegerCodec(ABC):
         `first_row` is the number of the first of these rows.
         """
 
-    def encode(self, values: NDArray[Any], ranges: NDArray[np.float32]) -> NDArray[Any]:
+    def encode(
+        self, values: NDArray[Any], ranges: NDArray[np.float32], threads: int = 0
+    ) -> NDArray[Any]:
         """Return values as stored rows, shape (n, n_columns(dim)).
 
         Values are float16, float32 or float64, finite and within float32's range, with contiguous
@@ -78,7 +80,7 @@ class IntegerCodec(ABC):
         """
         if values.dtype == np.float16:
             values = values.astype(np.float32)
-        return native.encode_integers(values, ranges, self.name, 0).view(self.dtype)
+        return native.encode_integers(values, ranges, self.name, threads).view(self.dtype)
 
     def decode(
         self, stored: NDArray[Any], ranges: NDArray[np.float32], dim: int

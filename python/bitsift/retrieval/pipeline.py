@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
+from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
 from bitsift.core.options import DEFAULT_OVERSAMPLING
-from bitsift.core.results import SearchResult, joined
+from bitsift.core.results import SearchResult, joined, worst_score
+from bitsift.core.segments import Rows
 from bitsift.encoding.correction import query_constants
 from bitsift.encoding.encoder import Columns, Encoder, Queries
 from bitsift.encoding.rounded_queries import RoundedQueries
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults, Step, steps_by_position
 from bitsift.retrieval.ladder import LadderOptions, Plan
 
-__all__ = ["Documents", "find_rows", "search"]
+__all__ = ["AsymmetricScoring", "Documents", "find_rows", "most_rounded_queries", "search"]
 
 _SearchOne = Callable[[object, object, object], SearchResult | None]
 
@@ -55,7 +57,7 @@ class Documents:
     """
 
     encoder: Encoder
-    columns: Columns
+    columns: Columns[Rows]
     ids: NDArray[np.int64] | None = None
     tie_ids: NDArray[np.int64] | None = None
     defaults: SearchDefaults = DEFAULTS
@@ -115,6 +117,10 @@ class Documents:
         object.__setattr__(self, "search_one", prepared)
         return prepared
 
+    def ties_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what orders rows of equal scores."""
+        return rows if self.tie_ids is None else interruptibly(rows.size, self.tie_ids.take, rows)
+
     def ids_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ids of rows; -1 stays -1."""
         if self.ids is None or len(self.ids) == 0:
@@ -150,8 +156,8 @@ def search(
             for i, some in enumerate(rows)
         ]
         kind = each[0].kind
-        worst = _NO_DISTANCE if kind == "hamming" else -np.inf if each[0].descending else np.inf
-        found = SearchResult(*joined(each, each[0].scores.dtype, worst), kind=kind)
+        assert kind is not None
+        found = SearchResult(*joined(each, each[0].scores.dtype, worst_score(kind)), kind=kind)
     if parsed.is_single:
         return SearchResult(found.scores[0], found.ids[0], kind=found.kind)
     return found
@@ -206,11 +212,13 @@ def _find_asymmetric(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     # Rounded queries take many times the memory of codes, so few are rounded at once.
     n_queries = len(queries.codes)
-    step = max(1, _MOST_ROUNDED_VALUES // documents.encoder.dim)
+    step = most_rounded_queries(documents.encoder.dim)
     found = []
     for begin in range(0, max(n_queries, 1), step):
         part = queries.part(slice(begin, begin + step))
-        found.append(_climb(documents, part, _Asymmetric(documents, part, plan.threads), plan))
+        found.append(
+            _climb(documents, part, AsymmetricScoring(documents, part, plan.threads), plan)
+        )
     scores, rows = (
         interruptibly(n_queries * plan.k, np.concatenate, parts)
         for parts in zip(*found, strict=True)
@@ -218,7 +226,12 @@ def _find_asymmetric(
     return scores, rows
 
 
-class _Asymmetric:
+def most_rounded_queries(dim: int) -> int:
+    """Return how many queries of a dimension are rounded at once."""
+    return max(1, _MOST_ROUNDED_VALUES // dim)
+
+
+class AsymmetricScoring:
     """Asymmetric scoring of some queries."""
 
     def __init__(self, documents: Documents, queries: Queries, threads: int) -> None:
@@ -257,8 +270,52 @@ class _Asymmetric:
             threads=self._threads,
         )
 
+    @in_default_floats
+    def range_search(
+        self, bound: float, begin: int, most: int | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], int]:
+        """Return what `native.range_search` returns, but scores: all that are `bound` or better."""
+        documents = self._documents
+        lims, distances, rows, end = native.range_search(
+            documents.columns.codes,
+            self._queries.codes,
+            self._queries.magnitudes,
+            self._queries.limits(bound, documents.encoder.metric),
+            ids=documents.tie_ids,
+            rows=documents.rows,
+            begin=begin,
+            most=most,
+            isa=documents.encoder.isa,
+            threads=self._threads,
+        )
+        scores = np.empty(len(rows), np.float32)
+        queries = np.repeat(np.arange(len(lims) - 1), np.diff(lims))
+        for first, last in row_blocks(len(rows), 1):
+            some = self._queries.repeated(queries[first:last])
+            block = some.scores(distances[first:last, np.newaxis], documents.encoder.metric)
+            scores[first:last] = block[:, 0]
+        return lims, scores, rows, end
+
+    @in_default_floats
+    def count_in_range(self, bound: float) -> NDArray[np.int64]:
+        """Return how many documents of each query have the score `bound` or a better one."""
+        documents = self._documents
+        return native.count_in_range(
+            documents.columns.codes,
+            self._queries.codes,
+            self._queries.magnitudes,
+            self._queries.limits(bound, documents.encoder.metric),
+            rows=documents.rows,
+            isa=documents.encoder.isa,
+            threads=self._threads,
+        )
+
     def rescore(
-        self, candidates: NDArray[np.int64], steps: list[tuple[int, int]]
+        self,
+        candidates: NDArray[np.int64],
+        steps: list[tuple[int, int]],
+        *,
+        keep_order: bool = False,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and rows by steps (results, candidates): estimates if there are factors."""
         scores, rows = native.rescore_codes(
@@ -269,6 +326,7 @@ class _Asymmetric:
             estimate=self._estimate,
             k=steps[-1][0],
             steps=steps,
+            keep_order=keep_order,
             ids=self._documents.tie_ids,
             isa=self._documents.encoder.isa,
             threads=self._threads,
@@ -286,7 +344,7 @@ class _Asymmetric:
 
 
 def _climb(
-    documents: Documents, queries: Queries, asymmetric: _Asymmetric | None, plan: Plan
+    documents: Documents, queries: Queries, asymmetric: AsymmetricScoring | None, plan: Plan
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     encoder, columns = documents.encoder, documents.columns
     isa, n_rows = encoder.isa, documents.n_searched

@@ -13,6 +13,7 @@ import bitsift.core.native as native
 from bitsift.core import arguments
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
+from bitsift.core.limits import LEAST_ROWS_ADVISED
 from bitsift.core.options import METRICS, THRESHOLDS, Metric
 from bitsift.core.public import public
 from bitsift.core.samples import scattered
@@ -31,7 +32,6 @@ from bitsift.retrieval.pipeline import Documents, find_rows
 
 __all__ = ["Better", "advise", "advise_on", "better_than"]
 
-_LEAST_ROWS = 20
 # So many candidates are rescored, but at most one of so many documents: a small sample stands for a
 # larger collection, of which candidates are a small part.
 _MOST_CANDIDATES = 40
@@ -144,9 +144,9 @@ def advise_on(
     `use` is that of the index; `rotate` tries only options with a rotation; `hint` ends the error
     about too few rows.
     """
-    if len(rows) < _LEAST_ROWS:
+    if len(rows) < LEAST_ROWS_ADVISED:
         raise ValueError(
-            f"too few vectors to choose a threshold: must be {_LEAST_ROWS} or more; got "
+            f"too few vectors to choose a threshold: must be {LEAST_ROWS_ADVISED} or more; got "
             f"{len(rows)}{hint}"
         )
     sample = _Sample(rows, queries, metric, isa, rotate=rotate, threads=threads)

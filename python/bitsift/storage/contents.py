@@ -53,6 +53,8 @@ class Contents:
         The rule of how many candidates a search rescores.
     vectors : (n, dim) float32 array, or None
         The vectors by which the scoring will be decided; None if it is, or if there are none.
+    largest_id : int or None
+        The largest id that there ever was, if it is no more; else None.
     """
 
     dim: int
@@ -71,3 +73,4 @@ class Contents:
     scoring: str | None = "hamming"
     candidates: str = "fixed"
     vectors: NDArray[np.float32] | None = None
+    largest_id: int | None = None

@@ -115,7 +115,7 @@ def _check_manifest(manifest: Manifest, source: str) -> None:
     """Write the manifest as if there were files, and read it: this checks each of its fields."""
     token = new_token()
     files = {
-        part: FileEntry(array_name(part, token), dtype, shape, 1, "0" * 64)
+        part: FileEntry(array_name(part, token), dtype, shape, 1, "0" * 64, manifest.algorithm)
         for part, (dtype, shape) in manifest.layout().items()
     }
     manifest_json.decode(manifest_json.encode(replace(manifest, files=files)), source)
@@ -124,7 +124,8 @@ def _check_manifest(manifest: Manifest, source: str) -> None:
 def _check_rows(part: str, array: NDArray[Any], manifest: Manifest) -> None:
     check, first = row_check(part, manifest), 0
     for rows in row_chunks(array):
-        if (wrong := check(rows, first)) is not None:
+        plain: NDArray[Any] = np.require(rows, requirements=["C", "A"])  # of a pickle, anything
+        if (wrong := check(plain, first)) is not None:
             raise ValueError(wrong)
         first += len(rows)
     if part == "ids" and manifest.ids == "arbitrary":

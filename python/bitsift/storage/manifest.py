@@ -37,7 +37,7 @@ FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 3
 # What a manifest may require of a reader beyond version 3. What comes later has a name here, and
 # fields and parts of its own.
-FEATURES: tuple[str, ...] = ()
+FEATURES: tuple[str, ...] = ("largest_id",)
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -99,15 +99,18 @@ class FileEntry:
     shape : tuple of int
     n_bytes : int
         Size of the whole file.
-    sha256 : str
-        Digest of the whole file, in hexadecimal.
+    digest : str
+        Of the whole file, in hexadecimal.
+    algorithm : str
+        Of the digest: one of `ALGORITHMS`.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     n_bytes: int
-    sha256: str
+    digest: str
+    algorithm: str = "sha256"
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class Manifest:
         and the vectors are in the file ``files["vectors"]``, unless there are none.
     candidates : str
         The rule of how many candidates a search rescores, one of `CANDIDATE_RULES`.
+    largest_id : int or None
+        The largest id that there ever was, if its vector was removed.
     """
 
     dim: int
@@ -161,14 +166,25 @@ class Manifest:
     calibrations: dict[str, dict[str, Any]] = field(default_factory=dict)
     scoring: str | None = _DEFAULTS_V2[0]
     candidates: str = _DEFAULTS_V2[1]
+    largest_id: int | None = None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Those of `FEATURES` that a reader must know."""
+        return () if self.largest_id is None else ("largest_id",)
 
     @property
     def version(self) -> int:
         """The lowest version of the format that has fields for all this."""
-        if (self.scoring, self.candidates) != _DEFAULTS_V2:
+        if self.features or (self.scoring, self.candidates) != _DEFAULTS_V2:
             return 3
         beyond = self.rule or self.rotate or self.normalized or self.correction
         return 2 if beyond or self.stores not in _STORES_V1 else 1
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm of the digests of files."""
+        return "crc32c" if self.version > 2 else "sha256"
 
     def part_of(self, store: str) -> str:
         """Return the name of the part with a store's vectors."""

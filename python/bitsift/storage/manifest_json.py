@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from bitsift.core.errors import CorruptIndexError, NotAnIndexError, UnsupportedVersionError
 from bitsift.core.handlers import call_raised
-from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM
+from bitsift.core.limits import LARGEST_FLOAT32, MAX_DIM, MAX_ID
 from bitsift.core.options import (
     CANDIDATE_RULES,
     FLOAT_STORES,
@@ -36,7 +36,7 @@ __all__ = ["decode", "encode", "is_ours"]
 
 _MAX_COUNT = 2**63 - 1
 _MAX_DIGITS = len(str(_MAX_COUNT))
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip
@@ -45,7 +45,7 @@ _KEYS_V3 = _KEYS_V2 | {"required_features", "defaults"}
 _KEYS_OF = {1: _KEYS, 2: _KEYS_V2, 3: _KEYS_V3}
 _DEFAULTS_KEYS = {"scoring", "candidates"}
 _CALIBRATION_KEYS = {"kind", "n_std", "n"}
-_FILE_KEYS = {"name", "dtype", "shape", "bytes", "sha256"}
+_FILE_KEYS = {"name", "dtype", "shape", "bytes"}
 # The packages whose code reads JSON.
 _PARSERS = ("bitsift", "json")
 
@@ -67,7 +67,7 @@ def encode(manifest: Manifest) -> bytes:
         "normalized": manifest.normalized,
         "correction": manifest.correction,
         "calibrations": manifest.calibrations,
-        "required_features": [],
+        "required_features": list(manifest.features),
         "defaults": {"scoring": manifest.scoring, "candidates": manifest.candidates},
         "files": {
             part: {
@@ -75,12 +75,14 @@ def encode(manifest: Manifest) -> bytes:
                 "dtype": entry.dtype,
                 "shape": list(entry.shape),
                 "bytes": entry.n_bytes,
-                "sha256": entry.sha256,
+                entry.algorithm: entry.digest,
             }
             for part, entry in manifest.files.items()
         },
     }
     fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
+    if manifest.largest_id is not None:
+        fields["largest_id"] = manifest.largest_id
     if manifest.version == 1:
         fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
@@ -196,9 +198,8 @@ class _Decoder:
                 f"not {FORMAT_NAME!r}",
             )
         version = self._version(fields.get("version"))
-        if version > 2:
-            self._features(fields)
-        self._keys("the manifest", fields, _KEYS_OF[version])
+        features = self._features(fields) if version > 2 else set()
+        self._keys("the manifest", fields, _KEYS_OF[version] | features)
         self._check_sum(fields)
 
         dim = self._int("dim", fields["dim"], 1, MAX_DIM)
@@ -219,13 +220,16 @@ class _Decoder:
             bare = self._version_2(bare, fields)
         if version > 2:
             bare = self._version_3(bare, fields["defaults"])
+        if "largest_id" in features:
+            largest = self._int("largest_id", fields["largest_id"], count, MAX_ID)
+            bare = replace(bare, largest_id=largest)
         if bare.version < version:
             self._refuse("version", version, f"{bare.version}, which can say all that it says")
         expected = bare.layout()
         entries = fields["files"]
         self._keys("files", entries, set(expected))
         files = {
-            part: self._entry(part, entries[part], dtype, shape)
+            part: self._entry(part, entries[part], dtype, shape, bare.algorithm)
             for part, (dtype, shape) in expected.items()
         }
         return replace(bare, files=files)
@@ -272,8 +276,11 @@ class _Decoder:
         candidates = self._choice("defaults.candidates", defaults["candidates"], CANDIDATE_RULES)
         return replace(bare, scoring=scoring, candidates=candidates)
 
-    def _features(self, fields: dict[str, Any]) -> None:
-        """Refuse what needs a newer reader, which may have fields and files of its own."""
+    def _features(self, fields: dict[str, Any]) -> set[str]:
+        """Return the features required; refuse what needs a newer reader.
+
+        That may have fields and files of its own. So far, a feature has a field of its name.
+        """
         # Damage must not pass for a feature.
         self._check_sum(fields)
         names = fields.get("required_features", [])  # a missing key is found later
@@ -288,6 +295,7 @@ class _Decoder:
                 f"it requires the feature {', '.join(map(_quote, unknown[:3]))}, which this "
                 "release of bitsift does not know: read it with a newer release",
             )
+        return set(names)
 
     def _check_sum(self, fields: dict[str, Any]) -> None:
         if "checksum" in fields and fields["checksum"] != _checksum(fields):
@@ -304,9 +312,11 @@ class _Decoder:
             )
         return version
 
-    def _entry(self, part: str, fields: Any, dtype: str, shape: tuple[int, ...]) -> FileEntry:
-        self._keys(f"files.{part}", fields, _FILE_KEYS)
-        name, n_bytes, sha256 = fields["name"], fields["bytes"], fields["sha256"]
+    def _entry(
+        self, part: str, fields: Any, dtype: str, shape: tuple[int, ...], algorithm: str
+    ) -> FileEntry:
+        self._keys(f"files.{part}", fields, _FILE_KEYS | {algorithm})
+        name, n_bytes, digest = fields["name"], fields["bytes"], fields[algorithm]
         if not isinstance(name, str) or not is_array_name(name, part):
             self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
         if fields["dtype"] != dtype:
@@ -316,9 +326,9 @@ class _Decoder:
         if found != list(shape) or not all(type(extent) is int for extent in found):
             self._refuse(f"files.{part}.shape", found, f"{list(shape)} for this dim and count")
         self._int(f"files.{part}.bytes", n_bytes, 1, _MAX_COUNT)
-        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-            self._refuse(f"files.{part}.sha256", sha256, "64 hexadecimal digits")
-        return FileEntry(name, dtype, shape, n_bytes, sha256)
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            self._refuse(f"files.{part}.{algorithm}", digest, "64 hexadecimal digits")
+        return FileEntry(name, dtype, shape, n_bytes, digest, algorithm)
 
     def _keys(self, where: str, fields: object, expected: set[str]) -> None:
         if not isinstance(fields, dict):

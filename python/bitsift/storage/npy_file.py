@@ -7,7 +7,6 @@ untrusted file is parsed, no dtype is made from it, and it does not decide how m
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import os
@@ -24,6 +23,7 @@ from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.memory import aligned_array, bytes_to_align
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
+from bitsift.storage.digest import new_digest
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
@@ -153,7 +153,8 @@ class ArrayFile:
         n_rows = self.entry.shape[0]
         shape = self._chunk_shape()
         buffer: NDArray[Any] = np.empty(shape, self.dtype) if into is None else into
-        digest = hashlib.sha256(self._header)
+        digest = new_digest(self.entry.algorithm)
+        digest.update(self._header)
         advance(len(self._header))
         problem = None
         for first in range(0, n_rows, shape[0]):
@@ -164,10 +165,10 @@ class ArrayFile:
             problem = problem or check(rows, first)
             advance(len(data))
         # A wrong digest is reported first: the file was damaged, not written wrongly.
-        if digest.hexdigest() != self.entry.sha256:
+        if digest.hexdigest() != self.entry.digest:
             raise self._corrupt(
-                f"its contents are damaged: sha256 {digest.hexdigest()}, "
-                f"expected {self.entry.sha256}"
+                f"its contents are damaged: {self.entry.algorithm} {digest.hexdigest()}, "
+                f"expected {self.entry.digest}"
             )
         if problem is not None:
             raise self._corrupt(problem)
@@ -245,7 +246,7 @@ class ArrayFile:
 
 
 def write_array(
-    folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck
+    folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck, algorithm: str
 ) -> FileEntry:
     """Create a ``.npy`` file from an array and make it durable.
 
@@ -260,6 +261,8 @@ def write_array(
         The type to store, as the ``.npy`` header spells it.
     check : RowCheck
         The rows must pass it.
+    algorithm : str
+        Of the digest, one of `ALGORITHMS`.
 
     Returns
     -------
@@ -277,7 +280,7 @@ def write_array(
     npy_format.write_array_header_1_0(
         head, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
-    digest = hashlib.sha256()
+    digest = new_digest(algorithm)
     n_bytes = 0
     with folder.create(name) as file:
         for data in _file_chunks(head.getvalue(), array, dtype, check):
@@ -285,7 +288,7 @@ def write_array(
             write_all(file, data)
             n_bytes += len(data)
         finish(file, n_bytes, folder.path_of(name))
-    return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest())
+    return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest(), algorithm)
 
 
 def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

@@ -122,6 +122,7 @@ def read_with_manifest(
         scoring=manifest.scoring,
         candidates=manifest.candidates,
         vectors=arrays.get("vectors"),
+        largest_id=manifest.largest_id,
     )
     return contents, manifest, n_bytes
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.core.interruptible import interruptibly
 from bitsift.quantization.integers import INTEGER_CODECS
 from bitsift.storage.manifest import Manifest
@@ -32,7 +33,7 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
     if part in ("codes", "rotation"):
         return partial(_check_pad_bits, part, (1 << (-manifest.dim % 8)) - 1)
     if part == "ids":
-        return _IdCheck(ascending=manifest.ids == "ascending")
+        return _IdCheck(ascending=manifest.ids == "ascending", above_all=manifest.largest_id)
     if part == "correction":
         return _check_factors
     store = part.removeprefix("originals_")
@@ -44,18 +45,14 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
 def _check_pad_bits(part: str, pad_mask: int, rows: NDArray[Any], first: int) -> str | None:
     if pad_mask == 0:
         return None
-    wrong = rows[:, -1] & np.uint8(pad_mask) != 0
-    if not wrong.any():
-        return None
-    return f"{part}: row {first + int(wrong.argmax())} has pad bits that are not zero"
+    wrong = native.first_with_pad_bits(rows, pad_mask, 0)
+    return None if wrong is None else f"{part}: row {first + wrong} has pad bits that are not zero"
 
 
 def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
-    finite = np.isfinite(rows)
-    if finite.all():
-        return None
-    row = int(np.argwhere(~finite)[0, 0])
-    return f"{part}: row {first + row} has a value that is not finite"
+    matrix = rows if rows.ndim == 2 else rows.reshape(-1, 1)  # of a threshold, each value
+    wrong = native.first_not_finite(matrix, 0)
+    return None if wrong is None else f"{part}: row {first + wrong} has a value that is not finite"
 
 
 def _check_integers(part: str, store: str, dim: int, rows: NDArray[Any], first: int) -> str | None:
@@ -72,10 +69,14 @@ def _check_factors(rows: NDArray[Any], first: int) -> str | None:
 
 
 class _IdCheck:
-    """Ids must not be negative and, if the manifest says so, must ascend; also across chunks."""
+    """Ids must not be negative and, if the manifest says so, must ascend; also across chunks.
 
-    def __init__(self, *, ascending: bool) -> None:
+    All are below an id that there was, if there is one.
+    """
+
+    def __init__(self, *, ascending: bool, above_all: int | None) -> None:
         self._ascending = ascending
+        self._above_all = above_all
         self._last = -1
 
     def __call__(self, rows: NDArray[Any], first: int) -> str | None:
@@ -83,6 +84,9 @@ class _IdCheck:
         if negative.any():
             row = int(negative.argmax())
             return f"ids: row {first + row} has the negative id {rows[row]}"
+        if self._above_all is not None and (large := rows >= self._above_all).any():
+            row = int(large.argmax())
+            return f"ids: row {first + row}, id {rows[row]}, is not below largest_id"
         if self._ascending:
             descends = np.empty(len(rows), np.bool_)
             descends[0] = rows[0] <= self._last

@@ -185,6 +185,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         calibrations={store: state[0] for store, state in states.items()},
         scoring=contents.scoring,
         candidates=contents.candidates,
+        largest_id=contents.largest_id,
     )
     flips = contents.flips
     arrays = {
@@ -285,7 +286,9 @@ class _Save:
                 twice = find_duplicate(partial(row_chunks, array), len(array))
                 if twice is not None:
                     raise ValueError(f"ids must be unique; got {twice} more than once")
-            files[part] = write_array(folder, self._names[part], array, layout[part][0], check)
+            files[part] = write_array(
+                folder, self._names[part], array, layout[part][0], check, self._manifest.algorithm
+            )
         data = manifest_json.encode(replace(self._manifest, files=files))
         write_manifest(folder, self._temporary, data)
         folder.sync()  # the names of the data must be durable before a manifest names them

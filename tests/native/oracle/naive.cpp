@@ -23,10 +23,11 @@ float badness_of_score(double badness) {
 // The k best of `rows` by (badness, id).
 template <class Badness>
 std::vector<std::int64_t> best_rows(std::vector<std::int64_t> rows, const Badness& badness,
-                                    const std::int64_t* ids, std::size_t k) {
+                                    RowIds ids, std::size_t k) {
   std::sort(rows.begin(), rows.end(), [&](std::int64_t a, std::int64_t b) {
     if (badness(a) != badness(b)) return badness(a) < badness(b);
-    return ids == nullptr ? a < b : ids[a] < ids[b];
+    if (ids.are_numbers()) return a < b;
+    return ids[static_cast<std::size_t>(a)] < ids[static_cast<std::size_t>(b)];
   });
   rows.resize(std::min(k, rows.size()));
   return rows;
@@ -104,11 +105,11 @@ Results<float> best_candidates(const CandidateRows& candidates, std::size_t n_qu
 }
 
 template <class Value>
-Results<float> rescore_all(Metric metric, Matrix<Value> originals, Matrix<float> queries,
+Results<float> rescore_all(Metric metric, const Segments<Value>& originals, Matrix<float> queries,
                            const CandidateRows& candidates) {
   return best_candidates(
       candidates, queries.n_rows, metric == Metric::kL2, [&](std::size_t query, std::size_t row) {
-        return naive_badness(metric, queries.row(query), originals.row(row), originals.n_columns);
+        return naive_badness(metric, queries.row(query), originals.row(row), originals.n_columns());
       });
 }
 
@@ -188,19 +189,19 @@ std::int32_t naive_distance(const std::uint8_t* a, const std::uint8_t* b, std::s
   return distance;
 }
 
-Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, const Queries& queries,
-                                   const std::int64_t* ids, std::size_t k) {
+Results<std::int32_t> naive_search(const Segments<std::uint8_t>& codes, const Queries& queries,
+                                   RowIds ids, std::size_t k) {
   Results<std::int32_t> results;
-  std::vector<std::int64_t> all_rows(codes.n_rows);
+  std::vector<std::int64_t> all_rows(codes.n_rows());
   std::iota(all_rows.begin(), all_rows.end(), 0);
-  std::vector<std::int32_t> distances(codes.n_rows);
+  std::vector<std::int32_t> distances(codes.n_rows());
   for (std::size_t query = 0; query < queries.codes.n_rows; ++query) {
-    for (std::size_t row = 0; row < codes.n_rows; ++row) {
+    for (std::size_t row = 0; row < codes.n_rows(); ++row) {
       const std::uint8_t* code = queries.codes.row(query);
       distances[row] = queries.weighted()
                            ? naive_weighted_distance(code, queries.magnitudes.row(query),
-                                                     codes.row(row), codes.n_columns)
-                           : naive_distance(code, codes.row(row), codes.n_columns);
+                                                     codes.row(row), codes.n_columns())
+                           : naive_distance(code, codes.row(row), codes.n_columns());
     }
     const auto of_row = [&](std::int64_t row) { return distances[static_cast<std::size_t>(row)]; };
     const std::vector<std::int64_t> rows = best_rows(all_rows, of_row, ids, k);
@@ -232,12 +233,12 @@ double naive_lane_sum(const std::vector<double>& terms) {
   return lanes[0];
 }
 
-Results<float> naive_rescore(Metric metric, Matrix<float> originals, Matrix<float> queries,
+Results<float> naive_rescore(Metric metric, const Segments<float>& originals, Matrix<float> queries,
                              const CandidateRows& candidates) {
   return rescore_all(metric, originals, queries, candidates);
 }
 
-Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float> queries,
+Results<float> naive_rescore(Metric metric, const Segments<Half>& originals, Matrix<float> queries,
                              const CandidateRows& candidates) {
   return rescore_all(metric, originals, queries, candidates);
 }
@@ -245,13 +246,13 @@ Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float
 Results<float> naive_rescore(Metric metric, const IntegerVectors& originals, Matrix<float> queries,
                              const CandidateRows& candidates) {
   std::vector<double> values;
-  for (std::size_t row = 0; row < originals.rows.n_rows; ++row) {
+  for (std::size_t row = 0; row < originals.rows.n_rows(); ++row) {
     const auto integers = naive_unpack(originals.type, originals.rows.row(row), originals.dim);
     for (std::size_t i = 0; i < originals.dim; ++i) {
       values.push_back(originals.scale.base[i] + originals.scale.step[i] * integers[i]);
     }
   }
-  return rescore_all(metric, matrix_of(values, originals.dim), queries, candidates);
+  return rescore_all<double>(metric, matrix_of(values, originals.dim), queries, candidates);
 }
 
 std::vector<std::int8_t> naive_unpack(IntegerType type, const std::uint8_t* bytes, std::size_t n) {
@@ -303,15 +304,15 @@ std::int8_t naive_integer(IntegerType type, double x, double lower, double upper
   return static_cast<std::int8_t>(std::clamp(nearest, -half, half - 1));
 }
 
-Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& queries,
+Results<float> naive_rescore_codes(const Segments<std::uint8_t>& codes, const Queries& queries,
                                    const CandidateRows& candidates, const Estimate* estimate) {
   const auto badness = [&](std::size_t query, std::size_t row) {
     const std::int32_t distance = naive_weighted_distance(
-        queries.codes.row(query), queries.magnitudes.row(query), codes.row(row), codes.n_columns);
+        queries.codes.row(query), queries.magnitudes.row(query), codes.row(row), codes.n_columns());
     if (estimate == nullptr) return static_cast<float>(distance);
     const std::uint16_t* factors = estimate->factors.row(row);
     const double factor = value_of_bfloat16(factors[0]);
-    const double second = estimate->factors.n_columns == 2 ? value_of_bfloat16(factors[1]) : 0;
+    const double second = estimate->factors.n_columns() == 2 ? value_of_bfloat16(factors[1]) : 0;
     const double e = estimate->scales[query] * (estimate->sums[query] - 2.0 * distance) * factor;
     const double constant = estimate->constants[query];
     if (estimate->metric != Metric::kL2) return badness_of_score(-(constant + e + second));

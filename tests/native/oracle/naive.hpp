@@ -67,17 +67,17 @@ struct Results {
   }
 };
 
-Results<std::int32_t> naive_search(Matrix<std::uint8_t> codes, const Queries& queries,
-                                   const std::int64_t* ids, std::size_t k);
+Results<std::int32_t> naive_search(const Segments<std::uint8_t>& codes, const Queries& queries,
+                                   RowIds ids, std::size_t k);
 
 std::vector<std::int32_t> naive_all_pairs(Matrix<std::uint8_t> a, Matrix<std::uint8_t> b);
 
 // The documented order of summation: 16 lanes, then a tree.
 double naive_lane_sum(const std::vector<double>& terms);
 
-Results<float> naive_rescore(Metric metric, Matrix<float> originals, Matrix<float> queries,
+Results<float> naive_rescore(Metric metric, const Segments<float>& originals, Matrix<float> queries,
                              const CandidateRows& candidates);
-Results<float> naive_rescore(Metric metric, Matrix<Half> originals, Matrix<float> queries,
+Results<float> naive_rescore(Metric metric, const Segments<Half>& originals, Matrix<float> queries,
                              const CandidateRows& candidates);
 Results<float> naive_rescore(Metric metric, const IntegerVectors& originals, Matrix<float> queries,
                              const CandidateRows& candidates);
@@ -91,7 +91,7 @@ std::vector<std::uint8_t> naive_pack_integers(IntegerType type,
 std::int8_t naive_integer(IntegerType type, double x, double lower, double upper);
 
 // Without an estimate (nullptr), scores are the distances.
-Results<float> naive_rescore_codes(Matrix<std::uint8_t> codes, const Queries& queries,
+Results<float> naive_rescore_codes(const Segments<std::uint8_t>& codes, const Queries& queries,
                                    const CandidateRows& candidates, const Estimate* estimate);
 
 // bfloat16: the upper half of a float32.

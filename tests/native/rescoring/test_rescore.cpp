@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "helpers/divided.hpp"
 #include "helpers/guarded_pages.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
@@ -28,7 +29,21 @@ bool same_bits(const Found& a, const Found& b) {
                     });
 }
 
-// Every metric on every level and number of threads, against the reference.
+// Calls body(originals) with the originals as segments.
+template <class T, class Body>
+void with_segments(Matrix<T> originals, const Body& body) {
+  const SegmentTable<T> table = divided(Segments<T>(originals));
+  body(Segments<T>(&table));
+}
+template <class Body>
+void with_segments(IntegerVectors originals, const Body& body) {
+  const SegmentTable<std::uint8_t> table = divided(originals.rows);
+  originals.rows = Segments<std::uint8_t>(&table);
+  body(originals);
+}
+
+// Every metric on every level and number of threads, of one matrix and of segments, against the
+// reference.
 template <class Originals>
 void check_everywhere(const Originals& originals, Matrix<float> queries,
                       const CandidateRows& candidates) {
@@ -44,6 +59,12 @@ void check_everywhere(const Originals& originals, Matrix<float> queries,
         rescore(*kernels, metric, originals, queries, candidates, n_threads, found.values.data(),
                 found.rows.data());
         CHECK(same_bits(found, wanted));
+        if (n_threads != 2) continue;
+        with_segments(originals, [&](const auto& segments) {
+          rescore(*kernels, metric, segments, queries, candidates, n_threads, found.values.data(),
+                  found.rows.data());
+          CHECK(same_bits(found, wanted));
+        });
       }
     }
   }
@@ -205,8 +226,11 @@ struct SomeIntegers {
   }
   IntegerVectors backwards() const {
     IntegerVectors result = vectors();
-    result.rows.data = result.rows.row(result.rows.n_rows - 1);
-    result.rows.stride = -result.rows.stride;
+    const std::size_t n_rows = result.rows.n_rows();
+    Matrix<std::uint8_t> rows = result.rows.matrix(0, n_rows);
+    rows.data = rows.row(n_rows - 1);
+    rows.stride = -rows.stride;
+    result.rows = rows;
     return result;
   }
 
@@ -283,7 +307,9 @@ TEST_CASE("nothing is read beyond the integers and their scale") {
         std::copy(integers.bytes.begin(), integers.bytes.end(), bytes);
         std::copy(integers.base.begin(), integers.base.end(), base);
         std::copy(integers.step.begin(), integers.step.end(), step);
-        originals.rows.data = bytes;
+        Matrix<std::uint8_t> placed = originals.rows.matrix(0, originals.rows.n_rows());
+        placed.data = bytes;
+        originals.rows = placed;
         originals.scale = {base, step};
         check_everywhere(originals, matrix_of(queries, dim), {matrix_of(rows, 20), nullptr, 9});
       }
@@ -324,7 +350,7 @@ TEST_CASE("no integers, no queries, none wanted") {
   for (const IntegerType type : kIntegerTypes) {
     const SomeIntegers some(random, type, 6, 5, 0);
     IntegerVectors nothing = some.vectors();
-    nothing.rows.n_rows = 0;
+    nothing.rows = nothing.rows.part(0, 0);
     check_everywhere(some.vectors(), asked, {matrix_of(none, 4), nullptr, 3});
     check_everywhere(nothing, asked, {matrix_of(none, 4), nullptr, 3});
     check_everywhere(some.vectors(), asked, {no_columns, nullptr, 3});

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <optional>
 #include <vector>
 
+#include "helpers/divided.hpp"
 #include "helpers/guarded_pages.hpp"
 #include "helpers/random.hpp"
 #include "helpers/sizes.hpp"
@@ -28,10 +30,18 @@ bool same_bits(const Found& a, const Found& b) {
                     });
 }
 
-// Compares every level and number of threads with the reference, and returns its results.
+// Compares every level and number of threads, of one matrix and of segments, with the reference,
+// and returns its results.
 Found check_everywhere(Matrix<std::uint8_t> codes, const Queries& queries,
                        const CandidateRows& candidates, const Estimate* estimate) {
   const Found wanted = naive_rescore_codes(codes, queries, candidates, estimate);
+  const SegmentTable<std::uint8_t> table = divided(Segments<std::uint8_t>(codes));
+  const auto factors = divided(estimate != nullptr ? estimate->factors : Segments<std::uint16_t>());
+  std::optional<Estimate> of_segments;
+  if (estimate != nullptr) {
+    of_segments = *estimate;
+    of_segments->factors = Segments<std::uint16_t>(&factors);
+  }
   for (const Kernels* kernels : available_kernels()) {
     CAPTURE(kernels->name);
     for (const std::size_t n_threads : Sizes{1, 2, 7}) {
@@ -39,6 +49,11 @@ Found check_everywhere(Matrix<std::uint8_t> codes, const Queries& queries,
       const std::size_t n = queries.codes.n_rows * candidates.k;
       Found found{std::vector<float>(n, -5), std::vector<std::int64_t>(n, -5)};
       rescore_codes(*kernels, codes, queries, candidates, estimate, n_threads, found.values.data(),
+                    found.rows.data());
+      CHECK(same_bits(found, wanted));
+      if (n_threads != 2) continue;
+      rescore_codes(*kernels, Segments<std::uint8_t>(&table), queries, candidates,
+                    of_segments ? &*of_segments : nullptr, n_threads, found.values.data(),
                     found.rows.data());
       CHECK(same_bits(found, wanted));
     }
@@ -169,7 +184,7 @@ TEST_CASE("any strides") {
     std::copy_n(numbers.factors.begin(), 40 * 3 - 1, factors);
     for (const Metric metric : kMetrics) {
       Estimate estimate = numbers.estimate(metric, 2);
-      estimate.factors = {factors, 40, 2, 6};
+      estimate.factors = Matrix<std::uint16_t>{factors, 40, 2, 6};
       const auto stride = static_cast<std::ptrdiff_t>(n_bytes);
       check_everywhere({codes, 40, n_bytes, stride}, queries, candidates, &estimate);
       check_everywhere({codes + 39 * n_bytes, 40, n_bytes, -stride}, queries, candidates, nullptr);
@@ -266,7 +281,7 @@ TEST_CASE("estimates by hand") {
   CHECK(found.values == std::vector<float>{0, std::sqrt(10.0f), std::sqrt(63.0f)});
   CHECK(found.rows == std::vector<std::int64_t>{1, 2, 0});
   estimate.metric = Metric::kCosine;
-  estimate.factors.n_columns = 1;
+  estimate.factors = Matrix<std::uint16_t>{factors.data(), 3, 1, 4};
   found = check_everywhere(matrix_of(codes, 1), queries, candidates, &estimate);
   CHECK(found.values == std::vector<float>{6.75f, 6.5f, 3});
   CHECK(found.rows == std::vector<std::int64_t>{1, 0, 2});

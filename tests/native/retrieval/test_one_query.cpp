@@ -19,9 +19,9 @@ namespace {
 
 constexpr std::int64_t kUnwritten = -5;
 
-void replace_by_ids(std::vector<std::int64_t>& rows, const std::int64_t* ids) {
+void replace_by_ids(std::vector<std::int64_t>& rows, RowIds ids) {
   for (auto& row : rows) {
-    if (row >= 0 && ids != nullptr) row = ids[row];
+    if (row >= 0 && !ids.are_numbers()) row = ids[static_cast<std::size_t>(row)];
   }
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("the nearest rows, rescored or not, by their ids") {
     const auto query = random.floats(dim);
     IndexedRows rows{};
     rows.dim = dim;
-    rows.codes = {codes.data(), n, n_bytes, static_cast<std::ptrdiff_t>(n_bytes)};
+    rows.codes = matrix_of(codes, n_bytes);
     const Originals stores[] = {
         std::monostate{}, matrix_of(values, dim), matrix_of(halves, dim),
         IntegerVectors{.rows = matrix_of(bytes, dim),
@@ -268,12 +268,12 @@ TEST_CASE("a query of an asymmetric scan is rounded: centred, but for the dot pr
 TEST_CASE("few bytes of codes and of candidates are for one thread") {
   const std::vector<float> values(1024);
   IndexedRows rows{};
-  rows.codes = {.data = nullptr, .n_rows = 1000, .n_columns = 96};
+  rows.codes = Matrix<std::uint8_t>{.data = nullptr, .n_rows = 1000, .n_columns = 96};
   rows.originals = Matrix<float>{values.data(), 1000, 1024, 4096};
   CHECK(is_for_one_thread(rows, 0));
   CHECK(is_for_one_thread(rows, 100));
   CHECK_FALSE(is_for_one_thread(rows, 1000));
-  rows.codes.n_rows = 100'000;
+  rows.codes = Matrix<std::uint8_t>{.data = nullptr, .n_rows = 100'000, .n_columns = 96};
   CHECK_FALSE(is_for_one_thread(rows, 0));
 }
 

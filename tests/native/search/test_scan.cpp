@@ -107,7 +107,8 @@ TEST_CASE("a scan ends early") {
     const std::size_t n = scan(*available_kernels().back(), matrix_of(codes, 96), first,
                                {.k = kNearest, .n_threads = n_threads, .early_end = early_end},
                                found.values.data(), found.rows.data());
-    CHECK(found == naive_search({codes.data(), n, 96, 96}, first, nullptr, kNearest));
+    CHECK(found ==
+          naive_search(Matrix<std::uint8_t>{codes.data(), n, 96, 96}, first, nullptr, kNearest));
     return n;
   };
   for (const std::size_t n_queries : Sizes{1, 5}) {

@@ -28,7 +28,7 @@ from bitsift.cli.files.arrays import FileRows, check_finite, open_rows, sample_r
 from bitsift.cli.parameters import FloatVectors, Json, SearchMetric, Threads
 from bitsift.cli.wording import typed
 from bitsift.core.arguments import check_threads
-from bitsift.core.limits import MOST_ROWS_ADVISED, MOST_ROWS_FITTED
+from bitsift.core.limits import LEAST_ROWS_ADVISED, MOST_ROWS_ADVISED, MOST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_K, Metric, Scoring
 
 __all__ = [
@@ -64,7 +64,7 @@ def advise(
     sample: Annotated[
         int,
         typer.Option(
-            min=1,
+            min=LEAST_ROWS_ADVISED,
             metavar="N",
             help="Number of vectors, evenly spaced, to read. Some serve as queries; of the others, "
             f"at most {MOST_ROWS_ADVISED:,} are compared: half of them to choose, half to judge.",

@@ -49,7 +49,7 @@ EXPLANATIONS = (
     (
         "queries a second, one query",
         "one batch of all queries, the fastest of 5 runs; the median of up to 25 single queries, "
-        "each the fastest of 3 runs. Both belong to the machine named. float32 is timed in NumPy, "
+        "each the fastest of 5 runs. Both belong to the machine named. float32 is timed in NumPy, "
         "as a matrix product on the threads that NumPy takes; for one query also as a product for "
         "each vector on one core, and the faster counts. A line without times has no scan in "
         "bitsift: there, rescoring scored all vectors.",
