@@ -85,6 +85,16 @@ TAKEN = {
         lambda codes, ids: native.search(codes, codes, None, ids=ids, **RESCORING),
         (BYTES, IDS),
     ),
+    "range_search": (
+        lambda codes, limits, ids: native.range_search(
+            codes, codes, None, limits, ids=ids, **LEVEL
+        ),
+        (BYTES, np.full(len(BYTES), 9), IDS),
+    ),
+    "count_in_range": (
+        lambda codes, limits: native.count_in_range(codes, codes, None, limits, **LEVEL),
+        (BYTES, np.full(len(BYTES), 9)),
+    ),
     "rescore float16": (
         lambda *arrays: native.rescore(*arrays[:3], ids=arrays[3], metric="dot", **RESCORING),
         (HALVES, FLOATS, ROWS, IDS),
@@ -379,3 +389,38 @@ def test_segments_take_the_place_of_arrays_of_their_type_alone():
     ids = native.Segments([np.array([5, 4, 3, 2])[::2], np.array([9, 1, 2, 0])])
     found = native.search(codes, queries, None, k=6, ids=ids, isa="scalar", threads=1)
     assert found[1].tolist() == [[5, 3, 4, 1, 0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"limits": np.full(2, 5)}, "one limit for each query"),
+        ({"limits": np.full((3, 1), 5)}, "one limit for each query"),
+        ({"begin": 4}, "the first row must be one of the codes"),
+        ({"most": 2}, "a part is of at most 256 queries"),
+        ({"queries": np.zeros((257, 5), np.uint8), "limits": np.full(257, 5), "most": 300}, "256"),
+        ({"queries": np.zeros((3, 4), np.uint8)}, "equally long"),
+        ({"magnitudes": np.ones((3, 39), np.uint8)}, "one magnitude for each bit"),
+        ({"magnitudes": np.full((3, 40), 32, np.uint8)}, "magnitude"),
+        ({"ids": np.arange(2)}, "one id for each row"),
+        ({"rows": native.RowSet.of_values(np.ones(2, np.bool_))}, "the set must be one of these"),
+    ],
+    ids=str,
+)
+def test_a_range_search_refuses_what_does_not_fit(wrong, message):
+    given = {"codes": CODES, "queries": CODES, "magnitudes": None, "limits": np.full(3, 40)}
+    given |= {"ids": None, "isa": "scalar", "threads": 1}
+    lims, _, rows, end = native.range_search(**given)
+    assert (lims.tolist(), len(rows), end) == ([0, 3, 6, 9], 9, 3)
+    with pytest.raises(ValueError, match=message):
+        native.range_search(**given | wrong)
+
+
+def test_numbers_of_a_part_of_a_set():
+    rows = native.RowSet.of_numbers(np.array([70_000, 3, 64, 65_535]), 70_001)
+    assert rows.numbers().tolist() == [3, 64, 65_535, 70_000]
+    assert rows.numbers(4, 65_536).tolist() == [64, 65_535]
+    assert rows.numbers(65_536).tolist() == [70_000]
+    for begin, end in ((3, 2), (0, 70_002)):
+        with pytest.raises(ValueError, match="the rows must be those of the set"):
+            rows.numbers(begin, end)

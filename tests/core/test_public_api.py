@@ -63,6 +63,7 @@ PUBLIC = {
     "__version__",
 }
 INDEX_MEMBERS = {
+    "extend",
     "compact",
     "contains",
     "remove",
@@ -165,6 +166,7 @@ def test_public_names():
         (bitsift.Index.remove, ["self", "ids", "missing"]),
         (bitsift.Index.contains, ["self", "ids"]),
         (bitsift.Index.compact, ["self"]),
+        (bitsift.Index.extend, ["self", "other"]),
         (
             bitsift.Index.search,
             [

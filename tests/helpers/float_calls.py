@@ -169,6 +169,14 @@ def _(bitsift: Any) -> Any:
     return [index.codes, index.ids, *index.search(SMALL[:9], 3), index.nbytes]
 
 
+@_call("Index.extend")
+def _(bitsift: Any) -> Any:
+    index, part = (bitsift.Index(DIM, store="int8").fit(SMALL) for _ in range(2))
+    index.add(SMALL[:9])
+    part.add(SMALL[9:20], range(100, 111))
+    return [index.extend(part), index.codes, index.ids, *index.search(SMALL[:9], 3)]
+
+
 @_call("Index.get")
 def _(bitsift: Any) -> Any:
     found = []

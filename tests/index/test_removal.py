@@ -413,6 +413,10 @@ class TestUpsert:
         index.upsert(made_vectors(4), ids[57:61])
         assert len(index) == N - 1
         np.testing.assert_array_equal(index.get(ids[57:61]), made_vectors(4))
+        vectors[57:61] = made_vectors(4)
+        rest = np.delete(np.arange(N), 56)
+        np.testing.assert_array_equal(index.get(ids[rest]), vectors[rest])
+        assert all(int(id) in index for id in ids[50:56])
 
 
 class TestGet:

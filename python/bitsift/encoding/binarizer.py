@@ -99,6 +99,14 @@ class Binarizer:
         """Whether there is a rotation."""
         return len(self.flips) > 0
 
+    def differs_from(self, other: Binarizer) -> str | None:
+        """Name what makes other codes of the same vectors; None if nothing does."""
+        if self.normalized != other.normalized or not np.array_equal(
+            self._threshold_row, other._threshold_row
+        ):
+            return "threshold"
+        return None if np.array_equal(self.flips, other.flips) else "rotation"
+
     def arrays(self) -> dict[str, Any]:
         """Return what encodes a vector: the arguments of `native.OneQuerySearch`."""
         centring = None

@@ -118,6 +118,20 @@ class Encoder:
         """Factors of the correction of each vector."""
         return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
 
+    def differs_from(self, other: Encoder) -> str | None:
+        """Name what makes other rows of the same vectors; None if nothing does."""
+        for name in ("dim", "metric", "store_names", "corrected"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                said = {"store_names": "store", "corrected": "correction"}.get(name, name)
+                return f"{said}: {theirs!r}, and here {ours!r}"
+        if (different := self.binarizer.differs_from(other.binarizer)) is not None:
+            return different
+        for store, same in zip(self.stores, other.stores, strict=True):
+            if not store.has_bounds_of(same):
+                return f"bounds of store={store.name!r}"
+        return None
+
     def empty_columns(self, n: int = 0) -> Columns[NDArray[Any]]:
         """Return columns of `n` rows that are not written yet."""
         return Columns(

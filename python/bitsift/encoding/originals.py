@@ -47,6 +47,14 @@ class Originals:
         """Whether vectors can be written."""
         return self.calibrator is None or self.calibrator.n > 0
 
+    def has_bounds_of(self, other: Originals) -> bool:
+        """Say whether the same integers stand for the same values in both stores."""
+        if self.calibrator is None:
+            return True
+        if not (self.is_fitted and other.is_fitted):
+            return False
+        return np.array_equal(self._ranges, other._ranges)
+
     def fitted(self, vectors: NDArray[Any], name: str) -> Originals:
         """Return this store if it is fitted, else a copy fitted to vectors, which errors name."""
         if self.calibrator is None or self.is_fitted:

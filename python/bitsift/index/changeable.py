@@ -165,6 +165,50 @@ class Changeable:
         parsed = self._parsed(vectors)
         return self._table.replace(parsed, as_ids(ids), threads)
 
+    @in_default_floats
+    def extend(self, other: Changeable) -> NDArray[np.int64]:
+        """Add the vectors of another index, with their ids; what is stored of them stays as it is.
+
+        Parameters
+        ----------
+        other : Index
+            An index of the same schema: dimensions, metric, stores and correction, and the same
+            threshold, rotation and bounds of integers. Parts of one index may be made by
+            ``copy.copy`` of an index that is fitted and holds no vectors.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            The ids of its vectors, in order of addition.
+
+        Raises
+        ------
+        TypeError
+            It is no index.
+        ValueError
+            The schema is another, or an id is in both. The index is unchanged by any error.
+        RuntimeError
+            As in :meth:`add`.
+
+        Notes
+        -----
+        Takes about as long as copying its memory. What scans by default stays as it is; an index
+        that has too few vectors to decide it takes over what `other` has decided.
+
+        Examples
+        --------
+        >>> index, part = bitsift.Index(8), bitsift.Index(8)
+        >>> ids = index.add(numpy.eye(2, 8, dtype="float32"))
+        >>> ids = part.add(numpy.eye(2, 8, dtype="float32"), ids=[70, 60])
+        >>> index.extend(part)
+        array([70, 60])
+        >>> index.ids
+        array([ 0,  1, 70, 60])
+        """
+        if not isinstance(other, Changeable):
+            raise TypeError(f"other must be an Index; got {type(other).__name__}")
+        return self._table.extend(other._table.snapshot)
+
     def remove(self, ids: ArrayLike, *, missing: Missing = "raise") -> int:
         """Remove the vectors with these ids.
 

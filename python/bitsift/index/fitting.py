@@ -143,6 +143,17 @@ class Fitting(NamedTuple):
         together = np.concatenate((self.vectors, some))  # a copy: rows are the caller's
         return self._replace(vectors=together).decide(encoder, together, "vectors")
 
+    def decide_by_other(self, encoder: Encoder, other: Fitting) -> Fitting:
+        """Return this when the vectors of another index are added, if the scoring is undecided.
+
+        It is decided as the other's is, or else by the vectors of both.
+        """
+        if self.vectors is None:
+            return self
+        if other.vectors is None:
+            return self._decided(other.defaults.scan)
+        return self.decide_by_added(encoder, other.vectors, are_bits=False)
+
     def _decided(self, scoring: Scoring) -> Fitting:
         return self._replace(defaults=self.defaults._replace(scan=scoring), vectors=None)
 

@@ -222,6 +222,17 @@ class GrowableColumns(NamedTuple):
         """Return these rows in memory of their own."""
         return self._each(lambda rows: rows.copied())
 
+    def with_rows(self, columns: Columns[Rows], numbers: NDArray[np.int64]) -> GrowableColumns:
+        """Return these rows and some of others, for which there is room, as they are."""
+        out = self.next_rows(len(numbers))
+        take_into(out.codes, columns.codes, numbers)
+        for own, rows in zip(out.originals, columns.originals, strict=True):
+            take_into(own, rows, numbers)
+        if out.factors is not None:
+            assert columns.factors is not None
+            take_into(out.factors, columns.factors, numbers)
+        return self.committed(len(numbers))
+
     def committed(self, n: int) -> GrowableColumns:
         """Return these rows and the next `n`, which have been written."""
         return self._each(lambda rows: rows.committed(n))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import BitsiftWarning, warn
-from bitsift.core.interruptible import copied, copy_into
+from bitsift.core.interruptible import copied, copy_into, counted
 from bitsift.core.limits import MAX_ID
 from bitsift.core.segments import row_bytes
 from bitsift.encoding.encoder import Columns, Encoder
@@ -227,6 +227,10 @@ class Table:
             "upsert", lambda: self._append(parsed, ids, threads, replaces=True)
         )
 
+    def extend(self, other: Snapshot) -> NDArray[np.int64]:
+        """Add the live rows of another table, as they are; return their ids."""
+        return self._write_alone("extend", lambda: self._extend(other))
+
     def remove(self, ids: int | NDArray[np.int64], *, ignores_missing: bool) -> int:
         """Remove the vectors with these ids, all or none; return how many there were."""
         return self._write_alone("remove", lambda: self._remove(ids, ignores_missing))
@@ -329,6 +333,33 @@ class Table:
         live.remove(replaced)
         ids = ids.extended(new_ids, live.current())
         self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few, live)
+        return new_ids
+
+    def _extend(self, other: Snapshot) -> NDArray[np.int64]:
+        before, others = self.snapshot, other.live.current()
+        added = other.ids.of_rows(others)
+        n = len(added)
+        new_ids = before.ids.check(added, n, before.live.current())
+        if n == 0:
+            return new_ids
+        if before.is_to_be_compact(n, _NONE):
+            before = before.compact()
+        documents, fitting, ids, memory, few, live = before
+        encoder = documents.encoder
+        different = encoder.differs_from(other.documents.encoder)
+        if fitting.is_needed(encoder):
+            different = "being fitted, as this one is not yet"
+        if different is not None:
+            raise ValueError(
+                f"other must be an index of the same schema; it differs in {different}. Fit both "
+                "to one sample, or make parts by copy.copy of an index that is fitted"
+            )
+        numbers = counted(0, n) if others is None else others.numbers()
+        memory = memory.with_room(n).with_rows(other.documents.columns, numbers)
+        fitting = fitting.decide_by_other(encoder, other.fitting)
+        live = live.extended_to(len(documents) + n)
+        ids = ids.extended(new_ids, live.current())
+        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids, few, live)
         return new_ids
 
     def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:

@@ -157,6 +157,39 @@ TEST_CASE("by steps: the best of more and more candidates, without those given b
   }
 }
 
+TEST_CASE("the score of each candidate, in their order") {
+  Random random(9);
+  constexpr std::size_t kRows = 500;
+  constexpr std::size_t kDim = 21;
+  constexpr std::size_t kQueries = 6;
+  constexpr std::size_t kCandidates = 90;
+  const auto values = random.floats(kRows * kDim);
+  const auto queries = random.floats(kQueries * kDim);
+  const auto rows = some_candidates(random, kQueries, kCandidates, kRows);
+  std::vector<float> each;  // of a query for each candidate
+  for (std::size_t query = 0; query < kQueries; ++query) {
+    for (std::size_t i = 0; i < kCandidates; ++i) {
+      const auto first = queries.begin() + static_cast<std::ptrdiff_t>(query * kDim);
+      each.insert(each.end(), first, first + kDim);
+    }
+  }
+  for (const Metric metric : kMetrics) {
+    const Found wanted = naive_rescore(metric, matrix_of(values, kDim), matrix_of(each, kDim),
+                                       {matrix_of(rows, 1), nullptr, 1});
+    for (const Kernels* kernels : available_kernels()) {
+      for (const std::size_t n_threads : Sizes{1, 3}) {
+        Found found{std::vector<float>(rows.size(), -5), std::vector<std::int64_t>(rows.size())};
+        CandidateRows candidates = {matrix_of(rows, kCandidates), nullptr, kCandidates};
+        candidates.keep_order = true;
+        rescore(*kernels, metric, Segments<float>(matrix_of(values, kDim)),
+                matrix_of(queries, kDim), candidates, n_threads, found.values.data(),
+                found.rows.data());
+        CHECK(same_bits(found, wanted));
+      }
+    }
+  }
+}
+
 TEST_CASE("no candidates, no originals, no queries, none wanted") {
   Random random(3);
   const auto originals = random.floats(30);

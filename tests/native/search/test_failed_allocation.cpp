@@ -10,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/platform.hpp"
@@ -18,6 +19,7 @@
 #include "oracle/naive.hpp"
 #include "rescoring/rescore.hpp"
 #include "search/all_pairs.hpp"
+#include "search/range_scan.hpp"
 #include "search/self_join.hpp"
 #include "search/shared_scan.hpp"
 
@@ -195,6 +197,35 @@ TEST_CASE("searches of many queries, joins and pairs") {
     is_spared = false;
     self_join(kernels, few, kNearest, 3, found.values.data(), found.rows.data());
     return found == wanted;
+  });
+}
+
+TEST_CASE("range searches") {
+  constexpr std::size_t kRows = 3000;
+  constexpr std::size_t kBytes = 96;
+  Random random(3);
+  const auto bytes = random.bytes(kRows * kBytes);
+  const auto codes = matrix_of(bytes, kBytes);
+  const Kernels& kernels = *available_kernels().back();
+  const Queries queries{{codes.data, 7, kBytes, kBytes}};
+  const std::vector<std::int64_t> limits(7, 375);
+  const auto keys = [](const FoundRows& found) {
+    const bool was_spared = std::exchange(is_spared, true);
+    std::vector<std::vector<std::uint64_t>> all;
+    for (const auto& neighbors : found) {
+      auto& some = all.emplace_back();
+      for (const Neighbor one : neighbors) some.push_back(one.key());
+    }
+    is_spared = was_spared;
+    return all;
+  };
+  const auto wanted = keys(range_scan(kernels, codes, queries, limits, {}));
+  fail_each_allocation(2, [&](std::size_t) {
+    return keys(range_scan(kernels, codes, queries, limits, {.n_threads = 3})) == wanted;
+  });
+  fail_each_allocation(2, [&](std::size_t) {
+    const auto part = range_scan_part(kernels, codes, queries, limits, 1 << 20, {.n_threads = 3});
+    return keys(part.found) == wanted;
   });
 }
 
