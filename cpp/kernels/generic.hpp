@@ -27,7 +27,7 @@
 //                     load, store_lanes, broadcast, bitwise_or, concealed
 //   Doubles           of kDoubles values: load_doubles, subtract, multiply, add_doubles,
 //                     add_exact_product (fused if kFusesProducts), sum_lanes;
-//                     kDotVectors vectors rescored at once
+//                     kDotVectors vectors rescored at once; widen_16 to Wide where it helps
 //   greater           64 comparisons at once, for packing
 //   Crc               how a checksum takes eight bytes: kLanes, add
 #pragma once

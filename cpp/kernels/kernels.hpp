@@ -15,6 +15,7 @@
 namespace bitsift {
 
 enum class Isa : std::uint8_t { kScalar, kAvx2, kAvx512, kAmx, kNeon };
+inline constexpr std::size_t kIsas = 5;
 
 // A document within the limit of a query, as scan kernels report it.
 struct Hit {
@@ -171,7 +172,8 @@ struct Kernels {
   // Rescoring, in float64 and in one order of summation on every instruction set, of any number of
   // vectors: dots[i] = query . vectors[i] and, unless `squares` is nullptr, squares[i] =
   // vectors[i] . vectors[i]. The query's values are float32. `n_ahead` more pointers follow:
-  // vectors that are rescored next, which the kernel prefetches.
+  // vectors that are rescored next, which the kernel prefetches; with many of them, some
+  // repeatedly.
   void (*dot_f32)(const double* query, const float* const* vectors, std::size_t n_vectors,
                   std::size_t n_ahead, std::size_t n, double* dots, double* squares) noexcept;
   void (*dot_f16)(const double* query, const Half* const* vectors, std::size_t n_vectors,

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <cmath>
+#include <iterator>
 #include <type_traits>
 #include <vector>
 
 #include "base/platform.hpp"
+#include "base/recent_costs.hpp"
 #include "base/thread_pool.hpp"
 #include "rescoring/ranking.hpp"
 
@@ -16,8 +19,27 @@ namespace {
 
 // Vectors that a kernel scores together.
 constexpr std::size_t kVectorsAtOnce = 8;
-// Vectors that are scored next, for a kernel to prefetch.
-constexpr std::size_t kVectorsAhead = 3 * kVectorsAtOnce;
+
+// How often a kernel prefetches each cache line: vectors that are scored next are so many times
+// kVectorsAtOnce. Which is faster depends on the processor (kernels/loops/rescoring.hpp).
+enum class Prefetching : std::uint8_t { kThrice, kOnce };
+constexpr Prefetching kPrefetchings[] = {Prefetching::kThrice, Prefetching::kOnce};
+constexpr std::size_t kMostVectorsAhead = 3 * kVectorsAtOnce;
+// Smaller pieces are not timed.
+constexpr std::size_t kTimedBytes = 1 << 16;
+
+std::size_t vectors_ahead(Prefetching prefetching) {
+  return prefetching == Prefetching::kOnce ? kVectorsAtOnce : kMostVectorsAhead;
+}
+
+// Seconds for each byte of such originals.
+using PrefetchingCosts = RecentCosts<Prefetching, std::size(kPrefetchings)>;
+
+template <class Originals>
+PrefetchingCosts& costs_of(const Kernels& kernels) {
+  static PrefetchingCosts costs[kIsas];
+  return costs[static_cast<std::size_t>(kernels.isa)];
+}
 
 // Whether every product of an 8-bit integer and the step is exact: 7 bits of the step are zero.
 bool is_exact(double step) {
@@ -171,11 +193,12 @@ class Scorer {
   Scale scale_;
 };
 
-// Scores pairs [begin, end) of (query, candidate), numbered query by query.
+// Scores pairs [begin, end) of (query, candidate), numbered query by query. Kernels prefetch up to
+// `most_ahead` vectors.
 template <class Value, class Originals>
 void score_pairs(Scorer<Value> scorer, Originals originals, Matrix<float> queries,
                  Matrix<std::int64_t> candidates, std::size_t begin, std::size_t end,
-                 Scored* scored) {
+                 std::size_t most_ahead, Scored* scored) {
   const std::size_t n_candidates = candidates.n_columns;
   std::vector<Scored*> scores;
   std::vector<const typename Originals::Stored*> stored;
@@ -203,8 +226,8 @@ void score_pairs(Scorer<Value> scorer, Originals originals, Matrix<float> querie
     }
     while (i < ends[q]) {
       const std::size_t n = std::min(kVectorsAtOnce, ends[q] - i);
-      std::size_t n_ahead = std::min(kVectorsAhead, stored.size() - i - n);
-      const Value* vectors[kVectorsAtOnce + kVectorsAhead];
+      std::size_t n_ahead = std::min(most_ahead, stored.size() - i - n);
+      const Value* vectors[kVectorsAtOnce + kMostVectorsAhead];
       n_ahead = originals.fetch(stored.data() + i, n, n_ahead, vectors);
       float badness[kVectorsAtOnce];
       scorer.score(vectors, n, n_ahead, badness);
@@ -226,9 +249,19 @@ void rescore_all(const Kernels& kernels, Metric metric, const Originals& origina
   // Work is split by pairs, not by queries: one query with many candidates uses every thread. Where
   // the originals are mapped from a file, that many threads wait for the disk at once.
   const std::size_t piece = 1 + kRescorePieceBytes / originals.row_bytes();
+  PrefetchingCosts& costs = costs_of<Originals>(kernels);
   for_each_piece(n_pairs, piece, n_threads, [&](std::size_t begin, std::size_t end) {
-    score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
-                queries, candidates.rows, begin, end, scored.get());
+    const auto score = [&](Prefetching prefetching) {
+      score_pairs(Scorer<Value>(kernels, metric, queries.n_columns, originals.scale()), originals,
+                  queries, candidates.rows, begin, end, vectors_ahead(prefetching), scored.get());
+    };
+    const std::size_t n_bytes = (end - begin) * originals.row_bytes();
+    if (n_bytes < kTimedBytes) return score(costs.best(kPrefetchings));
+    const Prefetching prefetching = costs.next(kPrefetchings);
+    const auto start = std::chrono::steady_clock::now();
+    score(prefetching);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    costs.learn(prefetching, seconds.count() / static_cast<double>(n_bytes));
   });
   rank(scored.get(), queries.n_rows, candidates, metric == Metric::kL2, n_threads, scores, rows);
 }

@@ -95,9 +95,9 @@ class HitScan {
     // The first rows admit more than any others: their time does not measure the method.
     if (!warm_ || n_pairs * n_bytes_ < kLeastTimedBytes) {
       warm_ = true;
-      return scan_pieces(costs_.best(eligible_), report);
+      return scan_pieces(costs_.best(eligible_.all()), report);
     }
-    const ScanMethod method = costs_.next(eligible_);
+    const ScanMethod method = costs_.next(eligible_.all());
     const auto start = std::chrono::steady_clock::now();
     scan_pieces(method, report);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -10,17 +10,8 @@ namespace {
 // Up to this number of queries, scanning for each query by itself may win: it transposes nothing,
 // and rows stay in a cache from one query to the next.
 constexpr std::size_t kMostRowQueries = 16;
-// A rival that costs r times as much as the cheapest method gets one turn in 64 r. So each rival
-// takes about 1/64 of the time.
-constexpr float kTurnsPerTrial = 64;
-// But it gets at least one turn in this many, or it would hardly be measured again. So a rival with
-// r > 128 takes more than 1/64.
-constexpr float kMostTurnsPerTrial = 8192;
 // Fewer bytes of codes may lie in a cache from one scan to the next.
 constexpr std::size_t kUncachedBytes = std::size_t{1} << 24;
-constexpr float kLeastCost = 1e-30f;  // 0 says that a cost is not known
-// A thread may be interrupted while it measures: the first cost is the least of this many.
-constexpr std::uint32_t kFirstTrials = 4;
 
 bool lies_in_memory(const ScanShape& shape) {
   return shape.n_rows >= kUncachedBytes / shape.n_bytes;
@@ -59,55 +50,6 @@ MethodCosts& MethodCostTable::costs_of(const Kernels& kernels, const ScanShape& 
 MethodCostTable& default_method_costs() {
   static MethodCostTable table;
   return table;
-}
-
-ScanMethod MethodCosts::best(const EligibleMethods& eligible) const {
-  ScanMethod best = eligible.first();
-  for (const ScanMethod method : eligible.all()) {
-    const float known = cost(method);
-    if (known != 0 && cost(best) != 0 && known < cost(best)) best = method;
-  }
-  return best;
-}
-
-ScanMethod MethodCosts::next(const EligibleMethods& eligible) {
-  if (eligible.all().size() == 1) return eligible.first();
-  for (const ScanMethod method : eligible.all()) {
-    if (!is_known(method)) return method;
-  }
-  const ScanMethod best = this->best(eligible);
-  const std::uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-  for (const ScanMethod method : eligible.all()) {
-    // Other threads may have changed either cost since: `turns` must not come out as 0 or NaN.
-    const float ratio = cost(method) / std::max(cost(best), kLeastCost);
-    const float turns = std::min(std::max(1.0f, kTurnsPerTrial * ratio), kMostTurnsPerTrial);
-    // Each method has turns of its own: 1, 2, ... after a multiple of `turns`.
-    if (method != best &&
-        turn % static_cast<std::uint32_t>(turns) == static_cast<std::uint32_t>(method) + 1) {
-      return method;
-    }
-  }
-  return best;
-}
-
-bool MethodCosts::is_known(ScanMethod method) const {
-  return n_learned_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed) >=
-         kFirstTrials;
-}
-
-// Decreases are averaged in quickly, increases slowly: slowdowns are often temporary.
-void MethodCosts::learn(ScanMethod method, double seconds) {
-  const auto i = static_cast<std::size_t>(method);
-  const std::uint32_t n = n_learned_[i].load(std::memory_order_relaxed);
-  if (n < kFirstTrials) n_learned_[i].store(n + 1, std::memory_order_relaxed);
-  const float old = cost(method);
-  const float now = std::max(kLeastCost, static_cast<float>(seconds));
-  float used = now;
-  if (n > 0 && n < kFirstTrials) used = std::min(old, now);
-  if (n >= kFirstTrials) {
-    used = now < old ? 0.5f * (old + now) : 0.875f * old + 0.125f * std::min(now, 2 * old);
-  }
-  costs_[i].store(used, std::memory_order_relaxed);
 }
 
 }  // namespace bitsift

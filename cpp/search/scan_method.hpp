@@ -4,11 +4,11 @@
 // each piece of a scan is timed, and the next piece goes to the method with the lowest recent cost.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "base/recent_costs.hpp"
 #include "kernels/kernels.hpp"
 
 namespace bitsift {
@@ -45,27 +45,9 @@ class EligibleMethods {
   std::size_t n_ = 0;
 };
 
-// The recent cost of each method for scans of one shape. No result depends on it. Thread-safe.
-class MethodCosts {
- public:
-  // The method to use next: the cheapest so far, and at times another one, to measure it again.
-  ScanMethod next(const EligibleMethods& eligible);
-  // The cheapest so far, for scans too small to be timed.
-  ScanMethod best(const EligibleMethods& eligible) const;
-  // `seconds` for each pair of a query and a row.
-  void learn(ScanMethod method, double seconds);
-
- private:
-  float cost(ScanMethod method) const {
-    return costs_[static_cast<std::size_t>(method)].load(std::memory_order_relaxed);
-  }
-
-  bool is_known(ScanMethod method) const;
-
-  std::atomic<float> costs_[kScanMethods] = {};  // 0: not known
-  std::atomic<std::uint32_t> n_learned_[kScanMethods] = {};
-  std::atomic<std::uint32_t> turn_{0};
-};
+// The recent cost of each method for scans of one shape: seconds for each pair of a query and a
+// row.
+using MethodCosts = RecentCosts<ScanMethod, kScanMethods>;
 
 // The costs of every shape of scan. Thread-safe.
 class MethodCostTable {
@@ -73,7 +55,6 @@ class MethodCostTable {
   MethodCosts& costs_of(const Kernels& kernels, const ScanShape& shape);
 
  private:
-  static constexpr std::size_t kIsas = static_cast<std::size_t>(Isa::kNeon) + 1;
   static constexpr std::size_t kQueryShapes = 12;
   static constexpr std::size_t kByteShapes = 14;
 

@@ -91,7 +91,7 @@ class SelfJoin {
 
     void join(std::size_t other) {
       check_interruption();
-      const ScanMethod method = join_.costs_.next(join_.eligible_);
+      const ScanMethod method = join_.costs_.next(join_.eligible_.all());
       const auto start = Clock::now();
       const BatchKernel& kernel = method == ScanMethod::kBatch
                                       ? batch_kernel(join_.kernels_, join_.codes_.n_columns, false)

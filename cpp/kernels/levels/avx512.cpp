@@ -110,7 +110,7 @@ struct Avx512 {
                     quarters(pairs(rows[4], rows[5]), pairs(rows[6], rows[7])));
   }
 
-  // Vector i has 8 / kWords rows of kWords words each; lane j of the result is the sum of row j.
+  // The vectors are eight rows of kWords words each; lane j of the result is the sum of row j.
   template <std::size_t kWords>
   static Vector short_row_sums(const Vector* v) {
     const auto pairs = [](Vector a, Vector b) {
@@ -120,6 +120,16 @@ struct Avx512 {
     if constexpr (kWords == 2) {
       const Vector order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
       return _mm512_permutexvar_epi64(order, pairs(v[0], v[1]));
+    }
+    if constexpr (kWords == 3) {  // word w of row i is lane 3 i + w of the three vectors
+      const auto words = [&](__m512i order, __mmask8 in_third) {
+        return _mm512_mask_permutexvar_epi64(_mm512_permutex2var_epi64(v[0], order, v[1]), in_third,
+                                             order, v[2]);
+      };
+      const Vector first = words(_mm512_setr_epi64(0, 3, 6, 9, 12, 15, 18, 21), 0xC0);
+      const Vector second = words(_mm512_setr_epi64(1, 4, 7, 10, 13, 16, 19, 22), 0xE0);
+      const Vector third = words(_mm512_setr_epi64(2, 5, 8, 11, 14, 17, 20, 23), 0xE0);
+      return _mm512_add_epi64(_mm512_add_epi64(first, second), third);
     }
     if constexpr (kWords == 4) {
       const Vector a = pairs(v[0], v[1]);
@@ -219,9 +229,13 @@ struct Avx512 {
   static Doubles load_doubles(const Half* p) {
     return _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
-  static Doubles load_doubles(const std::int8_t* p) {
-    return _mm512_cvtepi32_pd(
-        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  using Wide = std::int32_t;
+  static Doubles load_doubles(const Wide* p) {
+    return _mm512_cvtepi32_pd(_mm256_load_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static void widen_16(const std::int8_t* p, Wide* out) {
+    _mm512_store_si512(out,
+                       _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }
   static Doubles subtract(Doubles a, Doubles b) { return _mm512_sub_pd(a, b); }
   static Doubles multiply(Doubles a, Doubles b) { return _mm512_mul_pd(a, b); }

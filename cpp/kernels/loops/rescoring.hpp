@@ -35,11 +35,17 @@ struct Sum {
   }
 };
 
+// How often each line of the vectors that are scored next is prefetched. A Zen 4 drops most
+// prefetches while others are pending and needs three; an Emerald Rapids is faster with one.
+inline constexpr std::size_t kMostPrefetches = 3;
+// Fewer vectors at once leave no choice: on Zen 3 and older three are as fast.
+template <std::size_t kVectors>
+inline constexpr bool kMayPrefetchOnce = kVectors >= 8;
+
 // Asks for the vectors that are scored next, one line of each at a time, between sums: all lines at
 // once would delay the sums. Into L2: L1 has room for fewer pending lines, and prefetching into it
-// was half as fast. A Zen 4 drops most such prefetches while others are pending, so each line is
-// asked for kPrefetches times, kVectors vectors apart.
-template <std::size_t kVectors, class Value>
+// was half as fast. Each line is asked for kPrefetches times, kVectors vectors apart.
+template <std::size_t kVectors, std::size_t kPrefetches, class Value>
 class Ahead {
  public:
   // Where fewer vectors follow, asks for the ones that are scored now: no test in the loop. Always
@@ -63,12 +69,16 @@ class Ahead {
   }
 
  private:
-  static constexpr std::size_t kPrefetches = 3;
   static constexpr std::size_t kPrefetched = kPrefetches * kVectors;
 
   const Value* const* rows_;
   const Value* some_[kPrefetched];
 };
+
+// Whether a level widens 16 such values at once, into memory, from where conversions to float64
+// read them: for int8 that takes fewer shuffles than converting 8 in registers.
+template <class Simd, class Value>
+concept Widens = requires(const Value* x, typename Simd::Wide* out) { Simd::widen_16(x, out); };
 
 // How a stored value becomes a value of the vector: as it is, or by the scale of its dimension.
 template <class Simd>
@@ -121,21 +131,32 @@ struct Scaled {
 // Sums for `kVectors` vectors of documents at once: that many streams come from memory side by
 // side, and a query's values are loaded once for all. `n_ahead` vectors follow these. add(sums[i],
 // v, q, x) adds the terms of the v-th values of 16 to those of vector i.
-template <class Simd, std::size_t kVectors, class Sums, class Value, class Values, class Add>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, class Sums, class Value,
+          class Values, class Add>
 inline void sum_terms(const double* query, const Value* const* vectors, Values values,
                       std::size_t n_ahead, std::size_t n, Sums* sums, Add add) {
   constexpr std::size_t kStep = Simd::kDoubles;
   const auto add_16 = [&](const double* q, const Value* const* x, std::size_t i,
                           const Values& scales, std::size_t dimension) {
-    for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
-      const auto wanted = Simd::load_doubles(q + v * kStep);
-      const auto value = scales.at(dimension + v * kStep);
-      for (std::size_t row = 0; row < kVectors; ++row) {
-        add(sums[row], v, wanted, value(Simd::load_doubles(x[row] + i + v * kStep)));
+    const auto add_all = [&](const auto& values_16) {
+      for (std::size_t v = 0; v < kSumLanes / kStep; ++v) {
+        const auto wanted = Simd::load_doubles(q + v * kStep);
+        const auto value = scales.at(dimension + v * kStep);
+        for (std::size_t row = 0; row < kVectors; ++row) {
+          add(sums[row], v, wanted, value(Simd::load_doubles(values_16(row) + v * kStep)));
+        }
       }
+    };
+    if constexpr (Widens<Simd, Value>) {
+      alignas(64) typename Simd::Wide wide[kVectors][kSumLanes];
+      for (std::size_t row = 0; row < kVectors; ++row) Simd::widen_16(x[row] + i, wide[row]);
+      __asm__ volatile("" : "+m"(wide));  // through memory, or GCC would extract halves
+      add_all([&](std::size_t row) { return wide[row]; });
+    } else {
+      add_all([&](std::size_t row) { return x[row] + i; });
     }
   };
-  const Ahead<kVectors, Value> ahead(vectors, n_ahead);
+  const Ahead<kVectors, kPrefetches, Value> ahead(vectors, n_ahead);
   const Value* x[kVectors];
   for (std::size_t row = 0; row < kVectors; ++row) x[row] = vectors[row];
   std::size_t i = 0;
@@ -156,18 +177,33 @@ inline void sum_terms(const double* query, const Value* const* vectors, Values v
   }
 }
 
+// Calls next<kVectors, kPrefetches>() for vectors [i, i + kVectors), from i = 0 on.
+template <std::size_t kAtOnce, class Next>
+[[gnu::always_inline]] inline void for_each_group(std::size_t& i, std::size_t n_vectors,
+                                                  std::size_t n_ahead, const Next& next) {
+  for (; n_vectors - i >= kAtOnce; i += kAtOnce) {
+    if (kMayPrefetchOnce<kAtOnce> && n_vectors - i + n_ahead <= kMostPrefetches * kAtOnce) {
+      next.template operator()<kAtOnce, kMayPrefetchOnce<kAtOnce> ? 1 : kMostPrefetches>();
+    } else {
+      next.template operator()<kAtOnce, kMostPrefetches>();
+    }
+  }
+  for (; i < n_vectors; ++i) next.template operator()<1, kMostPrefetches>();
+}
+
 template <class Simd>
 struct DotSums {
   Sum<Simd> products;
   Sum<Simd> squares;
 };
 
-template <class Simd, std::size_t kVectors, bool kSquares, class Value, class Values>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, bool kSquares, class Value,
+          class Values>
 inline void dot_at_once(const double* query, const Value* const* vectors, Values values,
                         std::size_t n_ahead, std::size_t n, double* dots, double* squares) {
   using Doubles = typename Simd::Doubles;
   DotSums<Simd> sums[kVectors];
-  sum_terms<Simd, kVectors>(
+  sum_terms<Simd, kVectors, kPrefetches>(
       query, vectors, values, n_ahead, n, sums,
       [](DotSums<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
         sum.products.lanes[v] = Values::add_product(sum.products.lanes[v], q, x);
@@ -187,31 +223,30 @@ inline void dot_all(const double* query, const Value* const* vectors, Values val
                     double* squares) {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
-  const auto next = [&]<std::size_t kVectors>() {
+  const auto next = [&]<std::size_t kVectors, std::size_t kPrefetches>() {
     const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
     if (squares == nullptr) {
-      dot_at_once<Simd, kVectors, false>(query, vectors + i, values, n_later, n, dots + i, nullptr);
+      dot_at_once<Simd, kVectors, kPrefetches, false>(query, vectors + i, values, n_later, n,
+                                                      dots + i, nullptr);
     } else {
-      dot_at_once<Simd, kVectors, true>(query, vectors + i, values, n_later, n, dots + i,
-                                        squares + i);
+      dot_at_once<Simd, kVectors, kPrefetches, true>(query, vectors + i, values, n_later, n,
+                                                     dots + i, squares + i);
     }
-    i += kVectors;
   };
-  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
-  while (i < n_vectors) next.template operator()<1>();
+  for_each_group<kAtOnce>(i, n_vectors, n_ahead, next);
 }
 
-template <class Simd, std::size_t kVectors, class Value, class Values>
+template <class Simd, std::size_t kVectors, std::size_t kPrefetches, class Value, class Values>
 inline void l2_at_once(const double* query, const Value* const* vectors, Values values,
                        std::size_t n_ahead, std::size_t n, double* squares) {
   using Doubles = typename Simd::Doubles;
   Sum<Simd> sums[kVectors];
-  sum_terms<Simd, kVectors>(query, vectors, values, n_ahead, n, sums,
-                            [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
-                              const Doubles difference = Simd::subtract(q, x);
-                              sum.lanes[v] = Simd::add_doubles(
-                                  sum.lanes[v], Simd::multiply(difference, difference));
-                            });
+  sum_terms<Simd, kVectors, kPrefetches>(
+      query, vectors, values, n_ahead, n, sums,
+      [](Sum<Simd>& sum, std::size_t v, Doubles q, Doubles x) {
+        const Doubles difference = Simd::subtract(q, x);
+        sum.lanes[v] = Simd::add_doubles(sum.lanes[v], Simd::multiply(difference, difference));
+      });
   for (std::size_t row = 0; row < kVectors; ++row) squares[row] = sums[row].total();
 }
 
@@ -220,13 +255,11 @@ inline void l2_all(const double* query, const Value* const* vectors, Values valu
                    std::size_t n_vectors, std::size_t n_ahead, std::size_t n, double* squares) {
   constexpr std::size_t kAtOnce = Simd::kDotVectors;
   std::size_t i = 0;
-  const auto next = [&]<std::size_t kVectors>() {
+  const auto next = [&]<std::size_t kVectors, std::size_t kPrefetches>() {
     const std::size_t n_later = n_vectors - i - kVectors + n_ahead;
-    l2_at_once<Simd, kVectors>(query, vectors + i, values, n_later, n, squares + i);
-    i += kVectors;
+    l2_at_once<Simd, kVectors, kPrefetches>(query, vectors + i, values, n_later, n, squares + i);
   };
-  while (n_vectors - i >= kAtOnce) next.template operator()<kAtOnce>();
-  while (i < n_vectors) next.template operator()<1>();
+  for_each_group<kAtOnce>(i, n_vectors, n_ahead, next);
 }
 
 template <class Simd, class Value>

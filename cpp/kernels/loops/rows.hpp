@@ -36,6 +36,11 @@ inline std::size_t scan_rows_for(const Cost* costs, RowSpan rows, const std::int
           return scan_word_rows<Simd, kQueries, 1>(costs, rows, limits, hits);
         case 16:
           return scan_word_rows<Simd, kQueries, 2>(costs, rows, limits, hits);
+        case 24:
+          if constexpr (kSumsShortRows<Simd, 3>) {
+            return scan_word_rows<Simd, kQueries, 3>(costs, rows, limits, hits);
+          }
+          break;
         case 32:
           return scan_word_rows<Simd, kQueries, 4>(costs, rows, limits, hits);
         case 48:

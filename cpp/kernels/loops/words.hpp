@@ -26,6 +26,10 @@ struct WordRows {
   }
 };
 
+// Whether a policy sums up rows of kWords words that do not divide a vector.
+template <class Simd, std::size_t kWords>
+inline constexpr bool kSumsShortRows = kWords == 3 && Simd::kLanes == 8;
+
 // Distances to a group of contiguous rows of kWords words. `parts` are those of WordRows::kVectors
 // vectors, for each query.
 template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, class Parts>
@@ -35,7 +39,8 @@ template <class Simd, std::size_t kQueries, std::size_t kWords, class Cost, clas
   using Layout = WordRows<kWords, Simd::kLanes>;
   constexpr std::size_t kRows = Simd::kLanes;
   constexpr std::uint32_t kAllLanes = (1u << Simd::kLanes) - 1;
-  constexpr bool kShort = Simd::kLanes % kWords == 0 && kWords < Simd::kLanes;
+  constexpr bool kShort =
+      kWords < Simd::kLanes && (Simd::kLanes % kWords == 0 || kSumsShortRows<Simd, kWords>);
   // A row is in at most two vectors more than it fills.
   constexpr bool kCrossesFirst = kWords / Simd::kLanes + 2 <= Cost::kVectorsPerCrossing;
   Vector sums[kQueries][kShort ? kWords : kRows];

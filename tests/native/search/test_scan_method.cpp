@@ -62,7 +62,7 @@ std::map<ScanMethod, int> turns(MethodCosts& costs, const EligibleMethods& eligi
                                 const std::map<ScanMethod, double>& seconds) {
   std::map<ScanMethod, int> result;
   for (int i = 0; i < 10000; ++i) {
-    const ScanMethod method = costs.next(eligible);
+    const ScanMethod method = costs.next(eligible.all());
     ++result[method];
     costs.learn(method, seconds.at(method));
   }
@@ -78,7 +78,7 @@ TEST_CASE("the cheapest is chosen, and another one when it has become the cheape
     auto found = turns(costs, eligible, {{ScanMethod::kRows, rows}, {ScanMethod::kBatch, 2e-9}});
     const ScanMethod cheap = rows_are_cheap ? ScanMethod::kRows : ScanMethod::kBatch;
     const ScanMethod dear = rows_are_cheap ? ScanMethod::kBatch : ScanMethod::kRows;
-    CHECK(costs.best(eligible) == cheap);
+    CHECK(costs.best(eligible.all()) == cheap);
     CHECK(found[cheap] > 9600);
     CHECK(found[dear] > 10);  // else a change would not be noticed
   }
@@ -90,10 +90,10 @@ TEST_CASE("one slow measurement does not change the choice for long") {
   turns(costs, eligible, {{ScanMethod::kRows, 1e-9}, {ScanMethod::kBatch, 2e-9}});
   costs.learn(ScanMethod::kRows, 1);  // a second for a pair: the thread was interrupted
   for (int i = 0; i < 300; ++i) {
-    const ScanMethod method = costs.next(eligible);
+    const ScanMethod method = costs.next(eligible.all());
     costs.learn(method, method == ScanMethod::kRows ? 1e-9 : 2e-9);
   }
-  CHECK(costs.best(eligible) == ScanMethod::kRows);
+  CHECK(costs.best(eligible.all()) == ScanMethod::kRows);
 }
 
 TEST_CASE("scans of different shapes have costs of their own") {
