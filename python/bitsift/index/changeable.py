@@ -237,7 +237,7 @@ class Changeable:
         Notes
         -----
         Atomic: all or none, also for searches in other threads. Searches give what an index of the
-        other vectors would give, byte for byte. Takes constant time a vector, a microsecond or two.
+        other vectors would give, byte for byte. Takes constant time a vector, a few microseconds.
         The memory is kept, and used by later adds or given back by :meth:`compact`. The id may be
         added again. Automatic ids do not return.
 
