@@ -29,12 +29,17 @@ inline float badness_of(double exact) {
   return std::isnan(rounded) ? std::numeric_limits<float>::infinity() : rounded;
 }
 
+struct ByBadnessThenRow {
+  bool operator()(const Scored& a, const Scored& b) const {
+    return a.badness != b.badness ? a.badness < b.badness : a.row < b.row;
+  }
+};
+
 struct ByBadnessThenId {
-  RowIds ids;
+  RowIds ids;  // not the numbers
 
   bool operator()(const Scored& a, const Scored& b) const {
     if (a.badness != b.badness) return a.badness < b.badness;
-    if (ids.are_numbers()) return a.row < b.row;
     return ids[static_cast<std::size_t>(a.row)] < ids[static_cast<std::size_t>(b.row)];
   }
 };
@@ -63,14 +68,15 @@ inline bool order_few(const Scored* scored, std::size_t n, std::uint8_t* order) 
 }
 
 // Brings the results of each step to the front, in order: a step sorts what earlier ones left.
-inline void order_by_steps(Scored* scored, std::size_t n, std::size_t k,
-                           std::span<const Step> steps, RowIds ids) {
+template <class Less>
+void order_by_steps(Scored* scored, std::size_t n, std::size_t k, std::span<const Step> steps,
+                    const Less& order) {
   std::size_t n_ordered = 0;
   for (const Step& step : steps) {
     const std::size_t end = std::min(step.n_candidates, n);
     const std::size_t n_results = std::min({step.n_results, k, end});
     if (n_results <= n_ordered) continue;
-    with_checks(end - n_ordered, ByBadnessThenId{ids}, [&](const auto& less) {
+    with_checks(end - n_ordered, order, [&](const auto& less) {
       std::partial_sort(scored + n_ordered, scored + n_results, scored + end, less);
     });
     n_ordered = n_results;
@@ -110,7 +116,11 @@ inline void rank(Scored* scored, std::size_t n_queries, const CandidateRows& can
       std::uint8_t order[64];
       const bool is_ordered = steps.front().n_candidates >= n_left && n_left <= std::size(order) &&
                               order_few(first, n_left, order);
-      if (!is_ordered) order_by_steps(first, n_left, k, steps, candidates.ids);
+      if (!is_ordered && candidates.ids.are_numbers()) {
+        order_by_steps(first, n_left, k, steps, ByBadnessThenRow{});
+      } else if (!is_ordered) {
+        order_by_steps(first, n_left, k, steps, ByBadnessThenId{candidates.ids});
+      }
       for (std::size_t i = 0; i < k; ++i) {
         checkpoint.did(1);
         const Scored found = i < n ? first[is_ordered ? order[i] : i] : Scored{kWorst, -1};
