@@ -107,12 +107,13 @@ void rescore_by_codes(Input& input) {
   for (std::uint16_t& factor : factors) factor = static_cast<std::uint16_t>(random.bits());
   const Exact<double> numbers(3 * problem.n_queries);
   fill_values(random, some_floats(input), numbers.get(), numbers.size());
-  const Estimate estimate = {.metric = metric,
-                             .factors = {factors.get(), problem.n_rows, n_factors,
-                                         static_cast<std::ptrdiff_t>(2 * n_factors)},
-                             .scales = numbers.get(),
-                             .sums = numbers.get() + problem.n_queries,
-                             .constants = numbers.get() + 2 * problem.n_queries};
+  const Estimate estimate = {
+      .metric = metric,
+      .factors = Matrix<std::uint16_t>{factors.get(), problem.n_rows, n_factors,
+                                       static_cast<std::ptrdiff_t>(2 * n_factors)},
+      .scales = numbers.get(),
+      .sums = numbers.get() + problem.n_queries,
+      .constants = numbers.get() + 2 * problem.n_queries};
   const bool estimated = input.flag();
   compare<float>(
       problem.n_queries * problem.k, problem.n_threads, "rescore_codes",
