@@ -100,9 +100,8 @@ inline void fill_rows(const BitCosts<Simd>* bits, std::uint8_t* table) {
 
 // Whether runs of this length never overflow. `so_far` has the largest distances that each query
 // can have in the first 0, 1, 2, ... digits.
-template <std::size_t kQueries>
-inline bool run_fits(const std::uint16_t (*so_far)[kQueries], std::size_t n_digits,
-                     std::size_t run) {
+template <class Simd, std::size_t kQueries>
+bool run_fits(const std::uint16_t (*so_far)[kQueries], std::size_t n_digits, std::size_t run) {
   for (std::size_t begin = 0; begin < n_digits; begin += run) {
     const std::size_t end = n_digits - begin < run ? n_digits : begin + run;
     for (std::size_t i = 0; i < kQueries; ++i) {
@@ -147,7 +146,7 @@ void fill_loaded_group(const std::uint8_t* const* codes, const std::uint8_t* con
     }
     for (std::size_t i = 0; i < n_queries; ++i) totals[i] += so_far[n][i];
     std::size_t run = n;
-    while (run > 1 && !run_fits(so_far, n, run)) --run;
+    while (run > 1 && !run_fits<Simd>(so_far, n, run)) --run;
     header->runs[first / L::kSliceDigits] = static_cast<std::uint8_t>(run);
   }
   header->largest = 0;
