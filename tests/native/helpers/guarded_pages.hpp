@@ -18,7 +18,7 @@ enum class Side { kBegin, kEnd };
 inline constexpr Side kSides[] = {Side::kBegin, Side::kEnd};
 
 // Memory between two inaccessible pages: a kernel that reads or writes a byte too many faults.
-// Between a buffer and the farther guard lies a canary, which untouched() checks.
+// Between a buffer and the farther guard lies a canary of at most 64 KiB, which untouched() checks.
 class GuardedPages {
  public:
   explicit GuardedPages(std::size_t n_bytes) {
@@ -45,24 +45,35 @@ class GuardedPages {
     if (n_bytes > size_) throw std::length_error("the guarded pages are too small");
     placed_begin_ = side == Side::kBegin ? 0 : (size_ - n_bytes) / alignment * alignment;
     placed_end_ = placed_begin_ + n_bytes;
-    std::memset(begin_, kCanary, size_);
+    canary_begin_ = placed_begin_ - std::min(placed_begin_, kCanaryBytes);
+    canary_end_ = placed_end_ + std::min(size_ - placed_end_, kCanaryBytes);
+    std::memset(begin_ + canary_begin_, kCanary, canary_end_ - canary_begin_);
     return reinterpret_cast<T*>(begin_ + placed_begin_);
   }
 
   bool untouched() const {
-    const auto is_canary = [](std::uint8_t byte) { return byte == kCanary; };
-    return std::all_of(begin_, begin_ + placed_begin_, is_canary) &&
-           std::all_of(begin_ + placed_end_, begin_ + size_, is_canary);
+    return is_canary(canary_begin_, placed_begin_) && is_canary(placed_end_, canary_end_);
   }
 
  private:
   static constexpr std::uint8_t kCanary = 0xA5;
+  static constexpr std::size_t kCanaryBytes = std::size_t{1} << 16;
+
+  // Each byte is the canary if the first is, and each equals the next.
+  bool is_canary(std::size_t begin, std::size_t end) const {
+    const std::uint8_t* first = begin_ + begin;
+    return begin == end ||
+           (*first == kCanary && std::memcmp(first, first + 1, end - begin - 1) == 0);
+  }
+
   std::uint8_t* mapped_;
   std::size_t mapped_size_;
   std::uint8_t* begin_;
   std::size_t size_;
   std::size_t placed_begin_ = 0;
   std::size_t placed_end_ = 0;
+  std::size_t canary_begin_ = 0;
+  std::size_t canary_end_ = 0;
 };
 
 }  // namespace bitsift::test
