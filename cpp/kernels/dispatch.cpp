@@ -91,7 +91,7 @@ bool has_crc() {
 const Kernels& neon_kernels() {
   static const Kernels kernels = [] {
     Kernels result = kNeonKernels;
-    if (has_crc()) result.crc32c = neon_crc32c;
+    if (has_crc()) result.crc32c = result.crc32c_by_instruction;
     return result;
   }();
   return kernels;

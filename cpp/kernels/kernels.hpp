@@ -163,6 +163,9 @@ struct Kernels {
   // The CRC-32C of n_bytes behind others, whose CRC-32C is `before`; 0: of none.
   std::uint32_t (*crc32c)(std::uint32_t before, const std::uint8_t* bytes,
                           std::size_t n_bytes) noexcept;
+  // The same by an instruction that not every processor of the level has; nullptr: there is none.
+  std::uint32_t (*crc32c_by_instruction)(std::uint32_t before, const std::uint8_t* bytes,
+                                         std::size_t n_bytes) noexcept;
 
   // Reads n_rows rows of n_bytes each, anywhere, as read_all: measures how fast vectors to rescore
   // can be read. `n_ahead` more pointers follow, as for rescoring.
@@ -203,9 +206,6 @@ extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kNeonKernels;
-// kNeonKernels.crc32c by the instruction that most processors have.
-std::uint32_t neon_crc32c(std::uint32_t before, const std::uint8_t* bytes,
-                          std::size_t n_bytes) noexcept;
 // Distances by products of int8 and bits. Level `amx` is kAvx512Kernels with this as its `product`.
 extern const BatchKernel kAmxProductKernel;
 

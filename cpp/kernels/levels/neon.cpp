@@ -201,14 +201,15 @@ struct NeonCrc {
   }
 };
 
-}  // namespace
-
-std::uint32_t neon_crc32c(std::uint32_t before, const std::uint8_t* bytes,
-                          std::size_t n_bytes) noexcept {
-  return crc32c<Neon, NeonCrc>(before, bytes, n_bytes);
+constexpr Kernels neon_kernels() {
+  Kernels kernels = make_kernels<Neon>(Isa::kNeon, "neon", make_popcount_kernel<Neon>(),
+                                       make_lookup_kernel<Neon>());
+  kernels.crc32c_by_instruction = crc32c<Neon, NeonCrc>;
+  return kernels;
 }
 
-constinit const Kernels kNeonKernels = make_kernels<Neon>(
-    Isa::kNeon, "neon", make_popcount_kernel<Neon>(), make_lookup_kernel<Neon>());
+}  // namespace
+
+constinit const Kernels kNeonKernels = neon_kernels();
 
 }  // namespace bitsift
