@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,28 +51,23 @@ class BitsiftFiles:
 
 
 class NumpyFiles:
-    """`careful` is numpy with what bitsift does besides: SHA-256, and a wait for the disk."""
+    """`durable` is numpy with a wait for the disk, as bitsift has it."""
 
-    def __init__(self, arrays: Arrays, path: Path, *, careful: bool) -> None:
+    def __init__(self, arrays: Arrays, path: Path, *, durable: bool) -> None:
         self._arrays = arrays
         self._paths = [path.with_suffix(f".{i}.npy") for i in range(len(arrays))]
-        self._careful = careful
+        self._durable = durable
 
     def save(self) -> None:
         for array, path in zip(self._arrays, self._paths, strict=True):
             with path.open("wb") as file:
                 np.save(file, array)
-                if self._careful:
+                if self._durable:
                     file.flush()
                     os.fsync(file.fileno())
-                    hashlib.sha256(array.data)
 
     def load(self) -> Arrays:
-        arrays = [np.load(path) for path in self._paths]
-        if self._careful:
-            for array in arrays:
-                hashlib.sha256(array.data)
-        return arrays
+        return [np.load(path) for path in self._paths]
 
     def mmap(self) -> Arrays:
         return [np.load(path, mmap_mode="r") for path in self._paths]

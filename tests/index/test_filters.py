@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bitsift
+from helpers.same_results import check_same
 
 DIM = 40
 N = 700
@@ -38,13 +39,6 @@ def made_index(mask=None, ids=None, vectors=None, **options):
 
 def made_queries(n=5, seed=2):
     return made_vectors(n, seed)
-
-
-def check_same(found, wanted):
-    assert found.kind == wanted.kind
-    assert found.scores.dtype == wanted.scores.dtype
-    np.testing.assert_array_equal(found.ids, wanted.ids)
-    np.testing.assert_array_equal(found.scores, wanted.scores)
 
 
 SHARES = [0.0, 0.01, 0.3, 0.9, 1.0]

@@ -10,6 +10,7 @@ import pytest
 
 import bitsift
 from bitsift import BitsiftWarning
+from helpers.same_results import check_same
 
 DIM = 40
 N = 700
@@ -44,13 +45,6 @@ def without(way="arbitrary", share=0.4, **options):
     assert index.remove(ids[gone]) == gone.sum()
     alone.add(vectors[~gone], ids[~gone])
     return index, alone
-
-
-def check_same(found, wanted):
-    assert found.kind == wanted.kind
-    assert found.scores.dtype == wanted.scores.dtype
-    np.testing.assert_array_equal(found.ids, wanted.ids)
-    np.testing.assert_array_equal(found.scores, wanted.scores)
 
 
 KINDS = [

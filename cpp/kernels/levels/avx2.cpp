@@ -37,19 +37,8 @@ struct MaskedBytes {
   }
 };
 
-// By the instruction of SSE4.2, which AVX2 implies: 3c, 1/clk.
-struct X86Crc {
-  static constexpr int kLanes = 3;
-
-  static std::uint32_t add(std::uint32_t crc, const std::uint8_t* p) {
-    std::uint64_t word;
-    __builtin_memcpy(&word, p, 8);
-    return static_cast<std::uint32_t>(_mm_crc32_u64(crc, word));
-  }
-};
-
 struct Avx2 {
-  using Crc = X86Crc;
+  using Crc = CrcBySse42<Avx2>;  // which the level implies
   static constexpr std::size_t kLanes = 4;
   static constexpr std::size_t kWordsPerFlush = 31;  // 31 * 8 < 256
   static constexpr bool kMasksBytes = true;

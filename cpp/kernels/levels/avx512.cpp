@@ -46,19 +46,8 @@
 namespace bitsift {
 namespace {
 
-// By the instruction of SSE4.2, which AVX-512 implies: 3c, 1/clk.
-struct X86Crc {
-  static constexpr int kLanes = 3;
-
-  static std::uint32_t add(std::uint32_t crc, const std::uint8_t* p) {
-    std::uint64_t word;
-    __builtin_memcpy(&word, p, 8);
-    return static_cast<std::uint32_t>(_mm_crc32_u64(crc, word));
-  }
-};
-
 struct Avx512 {
-  using Crc = X86Crc;
+  using Crc = CrcBySse42<Avx512>;  // which the level implies
   static constexpr std::size_t kLanes = 8;
   static constexpr std::size_t kTileVectors = 2;
   static constexpr std::size_t kWordsPerFlush = SIZE_MAX;  // 64-bit counts do not overflow

@@ -74,6 +74,20 @@ struct CrcByTables {
   }
 };
 
+#if defined(__SSE4_2__)
+// By the instruction of x86-64: 3c, 1/clk.
+template <class Simd>
+struct CrcBySse42 {
+  static constexpr int kLanes = 3;
+
+  static std::uint32_t add(std::uint32_t crc, const std::uint8_t* p) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, p, 8);
+    return static_cast<std::uint32_t>(__builtin_ia32_crc32di(crc, word));
+  }
+};
+#endif
+
 // Takes three lanes of kBytes at a time, as long as there are.
 template <class Simd, class Crc, std::size_t kBytes>
 std::uint32_t add_lanes(std::uint32_t crc, const std::uint8_t*& bytes, std::size_t& n) {

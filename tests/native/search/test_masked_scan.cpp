@@ -9,6 +9,7 @@
 #include "base/row_set.hpp"
 #include "helpers/levels.hpp"
 #include "helpers/random.hpp"
+#include "helpers/scan_methods.hpp"
 #include "helpers/sizes.hpp"
 #include "kernels/dispatch.hpp"
 #include "oracle/naive.hpp"
@@ -68,22 +69,13 @@ RowSet rows_taking_part(Random& random, std::size_t n, double share, Shape shape
   return RowSet::of_values(values.data(), n);
 }
 
-std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels) {
-  std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kBatch};
-  if (find_kernels(kernels.name) != nullptr && kernels.product != nullptr) {
-    result.emplace_back(ScanMethod::kProduct);
-  }
-  return result;
-}
-
 void check_everywhere(Matrix<std::uint8_t> codes, const RowSet& set, std::size_t first_in_set,
                       Queries queries, const std::int64_t* ids, std::size_t k,
                       const std::vector<std::size_t>& batches) {
   const Found wanted = naive_masked(codes, set, first_in_set, queries, ids, k);
   for (const Kernels* kernels : tested_kernels()) {
     CAPTURE(kernels->name);
-    for (const std::optional<ScanMethod> method : methods(*kernels)) {
+    for (const std::optional<ScanMethod> method : scan_methods(*kernels)) {
       for (const std::size_t batch : batches) {
         CAPTURE(batch);
         queries.codes.n_rows = batch;

@@ -16,6 +16,7 @@
 #include "helpers/levels.hpp"
 #include "helpers/polled_call.hpp"
 #include "helpers/random.hpp"
+#include "helpers/scan_methods.hpp"
 #include "helpers/sizes.hpp"
 #include "kernels/dispatch.hpp"
 #include "oracle/naive.hpp"
@@ -66,15 +67,6 @@ std::size_t n_of(const std::vector<Pairs>& found) {
   return n;
 }
 
-std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels) {
-  std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kRowsAhead, ScanMethod::kBatch};
-  if (find_kernels(kernels.name) != nullptr && kernels.product != nullptr) {
-    result.emplace_back(ScanMethod::kProduct);
-  }
-  return result;
-}
-
 struct Case {
   std::size_t n_rows;
   std::size_t n_bytes;
@@ -111,7 +103,7 @@ void check_everywhere(Random& random, const Case& one) {
       const auto wanted = naive_range(codes, set, one.first, queries, limits, tied, one.n_rows);
       for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(kernels->name);
-        for (const auto method : methods(*kernels)) {
+        for (const auto method : scan_methods(*kernels)) {
           for (const std::size_t n_threads : Sizes{1, 3}) {
             RangeOptions options = {.ids = tied, .n_threads = n_threads, .method = method};
             options.first_row = one.first;

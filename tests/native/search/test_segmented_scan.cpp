@@ -10,6 +10,7 @@
 #include "base/segments.hpp"
 #include "helpers/levels.hpp"
 #include "helpers/random.hpp"
+#include "helpers/scan_methods.hpp"
 #include "helpers/sizes.hpp"
 #include "kernels/dispatch.hpp"
 #include "oracle/naive.hpp"
@@ -89,15 +90,6 @@ Found search_with(const Kernels& kernels, const Segments<std::uint8_t>& codes,
   return found;
 }
 
-std::vector<std::optional<ScanMethod>> methods(const Kernels& kernels) {
-  std::vector<std::optional<ScanMethod>> result = {std::nullopt, ScanMethod::kRows,
-                                                   ScanMethod::kRowsAhead, ScanMethod::kBatch};
-  if (find_kernels(kernels.name) != nullptr && kernels.product != nullptr) {
-    result.emplace_back(ScanMethod::kProduct);
-  }
-  return result;
-}
-
 struct Case {
   std::size_t n_rows;
   std::size_t n_bytes;
@@ -140,7 +132,7 @@ void check_everywhere(Random& random, const Case& one) {
         if (with_ids) options.ids = RowIds(&tied);
         for (const Kernels* kernels : tested_kernels()) {
           CAPTURE(kernels->name);
-          for (const std::optional<ScanMethod> method : methods(*kernels)) {
+          for (const std::optional<ScanMethod> method : scan_methods(*kernels)) {
             options.method = method;
             for (const std::size_t batch : one.batches) {
               for (const std::size_t n_threads : Sizes{1, 3}) {
