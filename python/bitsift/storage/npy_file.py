@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.core.handlers import call_raised, is_of_system
+from bitsift.core.interruptible import beside
 from bitsift.core.memory import aligned_array, bytes_to_align
+from bitsift.core.threads import available_threads
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
 from bitsift.storage.digest import new_digest
 from bitsift.storage.folder import Folder, why
@@ -152,18 +154,20 @@ class ArrayFile:
     ) -> None:
         n_rows = self.entry.shape[0]
         shape = self._chunk_shape()
-        buffer: NDArray[Any] = np.empty(shape, self.dtype) if into is None else into
-        digest = new_digest(self.entry.algorithm)
-        digest.update(self._header)
+        # Two, for one is judged while the next chunk is read.
+        buffers: list[NDArray[Any]] = []
+        if into is None:
+            buffers = [np.empty(shape, self.dtype) for _ in range(2 if n_rows > shape[0] else 1)]
+        judge = _Judge(self.entry.algorithm, self._header, check, n_rows > shape[0])
         advance(len(self._header))
-        problem = None
-        for first in range(0, n_rows, shape[0]):
-            rows = buffer[: n_rows - first] if into is None else into[first : first + shape[0]]
+        for i, first in enumerate(range(0, n_rows, shape[0])):
+            rows = buffers[i % 2][: n_rows - first] if into is None else into[first:][: shape[0]]
             data = _bytes_of(rows)
             self._fill(data)
-            digest.update(data)
-            problem = problem or check(rows, first)
+            judge.take(rows, first)
             advance(len(data))
+        problem = judge.problem()
+        digest = judge.digest
         # A wrong digest is reported first: the file was damaged, not written wrongly.
         if digest.hexdigest() != self.entry.digest:
             raise self._corrupt(
@@ -245,6 +249,38 @@ class ArrayFile:
         return CorruptIndexError(self.path, reason)
 
 
+class _Judge:
+    """The digest of a file and the checks of its rows, a chunk at a time.
+
+    Beside its caller, which reads or writes meanwhile, if the file has several chunks and there are
+    several threads.
+    """
+
+    def __init__(self, algorithm: str, header: bytes, check: RowCheck, is_long: bool) -> None:
+        self.digest = new_digest(algorithm)
+        self.digest.update(header)
+        self._check = check
+        self._begin = beside if is_long and available_threads() > 1 else _at_once
+        self._wait: Callable[[], str | None] = _no_problem
+        self._problem: str | None = None
+
+    def take(self, rows: NDArray[Any], first: int) -> None:
+        """Begin with the next rows, of which the first has this number; end with those before."""
+        self.problem()
+        self._wait = self._begin(self._judge, rows, first)
+
+    def problem(self) -> str | None:
+        """Return what is wrong with the first wrong row so far, when all have been judged."""
+        wait, self._wait = self._wait, _no_problem
+        problem = wait()
+        self._problem = self._problem or problem
+        return self._problem
+
+    def _judge(self, rows: NDArray[Any], first: int) -> str | None:
+        self.digest.update(_bytes_of(rows))
+        return None if self._problem else self._check(rows, first)
+
+
 def write_array(
     folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck, algorithm: str
 ) -> FileEntry:
@@ -280,15 +316,23 @@ def write_array(
     npy_format.write_array_header_1_0(
         head, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
-    digest = new_digest(algorithm)
-    n_bytes = 0
+    header = head.getvalue()
+    judge = _Judge(algorithm, header, check, array.nbytes > _CHUNK_BYTES)
+    n_bytes = len(header)
+    first = 0
     with folder.create(name) as file:
-        for data in _file_chunks(head.getvalue(), array, dtype, check):
-            digest.update(data)
-            write_all(file, data)
-            n_bytes += len(data)
+        write_all(file, memoryview(header))
+        for view in row_chunks(array):
+            rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
+            judge.take(rows, first)
+            write_all(file, _bytes_of(rows))
+            problem = judge.problem()
+            if problem is not None:
+                raise ValueError(problem)
+            first += len(rows)
+            n_bytes += rows.nbytes
         finish(file, n_bytes, folder.path_of(name))
-    return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest(), algorithm)
+    return FileEntry(name, dtype, shape, n_bytes, judge.digest.hexdigest(), algorithm)
 
 
 def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -298,18 +342,13 @@ def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield array[first : first + step]
 
 
-def _file_chunks(
-    header: bytes, array: NDArray[Any], dtype: str, check: RowCheck
-) -> Iterator[memoryview]:
-    yield memoryview(header)
-    first = 0
-    for view in row_chunks(array):
-        rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
-        problem = check(rows, first)
-        if problem is not None:
-            raise ValueError(problem)
-        yield _bytes_of(rows)
-        first += len(rows)
+def _no_problem() -> None:
+    return None
+
+
+def _at_once(function: Callable[..., str | None], *args: Any) -> Callable[[], str | None]:
+    result = function(*args)
+    return lambda: result
 
 
 def _bytes_of(rows: NDArray[Any]) -> memoryview:
