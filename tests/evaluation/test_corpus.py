@@ -16,7 +16,10 @@ from helpers.evaluation_samples import measures, random_corpus, random_qrels
 # Data
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", *(pytest.param(t, marks=pytest.mark.slow) for t in ("float32", "float64")), ">f4"],
+)
 def test_dtypes_and_memory_maps(tmp_path, dtype):
     documents, queries = random_corpus(7)
     documents, queries = documents.astype("float16"), queries.astype("float16")
