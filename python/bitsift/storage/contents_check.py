@@ -21,8 +21,8 @@ from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
 from bitsift.storage.manifest import FileEntry, Manifest, array_name, new_token
 from bitsift.storage.npy_file import row_chunks
+from bitsift.storage.parts import parts_of
 from bitsift.storage.row_checks import find_duplicate, row_check
-from bitsift.storage.writer import parts_of
 
 __all__ = ["checked_contents", "refusing"]
 
