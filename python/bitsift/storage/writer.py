@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from bitsift.core.errors import (
+    DiskFullError,
     IndexFileError,
     IndexLockedError,
     IndexWriteError,
@@ -37,11 +39,12 @@ from bitsift.storage.parts import parts_of
 from bitsift.storage.present import look_into
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["Replacement", "write"]
+__all__ = ["Replacement", "refusal", "unmake", "write"]
 
 # A writer that fails removes the folder that it made, also while others wait for its lock. They
 # make it again; so often it is removed only where something else goes wrong.
 _MAKE_TRIES = 100
+_DISK_IS_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @in_default_floats
@@ -92,7 +95,7 @@ def write(
         if not is_of_system(error):
             raise
         if not save.is_done:
-            raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
+            raise refusal(folder_path, error) from error
         save.troubles.append(f"the folder could not be closed: {why(error)}")
     for trouble in save.troubles:
         warn(f"{folder_path}: the new index is in place, but {trouble}")
@@ -123,11 +126,22 @@ def _make_and_save(path: str, save: _Save, timeout: float | None) -> None:
                     next(lock.closing, None)  # should a handler have raised in `Lock.__exit__`
     except BaseException:
         if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
-            _unmake(made)
+            unmake(made)
         raise
 
 
-def _unmake(made: list[str]) -> None:
+def refusal(path: str, error: OSError) -> IndexWriteError:
+    """Return what a writer raises where the system refuses, before anything has changed."""
+    if error.errno in _DISK_IS_FULL:
+        return DiskFullError(
+            path,
+            f"cannot be written: {why(error)}. The folder is as it was, and nothing in memory is "
+            "lost: make room and try again",
+        )
+    return IndexWriteError(path, f"cannot be written: {why(error)}")
+
+
+def unmake(made: list[str]) -> None:
     """Remove the empty folders that a save made, but not from under another writer."""
     if not made:
         return
