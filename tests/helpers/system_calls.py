@@ -16,7 +16,8 @@ NAMES = (
     "open", "write", "fsync", "replace", "unlink", "listdir", "stat", "fstat", "preadv", "mkdir",
     "rmdir",
 )  # fmt: skip
-CHANGES = ("write", "fsync", "replace", "unlink", "mkdir", "rmdir")
+# Those that a full disk refuses while files are written.
+CHANGING = ("write", "fsync")
 
 
 class Calls:

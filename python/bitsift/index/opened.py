@@ -165,6 +165,7 @@ class Openable:
         table = self._table
         return table.generation if isinstance(table, ReaderTable | WriterTable) else None
 
+    @in_default_floats
     def commit(self) -> int:
         """Make all changes since the last commit durable, and visible to others, at once.
 
@@ -212,6 +213,7 @@ class Openable:
         """
         self._writer("rollback").rollback()
 
+    @in_default_floats
     def refresh(self) -> bool:
         """Read the newest generation.
 

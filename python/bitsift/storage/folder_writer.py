@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.errors import (
     IndexExistsError,
+    IndexFileError,
     IndexNotFoundError,
     IndexStaleError,
     IndexWriteError,
@@ -224,6 +225,10 @@ class FolderWriter:
             if not commit.is_done:
                 raise refusal(self.path, error) from error
             commit.troubles.append(why(error))
+        except IndexFileError as error:
+            if isinstance(error, IndexWriteError | IndexStaleError):
+                raise
+            raise IndexWriteError(error.path, error.reason) from error
         finally:
             if commit.is_done:
                 self._present, self.stored = commit.present, commit.stored

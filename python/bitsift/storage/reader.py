@@ -94,6 +94,7 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     return contents_of(read_stored(path, mmap=mmap))
 
 
+@in_default_floats
 def read_stored(
     path: str | os.PathLike[str], *, mmap: bool = False, generation: int | None = None
 ) -> Stored:
