@@ -126,6 +126,7 @@ def index_files(path: Path) -> set[Path]:
     manifest = bitsift.storage.read_stored(path).manifest
     names = {"manifest.json", *manifest.names}
     for generation in manifest.kept:
+        names.add(f"manifest-{generation}.json")
         names |= bitsift.storage.read_stored(path, generation=generation).manifest.names
     return {path / name for name in names}
 

@@ -249,11 +249,11 @@ class Manifest:
 
     @property
     def names(self) -> set[str]:
-        """The names of all files that it names, but for itself."""
+        """The names of the files with the arrays."""
         entries = [*self.files.values()]
         for segment in self.segments or ():
             entries += segment.files.values()
-        return {entry.name for entry in entries} | set(map(generation_name, self.kept))
+        return {entry.name for entry in entries}
 
     def row_layout(self, count: int) -> Layout:
         """Return the dtype and shape of each part that `count` rows with ids of their own have."""

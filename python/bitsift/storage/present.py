@@ -43,7 +43,8 @@ class Present:
         """The names of the files of the index; none without one, None if it is damaged."""
         if self.manifest is None:
             return set() if self.data is None else None
-        return self.manifest.names.union(*(kept.names for kept, _ in self.kept.values()))
+        older = (kept.names for kept, _ in self.kept.values())
+        return self.manifest.names.union(*older, map(generation_name, self.kept))
 
     @property
     def generation(self) -> int | None:
