@@ -13,7 +13,6 @@ from helpers.made_vectors import centred, loud, shifted
 METRICS = ["cosine", "dot", "l2"]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("way", [pytest.param("fit", marks=pytest.mark.slow), "add"])
