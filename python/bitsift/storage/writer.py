@@ -135,8 +135,7 @@ def refusal(path: str, error: OSError) -> IndexWriteError:
     if error.errno in _DISK_IS_FULL:
         return DiskFullError(
             path,
-            f"cannot be written: {why(error)}. The folder is as it was, and nothing in memory is "
-            "lost: make room and try again",
+            f"cannot be written: {why(error)}; the folder is as it was: make room and try again",
         )
     return IndexWriteError(path, f"cannot be written: {why(error)}")
 
