@@ -90,8 +90,8 @@ def recording(root: Path) -> Iterator[Log]:
 def states(log: Log, most: int, rng: random.Random, first: int = 0) -> Iterator[tuple[bool, Tree]]:
     """Yield what a power cut after `first` or more steps may leave, and whether these were all.
 
-    Each state comes once. At each moment at most `most` sets of names are chosen, and of each set at
-    most `most` contents.
+    Each state comes once. At most `most` sets of names are chosen at each moment, and at most
+    `most` contents of each.
     """
     seen = set()
     for n in range(first, len(log.steps) + 1):
