@@ -29,7 +29,8 @@ from bitsift.index.described import Described
 from bitsift.index.filters import Filter, RowSets
 from bitsift.index.holding import Holding
 from bitsift.index.ids import IdTable
-from bitsift.index.persistence import from_contents, to_contents
+from bitsift.index.opened import Openable
+from bitsift.index.persistence import from_stored, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.range_queries import RangeQueries
 from bitsift.index.table import Snapshot, Table
@@ -42,7 +43,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Described, Holding, Changeable, RangeQueries, Remakable):
+class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
@@ -400,5 +401,7 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        return cls._loaded(Snapshot.of(*parts, are_mapped=mmap), isa)
+        stored = reader.read_stored(path, mmap=mmap)
+        parts = from_stored(stored, resolve_isa(isa), are_mapped=mmap)
+        encoder, fitting, memory, ids, live = parts
+        return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)
