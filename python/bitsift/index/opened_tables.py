@@ -73,6 +73,7 @@ class ReaderTable(Table):
 
     def refresh(self) -> bool:
         """Show the newest generation; return whether it is another one."""
+        self.take_over()
         with self._lock:
             if read_newest(self.path) == self._stored.data:
                 return False
