@@ -1,128 +1,114 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts within a save, a commit, a compaction: one of two states, and no sync is needless."""
+"""Saves amid which the power goes: the folder holds the old index or the new one."""
+
+# ruff: noqa: PTH102 (pathlib's calls are not those of the system that are written down)
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
-import tempfile
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-import bitsift
-from helpers.cut_short import VECTORS, change
-from helpers.power_loss import Event, Files, Log, states_after
+from bitsift.core.errors import IndexFileError, IndexNotFoundError, NotAnIndexError
+from bitsift.storage import reader, writer
+from helpers.cut_short import NEW, OLD
+from helpers.power_loss import Log, Sync, lay_out, recording, states
+from helpers.storage_samples import is_same
 
-State = tuple[int, list[int], bytes]
-
-
-def commit(path: Path) -> None:
-    with bitsift.Index.open(path, "a", keep_generations=2) as index:
-        change(index)
-        index.commit()
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors of folders are asked")
+# A save over an index, and one that makes the folder and its parent.
+SAVES = pytest.mark.parametrize("at", ["index", "a/b"])
 
 
-def compact(path: Path) -> None:
-    with bitsift.Index.open(path, "a", keep_generations=2) as index:
-        index.compact()
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    (tmp_path / "disk").mkdir()
+    return tmp_path / "disk"
 
 
-def save(path: Path) -> None:
-    index = bitsift.Index.load(path)
-    change(index)
-    index.save(path)
+def recorded(disk: Path, at: str) -> Log:
+    if at == "index":
+        writer.write(disk / at, OLD)
+    with recording(disk) as log:
+        writer.write(disk / at, NEW)
+    return log
 
 
-ACTIONS: dict[str, Callable[[Path], None]] = {"commit": commit, "compact": compact, "save": save}
+def outcome(path: Path) -> str:
+    """Name what is there."""
+    try:
+        found = reader.read(path)
+    except (IndexNotFoundError, NotAnIndexError):
+        return "nothing"
+    except IndexFileError as error:
+        return str(error)
+    return "old" if is_same(found, OLD) else "new" if is_same(found, NEW) else "neither"
 
 
-def state(path: Path | str) -> State:
-    index = bitsift.Index.load(path)
-    generation = bitsift.storage.read_stored(path).generation
-    return generation, index.ids.tolist(), index.codes.tobytes()
+def outcomes(
+    log: Log, at: str, scratch: Path, most: int, first: int = 0
+) -> Iterator[tuple[bool, str]]:
+    """Say whether the save had ended, and name what a power cut may leave then."""
+    for is_done, tree in states(log, most, random.Random(0), first):
+        lay_out(tree, scratch)
+        found = outcome(scratch / at)
+        shutil.rmtree(scratch)
+        yield is_done, found
 
 
-class Checker:
-    """Opens what a power cut has left, and compares it with the states that there may be."""
-
-    def __init__(self, may_be: list[State]) -> None:
-        self.may_be = may_be
-        self._seen: dict[frozenset[Any], State | str] = {}
-
-    def __call__(self, files: Files) -> State | str:
-        """Return the state, or what is wrong."""
-        key = frozenset(files.items())
-        if key not in self._seen:
-            self._seen[key] = self._open(files)
-        return self._seen[key]
-
-    def _open(self, files: Files) -> State | str:
-        with tempfile.TemporaryDirectory() as folder:
-            for name, data in files.items():
-                Path(folder, name).write_bytes(data)
-            try:
-                found = state(folder)
-                for generation in bitsift.storage.read_stored(folder).manifest.kept:
-                    bitsift.Index.open(folder, generation=generation)
-                    bitsift.storage.read_stored(folder, generation=generation)
-            except bitsift.IndexFileError as error:
-                return str(error)
-        return found if found in self.may_be else "another state"
+@SAVES
+@pytest.mark.parametrize("most", [pytest.param(100, marks=pytest.mark.slow), 4])
+def test_the_old_index_is_there_or_the_new_one(tmp_path, disk, at, most):
+    before = "old" if at == "index" else "nothing"
+    found = {*outcomes(recorded(disk, at), at, tmp_path / "scratch", most)}
+    assert found == {(False, before), (False, "new"), (True, "new")}
 
 
-def problem(checker: Checker, before: Files, events: list[Event]) -> str | None:
-    """Return what a power cut may break, if it can."""
-    new = checker.may_be[1]
-    for n in range(len(events) + 1):
-        for files in states_after(before, events[:n]):
-            found = checker(files)
-            if isinstance(found, str):
-                return found
-            if n == len(events) and found != new:
-                return "it was not durable when the call returned"
-    return None
-
-
-def recorded(tmp_path: Path, name: str) -> tuple[Log, Checker]:
-    """Do it to an index of three segments with removed rows."""
-    path = tmp_path / "index"
-    with bitsift.Index.open(path, "a", dim=8, scoring="hamming", store="int8") as index:
-        index.fit(np.tile(VECTORS, (3, 1)))
-        for first in (0, 10, 20):
-            index.add(VECTORS[first : first + 10])
-            index.remove(first + 7)
-            index.commit()
-    after = shutil.copytree(path, tmp_path / "after")
-    ACTIONS[name](after)
-    checker = Checker([state(path), state(after)])
-    with pytest.MonkeyPatch.context() as patch:
-        log = Log(patch, path)
-        ACTIONS[name](path)
-    return log, checker
-
-
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="folders are synced on POSIX alone")
-
-
+@SAVES
 @pytest.mark.parametrize(
-    "name",
-    ["commit", *(pytest.param(name, marks=pytest.mark.slow) for name in ("compact", "save"))],
+    "part", [pytest.param(slice(None), marks=pytest.mark.slow, id="every"), slice(1, None, 6)]
 )
-def test_a_power_cut_leaves_one_of_two_states(tmp_path: Path, name: str) -> None:
-    log, checker = recorded(tmp_path, name)
-    assert problem(checker, log.before, log.events) is None
+def test_no_sync_may_be_left_out(tmp_path, disk, at, part):
+    log = recorded(disk, at)
+    syncs = [i for i, step in enumerate(log.steps) if isinstance(step, Sync)]
+    assert len(syncs) > 6
+    before = "old" if at == "index" else "nothing"
+    fine = {(False, before), (False, "new"), (True, "new")}
+    for i in syncs[part]:
+        without = replace(log, steps=[*log.steps[:i], *log.steps[i + 1 :]])
+        found = outcomes(without, at, tmp_path / str(i), 20, first=i)
+        assert any(one not in fine for one in found), log.steps[i]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ACTIONS)
-def test_no_sync_is_needless(tmp_path: Path, name: str) -> None:
-    log, checker = recorded(tmp_path, name)
-    syncs = [i for i, one in enumerate(log.events) if one.kind.startswith("sync")]
-    assert len(syncs) >= 6
-    for sync in syncs:
-        without = log.events[:sync] + log.events[sync + 1 :]
-        assert problem(checker, log.before, without) is not None, log.events[sync]
+def test_states_of_a_new_file(disk):
+    with recording(disk) as log:
+        fd = os.open(str(disk / "a"), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        os.write(fd, b"1234")
+        os.fsync(fd)
+        os.write(fd, b"5678")
+        os.close(fd)
+    found = [tree for is_done, tree in states(log, 100, random.Random(0)) if is_done]
+    contents = [b"1234", b"12345678", b"123456", b"1234\0\0\0\0"]
+    assert found == [{}, *({"a": content} for content in contents)]
+
+
+def test_states_of_a_replaced_and_a_removed_file(disk):
+    for name in "ab":
+        (disk / name).write_bytes(name.encode())
+    folder = os.open(str(disk), os.O_RDONLY | os.O_DIRECTORY)
+    with recording(disk) as log:
+        os.replace("a", "b", src_dir_fd=folder, dst_dir_fd=folder)
+        os.unlink("b", dir_fd=folder)
+        os.mkdir(str(disk / "c"))
+    os.close(folder)
+    found = [tree for _, tree in states(log, 100, random.Random(0))]
+    old, new = {"a": b"a", "b": b"b"}, {"b": b"a"}
+    some = [old, new, {"a": b"a"}, {}]
+    assert all(tree in found for tree in some)
+    assert all({**tree, "c": None} in found for tree in some)
