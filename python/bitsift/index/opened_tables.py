@@ -82,6 +82,7 @@ class ReaderTable(Table):
 
     def refresh(self) -> bool:
         """Show the newest generation; return whether it is another one."""
+        self.take_over()
         with self._lock:
             follow_links = self._follow_links
             if read_newest(self.path, follow_links=follow_links) == self._stored.data:
