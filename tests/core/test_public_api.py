@@ -55,8 +55,14 @@ PUBLIC = {
     "CorruptIndexError",
     "IndexFileError",
     "IndexLockedError",
+    "DiskFullError",
+    "IndexClosedError",
+    "IndexExistsError",
     "IndexNotFoundError",
+    "IndexReadOnlyError",
+    "IndexStaleError",
     "IndexWriteError",
+    "NoLocksError",
     "NotAnIndexError",
     "UnsupportedIsaError",
     "UnsupportedVersionError",
@@ -64,8 +70,14 @@ PUBLIC = {
 }
 INDEX_MEMBERS = {
     "extend",
+    "close",
+    "commit",
     "compact",
     "contains",
+    "generation",
+    "open",
+    "refresh",
+    "rollback",
     "remove",
     "upsert",
     "rotate",
@@ -185,6 +197,13 @@ def test_public_names():
         (bitsift.Index.get, ["self", "ids", "missing"]),
         (bitsift.Index.save, ["self", "path"]),
         (bitsift.Index.load, ["path", "mmap"]),
+        (
+            bitsift.Index.open,
+            [
+                *("path", "mode", "dim", "timeout", "generation", "keep_generations", "isa"),
+                *("follow_links", "options"),
+            ],
+        ),
         (
             bitsift.quantize_embeddings,
             ["embeddings", "precision", "ranges", "calibration_embeddings"],

@@ -12,26 +12,40 @@ from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.quantization.integers import DEFAULT_N_STD
 
 __all__ = [
+    "ADVISED",
     "BASELINE",
     "DEFAULT",
+    "KEPT",
+    "MORE_OVERSAMPLINGS",
     "OVERSAMPLINGS",
     "ROLLING_STDS",
     "SELECTIONS",
     "SOURCES",
     "Condition",
     "Selection",
+    "advised",
     "conditions",
     "rescored_name",
+    "with_more_candidates",
 ]
 
 Group = Literal[
-    "baseline", "default", "both sides", "documents only", "bits, rescored", "thresholds"
+    "baseline",
+    "default",
+    "both sides",
+    "documents only",
+    "bits, rescored",
+    "thresholds",
+    "more candidates",
 ]
 Selection = Literal["all", "quick"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 BASELINE = "float32"
 DEFAULT = "default search -> float16"  # after the arrow, the store of a plain Index
+ADVISED = f"auto: {DEFAULT}"
+KEPT = 0.99  # The share of float32's quality that is asked of a search.
+MORE_OVERSAMPLINGS = (20, 40)
 OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
@@ -106,6 +120,28 @@ def conditions(selection: Selection) -> list[Condition]:
         for group in (_baseline, _default, _both_sides, _documents_only, _rescored, _thresholds)
         for condition in group()
         if selection == "all" or condition.quick
+    ]
+
+
+def advised() -> Condition:
+    """Return the default search of an index that chose its threshold itself.
+
+    It is a condition of its own only where that is another one than `DEFAULT` has.
+    """
+    return Condition(ADVISED, "thresholds", {"threshold": "auto"}, quick=True)
+
+
+def with_more_candidates(usual: Condition) -> list[Condition]:
+    """Return a default search with more candidates: conditions where it keeps less than `KEPT`."""
+    return [
+        Condition(
+            usual.name.replace(" ->", f", x{oversampling} ->"),
+            "more candidates",
+            usual.index,
+            {"oversampling": float(oversampling)},
+            quick=True,
+        )
+        for oversampling in MORE_OVERSAMPLINGS
     ]
 
 

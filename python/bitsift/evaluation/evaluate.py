@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -15,7 +15,16 @@ from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_K, METRICS, Metric
 from bitsift.core.public import public
 from bitsift.evaluation.checks import check_all
-from bitsift.evaluation.conditions import SELECTIONS, Condition, Selection
+from bitsift.evaluation.conditions import (
+    DEFAULT,
+    KEPT,
+    MORE_OVERSAMPLINGS,
+    SELECTIONS,
+    Condition,
+    Selection,
+    advised,
+    with_more_candidates,
+)
 from bitsift.evaluation.conditions import conditions as selected_conditions
 from bitsift.evaluation.corpus import as_corpus
 from bitsift.evaluation.judging import Judge, overlaps
@@ -65,7 +74,9 @@ def evaluate(
         computed on the first ``10 * k``, of another search with the same oversampling.
     conditions : {"all", "quick"}
         ``"quick"`` leaves out most oversamplings and thresholds, and all conditions that score
-        every vector as integers.
+        every vector as integers. Both add the default search with ``threshold="auto"``, if that
+        chooses another threshold than 0 or rotates; and, if the default search keeps less than 99 %
+        of float32's quality, the same with 20 and 40 candidates for each result.
     price_per_gb : float
         US dollars per GB (10**9 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
         the figure of Hugging Face's article [1]_, whose GB has 2**30 bytes.
@@ -144,9 +155,10 @@ def evaluate(
     quality: dict[str, NDArray[np.float64]] = {}
     baseline: Measurement | None = None
     selected = selected_conditions(conditions)
-    for i, condition in enumerate(selected):
+    most = len(selected) + 1 + len(MORE_OVERSAMPLINGS)
+    for i, condition in enumerate(_and_more(selected, runner, rows)):
         if progress is not None:
-            progress(i / len(selected))
+            progress(i / most)
         measured = runner.run(condition)
         if baseline is None:
             baseline = measured
@@ -172,6 +184,26 @@ def evaluate(
         machine=describe_machine(isa, threads),
         sizes=sizes,
     )
+
+
+def _and_more(
+    selected: list[Condition], runner: Runner, rows: list[EvaluationRow]
+) -> Iterator[Condition]:
+    """Give the conditions, and last those that follow from what they found.
+
+    These are the default search with the threshold that one of them chose, if that is not 0, for
+    which it has been measured; and that search with more candidates, if it finds too little. Each
+    condition is in `rows` when the next one is asked for.
+    """
+    yield from selected
+    (usual,) = (condition for condition in selected if condition.name == DEFAULT)
+    chosen = runner.recommendation
+    if chosen is not None and (chosen["threshold"], chosen["rotate"]) != (0.0, False):
+        usual = advised()
+        yield usual
+    (found,) = (row for row in rows if row.name == usual.name)
+    if found.quality < KEPT * rows[0].quality:
+        yield from with_more_candidates(usual)
 
 
 def _row(

@@ -21,7 +21,7 @@ from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = ["Plan", "PlanRow", "plan"]
 
-_FASTEST = 1_000_000
+_SLOWEST, _FASTEST = 0.001, 1_000_000  # far beyond any machine
 _MONTHS = 12
 
 # The two lines above each column of the table.
@@ -146,7 +146,7 @@ class Plan:
                 "",
                 f"RAM   what every search reads; ${self.price:,.2f} per GB per month",
                 "disk  originals, of which a search reads its candidates; not priced",
-                "all   with the originals in RAM, too",
+                "all   with the originals in RAM, too; an index that is built has them there",
                 f"pass  the RAM read once, at {_digits(self.bandwidth)} GB a second ({source});",
                 "      a search of one query takes at least that",
                 "GB    10**9 bytes; GiB: 2**30 bytes. Sizes and times have three digits,",
@@ -265,9 +265,9 @@ def _row_bytes(store: Store, dim: int) -> int:
 
 def _as_bandwidth(bandwidth: SupportsFloat) -> float:
     number = arguments.real(bandwidth, "bandwidth", "a number")  # type: ignore[arg-type]
-    if not 0 < number <= _FASTEST:
+    if not _SLOWEST <= number <= _FASTEST:  # nor a NaN
         raise ValueError(
-            f"bandwidth must be greater than 0 and at most {_FASTEST:,} GB a second; got {number}"
+            f"bandwidth must be from {_SLOWEST} to {_FASTEST:,} GB a second; got {number}"
         )
     return number
 

@@ -29,7 +29,8 @@ from bitsift.index.described import Described
 from bitsift.index.filters import Filter, RowSets
 from bitsift.index.holding import Holding
 from bitsift.index.ids import IdTable
-from bitsift.index.persistence import from_contents, to_contents
+from bitsift.index.opened import Openable
+from bitsift.index.persistence import from_stored, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.range_queries import RangeQueries
 from bitsift.index.table import Snapshot, Table
@@ -42,7 +43,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Described, Holding, Changeable, RangeQueries, Remakable):
+class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
@@ -364,7 +365,12 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], mmap: bool = False, *, isa: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        mmap: bool = False,
+        *,
+        isa: str | None = None,
+        follow_links: bool = False,
     ) -> Index:
         """Open an index that :meth:`save` wrote.
 
@@ -378,6 +384,10 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
             them. Mapping checks structure and sizes; :func:`verify` checks the contents.
         isa : str, optional
             Instruction set, as in :class:`Index`.
+        follow_links : bool
+            True reads a folder whose files are symbolic links, such as a snapshot in the cache of
+            a hub. Links in the folder are followed to regular files, wherever they are, and
+            nothing else is. False refuses links.
 
         Returns
         -------
@@ -395,10 +405,14 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
 
         Notes
         -----
-        Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder.
+        Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder,
+        but for links that `follow_links` allows.
         While an index is mapped, its files must not be written or truncated in place;
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        return cls._loaded(Snapshot.of(*parts, are_mapped=mmap), isa)
+        follow_links = arguments.check_bool(follow_links, "follow_links")
+        stored = reader.read_stored(path, mmap=mmap, follow_links=follow_links)
+        parts = from_stored(stored, resolve_isa(isa), are_mapped=mmap)
+        encoder, fitting, memory, ids, live = parts
+        return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)

@@ -180,6 +180,10 @@ class Table:
         self.snapshot = snapshot
         self.identity = object()
 
+    def place(self) -> dict[str, Any] | None:
+        """Return where a pickle finds the rows, in plain values; None if it has to hold them."""
+        return None
+
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
         documents, fitting = self.snapshot[:2]
@@ -241,8 +245,7 @@ class Table:
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         """Call a method that publishes a state while no other thread does."""
-        if self._process != os.getpid():
-            self._repair_after_fork()
+        self.take_over()
         with self._lock:
             if self._writer is not None:
                 raise RuntimeError(
@@ -371,6 +374,11 @@ class Table:
             # Where warnings are errors, rows added before must not refuse each later add.
             self.snapshot = before._replace(few=_NO_ROWS)
             raise
+
+    def take_over(self) -> None:
+        """Free the lock in a forked child, where the thread that held it may not be."""
+        if self._process != os.getpid():
+            self._repair_after_fork()
 
     def _repair_after_fork(self) -> None:
         # The thread that held the lock is not in the child, unless it is the one that forked.

@@ -11,7 +11,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,15 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.core.handlers import call_raised, is_of_system
-from bitsift.core.interruptible import beside
 from bitsift.core.memory import aligned_array, bytes_to_align
-from bitsift.core.threads import available_threads
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
-from bitsift.storage.digest import new_digest
 from bitsift.storage.folder import Folder, why
+from bitsift.storage.judge import Judge, bytes_of
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 from bitsift.storage.sparse import stored_bytes
 
-__all__ = ["ArrayFile", "row_chunks", "write_array"]
+__all__ = ["ArrayFile", "RowSource", "row_chunks", "write_array"]
 
 _CHUNK_BYTES = 8 << 20  # so large that the time of Python code vanishes
 _ALIGN = 64
@@ -146,7 +144,7 @@ class ArrayFile:
         buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
         for first in range(0, self.entry.shape[0], len(buffer)):
             rows = buffer[: self.entry.shape[0] - first]
-            self._fill(_bytes_of(rows))
+            self._fill(bytes_of(rows))
             yield rows
 
     def _scan(
@@ -158,11 +156,11 @@ class ArrayFile:
         buffers: list[NDArray[Any]] = []
         if into is None:
             buffers = [np.empty(shape, self.dtype) for _ in range(2 if n_rows > shape[0] else 1)]
-        judge = _Judge(self.entry.algorithm, self._header, check, n_rows > shape[0])
+        judge = Judge(self.entry.algorithm, self._header, check, is_long=n_rows > shape[0])
         advance(len(self._header))
         for i, first in enumerate(range(0, n_rows, shape[0])):
             rows = buffers[i % 2][: n_rows - first] if into is None else into[first:][: shape[0]]
-            data = _bytes_of(rows)
+            data = bytes_of(rows)
             self._fill(data)
             judge.take(rows, first)
             advance(len(data))
@@ -249,40 +247,46 @@ class ArrayFile:
         return CorruptIndexError(self.path, reason)
 
 
-class _Judge:
-    """The digest of a file and the checks of its rows, a chunk at a time.
+class RowSource:
+    """Rows of several arrays, one behind the other, perhaps only some of them.
 
-    Beside its caller, which reads or writes meanwhile, if the file has several chunks and there are
-    several threads.
+    Parameters
+    ----------
+    arrays : sequence of (array, numbers or None)
+        Arrays of rows, at least one; and the numbers of those that count, ascending.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        As if they were in one array.
     """
 
-    def __init__(self, algorithm: str, header: bytes, check: RowCheck, is_long: bool) -> None:
-        self.digest = new_digest(algorithm)
-        self.digest.update(header)
-        self._check = check
-        self._begin = beside if is_long and available_threads() > 1 else _at_once
-        self._wait: Callable[[], str | None] = _no_problem
-        self._problem: str | None = None
+    def __init__(self, arrays: Sequence[tuple[NDArray[Any], NDArray[np.int64] | None]]) -> None:
+        self._arrays = arrays
+        n_rows = sum(len(array if numbers is None else numbers) for array, numbers in arrays)
+        self.shape: tuple[int, ...] = (n_rows, *arrays[0][0].shape[1:])
 
-    def take(self, rows: NDArray[Any], first: int) -> None:
-        """Begin with the next rows, of which the first has this number; end with those before."""
-        self.problem()
-        self._wait = self._begin(self._judge, rows, first)
+    def __len__(self) -> int:
+        return self.shape[0]
 
-    def problem(self) -> str | None:
-        """Return what is wrong with the first wrong row so far, when all have been judged."""
-        wait, self._wait = self._wait, _no_problem
-        problem = wait()
-        self._problem = self._problem or problem
-        return self._problem
-
-    def _judge(self, rows: NDArray[Any], first: int) -> str | None:
-        self.digest.update(_bytes_of(rows))
-        return None if self._problem else self._check(rows, first)
+    def chunks(self) -> Iterator[NDArray[Any]]:
+        """Yield arrays of at most `_CHUNK_BYTES` each."""
+        for array, numbers in self._arrays:
+            if numbers is None:
+                yield from row_chunks(array)
+            else:
+                step = _rows_per_chunk(array.shape[1:], array.itemsize)
+                for first in range(0, len(numbers), step):
+                    yield array[numbers[first : first + step]]
 
 
 def write_array(
-    folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck, algorithm: str
+    folder: Folder,
+    name: str,
+    array: NDArray[Any] | RowSource,
+    dtype: str,
+    check: RowCheck,
+    algorithm: str,
 ) -> FileEntry:
     """Create a ``.npy`` file from an array and make it durable.
 
@@ -291,7 +295,7 @@ def write_array(
     folder : Folder
     name : str
         Must not exist in the folder.
-    array : ndarray
+    array : ndarray or RowSource
         Any strides; copied a chunk at a time at most.
     dtype : str
         The type to store, as the ``.npy`` header spells it.
@@ -317,7 +321,8 @@ def write_array(
         head, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
     header = head.getvalue()
-    judge = _Judge(algorithm, header, check, array.nbytes > _CHUNK_BYTES)
+    n_data_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    judge = Judge(algorithm, header, check, is_long=n_data_bytes > _CHUNK_BYTES)
     n_bytes = len(header)
     first = 0
     with folder.create(name) as file:
@@ -325,7 +330,7 @@ def write_array(
         for view in row_chunks(array):
             rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
             judge.take(rows, first)
-            write_all(file, _bytes_of(rows))
+            write_all(file, bytes_of(rows))
             problem = judge.problem()
             if problem is not None:
                 raise ValueError(problem)
@@ -335,24 +340,14 @@ def write_array(
     return FileEntry(name, dtype, shape, n_bytes, judge.digest.hexdigest(), algorithm)
 
 
-def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def row_chunks(array: NDArray[Any] | RowSource) -> Iterator[NDArray[Any]]:
     """Yield views of an array of at most `_CHUNK_BYTES` each."""
+    if isinstance(array, RowSource):
+        yield from array.chunks()
+        return
     step = _rows_per_chunk(array.shape[1:], array.itemsize)
     for first in range(0, len(array), step):
         yield array[first : first + step]
-
-
-def _no_problem() -> None:
-    return None
-
-
-def _at_once(function: Callable[..., str | None], *args: Any) -> Callable[[], str | None]:
-    result = function(*args)
-    return lambda: result
-
-
-def _bytes_of(rows: NDArray[Any]) -> memoryview:
-    return rows.reshape(-1).view(np.uint8).data
 
 
 def _rows_per_chunk(row: tuple[int, ...] | list[int], itemsize: int) -> int:
