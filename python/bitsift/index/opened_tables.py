@@ -56,14 +56,8 @@ class ReaderTable(Table):
     @classmethod
     def at(cls, place: dict[str, Any], isa: str) -> ReaderTable:
         """Return the table of a place that `place` returned."""
-        path, generation, data = place["path"], place["generation"], place["manifest"]
-        follow_links = place["follow_links"]
-        stored = read_stored(path, mmap=True, generation=generation, follow_links=follow_links)
-        if stored.data != data:
-            raise IndexStaleError(
-                path, f"its generation {generation} is another one than that which was pickled"
-            )
-        return cls(path, stored, isa, follow_links=follow_links)
+        path = place["path"]
+        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
 
     @property
     def generation(self) -> int:
@@ -72,13 +66,7 @@ class ReaderTable(Table):
 
     def place(self) -> dict[str, Any]:
         """Return path and generation."""
-        stored = self._stored
-        return {
-            "path": self.path,
-            "generation": stored.generation,
-            "manifest": stored.data,
-            "follow_links": self._follow_links,
-        }
+        return _place(self.path, self._stored, follow_links=self._follow_links, is_opened=True)
 
     def refresh(self) -> bool:
         """Show the newest generation; return whether it is another one."""
@@ -100,6 +88,39 @@ class ReaderTable(Table):
 
     def _write_alone(self, name: str, _write: Callable[[], T]) -> T:
         self.refuse(name)
+
+
+class MappedTable(Table):
+    """A table in memory whose first rows are mapped from a folder.
+
+    Parameters
+    ----------
+    path : str
+        Absolute.
+    stored : Stored
+        What it was mapped from.
+    isa : str
+        Instruction set.
+    follow_links : bool
+        Whether links in the folder are followed.
+    """
+
+    def __init__(self, path: str, stored: Stored, isa: str, *, follow_links: bool = False) -> None:
+        super().__init__(_snapshot_of(stored, isa))
+        self._place = _place(path, stored, follow_links=follow_links, is_opened=False)
+        self._first = self.snapshot.live  # each later state has others
+        self._n_first = len(self._first)
+
+    @classmethod
+    def at(cls, place: dict[str, Any], isa: str) -> MappedTable:
+        """Return the table of a place that `place` returned."""
+        path = place["path"]
+        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
+
+    def place(self) -> dict[str, Any] | None:
+        """Return where the rows were mapped from, while nothing has changed."""
+        live = self.snapshot.live
+        return self._place if live is self._first and len(live) == self._n_first else None
 
 
 class WriterTable(Table):
@@ -273,6 +294,29 @@ class ClosedTable(Table):
 
     def _write_alone(self, _name: str, _write: Callable[[], T]) -> T:
         raise self.error()
+
+
+def _place(path: str, stored: Stored, *, follow_links: bool, is_opened: bool) -> dict[str, Any]:
+    return {
+        "path": path,
+        "generation": stored.generation,
+        "manifest": stored.data,
+        "follow_links": follow_links,
+        "is_opened": is_opened,
+    }
+
+
+def _as_it_was(place: dict[str, Any]) -> Stored:
+    """Read what a pickle names; raise unless the folder still has it."""
+    path, generation = place["path"], place["generation"]
+    stored = read_stored(path, mmap=True, generation=generation, follow_links=place["follow_links"])
+    if stored.data != place["manifest"]:
+        raise IndexStaleError(
+            path,
+            f"its generation {generation} is another one than that which was pickled; pickle an "
+            "index that is in memory, as Index.load gives without mmap=True, to keep its rows",
+        )
+    return stored
 
 
 def _snapshot_of(stored: Stored, isa: str) -> Snapshot:
