@@ -4,29 +4,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
 from bitsift.core.errors import warn
+from bitsift.core.floats import in_default_floats
 from bitsift.core.interruptible import interruptibly
-from bitsift.core.limits import FEW_VECTORS, MOST_ROWS_FITTED
+from bitsift.core.limits import FEW_VECTORS, LEAST_ROWS_FITTED, MOST_ROWS_FITTED
 from bitsift.core.options import Rule, Scoring, Threshold
-from bitsift.core.samples import evenly, evenly_spaced, scattered
+from bitsift.core.samples import Stacked, evenly, evenly_spaced, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.index.waiting import Waiting
 from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.comparison import Use
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
+from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
+from bitsift.retrieval.pipeline import Documents
 from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, n_tried
 from bitsift.retrieval.trials import advise_on, better_than
 
-__all__ = ["Fitting", "warn_of_poor_bits"]
+__all__ = ["Fitting", "Sample", "warn_of_poor_bits"]
+
+Sample: TypeAlias = "NDArray[Any] | Stacked"
 
 _MOST_ROWS_CHECKED = 2048
 _LEAST_ROWS_CHECKED = 256
@@ -53,8 +59,10 @@ class Fitting(NamedTuple):
         What ``"auto"`` measured.
     defaults : SearchDefaults
         What a search does unless it says so. While the scoring is not decided, it is asymmetric.
-    vectors : ndarray of float32, shape (n, dim), or None
-        All vectors that were added, fewer than decide the scoring; None if it is decided.
+    is_decided : bool
+        Whether the scoring has been decided.
+    waiting : Waiting or None
+        The encoder of the index, while its vectors wait as floats; None once all is known.
     """
 
     rule: Rule | None
@@ -62,21 +70,13 @@ class Fitting(NamedTuple):
     is_done: bool = False
     advice: Advice | None = None
     defaults: SearchDefaults = DEFAULTS
-    vectors: NDArray[np.float32] | None = None
+    is_decided: bool = True
+    waiting: Waiting | None = None
 
     @property
     def scoring(self) -> Scoring | None:
         """What a search scans with unless it says so; None while it is not decided."""
-        return self.defaults.scan if self.vectors is None else None
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the scoring has been decided."""
-        return self.vectors is None
-
-    def only(self, rows: NDArray[np.int64]) -> Fitting:
-        """Return this for some rows of the table."""
-        return self if self.vectors is None else self._replace(vectors=self.vectors[rows])
+        return self.defaults.scan if self.is_decided else None
 
     @property
     def is_pending(self) -> bool:
@@ -87,12 +87,27 @@ class Fitting(NamedTuple):
         """Say whether the threshold or a store has to be fitted before vectors can be encoded."""
         return self.is_pending or not all(store.is_fitted for store in encoder.stores)
 
+    def is_complete(self, encoder: Encoder) -> bool:
+        """Say whether all that an index finds out from its vectors is known."""
+        return self.is_decided and not self.is_needed(encoder)
+
     def is_useless(self, encoder: Encoder) -> bool:
         """Say whether there are a rule or bounds to fit, and all of them are fitted."""
         has_any = self.rule is not None or any(store.calibrator for store in encoder.stores)
-        return has_any and self.vectors is None and not self.is_needed(encoder)
+        return has_any and self.is_complete(encoder)
 
-    def fit(self, encoder: Encoder, sample: NDArray[Any], name: str) -> tuple[Encoder, Fitting]:
+    def of(self, encoder: Encoder) -> Fitting:
+        """Return this for an index with an encoder: vectors wait unless all of it is known."""
+        is_complete = self.is_complete(encoder)
+        return self._replace(waiting=None if is_complete else Waiting(encoder))
+
+    def reserved(self, size: int) -> Fitting:
+        """Return this with memory for `size` vectors, when they are encoded."""
+        assert self.waiting is not None
+        memory = self.waiting.memory.reserved(size)
+        return self._replace(waiting=Waiting(self.waiting.encoder, memory))
+
+    def fit(self, encoder: Encoder, sample: Sample, name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
         `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite. `name`
@@ -115,80 +130,126 @@ class Fitting(NamedTuple):
         elif advice.has_few_queries:
             warn(
                 f"threshold='auto' keeps 0: {len(sample)} vectors are too few to choose by; "
-                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more before the first add"
+                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more, or add the vectors and let "
+                f"the index wait for {LEAST_ROWS_FITTED}"
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
-    def decide(self, encoder: Encoder, sample: NDArray[Any], name: str) -> Fitting:
+    def decide(self, encoder: Encoder, sample: Sample, name: str) -> Fitting:
         """Return this with the scoring decided by a sample, if it has not been.
 
         `sample` has shape (n, dim), and `name` is what errors call it. Too few vectors decide
         nothing.
         """
-        if self.vectors is None or len(sample) < LEAST_VECTORS:
+        if self.is_decided or len(sample) < LEAST_VECTORS:
             return self
         rows = _some_rows(sample, n_tried(encoder.dim), name)
-        return self._decided(decide_scoring(encoder, rows))
+        return self.decided(decide_scoring(encoder, rows))
 
-    def decide_by_added(self, encoder: Encoder, rows: NDArray[Any], *, are_bits: bool) -> Fitting:
-        """Return this with vectors that are added to those before, and decided by them if enough.
-
-        They have been encoded, so they are finite. Bits have no asymmetric scores to be tried.
-        """
-        if self.vectors is None:
+    def decided(self, scoring: Scoring) -> Fitting:
+        """Return this with a scoring, if none has been decided."""
+        if self.is_decided:
             return self
-        if are_bits:
-            return self._decided("hamming")
-        some = _some_rows(rows, n_tried(encoder.dim), "vectors")
-        together = np.concatenate((self.vectors, some))  # a copy: rows are the caller's
-        return self._replace(vectors=together).decide(encoder, together, "vectors")
+        return self._replace(defaults=self.defaults._replace(scan=scoring), is_decided=True)
 
-    def decide_by_other(self, encoder: Encoder, other: Fitting) -> Fitting:
-        """Return this when the vectors of another index are added, if the scoring is undecided.
+    # ---- While vectors wait ------------------------------------------------------------------
 
-        It is decided as the other's is, or else by the vectors of both.
+    def documents_for(
+        self, documents: Documents, options: LadderOptions, *, are_bits: bool
+    ) -> Documents:
+        """Return the documents that a search reads: while vectors wait, their floats.
+
+        Unless it asks for bits, and is given those of a provisional fit. `are_bits` says that the
+        queries are bits.
         """
-        if self.vectors is None:
-            return self
-        if other.vectors is None:
-            return self._decided(other.defaults.scan)
-        return self.decide_by_added(encoder, other.vectors, are_bits=False)
+        if self.waiting is None:
+            return documents
+        rescore = options.rescore
+        asks = are_bits or options.ladder is not None or options.says_scoring
+        asks = asks or (isinstance(rescore, (bool, np.bool_)) and not rescore)
+        if not self.waiting.encoder.stores:
+            asks = asks or rescore is not None or options.oversampling is not None
+            asks = asks or self.scoring == "hamming"
+        return self.encoded(documents, "this search asks for bits, which") if asks else documents
 
-    def _decided(self, scoring: Scoring) -> Fitting:
-        return self._replace(defaults=self.defaults._replace(scan=scoring), vectors=None)
+    @in_default_floats
+    def encoded(self, documents: Documents, asker: str | None = None) -> Documents:
+        """Return documents as the index encodes them; those that wait as if no more came.
+
+        Bits are of a provisional threshold while it is not known, for ``"auto"`` of 0, and stores
+        without bounds keep floats. `asker` says who asks for bits, and begins a warning that they
+        are provisional.
+        """
+        waiting = self.waiting
+        if waiting is None:
+            return documents
+        if self.is_pending and asker is not None and len(documents):
+            self._warn_of_provisional(waiting, len(documents), asker)
+        if waiting.encoded is not None and waiting.encoded[0] is documents:
+            return waiting.encoded[1]
+        vectors = waiting.vectors_of(documents.columns)
+        encoder = waiting.encoder
+        encoder = replace(encoder, stores=tuple(store.or_floats() for store in encoder.stores))
+        if self.is_pending and self.rule is not None and len(vectors):
+            threshold: Threshold = "zero" if self.rule == "auto" else self.rule
+            binarizer = _binarizer_of(threshold, self.rotate, encoder, vectors)
+            encoder = replace(encoder, binarizer=binarizer)
+        columns = encoder.empty_columns(len(vectors))
+        encoder.encode_into(columns, vectors)
+        encoded = Documents(encoder, columns, documents.ids, documents.tie_ids, self.defaults)
+        waiting.encoded = documents, encoded  # not locked: another thread would compute the same
+        return encoded
+
+    def _warn_of_provisional(self, waiting: Waiting, n: int, asker: str) -> None:
+        if waiting.has_warned:
+            return
+        warn(
+            f"{asker} are provisional: threshold={self.rule!r} is computed from the first "
+            f"{LEAST_ROWS_FITTED} vectors, and there are {n}. fit(sample) computes it at once, from "
+            f"vectors like those that will be added, {FEW_VECTORS} or more"
+        )
+        waiting.has_warned = True
 
     def _fit_binarizer(
-        self, rule: Rule, encoder: Encoder, sample: NDArray[Any], name: str
+        self, rule: Rule, encoder: Encoder, sample: Sample, name: str
     ) -> tuple[Binarizer, Advice | None]:
-        """Return a binarizer with the rule's threshold.
-
-        For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
-        """
+        """Return a binarizer with the rule's threshold."""
+        rotate = self.rotate
+        if rule != "auto":
+            rows = _some_rows(sample, MOST_ROWS_FITTED, name)
+            return _binarizer_of(rule, rotate, encoder, rows), None
+        use = Use.of_index(
+            self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
+        )
+        hint = "; call fit(sample) with as many, or give a threshold"
+        some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
+        advice = advise_on(
+            some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint
+        )
         rows = _some_rows(sample, MOST_ROWS_FITTED, name)
-        dim, isa, rotate = encoder.dim, encoder.isa, self.rotate
-        advice = None
-        threshold: Threshold
-        if rule == "auto":
-            use = Use.of_index(
-                self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
-            )
-            hint = "; call fit(sample) with as many before the first add, or give a threshold"
-            some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
-            advice = advise_on(some, encoder.metric, isa, use=use, rotate=rotate, hint=hint)
-            threshold, rotate = advice.best.threshold, advice.best.rotate
-        else:
-            threshold = rule
-        flips = random_flips(dim) if rotate else None
-        if threshold == "zero":
-            return Binarizer(dim, 0.0, isa, flips=flips), advice
-        normalized = encoder.metric == "cosine"
-        if normalized:
-            rows = unit_rows(rows)
-        fitted = compute_threshold(rows, threshold)
-        return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized), advice
+        best = advice.best
+        return _binarizer_of(best.threshold, best.rotate, encoder, rows), advice
 
 
-def _some_rows(sample: NDArray[Any], n: int, name: str) -> NDArray[np.float32]:
+def _binarizer_of(
+    threshold: Threshold, rotate: bool, encoder: Encoder, rows: NDArray[np.float32]
+) -> Binarizer:
+    """Return a binarizer with the threshold of that name, computed from rows.
+
+    For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
+    """
+    dim, isa = encoder.dim, encoder.isa
+    flips = random_flips(dim) if rotate else None
+    if threshold == "zero":
+        return Binarizer(dim, 0.0, isa, flips=flips)
+    normalized = encoder.metric == "cosine"
+    if normalized:
+        rows = unit_rows(rows)
+    fitted = compute_threshold(rows, threshold)
+    return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized)
+
+
+def _some_rows(sample: Sample, n: int, name: str) -> NDArray[np.float32]:
     """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
     numbers = evenly_spaced(len(sample), n)
     some = evenly(sample, n)
@@ -203,11 +264,11 @@ def _warn_of_few(n: int, what: str) -> None:
     if n < FEW_VECTORS:
         warn(
             f"{what} fitted to {n} vector{'' if n == 1 else 's'} only; call fit(sample) with "
-            f"{FEW_VECTORS} or more before the first add"
+            f"{FEW_VECTORS} or more, or let the index wait for {LEAST_ROWS_FITTED} vectors"
         )
 
 
-def warn_of_poor_bits(sample: NDArray[Any], codes: NDArray[np.uint8], encoder: Encoder) -> None:
+def warn_of_poor_bits(sample: Sample, codes: NDArray[np.uint8], encoder: Encoder) -> None:
     """Warn if the bits of a sample carry little information, and name what would help.
 
     `codes` are those of the sample's rows.

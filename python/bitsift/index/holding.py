@@ -36,7 +36,8 @@ class Holding:
         added to mapped ones.
         """
         snapshot = self._table.snapshot
-        codes, live = snapshot.documents.columns.codes, snapshot.live.current()
+        documents = snapshot.fitting.encoded(snapshot.documents, "these codes")
+        codes, live = documents.columns.codes, snapshot.live.current()
         codes = joined(codes) if live is None else taken(codes, live.numbers())
         codes.flags.writeable = False
         return codes
@@ -149,7 +150,8 @@ class Holding:
         rows = snapshot.ids.rows_of(wanted.reshape(-1), snapshot.live.current())
         if missing == "raise":
             require_found(wanted.reshape(-1), rows)
-        documents = snapshot.documents
+        asker = None if snapshot.encoder.stores else "these codes"
+        documents = snapshot.fitting.encoded(snapshot.documents, asker)
         found = documents.encoder.decode(documents.columns, rows[rows >= 0])
         if missing == "raise":
             return found if wanted.ndim == 1 else found[0]

@@ -10,6 +10,7 @@ from typing import SupportsIndex
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
+from bitsift.core.arguments import Codes
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
@@ -275,7 +276,9 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
             and offset == 0
         ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
-            search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
+            search_one = None
+            if not snapshot.fitting.is_pending:  # else codes of queries need those of documents
+                search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found
         k = arguments.check_k(k)
@@ -287,6 +290,9 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
+        documents = snapshot.fitting.documents_for(
+            documents, options, are_bits=isinstance(parsed, Codes) or parsed.are_bits
+        )
         row_sets = RowSets(snapshot.ids, snapshot.live.current(), self._table.identity)
         rows = row_sets.of(filter, len(parsed.rows))
         return search(documents, parsed, k, offset, options, threads, rows)

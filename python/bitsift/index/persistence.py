@@ -30,7 +30,12 @@ def to_contents(
 
     `id_table` knows of ids that were removed.
     """
-    encoder, columns = documents.encoder, documents.columns
+    encoder, columns, vectors = documents.encoder, documents.columns, None
+    if fitting.waiting is not None:
+        encoder = fitting.waiting.encoder
+        if len(documents):
+            vectors = fitting.waiting.vectors_of(columns)
+        columns = encoder.empty_columns()
     binarizer = encoder.binarizer
     return Contents(
         dim=encoder.dim,
@@ -53,7 +58,7 @@ def to_contents(
         },
         scoring=fitting.scoring,
         candidates=fitting.defaults.candidates,
-        vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
+        vectors=vectors,
         largest_id=None if id_table is None else id_table.largest_removed,
     )
 
@@ -61,8 +66,8 @@ def to_contents(
 @in_default_floats
 def from_contents(
     contents: Contents, isa: str
-) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable]:
-    """Return the parts of the state of a table; no array is copied."""
+) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable, NDArray[np.float32] | None]:
+    """Return the parts of the state of a table, as `Snapshot.of` takes them; copies no array."""
     pending = contents.threshold is None
     binarizer = Binarizer(
         contents.dim,
@@ -79,22 +84,19 @@ def from_contents(
     is_done = contents.rule is not None and not pending
     scan = DEFAULTS.scan if contents.scoring is None else contents.scoring
     defaults = SearchDefaults(scan, contents.candidates)  # type: ignore[arg-type]
-    vectors = contents.vectors
-    if contents.scoring is None and vectors is None:
-        vectors = np.empty((0, contents.dim), np.float32)
     fitting = Fitting(
         contents.rule,  # type: ignore[arg-type]
         contents.rotate,
         is_done,
         defaults=defaults,
-        vectors=vectors,
+        is_decided=contents.scoring is not None,
     )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(
-        len(contents.codes),
+        len(contents.codes if contents.vectors is None else contents.vectors),
         stored,
         ascending=contents.ids_ascending,
         largest=contents.largest_id,
     )
-    return encoder, fitting, columns, ids
+    return encoder, fitting, columns, ids, contents.vectors

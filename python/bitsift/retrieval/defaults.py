@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bitsift.core.options import CandidateRule, Scoring
 
@@ -20,13 +20,14 @@ class SearchDefaults(NamedTuple):
     ----------
     scan : {"hamming", "asymmetric"}
         What scans for float queries. Bits are always compared by Hamming distance.
-    candidates : {"by-position", "fixed"}
+    candidates : {"by-position", "fixed", "all"}
         How many candidates are rescored: by the position of a result, so that any two pages are
-        slices of one list (`steps_by_position`); or 4 for each result, the rule of version 0.1.0.
+        slices of one list (`steps_by_position`); 4 for each result, the rule of version 0.1.0; or
+        all vectors, whatever a caller says, of an index that waits for more of them.
     """
 
     scan: Scoring
-    candidates: CandidateRule
+    candidates: CandidateRule | Literal["all"]
 
 
 # Of new indexes, until their vectors decide what scans.

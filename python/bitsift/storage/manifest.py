@@ -37,7 +37,7 @@ FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 3
 # What a manifest may require of a reader beyond version 3. What comes later has a name here, and
 # fields and parts of its own.
-FEATURES: tuple[str, ...] = ("largest_id",)
+FEATURES: tuple[str, ...] = ("largest_id", "pending")
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -149,6 +149,9 @@ class Manifest:
         The rule of how many candidates a search rescores, one of `CANDIDATE_RULES`.
     largest_id : int or None
         The largest id that there ever was, if its vector was removed.
+    pending : int or None
+        The number of vectors that wait, in the file ``files["vectors"]``, until the index is fitted
+        to them; `count` is 0. None if no vectors wait.
     """
 
     dim: int
@@ -167,11 +170,17 @@ class Manifest:
     scoring: str | None = _DEFAULTS_V2[0]
     candidates: str = _DEFAULTS_V2[1]
     largest_id: int | None = None
+    pending: int | None = None
+
+    @property
+    def n_vectors(self) -> int:
+        """The number of vectors: of those that are encoded, or of those that wait."""
+        return self.count if self.pending is None else self.pending
 
     @property
     def features(self) -> tuple[str, ...]:
         """Those of `FEATURES` that a reader must know."""
-        return () if self.largest_id is None else ("largest_id",)
+        return tuple(name for name in FEATURES if getattr(self, name) is not None)
 
     @property
     def version(self) -> int:
@@ -196,7 +205,7 @@ class Manifest:
             "codes": ("|u1", (self.count, (self.dim + 7) // 8))
         }
         if self.ids != "automatic":
-            parts["ids"] = ("<i8", (self.count,))
+            parts["ids"] = ("<i8", (self.n_vectors,))
         for store in self.stores:
             columns = (
                 INTEGER_CODECS[store].n_columns(self.dim) if store in INTEGER_CODECS else self.dim
@@ -212,6 +221,6 @@ class Manifest:
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
                 parts[f"calibration_{store}"] = ("<f8", (2, self.dim))
-        if self.scoring is None and self.count:
-            parts["vectors"] = ("<f4", (self.count, self.dim))
+        if self.pending is not None or (self.scoring is None and self.count):
+            parts["vectors"] = ("<f4", (self.n_vectors, self.dim))
         return parts

@@ -81,8 +81,7 @@ def encode(manifest: Manifest) -> bytes:
         },
     }
     fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
-    if manifest.largest_id is not None:
-        fields["largest_id"] = manifest.largest_id
+    fields.update({feature: getattr(manifest, feature) for feature in manifest.features})
     if manifest.version == 1:
         fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
@@ -220,8 +219,13 @@ class _Decoder:
             bare = self._version_2(bare, fields)
         if version > 2:
             bare = self._version_3(bare, fields["defaults"])
+        if "pending" in features:
+            if count:
+                self._refuse("count", count, "0, as vectors are pending")
+            pending = self._int("pending", fields["pending"], 1, _MAX_COUNT)
+            bare = replace(bare, pending=pending)
         if "largest_id" in features:
-            largest = self._int("largest_id", fields["largest_id"], count, MAX_ID)
+            largest = self._int("largest_id", fields["largest_id"], bare.n_vectors, MAX_ID)
             bare = replace(bare, largest_id=largest)
         if bare.version < version:
             self._refuse("version", version, f"{bare.version}, which can say all that it says")

@@ -158,7 +158,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         arguments.choice(store, "store", STORES)
     arguments.choice(contents.scoring, "scoring", (None, *SCORINGS))
     arguments.choice(contents.candidates, "candidates", CANDIDATE_RULES)
-    number = None
+    number, vectors = None, contents.vectors
     if threshold is not None and not isinstance(threshold, np.ndarray):
         number = float(threshold)
         if not math.isfinite(number):
@@ -186,6 +186,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         scoring=contents.scoring,
         candidates=contents.candidates,
         largest_id=contents.largest_id,
+        pending=None if len(contents.codes) or vectors is None else len(vectors),
     )
     flips = contents.flips
     arrays = {
@@ -194,7 +195,7 @@ def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         "threshold": None if number is not None else threshold,
         "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
         "correction": contents.factors,
-        "vectors": contents.vectors,
+        "vectors": vectors,
         **{manifest.part_of(store): array for store, array in contents.originals.items()},
         **{f"calibration_{store}": array for store, (_, array) in states.items()},
     }
