@@ -284,7 +284,7 @@ def test_plain_values_go_through_json(evaluated):
 
 
 def test_memory_and_price():
-    documents, queries = random_corpus(12, n=60, n_queries=2, dim=1024)
+    documents, queries = random_corpus(12, n=64, n_queries=2, dim=1024)
     made = bitsift.evaluate(documents, queries, conditions="quick")
     million, many = made.to_dict()["rows"][0]["sizes"]
     assert (million["vectors"], many["vectors"]) == (1_000_000, 250_000_000)

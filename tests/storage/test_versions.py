@@ -28,6 +28,8 @@ from helpers.storage_samples import (
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 KEYS_V1 = {
     "format", "version", "dim", "metric", "store", "count", "threshold", "ids", "files", "checksum",
 }  # fmt: skip

@@ -101,6 +101,11 @@ class Fitting(NamedTuple):
         is_complete = self.is_complete(encoder)
         return self._replace(waiting=None if is_complete else Waiting(encoder))
 
+    @property
+    def has_final_codes(self) -> bool:
+        """Whether codes are compared with those of the documents as in an index that is fitted."""
+        return self.waiting is None or not (self.is_pending or self.waiting.encoder.corrected)
+
     def reserved(self, size: int) -> Fitting:
         """Return this with memory for `size` vectors, when they are encoded."""
         assert self.waiting is not None
@@ -130,8 +135,7 @@ class Fitting(NamedTuple):
         elif advice.has_few_queries:
             warn(
                 f"threshold='auto' keeps 0: {len(sample)} vectors are too few to choose by; "
-                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more, or add the vectors and let "
-                f"the index wait for {LEAST_ROWS_FITTED}"
+                f"call fit(sample) with {LEAST_ROWS_TO_CHOOSE} or more before the first add"
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
@@ -221,11 +225,9 @@ class Fitting(NamedTuple):
         use = Use.of_index(
             self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
         )
-        hint = "; call fit(sample) with as many, or give a threshold"
+        hint = "; call fit(sample) with as many before the first add, or give a threshold"
         some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
-        advice = advise_on(
-            some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint
-        )
+        advice = advise_on(some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint)
         rows = _some_rows(sample, MOST_ROWS_FITTED, name)
         best = advice.best
         return _binarizer_of(best.threshold, best.rotate, encoder, rows), advice
@@ -264,7 +266,7 @@ def _warn_of_few(n: int, what: str) -> None:
     if n < FEW_VECTORS:
         warn(
             f"{what} fitted to {n} vector{'' if n == 1 else 's'} only; call fit(sample) with "
-            f"{FEW_VECTORS} or more, or let the index wait for {LEAST_ROWS_FITTED} vectors"
+            f"{FEW_VECTORS} or more before the first add"
         )
 
 

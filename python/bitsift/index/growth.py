@@ -20,6 +20,7 @@ from bitsift.encoding.encoder import Encoder
 from bitsift.index.fitting import Fitting, warn_of_poor_bits
 from bitsift.index.growable import GrowableColumns
 from bitsift.quantization.few_rows import FewRows
+from bitsift.retrieval.defaults import DEFAULTS
 
 __all__ = ["Grown"]
 
@@ -130,5 +131,6 @@ class Grown(NamedTuple):
                 # Where warnings are errors, vectors that waited must not refuse each later add.
                 waiting.are_judged = len(waited) > 0
                 raise
-        fitting = fitting.decide(encoder, sample, "vectors")
+        # Decided for ever, also if there were too few for a trial.
+        fitting = fitting.decide(encoder, sample, "vectors").decided(DEFAULTS.scan)
         return Grown(encoder, fitting._replace(waiting=None), memory, few)

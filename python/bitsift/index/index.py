@@ -277,7 +277,7 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
             search_one = None
-            if not snapshot.fitting.is_pending:  # else codes of queries need those of documents
+            if snapshot.fitting.has_final_codes:
                 search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found

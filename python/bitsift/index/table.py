@@ -23,8 +23,9 @@ from bitsift.index.fitting import Fitting
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.growth import Grown
 from bitsift.index.ids import IdTable, require_found
-from bitsift.index.waiting import WAITING_DEFAULTS, Waiting
+from bitsift.index.waiting import Waiting
 from bitsift.quantization.few_rows import FewRows
+from bitsift.retrieval.defaults import EXACT_DEFAULTS
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
@@ -117,7 +118,7 @@ class Snapshot(NamedTuple):
     ) -> Snapshot:
         """Return the state with these rows; without `live`, all of them are."""
         tie_ids = None if ids.ascending else ids.stored
-        defaults = fitting.defaults if fitting.waiting is None else WAITING_DEFAULTS
+        defaults = fitting.defaults if fitting.waiting is None else EXACT_DEFAULTS
         documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, defaults)
         if live is None:
             live = native.LiveRows(ids.n_rows)
@@ -337,7 +338,11 @@ class Table:
                 if not (is_removed or ignores_missing):
                     raise KeyError(f"id {ids} is not in the index")
                 return int(is_removed)
-            ids = np.array([ids if row >= 0 else -1], np.int64)
+            if row < 0:
+                if not ignores_missing:
+                    raise KeyError(f"id {ids} is not in the index")
+                return 0
+            ids = np.array([ids], np.int64)
         rows = snapshot.ids.rows_of(ids, snapshot.live.current())
         if not ignores_missing:
             require_found(ids, rows)

@@ -13,13 +13,8 @@ from bitsift.core.segments import Rows, joined
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
 from bitsift.index.growable import GrowableArray, GrowableColumns, GrowableRows
-from bitsift.retrieval.defaults import SearchDefaults
-from bitsift.retrieval.pipeline import Documents
 
-__all__ = ["WAITING_DEFAULTS", "Waiting"]
-
-# All vectors are candidates, so a search is exact whatever scans.
-WAITING_DEFAULTS = SearchDefaults("hamming", "all")
+__all__ = ["Waiting"]
 
 
 class Waiting:
@@ -34,7 +29,7 @@ class Waiting:
         The index's own. Some part of it is not fitted, or the scoring is not decided.
     memory : GrowableColumns
         No rows of this encoder, but the room that was reserved for them.
-    encoded : tuple of (Documents, Documents), or None
+    encoded : tuple of two Documents, or None
         The newest documents that were encoded as if no more came, and what became of them.
     has_warned : bool
         Whether a caller was told that bits are provisional.
@@ -47,7 +42,7 @@ class Waiting:
     def __init__(self, encoder: Encoder, memory: GrowableColumns | None = None) -> None:
         self.encoder = encoder
         self.memory = GrowableColumns.of(encoder.empty_columns()) if memory is None else memory
-        self.encoded: tuple[Documents, Documents] | None = None
+        self.encoded: tuple[Any, Any] | None = None
         self.has_warned = False
         self.are_judged = False
 

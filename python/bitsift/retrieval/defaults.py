@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from bitsift.core.options import CandidateRule, Scoring
 
-__all__ = ["DEFAULTS", "SearchDefaults", "Step", "steps_by_position"]
+__all__ = ["DEFAULTS", "EXACT_DEFAULTS", "SearchDefaults", "Step", "steps_by_position"]
 
 # Results up to a number come from so many candidates; beyond the last, both double.
 _FIRST_STEPS = (16, 100), (100, 600)
@@ -30,6 +30,8 @@ class SearchDefaults(NamedTuple):
     candidates: CandidateRule | Literal["all"]
 
 
+# Of vectors that wait: all are candidates, so a search is exact whatever scans.
+EXACT_DEFAULTS = SearchDefaults("hamming", "all")
 # Of new indexes, until their vectors decide what scans.
 DEFAULTS = SearchDefaults("asymmetric", "by-position")
 

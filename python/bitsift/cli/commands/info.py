@@ -104,7 +104,7 @@ def describe_index(folder: Path) -> Description:
     if threshold is not None:
         threshold = np.asarray(threshold, dtype=np.float32).tolist()
     stores = list(contents.originals)
-    n = len(contents.codes)
+    n = manifest.n_vectors
     return Description(
         path=folder,
         dim=contents.dim,
