@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ KS = (1, 5, 10, 100)
 ASKED = {1: 0.99, 5: 0.99, 10: 0.975, 100: 0.975}
 ASKED_TIME = {1: 1 / 3, 5: 1 / 3, 10: 1 / 3, 100: 1 / 2}
 MOST_LOST = 0.003
+# Collections that are parts of arXiv, and candidates for each result; None: by position.
+SIZES = (2_500, 5_000, 10_000, 20_000)
+OVERSAMPLINGS = (None, 20, 40)
 # The time of a default search, in times of that of 0.1.0.
 ASKED_SLOWER = {1: 1.8, 256: 2.5}
 DIM = 768
@@ -181,6 +185,31 @@ def print_arxiv(collection: Collection, threads: int, seconds: float) -> None:
     print()
 
 
+def print_sizes(collection: Collection, threads: int, seconds: float) -> None:
+    """Print what is found among parts of the collection, by numbers of candidates."""
+    order = np.random.default_rng(0).permutation(len(collection.documents))
+    shares: dict[float | None, list[str]] = {oversampling: [] for oversampling in OVERSAMPLINGS}
+    taken: dict[str, float] = {}
+    k = 10
+    for size in SIZES:
+        part = replace(collection, documents=collection.documents[np.sort(order[:size])])
+        best = nearest(part, k)
+        index = bitsift.Index(part.documents.shape[1], metric=part.metric)
+        index.add(part.documents)
+        search = partial(index.search, part.queries, k, threads=threads)
+        calls = {str(o): partial(search, oversampling=o) for o in OVERSAMPLINGS}
+        for o in OVERSAMPLINGS:
+            shares[o].append(f"{overlap(calls[str(o)]().ids, best, k):.2%}")
+        taken = times(calls, seconds)
+    print(f"Overlap with float's top {k} among parts of it, and the time among {SIZES[-1]:,}.\n")
+    print(f"| oversampling | {' | '.join(f'{size:,}' for size in SIZES)} | time |")
+    print("|---" * (len(SIZES) + 2) + "|")
+    for o in OVERSAMPLINGS:
+        ratio = taken[str(o)] / taken[str(None)]
+        print(f"| {o or 'by position'} | {' | '.join(shares[o])} | {ratio:.1f} |")
+    print()
+
+
 def print_collections(folder: Path) -> None:
     """Print what the defaults find on each collection, those of 0.1.0 and those of now."""
     print(
@@ -260,6 +289,7 @@ def main() -> None:
         arxiv = next(collections(Path(folder)), None)
         if arxiv is not None and arxiv.name == "arxiv":
             print_arxiv(arxiv, chosen.threads, chosen.seconds)
+            print_sizes(arxiv, chosen.threads, chosen.seconds)
         print_collections(Path(folder))
     print_times(chosen.rows, chosen.threads, chosen.seconds)
 

@@ -75,6 +75,14 @@ def expected_isas() -> list[str]:
     return levels
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the option
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run all tests on all cores, and those that somebody names one by one."""
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_whole and config.option.numprocesses is None and not hasattr(config, "workerinput"):
+        config.option.numprocesses = "auto"
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items) -> None:
     mark_others_slow(items)

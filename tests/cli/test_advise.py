@@ -87,7 +87,6 @@ def test_a_sample(vectors: NDArray[np.float32], vectors_path: Path) -> None:
     assert "threshold=0 is kept: 50 queries are too few to choose by" in " ".join(shown.split())
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 @pytest.mark.parametrize("bits_alone", [False, True])
 @pytest.mark.parametrize("centred", [False, True])

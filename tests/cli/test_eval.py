@@ -301,7 +301,10 @@ def test_failures(folder: Path) -> None:
         (
             [folder / "few.npy"],
             "InputError",
-            ["few.npy: documents must have at least 20 rows", "got 8"],
+            [
+                "few.npy: documents must have at least 20 rows",
+                "besides 1 that would serve as queries; got 9",
+            ],
         ),
         ([folder / "nan.npy"], "InputError", ["nan.npy: documents must be finite; row 0"]),
         (

@@ -93,6 +93,39 @@ def test_a_wrong_call_says_how_and_what() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["search", "x", "y.npy", "-k", "0"], "'-k': must be 1 or more; got '0'"),
+        (["search", "x", "y.npy", "-k", f"{2**31}"], f"'-k': must be {2**31 - 1} or less; got "),
+        (
+            ["search", "x", "y.npy", "-k", "9" * 5000],
+            "'-k': must be a whole number of fewer digits; g",
+        ),
+        (
+            ["search", "x", "y.npy", "-k", "ten"],
+            "'-k': must be a whole number, such as 10; got 'ten'",
+        ),
+        (
+            ["search", "x", "y.npy", "-k", "1.5"],
+            "'-k': must be a whole number, such as 10; got '1.5'",
+        ),
+        (
+            ["plan", "--vectors", "10M", "--dim", "8"],
+            "'--vectors': must be a number, such as 2.5 or 10e6; got '10M'",
+        ),
+        (
+            ["plan", "--vectors", "10,000", "--dim", "8"],
+            "'--vectors': must be a number, such as 2.5 or 10e6; got '10,000'",
+        ),
+    ],
+)
+def test_a_wrong_number_is_shown(words: list[str], reason: str) -> None:
+    line = run(*words).stderr.splitlines()[-1]
+    assert line.startswith(f"bitsift: error: Invalid value for {reason}")
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["\x1b[31mred"],

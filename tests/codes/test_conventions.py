@@ -408,7 +408,6 @@ class TestNumbers:
     def as_given(numbers, convention):
         return numbers if convention in ("binary", "vespa") else numbers.view(np.uint8) ^ 128
 
-    @pytest.mark.every_pair
     @pytest.mark.parametrize("convention", BYTES)
     @pytest.mark.parametrize("spread", [2, 20, 32, 50])
     @pytest.mark.parametrize("n", [1, 2, 50, 2_000])

@@ -18,7 +18,6 @@ def expected(codes, queries, k, mask):
     return distances, rows[found]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_bytes", [1, 8, 33, 96])
 @pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.5, 0.97, 1.0])
 def test_one_mask(isa, rng, n_bytes, share):

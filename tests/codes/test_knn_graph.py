@@ -35,7 +35,6 @@ EVERY_THREADS = [(1, 2, 7)] * 5
 SOME_THREADS = [(2,), (1, 7), (1,), (2,), (7,)]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize(
     "threads",
     [SOME_THREADS, pytest.param(EVERY_THREADS, marks=pytest.mark.slow)],

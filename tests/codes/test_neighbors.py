@@ -27,7 +27,6 @@ def assert_equals_oracle(result, expected):
     assert result[1].dtype == np.int64
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_bytes", WIDTHS)
 @pytest.mark.parametrize("n_queries", [1, 3, 4, 9])
 def test_search(isa, rng, n_bytes, n_queries):
@@ -50,7 +49,6 @@ def test_longest_codes(isa, rng, n_bytes):
         )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 31, 33])
 @pytest.mark.parametrize("n_queries", [0, 1, 5, 300])
 def test_edge_sizes(isa, rng, n, n_queries):
@@ -99,7 +97,6 @@ def test_any_order_of_arrival(isa, order):
         )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_bytes", [5, 48, 96])
 @pytest.mark.parametrize("offset", range(1, 9))
 def test_any_alignment_and_stride(isa, rng, n_bytes, offset):
@@ -122,7 +119,6 @@ def test_columns_that_are_not_contiguous_are_copied(rng):
     assert_equals_oracle(bitsift.search(codes, codes[:5], 3), reference.search(codes, codes[:5], 3))
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_bytes", WIDTHS)
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (5, 17), (300, 33), (0, 3), (3, 0)])
 def test_hamming(isa, rng, n_bytes, shape):
@@ -148,7 +144,6 @@ def test_single_query_gives_single_result(rng):
     np.testing.assert_array_equal(one.ids, many.ids[0])
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_queries", [1, 2, 5, 300])
 @pytest.mark.parametrize("n", [100, 60_000])
 def test_the_number_of_threads_changes_nothing(isa, rng, n, n_queries):

@@ -38,7 +38,6 @@ def check(found, wanted):
         np.testing.assert_array_equal(array, right)
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("n_bytes", [1, 8, 33, 96])
 @pytest.mark.parametrize("n_queries", [1, 2, 17])
 def test_every_radius(isa, rng, n_bytes, n_queries):

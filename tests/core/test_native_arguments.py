@@ -405,7 +405,6 @@ def test_segments_take_the_place_of_arrays_of_their_type_alone():
         ({"ids": np.arange(2)}, "one id for each row"),
         ({"rows": native.RowSet.of_values(np.ones(2, np.bool_))}, "the set must be one of these"),
     ],
-    ids=str,
 )
 def test_a_range_search_refuses_what_does_not_fit(wrong, message):
     given = {"codes": CODES, "queries": CODES, "magnitudes": None, "limits": np.full(3, 40)}

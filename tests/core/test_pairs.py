@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the quick run takes of tests with the marker ``every_pair``."""
+"""What the quick run takes of tests with several parameters."""
 
 import itertools
 

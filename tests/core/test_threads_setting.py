@@ -34,6 +34,11 @@ def report(code=REPORT, variable=None):
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 
 
+def slowly(said):
+    """Leave a value to the slow run: each takes two processes."""
+    return pytest.param(said, marks=pytest.mark.slow)
+
+
 @pytest.mark.usefixtures("setting")
 class TestSetNumThreads:
     def test_the_number_is_that_of_calls_that_say_none(self):
@@ -89,13 +94,14 @@ class TestSetNumThreads:
 
 
 class TestEnvironmentVariable:
-    @pytest.mark.parametrize("said", ["1", "7", " 1024 "])
+    @pytest.mark.parametrize("said", [*map(slowly, ["1", "7"]), " 1024 "])
     def test_it_is_the_number(self, said):
         done = report(variable=said)
         assert (done.stdout.strip(), done.stderr) == (said.strip(), "")
 
     @pytest.mark.parametrize(
-        "said", ["0", "-1", "1025", "two", "1.5", "9" * 5000, "\u0664", "\x1b[2J"]
+        "said",
+        ["0", *map(slowly, ["-1", "1025", "two", "1.5", "9" * 5000, "\u0664"]), "\x1b[2J"],
     )
     def test_what_is_none_is_named_and_not_used(self, said):
         done = report(variable=said)
@@ -103,7 +109,7 @@ class TestEnvironmentVariable:
         assert "BITSIFT_NUM_THREADS must be an integer from 1 to 1024; got " in done.stderr
         assert "\x1b" not in done.stderr
 
-    @pytest.mark.parametrize("said", ["", " "])
+    @pytest.mark.parametrize("said", [slowly(""), " "])
     def test_an_empty_one_is_as_none(self, said):
         done = report(variable=said)
         assert (done.stdout, done.stderr) == (report().stdout, "")

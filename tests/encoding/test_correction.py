@@ -48,7 +48,6 @@ def oracle(index, vectors, queries):
     return reference.correction(metric, relative, centre), asked, centre
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize(("metric", "threshold"), CENTRES)
 @pytest.mark.parametrize("rotate", [False, True])
 @pytest.mark.parametrize(

@@ -54,7 +54,6 @@ def assert_found(found, metric, queries, vectors, ids, k):
         np.testing.assert_array_equal(found_ids, expected[1])
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(

@@ -67,7 +67,6 @@ def test_every_dimension_is_spread(dim):
     assert np.abs(rows).max() < 0.95
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dim", [1, 13, 64, 384])
 @pytest.mark.parametrize("threshold", [0.0, 0.3, "array"])
 @pytest.mark.parametrize("metric", METRICS)

@@ -31,7 +31,6 @@ def expected(metric, query, vectors, threshold=0.0):
     return np.sqrt(np.maximum(norm**2 + len(query) - 2 * products, 0))
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dim", [1, 5, 8, 63, 64, 65, 384, 1000])
 @pytest.mark.parametrize("n_queries", [1, 2, 17])

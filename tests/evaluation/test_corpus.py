@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 import bitsift
+from bitsift.encoding.thresholds import unit_rows
 from bitsift.evaluation.corpus import as_corpus
+from bitsift.evaluation.judging import overlaps
 from helpers.evaluation_samples import measures, random_corpus, random_qrels
 
 # Data
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", *(pytest.param(t, marks=pytest.mark.slow) for t in ("float32", "float64")), ">f4"],
+)
 def test_dtypes_and_memory_maps(tmp_path, dtype):
     documents, queries = random_corpus(7)
     documents, queries = documents.astype("float16"), queries.astype("float16")
@@ -72,6 +77,23 @@ def test_warnings_are_kept_for_the_caller():
     assert centred.warnings == ()
 
 
+def test_the_default_search_with_another_threshold_is_measured_too():
+    documents, queries = random_corpus(10, n=400, shift=3.0)
+    made = bitsift.evaluate(documents, queries, conditions="quick")
+    last = made.rows[-1]
+    assert (last.name, last.group) == ("auto: default search -> float16", "thresholds")
+    assert last.overlap > made["default search -> float16"].overlap
+    index = bitsift.Index(documents.shape[1], threshold="auto")
+    index.add(documents)
+    cosines = unit_rows(queries) @ unit_rows(documents).T
+    exact = np.argsort(-cosines, axis=1)[:, :10]
+    assert last.overlap == overlaps(index.search(queries, 10).ids, exact).mean()
+    # Where "auto" keeps 0, that is the default search, which has been measured.
+    centred = bitsift.evaluate(*random_corpus(10, n=400), conditions="quick")
+    assert centred.recommendation["threshold"] == 0
+    assert "auto: default search -> float16" not in [row.name for row in centred.rows]
+
+
 def test_progress():
     documents, queries = random_corpus(11)
     told = []
@@ -92,13 +114,18 @@ def test_progress():
 @pytest.mark.parametrize(
     ("arguments", "kind", "fragment"),
     [
+        ({"documents": "few"}, ValueError, "documents must have at least 20 rows; got 19"),
         (
-            {"documents": "few"},
+            {"documents": "few", "queries": None},
             ValueError,
-            "documents must have at least 20 rows besides the queries; ",
+            "documents must have at least 20 rows besides 1 that would serve as queries; got 19",
         ),
-        ({"documents": "few", "queries": None}, ValueError, "documents must have at least 20 rows"),
-        ({"k": 200}, ValueError, "documents must have at least 200 rows .*; got 150"),
+        (
+            {"documents": "none", "queries": None},
+            ValueError,
+            "documents must have at least 20 rows besides 1 .*; got 0",
+        ),
+        ({"k": 200}, ValueError, "documents must have at least 200 rows; got 150"),
         ({"documents": "1-D"}, ValueError, r"documents must have shape \(n, dim\)"),
         ({"documents": "bits"}, TypeError, "documents must be float16, .* got uint8"),
         ({"documents": "bool"}, TypeError, "documents must be float16, .* got bool"),

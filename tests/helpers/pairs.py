@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The marker ``every_pair``: which parameters of a test the quick run takes.
+"""Which parameters of a test the quick run takes.
 
 Faults seldom need three parameters at once. So the quick run takes a few sets of parameters, in
 which each two values of two parameters meet that meet in any set, and the slow run takes the rest.
@@ -18,10 +18,10 @@ Pair = tuple[Hashable, Hashable]
 
 
 def mark_others_slow(items: Sequence[pytest.Item]) -> None:
-    """Mark as slow what the quick run need not take of each test with the marker."""
+    """Mark as slow what the quick run need not take of each test with several parameters."""
     tests: dict[str, list[pytest.Function]] = {}
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("every_pair"):
+        if isinstance(item, pytest.Function) and len(_parameters(item)) > 1:
             tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for runs in tests.values():
         quick = [run for run in runs if not run.get_closest_marker("slow")]
@@ -46,8 +46,10 @@ def covering(sets: Sequence[frozenset[Pair]]) -> set[int]:
     return chosen
 
 
+def _parameters(run: pytest.Function) -> dict[str, object]:
+    return run.callspec.params if hasattr(run, "callspec") else {}
+
+
 def _pairs(run: pytest.Function) -> frozenset[Pair]:
-    values = [(name, repr(value)) for name, value in sorted(run.callspec.params.items())]
-    return frozenset(itertools.combinations(values, 2)) or frozenset(
-        zip(values, values, strict=True)
-    )
+    values = [(name, repr(value)) for name, value in sorted(_parameters(run).items())]
+    return frozenset(itertools.combinations(values, 2))

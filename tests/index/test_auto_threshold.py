@@ -15,7 +15,6 @@ pytestmark = pytest.mark.usefixtures("fits_at_once")
 METRICS = ["cosine", "dot", "l2"]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("way", [pytest.param("fit", marks=pytest.mark.slow), "add"])

@@ -58,7 +58,6 @@ def state_of(index):
     )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
@@ -159,7 +158,6 @@ def test_zero_vectors(rng):
     np.testing.assert_array_equal(index.codes[[0, 7]], [expected, expected])
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("rule", [*RULES, "auto"])
 @pytest.mark.parametrize("rotate", [False, True])

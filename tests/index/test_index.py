@@ -18,7 +18,6 @@ def vectors_of(rng, n, dim):
     return rng.standard_normal((n, dim), dtype=np.float32)
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dim", [1, 3, 8, 13, 64, 100, 384, 1001])
 @pytest.mark.parametrize("store", STORES)
 def test_hamming_search(isa, rng, dim, store):

@@ -158,7 +158,7 @@ def interrupted_at_random(prepare, act, check, tries):
     return n_interrupted
 
 
-TRIES = [15, pytest.param(300, marks=pytest.mark.slow)]
+TRIES = [5, pytest.param(300, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("tries", TRIES)

@@ -97,7 +97,9 @@ def searches(
     return found
 
 
-@pytest.mark.parametrize("given", ["automatic", "ascending", "any"])
+@pytest.mark.parametrize(
+    "given", [*(pytest.param(g, marks=pytest.mark.slow) for g in ("automatic", "ascending")), "any"]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_as_if_all_were_in_memory(tmp_path: Path, kind: str, given: str) -> None:
     in_memory, mapped = both(tmp_path, kind, given)

@@ -35,7 +35,6 @@ def assert_same(a, b, queries):
             np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("ids", ["automatic", "ascending", "arbitrary"])

@@ -120,7 +120,7 @@ def test_reads_inside_of_an_add(ids, step):
 
 
 @pytest.mark.filterwarnings("ignore:fit.sample. does nothing:bitsift.BitsiftWarning")
-@every_call_or_some
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 13])
 @pytest.mark.parametrize("inner", WRITES)
 @pytest.mark.parametrize("outer", WRITES)
 def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner, step):

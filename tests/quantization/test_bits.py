@@ -14,7 +14,6 @@ DIMS = [1, 2, 7, 8, 9, 15, 16, 31, 63, 64, 65, 127, 128, 129, 384, 768, 1000, 65
 FLOATS = [np.float16, np.float32, np.float64]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dim", DIMS)
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_sign(isa, rng, dim, dtype):
@@ -37,7 +36,6 @@ def test_bool_of_any_nonzero_byte(isa):
     )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("threshold_dtype", [*FLOATS, np.int32])
 @pytest.mark.parametrize("dim", [1, 63, 200])
@@ -66,7 +64,6 @@ def test_threshold_is_compared_as_numpy_compares(isa, dtype, threshold):
     np.testing.assert_array_equal(bitsift.pack(x, threshold, isa=isa), expected)
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dtype", [*FLOATS, bool])
 @pytest.mark.parametrize("offset", range(8))
 def test_any_alignment_and_stride(isa, rng, dtype, offset):
@@ -135,7 +132,6 @@ def test_big_endian_and_read_only(rng):
     np.testing.assert_array_equal(bitsift.pack(swapped), reference.pack(x))
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 63, 64, 99])

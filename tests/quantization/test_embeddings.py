@@ -143,7 +143,6 @@ class TestKnownAnswers:
         )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("dim", [1, 4, 5, 6, 8, 9, 33])
 def test_codes_are_the_oracles(rng, precision, dtype, dim, small_blocks):

@@ -138,7 +138,6 @@ class TestKnownAnswers:
         assert quantized("ternary", wider, ranges).ravel().tolist() == [-1, 1]
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("dim", [1, 2, 3, 4, 5, 6, 9, 10, 11, 64, 129])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_codes_are_the_oracles(name, rng, dim, dtype, small_blocks):

@@ -253,7 +253,6 @@ class TestVerdict:
         assert few.best.threshold == "zero" != enough.best.threshold
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("make", [centred, shifted, loud])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bits_alone", [False, True])

@@ -122,7 +122,6 @@ def assert_equal(found, expected):
         np.testing.assert_allclose(found.scores, expected[0], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
     ("correction", "threshold"), [(False, 0.0), (False, 0.25), (True, 0.0), (True, 0.25)]

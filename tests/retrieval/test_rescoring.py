@@ -27,7 +27,6 @@ def exhaustive(metric, queries, vectors, ids, k):
     return scores, found
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("dim", [1, 5, 15, 16, 17, 33, 384, 1000])

@@ -32,7 +32,6 @@ from helpers.storage_samples import (
 )
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("mmap", [False, True])
 @pytest.mark.parametrize("n", [0, 1, 7])
 @pytest.mark.parametrize("ids", ["automatic", "ascending", "arbitrary"])

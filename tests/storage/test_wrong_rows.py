@@ -50,7 +50,6 @@ WRONG_CONTENTS = {
 }
 
 
-@pytest.mark.every_pair
 @pytest.mark.parametrize("chunk_bytes", [1, 100, 1 << 20])
 @pytest.mark.parametrize("use", ["read", "verify"])
 @pytest.mark.parametrize("store", ["float32", "float16"])

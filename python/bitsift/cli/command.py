@@ -16,6 +16,7 @@ from bitsift.cli.failure import print_json_error
 from bitsift.cli.help import page, usage
 from bitsift.cli.text import visible
 from bitsift.cli.wording import speaking_of
+from bitsift.core.unreadable import shown
 
 __all__ = ["Command", "Commands", "path_parameters"]
 
@@ -67,8 +68,7 @@ def _usage_errors(words: tuple[str, ...]) -> Iterator[None]:
         yield
     except _UsageError as error:
         typed = words[: words.index("--")] if "--" in words else words
-        message = " ".join(error.format_message().split())
-        message = message.replace(": Value error, ", ": ")  # of the parser of types
+        message = _message(error)
         if "--json" in typed:
             print_json_error("UsageError", message)
             raise typer.Exit(1) from None
@@ -78,6 +78,29 @@ def _usage_errors(words: tuple[str, ...]) -> Iterator[None]:
             )
         typer.echo(f"bitsift: error: {visible(message)}", err=True)
         raise typer.Exit(_WRONG_USAGE) from None
+
+
+def _message(error: Any) -> str:
+    """Return the message of a usage error, in one line; of a wrong number also what was given."""
+    found: list[Any] = getattr(error.__cause__, "errors", list)()  # by the parser of types
+    reason = _of_number(found[0]) if found else None
+    if reason is not None:
+        error.message = reason
+    return " ".join(error.format_message().split()).replace(": Value error, ", ": ")
+
+
+def _of_number(found: dict[str, Any]) -> str | None:
+    """Return what is wrong with a number, and which was given; None for another error."""
+    limits = found.get("ctx", {})
+    wanted = {
+        "greater_than_equal": f"{limits.get('ge')} or more",
+        "less_than_equal": f"{limits.get('le')} or less",
+        "int_parsing": "a whole number, such as 10",
+        "int_from_float": "a whole number, such as 10",
+        "int_parsing_size": "a whole number of fewer digits",
+        "float_parsing": "a number, such as 2.5 or 10e6",
+    }.get(found["type"])
+    return None if wanted is None else f"must be {wanted}; got {shown(found['input'])}"
 
 
 class Command(TyperCommand):

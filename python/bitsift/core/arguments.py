@@ -73,8 +73,15 @@ def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
             raise
         raise TypeError(f"{name} must be an integer; got {type(value).__name__}") from None
     if not low <= number <= high:
-        raise ValueError(f"{name} must be {low} to {high}; got {number}")
+        raise ValueError(f"{name} must be {low} to {high}; got {_digits(number)}")
     return number
+
+
+def _digits(number: int) -> str:
+    """Return an integer as text; a huge one has more digits than help, or than Python prints."""
+    if number.bit_length() <= 128:
+        return str(number)
+    return f"a {'negative ' if number < 0 else ''}number of {number.bit_length()} bits"
 
 
 def check_bits(n_bits: SupportsIndex, name: str) -> int:

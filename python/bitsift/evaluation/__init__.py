@@ -2,6 +2,7 @@
 """How much search quality fewer bits cost, measured on the caller's own data; memory and price."""
 
 from bitsift.evaluation.checks import EvaluationCheck
+from bitsift.evaluation.conditions import ADVISED as ADVISED
 from bitsift.evaluation.conditions import DEFAULT as DEFAULT
 from bitsift.evaluation.conditions import OVERSAMPLINGS as OVERSAMPLINGS
 from bitsift.evaluation.conditions import ROLLING_STDS as ROLLING_STDS

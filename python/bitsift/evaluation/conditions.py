@@ -13,6 +13,7 @@ from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.quantization.integers import DEFAULT_N_STD
 
 __all__ = [
+    "ADVISED",
     "BASELINE",
     "DEFAULT",
     "OVERSAMPLINGS",
@@ -21,6 +22,7 @@ __all__ = [
     "SOURCES",
     "Condition",
     "Selection",
+    "advised",
     "conditions",
     "rescored_name",
 ]
@@ -33,6 +35,7 @@ SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 
 BASELINE = "float32"
 DEFAULT = "default search -> float16"  # after the arrow, the store of a plain Index
+ADVISED = f"auto: {DEFAULT}"
 OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
@@ -113,6 +116,14 @@ def conditions(selection: Selection) -> list[Condition]:
         for condition in group()
         if selection == "all" or condition.quick
     ]
+
+
+def advised() -> Condition:
+    """Return the default search of an index that chose its threshold itself.
+
+    It is a condition of its own only where that is another one than `DEFAULT` has.
+    """
+    return Condition(ADVISED, "thresholds", {"threshold": "auto"}, quick=True)
 
 
 def rescored_name(oversampling: int, source: str, scan: str = "Hamming") -> str:

@@ -75,15 +75,17 @@ def _as_rows(x: ArrayLike, name: str, narrowest: type[np.floating[Any]]) -> NDAr
     return rows
 
 
-def _check_enough(n: int, k: int) -> None:
+def _check_enough(n: int, k: int, n_held: int = 0) -> None:
+    """Raise if there are too few documents, `n_held` of them to be queries and not searched."""
     least = max(k, _LEAST_DOCUMENTS)
-    if n < least:
-        raise ValueError(f"documents must have at least {least} rows besides the queries; got {n}")
+    if n - n_held < least:
+        besides = f" besides {n_held} that would serve as queries" if n_held else ""
+        raise ValueError(f"documents must have at least {least} rows{besides}; got {n}")
 
 
 def _held_out(rows: NDArray[Any], k: int) -> EvaluationCorpus:
     n_held = max(1, min(_MOST_HELD_OUT, len(rows) // _HELD_OUT_OF))
-    _check_enough(len(rows) - n_held, k)
+    _check_enough(len(rows), k, n_held)
     is_query = np.zeros(len(rows), np.bool_)
     is_query[evenly_spaced(len(rows), n_held)] = True
     return EvaluationCorpus(rows[~is_query], rows[is_query], None, n_held)

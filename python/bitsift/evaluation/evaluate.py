@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -15,7 +15,7 @@ from bitsift.core.isa import resolve_isa
 from bitsift.core.options import DEFAULT_K, METRICS, Metric
 from bitsift.core.public import public
 from bitsift.evaluation.checks import check_all
-from bitsift.evaluation.conditions import SELECTIONS, Condition, Selection
+from bitsift.evaluation.conditions import SELECTIONS, Condition, Selection, advised
 from bitsift.evaluation.conditions import conditions as selected_conditions
 from bitsift.evaluation.corpus import as_corpus
 from bitsift.evaluation.judging import Judge, overlaps
@@ -65,7 +65,8 @@ def evaluate(
         computed on the first ``10 * k``, of another search with the same oversampling.
     conditions : {"all", "quick"}
         ``"quick"`` leaves out most oversamplings and thresholds, and all conditions that score
-        every vector as integers.
+        every vector as integers. Both add the default search with ``threshold="auto"``, if that
+        chooses another threshold than 0 or rotates.
     price_per_gb : float
         US dollars per GB (10**9 bytes) of memory per month, 0 to 1,000,000. The default, 3.80, is
         the figure of Hugging Face's article [1]_, whose GB has 2**30 bytes.
@@ -144,9 +145,9 @@ def evaluate(
     quality: dict[str, NDArray[np.float64]] = {}
     baseline: Measurement | None = None
     selected = selected_conditions(conditions)
-    for i, condition in enumerate(selected):
+    for i, condition in enumerate(_and_advised(selected, runner)):
         if progress is not None:
-            progress(i / len(selected))
+            progress(i / (len(selected) + 1))
         measured = runner.run(condition)
         if baseline is None:
             baseline = measured
@@ -172,6 +173,17 @@ def evaluate(
         machine=describe_machine(isa, threads),
         sizes=sizes,
     )
+
+
+def _and_advised(selected: list[Condition], runner: Runner) -> Iterator[Condition]:
+    """Give the conditions, and last the default search with the threshold that one of them chose.
+
+    Nothing is given twice: where that is threshold 0, the default search has been.
+    """
+    yield from selected
+    chosen = runner.recommendation
+    if chosen is not None and (chosen["threshold"], chosen["rotate"]) != (0.0, False):
+        yield advised()
 
 
 def _row(

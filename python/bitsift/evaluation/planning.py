@@ -21,7 +21,7 @@ from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = ["Plan", "PlanRow", "plan"]
 
-_FASTEST = 1_000_000
+_SLOWEST, _FASTEST = 0.001, 1_000_000  # far beyond any machine
 _MONTHS = 12
 
 # The two lines above each column of the table.
@@ -265,9 +265,9 @@ def _row_bytes(store: Store, dim: int) -> int:
 
 def _as_bandwidth(bandwidth: SupportsFloat) -> float:
     number = arguments.real(bandwidth, "bandwidth", "a number")  # type: ignore[arg-type]
-    if not 0 < number <= _FASTEST:
+    if not _SLOWEST <= number <= _FASTEST:  # nor a NaN
         raise ValueError(
-            f"bandwidth must be greater than 0 and at most {_FASTEST:,} GB a second; got {number}"
+            f"bandwidth must be from {_SLOWEST} to {_FASTEST:,} GB a second; got {number}"
         )
     return number
 

@@ -38,6 +38,8 @@ def as_count(vectors: SupportsIndex | float, name: str) -> int:
     if isinstance(vectors, float):  # also a NumPy float64
         if not vectors.is_integer():
             raise ValueError(f"{name} must be a whole number; got {vectors}")
+        if not 1 <= vectors <= _MOST_VECTORS:
+            raise ValueError(f"{name} must be 1 to {_MOST_VECTORS}; got {vectors:g}")
         vectors = int(vectors)
     return arguments.integer(vectors, name, 1, _MOST_VECTORS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bitsift.core.options import DEFAULT_OVERSAMPLING
 from bitsift.evaluation import (
+    ADVISED,
     DEFAULT,
     OVERSAMPLINGS,
     SOURCES,
@@ -25,7 +26,7 @@ COLOURS = {
 }
 _USUAL = int(DEFAULT_OVERSAMPLING)
 _COMPARED = (
-    *("float32", DEFAULT, "int8, min/max", "int4, rolling", "ternary, rolling"),
+    *("float32", DEFAULT, ADVISED, "int8, min/max", "int4, rolling", "ternary, rolling"),
     *("binary x binary (Hamming)", "binary (asymmetric)", "binary, corrected, rotated"),
     *(rescored_name(_USUAL, source) for source in SOURCES),
     *(rescored_name(10, source) for source in ("int8", "int4")),
