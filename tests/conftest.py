@@ -38,7 +38,7 @@ AMX_FLAGS = AVX512_FLAGS | {"amx_tile", "amx_int8"}
 def fits_at_once():
     """Let indexes fit themselves to the first vectors, however few, as others do to a thousand."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bitsift.index.growth.LEAST_ROWS_FITTED", 1)
+        patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", 1)
         yield
 
 
@@ -47,7 +47,7 @@ def fits_or_waits(request):
     """Let indexes fit themselves to the first vectors, or, with few of them, wait."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "fits":
-            patch.setattr("bitsift.index.growth.LEAST_ROWS_FITTED", 1)
+            patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", 1)
         yield request.param
 
 

@@ -185,7 +185,7 @@ def test_advise(vectors_path: Path, queries_path: Path) -> None:
     assert run(*words[1:]).exit_code == 0
     made = bitsift.Index.load(words[words.index("-o") + 1])
     again = eval(shown["python"], {"bitsift": bitsift})
-    again.add(np.load(vectors_path))
+    again.fit(np.load(vectors_path)).add(np.load(vectors_path))
     np.testing.assert_array_equal(made.codes, again.codes)
     asked = run_json("advise", vectors_path, "--queries", queries_path, "--bits-alone")
     assert asked["queries"] == 5

@@ -185,7 +185,9 @@ def test_conditions_are_what_their_names_say(evaluated):
         "median, rotated: Hamming": 'store=None, threshold="median", rotate=True)',
         "auto: Hamming x4 -> float32": 'store="float32", threshold="auto", rotate=False)',
     }
-    plain = 'index = bitsift.Index(43, metric="cosine")\nindex.add(documents)\n'
+    plain = (
+        'index = bitsift.Index(43, metric="cosine")\nindex.fit(documents)\nindex.add(documents)\n'
+    )
     assert made["default search -> float16"].code.startswith(plain)
     assert bitsift.Index(43).store == "float16"
     for name, begin in begins.items():

@@ -89,6 +89,15 @@ def variants() -> dict[str, dict[str, Any]]:
             "scoring": None,
             "candidates": "by-position",
         },
+        "removed": {
+            "dim": 8,
+            "metric": "l2",
+            "threshold": 0.0,
+            "codes": _codes(3, 8),
+            "ids": np.array([4, 9, 11], np.int64),
+            "originals": {},
+            "largest_id": 2**40,
+        },
         "pending": {
             "dim": 9,
             "metric": "l2",
@@ -102,15 +111,6 @@ def variants() -> dict[str, dict[str, Any]]:
             "scoring": "hamming",
             "candidates": "by-position",
             "vectors": _floats(4, 9, "float32"),
-        },
-        "removed": {
-            "dim": 8,
-            "metric": "l2",
-            "threshold": 0.0,
-            "codes": _codes(3, 8),
-            "ids": np.array([4, 9, 11], np.int64),
-            "originals": {},
-            "largest_id": 2**40,
         },
     }
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import bitsift
-from bitsift import BitsiftWarning
 from helpers.same_results import check_same
 
 pytestmark = pytest.mark.usefixtures("fits_or_waits")

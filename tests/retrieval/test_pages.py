@@ -158,7 +158,7 @@ def test_pages_of_a_changed_index_are_slices(n_examples):
         index = bitsift.Index(dim, store=store, metric=metric)
         with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
             warnings.simplefilter("ignore")
-            patch.setattr("bitsift.index.growth.LEAST_ROWS_FITTED", least)
+            patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", least)
             for part in np.array_split(vectors, 3):
                 index.add(part)
             gone = rng.permutation(n)[: min(n_removed, n)]

@@ -55,7 +55,7 @@ def evenly(array: NDArray[Any] | Stacked, n: int) -> NDArray[Any]:
     """Return at most `n` rows, evenly spaced."""
     if len(array) <= n:
         return np.asarray(array)
-    return taken(array, evenly_spaced(len(array), n))
+    return taken(array, evenly_spaced(len(array), n))  # type: ignore[arg-type]
 
 
 def scattered(array: NDArray[Any] | Stacked, n: int) -> NDArray[Any]:
@@ -71,7 +71,8 @@ def scattered(array: NDArray[Any] | Stacked, n: int) -> NDArray[Any]:
     # Multiples of the golden ratio, modulo 1, in units of 2**-32: equally dense everywhere, and
     # without a period of their own. The width of a part may have 31 bits.
     places = numbers[:-1] * 0x9E3779B9 & 0xFFFFFFFF
-    return taken(array, edges[:-1] + (places * np.diff(edges) >> 32))
+    rows = edges[:-1] + (places * np.diff(edges) >> 32)
+    return taken(array, rows)  # type: ignore[arg-type]
 
 
 def shuffled(n: int) -> NDArray[np.int64]:

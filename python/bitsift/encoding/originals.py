@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.samples import Stacked
 from bitsift.core.segments import Rows
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import DEFAULT_N_STD, INTEGER_CODECS
@@ -57,7 +58,7 @@ class Originals:
             return False
         return np.array_equal(self._ranges, other._ranges)
 
-    def fitted(self, vectors: NDArray[Any], name: str) -> Originals:
+    def fitted(self, vectors: NDArray[Any] | Stacked, name: str) -> Originals:
         """Return this store if it is fitted, else a copy fitted to vectors, which errors name."""
         if self.calibrator is None or self.is_fitted:
             return self

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting: what an index finds out from its first vectors, such as thresholds and bounds."""
+"""Fitting: what an index finds out from its first vectors, and the vectors that wait for it."""
 
 from __future__ import annotations
 
@@ -10,38 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import arguments
-from bitsift.core.errors import warn
+from bitsift.core.arguments import Codes, Values
+from bitsift.core.blocks import row_blocks
+from bitsift.core.errors import BitsiftWarning, warn
 from bitsift.core.floats import in_default_floats
-from bitsift.core.interruptible import interruptibly
+from bitsift.core.interruptible import copy_into
 from bitsift.core.limits import FEW_VECTORS, LEAST_ROWS_FITTED, MOST_ROWS_FITTED
-from bitsift.core.options import Rule, Scoring, Threshold
-from bitsift.core.samples import Stacked, evenly, evenly_spaced, scattered
+from bitsift.core.options import Metric, Rule, Scoring, Threshold
+from bitsift.core.samples import Stacked
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder
 from bitsift.encoding.rotation import random_flips
 from bitsift.encoding.thresholds import compute_threshold, unit_rows
+from bitsift.index.growable import GrowableColumns
 from bitsift.index.waiting import Waiting
+from bitsift.quantization.few_rows import FewRows
 from bitsift.retrieval.advice import Advice
 from bitsift.retrieval.comparison import Use
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.ladder import LadderOptions
-from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED
+from bitsift.retrieval.parts import LEAST_ROWS_TO_CHOOSE, MOST_ROWS_COMPARED, some_rows
 from bitsift.retrieval.pipeline import Documents
 from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, n_tried
-from bitsift.retrieval.trials import advise_on, better_than
+from bitsift.retrieval.trials import advise_on, warn_of_poor_bits
 
-__all__ = ["Fitting", "Sample", "warn_of_poor_bits"]
+__all__ = ["NO_ROWS", "Fitting", "Grown"]
 
-Sample: TypeAlias = "NDArray[Any] | Stacked"
+NO_ROWS = FewRows()
 
-_MOST_ROWS_CHECKED = 2048
-_LEAST_ROWS_CHECKED = 256
-# A bit is nearly constant if it is the same in this share of the vectors.
-_NEARLY_ALL = 0.95
-# Bits are poor if more than this share of the dimensions have a nearly constant bit, or if the
-# shares of ones and zeros differ by more than this on average.
-_MOST_CONSTANT = 0.05
-_MOST_UNEVEN = 0.45
+_Sample: TypeAlias = "NDArray[Any] | Stacked"
 
 
 class Fitting(NamedTuple):
@@ -107,12 +104,13 @@ class Fitting(NamedTuple):
         return self.waiting is None or not (self.is_pending or self.waiting.encoder.corrected)
 
     def reserved(self, size: int) -> Fitting:
-        """Return this with memory for `size` vectors, when they are encoded."""
+        """Return this, of vectors that wait, with memory for `size` once they are encoded."""
         assert self.waiting is not None
-        memory = self.waiting.memory.reserved(size)
-        return self._replace(waiting=Waiting(self.waiting.encoder, memory))
+        encoder, n = self.waiting.encoder, max(size, self.waiting.n_reserved)
+        encoder.empty_columns(n)  # raises if the system refuses
+        return self._replace(waiting=Waiting(encoder, n))
 
-    def fit(self, encoder: Encoder, sample: Sample, name: str) -> tuple[Encoder, Fitting]:
+    def fit(self, encoder: Encoder, sample: _Sample, name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
         `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite. `name`
@@ -129,7 +127,7 @@ class Fitting(NamedTuple):
             if newly_fitted:
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
-        binarizer, advice = self._fit_binarizer(self.rule, encoder, sample, name)
+        binarizer, advice = self._fit_by_rule(self.rule, encoder, sample, name)
         if advice is None:
             _warn_of_few(len(sample), f"threshold={self.rule!r}")
         elif advice.has_few_queries:
@@ -139,7 +137,7 @@ class Fitting(NamedTuple):
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
-    def decide(self, encoder: Encoder, sample: Sample, name: str) -> Fitting:
+    def decide(self, encoder: Encoder, sample: _Sample, name: str) -> Fitting:
         """Return this with the scoring decided by a sample, if it has not been.
 
         `sample` has shape (n, dim), and `name` is what errors call it. Too few vectors decide
@@ -147,7 +145,7 @@ class Fitting(NamedTuple):
         """
         if self.is_decided or len(sample) < LEAST_VECTORS:
             return self
-        rows = _some_rows(sample, n_tried(encoder.dim), name)
+        rows = some_rows(sample, n_tried(encoder.dim), name)
         return self.decided(decide_scoring(encoder, rows))
 
     def decided(self, scoring: Scoring) -> Fitting:
@@ -190,13 +188,16 @@ class Fitting(NamedTuple):
         if self.is_pending and asker is not None and len(documents):
             self._warn_of_provisional(waiting, len(documents), asker)
         if waiting.encoded is not None and waiting.encoded[0] is documents:
-            return waiting.encoded[1]
+            known: Documents = waiting.encoded[1]
+            return known
         vectors = waiting.vectors_of(documents.columns)
         encoder = waiting.encoder
         encoder = replace(encoder, stores=tuple(store.or_floats() for store in encoder.stores))
         if self.is_pending and self.rule is not None and len(vectors):
             threshold: Threshold = "zero" if self.rule == "auto" else self.rule
-            binarizer = _binarizer_of(threshold, self.rotate, encoder, vectors)
+            binarizer = _fit_binarizer(
+                threshold, vectors, encoder.metric, encoder.isa, rotate=self.rotate
+            )
             encoder = replace(encoder, binarizer=binarizer)
         columns = encoder.empty_columns(len(vectors))
         encoder.encode_into(columns, vectors)
@@ -209,56 +210,48 @@ class Fitting(NamedTuple):
             return
         warn(
             f"{asker} are provisional: threshold={self.rule!r} is computed from the first "
-            f"{LEAST_ROWS_FITTED} vectors, and there are {n}. fit(sample) computes it at once, from "
-            f"vectors like those that will be added, {FEW_VECTORS} or more"
+            f"{LEAST_ROWS_FITTED} vectors, and there are {n}. fit(sample) computes it at once, "
+            f"from {FEW_VECTORS} vectors or more that are like those to come"
         )
         waiting.has_warned = True
 
-    def _fit_binarizer(
-        self, rule: Rule, encoder: Encoder, sample: Sample, name: str
+    def _fit_by_rule(
+        self, rule: Rule, encoder: Encoder, sample: _Sample, name: str
     ) -> tuple[Binarizer, Advice | None]:
         """Return a binarizer with the rule's threshold."""
         rotate = self.rotate
         if rule != "auto":
-            rows = _some_rows(sample, MOST_ROWS_FITTED, name)
-            return _binarizer_of(rule, rotate, encoder, rows), None
+            rows = some_rows(sample, MOST_ROWS_FITTED, name)
+            return _fit_binarizer(rule, rows, encoder.metric, encoder.isa, rotate=rotate), None
         use = Use.of_index(
             self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
         )
         hint = "; call fit(sample) with as many before the first add, or give a threshold"
-        some = _some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
+        some = some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
         advice = advise_on(some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint)
-        rows = _some_rows(sample, MOST_ROWS_FITTED, name)
+        rows = some_rows(sample, MOST_ROWS_FITTED, name)
         best = advice.best
-        return _binarizer_of(best.threshold, best.rotate, encoder, rows), advice
+        return _fit_binarizer(
+            best.threshold, rows, encoder.metric, encoder.isa, rotate=best.rotate
+        ), advice
 
 
-def _binarizer_of(
-    threshold: Threshold, rotate: bool, encoder: Encoder, rows: NDArray[np.float32]
+def _fit_binarizer(
+    threshold: Threshold, rows: NDArray[np.float32], metric: Metric, isa: str, *, rotate: bool
 ) -> Binarizer:
     """Return a binarizer with the threshold of that name, computed from rows.
 
     For the cosine, vectors are first scaled to length 1: their lengths mean nothing.
     """
-    dim, isa = encoder.dim, encoder.isa
+    dim = rows.shape[1]
     flips = random_flips(dim) if rotate else None
     if threshold == "zero":
         return Binarizer(dim, 0.0, isa, flips=flips)
-    normalized = encoder.metric == "cosine"
+    normalized = metric == "cosine"
     if normalized:
         rows = unit_rows(rows)
     fitted = compute_threshold(rows, threshold)
     return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized)
-
-
-def _some_rows(sample: Sample, n: int, name: str) -> NDArray[np.float32]:
-    """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
-    numbers = evenly_spaced(len(sample), n)
-    some = evenly(sample, n)
-    narrowed: NDArray[np.float32] = interruptibly(
-        some.size, arguments.narrow, some, np.float32, name, numbers=numbers
-    )
-    return np.ascontiguousarray(narrowed)
 
 
 def _warn_of_few(n: int, what: str) -> None:
@@ -270,45 +263,143 @@ def _warn_of_few(n: int, what: str) -> None:
         )
 
 
-def warn_of_poor_bits(sample: Sample, codes: NDArray[np.uint8], encoder: Encoder) -> None:
-    """Warn if the bits of a sample carry little information, and name what would help.
+class Grown(NamedTuple):
+    """What of a snapshot an add makes anew. An object never changes.
 
-    `codes` are those of the sample's rows.
+    Attributes
+    ----------
+    encoder : Encoder
+        What made the rows; of those that wait, `Waiting.holding`.
+    fitting : Fitting
+    memory : GrowableColumns
+    few : FewRows
+        As in `Snapshot`.
     """
-    if len(sample) < _LEAST_ROWS_CHECKED:
-        return
-    some_codes = scattered(codes, _MOST_ROWS_CHECKED)
-    ones = np.unpackbits(some_codes, axis=1, count=encoder.dim).mean(axis=0)
-    more_frequent = np.maximum(ones, 1 - ones)
-    constant = float((more_frequent >= _NEARLY_ALL).mean())
-    uneven = float(2 * more_frequent.mean() - 1)
-    if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
-        return
-    better = better_than(
-        encoder.binarizer,
-        _some_rows(sample, MOST_ROWS_COMPARED, "vectors"),
-        encoder.metric,
-        has_originals=bool(encoder.stores),
-        is_corrected=encoder.corrected,
-    )
-    if better is None:
-        return
-    threshold, rotate = better.option
-    changes = []  # what the index has to change
-    if threshold != "zero":
-        changes.append(f"threshold={threshold!r}")
-    elif encoder.binarizer.is_centred:
-        changes.append("threshold=0.0")
-    if rotate != encoder.binarizer.is_rotated:
-        changes.append(f"rotate={rotate}")
-    if better.correction and not encoder.corrected:
-        changes.append("correction=True")
-    if not changes:  # the same option, on vectors scaled
-        return
-    warn(
-        f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
-        f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
-        f"{more_frequent.mean():.0%}. On a sample, a search finds {better.share_before:.2f} of the "
-        f"true neighbours; with {', '.join(changes)} it finds {better.share:.2f}. bitsift.advise "
-        "compares the options"
-    )
+
+    encoder: Encoder
+    fitting: Fitting
+    memory: GrowableColumns
+    few: FewRows
+
+    @classmethod
+    def of_waiting(
+        cls, fitting: Fitting, vectors: NDArray[np.float32], few: FewRows = NO_ROWS
+    ) -> Grown:
+        """Return vectors that wait; `fitting` says for what."""
+        assert fitting.waiting is not None
+        holding = fitting.waiting.holding
+        empty = cls(holding, fitting, GrowableColumns.of(holding.empty_columns()), few)
+        return empty._replace(memory=empty._memory_waiting(vectors, 0)) if len(vectors) else empty
+
+    @property
+    def _n(self) -> int:
+        return len(self.memory.codes.rows)
+
+    def with_vectors(self, parsed: Codes | Values, threads: int) -> Grown:
+        """Return this with other vectors behind its own."""
+        if self.fitting.waiting is None:
+            return self._encoding(parsed, threads)
+        if isinstance(parsed, Codes) or parsed.are_bits:  # of which no scores can be tried
+            return self.converted("hamming")._encoding(parsed, threads)
+        if self._n + len(parsed.rows) < LEAST_ROWS_FITTED:
+            return self._waiting(parsed.rows, threads)
+        return self._fitting_all(parsed.rows, threads)
+
+    def fitted(self, sample: NDArray[Any]) -> Grown:
+        """Return this, whose vectors wait, fitted to a sample as far as that decides."""
+        waiting = self.fitting.waiting
+        assert waiting is not None
+        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "sample")
+        fitting = fitting.decide(encoder, sample, "sample")
+        vectors = waiting.vectors_of(self.memory.rows())
+        if not fitting.is_complete(encoder):  # codes of those that wait may be others now
+            return Grown.of_waiting(fitting.of(encoder), vectors, self.few)
+        memory = self._memory_encoded(encoder)
+        few = self.few
+        if len(vectors):
+            few = encoder.warn_of_losses(vectors, encoder.stores, few)
+        return Grown(encoder, fitting._replace(waiting=None), memory, few)
+
+    def converted(self, scoring: Scoring) -> Grown:
+        """Return this, whose vectors wait for the scoring alone, with them encoded."""
+        waiting = self.fitting.waiting
+        assert waiting is not None
+        fitting = self.fitting.decided(scoring)._replace(waiting=None)
+        memory = self._memory_encoded(waiting.encoder)
+        return Grown(waiting.encoder, fitting, memory, self.few)
+
+    def _encoding(self, parsed: Codes | Values, threads: int) -> Grown:
+        """Return this with vectors encoded; all that they need is fitted."""
+        encoder, fitting, memory, few = self
+        rows, n = parsed.rows, len(parsed.rows)
+        memory = memory.with_room(n)
+        columns = memory.next_rows(n)
+        if isinstance(parsed, Codes):
+            copy_into(columns.codes, rows)
+        else:
+            encoder.encode_into(columns, rows, threads)
+            few = encoder.warn_of_losses(rows, encoder.stores, few)
+            if self._n == 0 and fitting.rule is None and not parsed.are_bits:
+                warn_of_poor_bits(rows, columns.codes, encoder)
+        return Grown(encoder, fitting, memory.committed(n), few)
+
+    def _waiting(self, rows: NDArray[Any], threads: int) -> Grown:
+        """Return this with vectors that wait."""
+        waiting = self.fitting.waiting
+        assert waiting is not None
+        memory = self._memory_waiting(rows, threads)
+        known = waiting.part_fitted
+        few = known.warn_of_losses(rows, known.stores, self.few)
+        return self._replace(memory=memory, few=few)
+
+    def _fitting_all(self, rows: NDArray[Any], threads: int) -> Grown:
+        """Return what is fitted to the vectors that waited and to others, and has both."""
+        waiting, n = self.fitting.waiting, len(rows)
+        assert waiting is not None
+        waited = waiting.vectors_of(self.memory.rows())
+        sample: NDArray[Any] | Stacked = rows
+        if len(waited):
+            for begin, end in row_blocks(*rows.shape):  # errors count the caller's rows
+                arguments.narrow(rows[begin:end], np.float32, "vectors", begin)
+            sample = Stacked(waited, rows)
+        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "vectors")
+        memory = self._memory_encoded(encoder, room=n)
+        encoder.encode_into(memory.next_rows(n), rows, threads)
+        memory = memory.committed(n)
+        few = self.few
+        if not waiting.are_judged:
+            try:
+                few = encoder.warn_of_losses(sample, waiting.encoder.stores, few)
+                if fitting.rule is None:
+                    warn_of_poor_bits(sample, np.asarray(memory.codes.rows), encoder)
+            except BitsiftWarning:
+                # Where warnings are errors, vectors that waited must not refuse each later add.
+                waiting.are_judged = len(waited) > 0
+                raise
+        # Decided for ever, also if there were too few for a trial.
+        fitting = fitting.decide(encoder, sample, "vectors").decided(DEFAULTS.scan)
+        return Grown(encoder, fitting._replace(waiting=None), memory, few)
+
+    def _memory_waiting(self, rows: NDArray[Any], threads: int) -> GrowableColumns:
+        """Return the memory with vectors more that wait, as far as the index can take them."""
+        waiting, n = self.fitting.waiting, len(rows)
+        assert waiting is not None
+        known = waiting.part_fitted
+        encoded = known.empty_columns(n)
+        known.encode_into(encoded, rows, threads)  # refuses what a store or a correction refuses
+        memory = self.memory.with_room(n)
+        columns = memory.next_rows(n)
+        columns.codes[:] = encoded.codes
+        columns.originals[0][:] = rows
+        return memory.committed(n)
+
+    def _memory_encoded(self, encoder: Encoder, room: int = 0) -> GrowableColumns:
+        """Return the vectors that wait encoded, with room for others behind them."""
+        waiting = self.fitting.waiting
+        assert waiting is not None
+        vectors = waiting.vectors_of(self.memory.rows())
+        n = len(vectors)
+        memory = GrowableColumns.of(encoder.empty_columns())
+        memory = memory.reserved(max(waiting.n_reserved, n + room))
+        encoder.encode_into(memory.next_rows(n), vectors)
+        return memory.committed(n)

@@ -38,6 +38,7 @@ from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
+from bitsift.storage.contents_check import refusing
 
 __all__ = ["Index"]
 
@@ -407,4 +408,6 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         """
         mmap = arguments.check_bool(mmap, "mmap")
         parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        return cls._loaded(Snapshot.of(*parts, are_mapped=mmap), isa)
+        with refusing(os.fspath(path)):  # vectors that wait are encoded once more
+            snapshot = Snapshot.of(*parts, are_mapped=mmap)
+        return cls._loaded(snapshot, isa)

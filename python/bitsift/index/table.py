@@ -19,9 +19,8 @@ from bitsift.core.interruptible import copied, counted
 from bitsift.core.limits import LEAST_ROWS_FITTED, MAX_ID
 from bitsift.core.segments import row_bytes
 from bitsift.encoding.encoder import Columns, Encoder
-from bitsift.index.fitting import Fitting
+from bitsift.index.fitting import NO_ROWS, Fitting, Grown
 from bitsift.index.growable import GrowableArray, GrowableColumns
-from bitsift.index.growth import Grown
 from bitsift.index.ids import IdTable, require_found
 from bitsift.index.waiting import Waiting
 from bitsift.quantization.few_rows import FewRows
@@ -32,7 +31,6 @@ __all__ = ["Snapshot", "Table"]
 
 T = TypeVar("T")
 
-_NO_ROWS = FewRows()
 _NONE = np.empty(0, np.int64)
 # Where memory has to grow, rows are first made compact if more than a quarter of them is removed.
 _MOST_ROWS_FOR_A_LIVE_ONE = 4 / 3
@@ -101,8 +99,8 @@ class Snapshot(NamedTuple):
         if fitting.waiting is not None:
             if vectors is None:
                 vectors = np.empty((0, encoder.dim), np.float32)
-            columns = fitting.waiting.columns_of(vectors)
-            encoder, are_mapped = fitting.waiting.holding, False
+            grown = Grown.of_waiting(fitting, vectors)
+            return cls.of_memory(grown.encoder, fitting, grown.memory, ids)
         memory = GrowableColumns.of(columns, are_mapped=are_mapped)
         return cls.of_memory(encoder, fitting, memory, ids)
 
@@ -113,7 +111,7 @@ class Snapshot(NamedTuple):
         fitting: Fitting,
         memory: GrowableColumns,
         ids: IdTable,
-        few: FewRows = _NO_ROWS,
+        few: FewRows = NO_ROWS,
         live: native.LiveRows | None = None,
     ) -> Snapshot:
         """Return the state with these rows; without `live`, all of them are."""
@@ -360,7 +358,7 @@ class Table:
         replaces: bool,
     ) -> NDArray[np.int64]:
         before = self.snapshot
-        rows, n = parsed.rows, len(parsed.rows)
+        n = len(parsed.rows)
         live_before = before.live.current()
         new_ids = before.ids.check(given_ids, n, live_before, may_be_known=replaces)
         if n == 0:
@@ -384,7 +382,7 @@ class Table:
             after = before.grown.with_vectors(parsed, threads)
         except BitsiftWarning:
             # Where warnings are errors, rows added before must not refuse each later add.
-            self.snapshot = self.snapshot._replace(few=_NO_ROWS)
+            self.snapshot = self.snapshot._replace(few=NO_ROWS)
             raise
         live = before.live.extended_to(before.ids.n_rows + len(new_ids))
         live.remove(replaced)

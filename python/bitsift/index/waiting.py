@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from bitsift.core.segments import Rows, joined
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
-from bitsift.index.growable import GrowableArray, GrowableColumns, GrowableRows
 
 __all__ = ["Waiting"]
 
@@ -27,8 +26,8 @@ class Waiting:
     ----------
     encoder : Encoder
         The index's own. Some part of it is not fitted, or the scoring is not decided.
-    memory : GrowableColumns
-        No rows of this encoder, but the room that was reserved for them.
+    n_reserved : int
+        For how many vectors there is to be memory, once they are encoded.
     encoded : tuple of two Documents, or None
         The newest documents that were encoded as if no more came, and what became of them.
     has_warned : bool
@@ -37,11 +36,11 @@ class Waiting:
         Whether a caller was told what the index would lose of these vectors, as an error.
     """
 
-    __slots__ = ("are_judged", "encoded", "encoder", "has_warned", "memory")
+    __slots__ = ("are_judged", "encoded", "encoder", "has_warned", "n_reserved")
 
-    def __init__(self, encoder: Encoder, memory: GrowableColumns | None = None) -> None:
+    def __init__(self, encoder: Encoder, n_reserved: int = 0) -> None:
         self.encoder = encoder
-        self.memory = GrowableColumns.of(encoder.empty_columns()) if memory is None else memory
+        self.n_reserved = n_reserved
         self.encoded: tuple[Any, Any] | None = None
         self.has_warned = False
         self.are_judged = False
@@ -57,39 +56,6 @@ class Waiting:
         """The index's encoder with the stores that are fitted."""
         stores = tuple(store for store in self.encoder.stores if store.is_fitted)
         return replace(self.encoder, stores=stores)
-
-    def memory_with(
-        self, encoder: Encoder, vectors: NDArray[np.float32], room: int = 0
-    ) -> GrowableColumns:
-        """Return vectors encoded, once the encoder is fitted, with room for others behind them."""
-        memory, n = self.memory, len(vectors)
-        if memory.factors is not None:  # fitting may have changed their number a row
-            factors = np.empty((memory.factors.capacity, encoder.n_factors), np.uint16)
-            memory = memory._replace(factors=GrowableRows((), GrowableArray(factors, 0)))
-        memory = memory.with_room(n + room)
-        encoder.encode_into(memory.next_rows(n), vectors)
-        return memory.committed(n)
-
-    def appended(
-        self, memory: GrowableColumns, rows: NDArray[Any], threads: int
-    ) -> GrowableColumns:
-        """Return the memory of vectors that wait with others, as far as the index can take them."""
-        n = len(rows)
-        # Refuses what a store or a correction would refuse.
-        encoded = self.part_fitted.empty_columns(n)
-        self.part_fitted.encode_into(encoded, rows, threads)
-        memory = memory.with_room(n)
-        columns = memory.next_rows(n)
-        columns.codes[:] = encoded.codes
-        columns.originals[0][:] = rows
-        return memory.committed(n)
-
-    def columns_of(self, vectors: NDArray[np.float32]) -> Columns[NDArray[Any]]:
-        """Return the columns of vectors that wait."""
-        holding = self.holding
-        columns = holding.empty_columns(len(vectors))
-        holding.encode_into(columns, vectors)
-        return columns
 
     @staticmethod
     def vectors_of(columns: Columns[Rows]) -> NDArray[np.float32]:
