@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -383,7 +383,7 @@ class _Searches:
 
 
 def warn_of_poor_bits(
-    sample: NDArray[np.float32] | Stacked, codes: NDArray[np.uint8], encoder: Encoder
+    sample: NDArray[Any] | Stacked, codes: NDArray[np.uint8], encoder: Encoder
 ) -> None:
     """Warn if the bits of a sample carry little information, and name what would help.
 
