@@ -23,9 +23,10 @@ from bitsift.storage import *
 
 # The sum of the faces, spelt out: type checkers do not add up.
 __all__ = [
-    "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError",
-    "Evaluation", "EvaluationCheck", "EvaluationRow", "Filter", "Index", "IndexFileError",
-    "IndexLockedError", "IndexNotFoundError", "IndexWriteError", "MinMaxCalibrator",
+    "Advice", "BitsiftError", "BitsiftWarning", "Calibrator", "CorruptIndexError", "DiskFullError",
+    "Evaluation", "EvaluationCheck", "EvaluationRow", "Filter", "Index", "IndexClosedError",
+    "IndexExistsError", "IndexFileError", "IndexLockedError", "IndexNotFoundError",
+    "IndexReadOnlyError", "IndexStaleError", "IndexWriteError", "MinMaxCalibrator", "NoLocksError",
     "NotAnIndexError", "Plan", "PlanRow", "RangeResult", "RollingCalibrator", "SearchResult",
     "Trial", "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "advise",
     "available_isas", "available_threads", "codes_from_int8", "codes_from_response", "evaluate",

@@ -220,7 +220,7 @@ def test_every_command_warns_alike(
     owner: Any = bitsift if command in ("verify", "advise") else bitsift.Index
     name = command if owner is bitsift else "load"
     if command == "info":
-        owner, name = sys.modules["bitsift.cli.commands.info"], "read_with_manifest"
+        owner, name = sys.modules["bitsift.cli.commands.info"], "read_stored"
     work = getattr(owner, name)
 
     def warn(*arguments: Any, **options: Any) -> Any:

@@ -35,6 +35,7 @@ WITHOUT_FLOATS = {
     "search",
     "set_num_threads",
     "unpack",
+    "Index.close",
     "Index.compact",
     "Index.contains",
     "Index.filter",
@@ -42,6 +43,7 @@ WITHOUT_FLOATS = {
     "Index.range_search",
     "Index.remove",
     "Index.reserve",
+    "Index.rollback",
     "Index.search",
     "Calibrator.state",
     "Evaluation.summary",
@@ -64,7 +66,7 @@ QUICK_CALLS = [
 QUICK_SHARED_CALLS = [name for name in QUICK_CALLS if name.startswith(("Index.search ", "pack"))]
 # These open and save; the guard is where all of their ways meet.
 GUARDED_BELOW = {
-    "Index.load": "bitsift.storage.reader.read",
+    "Index.load": "bitsift.storage.reader.read_stored",
     "Index.save": "bitsift.storage.writer.write",
 }
 

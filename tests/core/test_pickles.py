@@ -32,6 +32,8 @@ def vectors():
 def test_old_names():
     later = {
         *("EvaluationCheck", "EvaluationRow", "IndexLockedError", "Plan", "PlanRow", "plan"),
+        *("DiskFullError", "IndexClosedError", "IndexExistsError", "IndexReadOnlyError"),
+        *("IndexStaleError", "NoLocksError"),
         *("Filter", "RangeResult", "available_threads", "merge", "range_search", "set_num_threads"),
     }
     assert [thing.__name__ for thing in stored("names")] == sorted(set(NAMES) - later)

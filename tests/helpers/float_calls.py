@@ -189,6 +189,25 @@ def _(bitsift: Any) -> Any:
     return found
 
 
+@_call("Index.open, Index.commit, Index.refresh")
+def _open_and_commit(bitsift: Any) -> list[Any]:
+    found = []
+    options = {"store": STORES, "threshold": "mean", "correction": True}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        bitsift.Index.open(folder, "a", dim=DIM, **options) as index,
+    ):
+        index.add(SMALL)
+        index.commit()
+        reader = bitsift.Index.open(folder)
+        index.upsert(SMALL_EIGHTH[:50], ids=range(50))
+        index.commit()
+        reader.refresh()
+        for one in (index, reader):
+            found += [one.ids, one.codes, one.get(one.ids), *one.search(QUERIES_32, 9)]
+    return found
+
+
 @_call("Index.save, Index.load, verify, pickle, copy")
 def _(bitsift: Any) -> Any:
     index = bitsift.Index(DIM, store=("int4", "float32"), threshold="mean", rotate=True)

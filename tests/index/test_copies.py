@@ -436,12 +436,18 @@ def test_fields_that_are_missing():
         bitsift.Index._open_pickle([])
 
 
-@pytest.mark.parametrize("version", [0, 4, 99, "2", None, True, 2.0])
+def test_a_pickle_of_a_folder_has_plain_fields():
+    for fields in ({}, {"path": 3, "generation": 1, "manifest": b""}, {"path": "x"}):
+        with pytest.raises(bitsift.CorruptIndexError, match="other fields than a folder's"):
+            bitsift.Index._open_pickle({"version": 4, "store_is_name": True, **fields})
+
+
+@pytest.mark.parametrize("version", [0, 5, 99, "2", None, True, 2.0])
 def test_versions_that_are_unknown(version):
     with pytest.raises(bitsift.UnsupportedVersionError) as raised:
         opened(version=version)
     assert (
-        f"version {version!r}; bitsift {bitsift.__version__} reads versions 1 to 3: install"
+        f"version {version!r}; bitsift {bitsift.__version__} reads versions 1 to 4: install"
         in str(raised.value)
     )
 

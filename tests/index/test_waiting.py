@@ -4,6 +4,7 @@
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from bitsift import BitsiftWarning
 from bitsift.core.limits import LEAST_ROWS_FITTED
 from bitsift.core.samples import Stacked
 from bitsift.index.persistence import to_contents
+from bitsift.storage import writer
 from helpers.same_results import check_same
 from helpers.storage_samples import STORES, assert_same
 from oracle import reference
@@ -75,7 +77,8 @@ def waits(index):
 def exact(vectors, queries, k, metric):
     """The results of a search of all floats."""
     # Rounded, as ties are by the rounded scores.
-    scores = np.stack([reference.scores(metric, query, vectors) for query in queries]).astype(np.float32)
+    scores = np.stack([reference.scores(metric, query, vectors) for query in queries])
+    scores = scores.astype(np.float32)
     order = np.lexsort((np.broadcast_to(np.arange(len(vectors)), scores.shape),
                         scores if metric == "l2" else -scores))[:, :k]  # fmt: skip
     return np.take_along_axis(scores, order, axis=1), order
@@ -327,12 +330,10 @@ class TestProvisionalBits:
 
     def test_no_originals_is_said(self):
         index = made(30, store=None, threshold="mean", scoring="asymmetric")
-        with (
-            pytest.raises(ValueError, match="store=None keeps no original vectors"),
-            warnings.catch_warnings(),
-        ):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", BitsiftWarning)
-            index.search(made_vectors(1), 3, rescore=True)
+            with pytest.raises(ValueError, match="store=None keeps no original vectors"):
+                index.search(made_vectors(1), 3, rescore=True)
 
 
 class TestFewVectorsAndBits:
@@ -441,6 +442,74 @@ class TestWarnings:
         index = bitsift.Index(DIM, store="float16")
         with pytest.warns(BitsiftWarning, match="float16"):
             index.add(made_vectors(40) * np.float32(1e-7))
+
+
+@pytest.mark.parametrize("options", KINDS)
+class TestCommits:
+    def test_they_lose_nothing(self, options, tmp_path):
+        path, vectors = tmp_path / "index", made_vectors(1400)
+        alone = bitsift.Index(DIM, **options)
+        with bitsift.Index.open(path, "a", dim=DIM, **options) as index:
+            index.add(vectors[:300], ids=range(300, 0, -1))
+            assert index.commit() == 1
+            index.remove([5, 300])
+            index.upsert(vectors[1300:], ids=range(1000, 1100))
+            found = index.search(vectors[7], 20)
+            assert index.commit() == 2
+            index.remove(7)
+            index.rollback()
+            assert 7 in index
+        bitsift.verify(path)
+        kept = [i for i in range(300) if 300 - i not in (5, 300)]
+        rows = np.concatenate([vectors[kept], vectors[1300:]])
+        ids = [*(300 - i for i in kept), *range(1000, 1100)]
+        with bitsift.Index.open(path) as reader, bitsift.Index.open(path, "a") as index:
+            assert waits(reader)
+            assert waits(index)
+            assert reader.ids.tolist() == index.ids.tolist() == ids
+            check_same(reader.search(vectors[7], 20), found)
+            copied = pickle.loads(pickle.dumps(reader))
+            check_same(copied.search(vectors[7], 20), found)
+            index.add(vectors[300:1200], ids=range(2000, 2900))
+            assert not waits(index)
+            index.rollback()
+            assert waits(index)
+            assert index.ids.tolist() == ids
+            index.add(vectors[300:1200], ids=range(2000, 2900))
+            found = index.search(vectors[7], 20)
+            assert index.commit() == 3
+            check_same(index.search(vectors[7], 20), found)
+            assert reader.refresh()
+            assert not waits(reader)
+            check_same(reader.search(vectors[7], 20), found)
+            alone.add(np.concatenate([rows, vectors[300:1200]]), [*ids, *range(2000, 2900)])
+            check_same(alone.search(vectors[7], 20), found)
+        bitsift.verify(path)
+        loaded = bitsift.Index.load(path)
+        assert_same(contents_of(loaded), contents_of(alone))
+
+    def test_a_commit_of_nothing(self, options, tmp_path):
+        with bitsift.Index.open(tmp_path / "index", "w-", dim=DIM, **options) as index:
+            assert index.commit() == 1
+            assert index.commit() == 1
+            index.add(made_vectors(3))
+            index.compact() if index.commit() == 2 else None
+        assert len(bitsift.Index.load(tmp_path / "index", mmap=True)) == 3
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_damage_of_vectors_that_wait_is_found(mmap, tmp_path):
+    """Vectors that the index could not have taken, in a folder that agrees with itself."""
+    index = made(5, store="float16", threshold="mean")
+    contents = replace(contents_of(index), vectors=np.full((5, DIM), 1e9, np.float32))
+    writer.write(tmp_path / "index", contents)
+    with pytest.raises(bitsift.CorruptIndexError, match="65504"):
+        bitsift.Index.load(tmp_path / "index", mmap=mmap)
+    twice = replace(contents_of(index), ids=np.array([4, 1, 2, 1, 0]), ids_ascending=False)
+    writer.write(tmp_path / "index", twice)
+    for check in (bitsift.verify, bitsift.Index.load):
+        with pytest.raises(bitsift.CorruptIndexError, match="1 is there twice"):
+            check(tmp_path / "index")
 
 
 def test_rows_of_two_matrices():

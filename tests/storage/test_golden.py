@@ -108,6 +108,8 @@ def arrays_of_later_versions(version: int, name: str) -> dict[str, Any]:
     arrays |= {part: variant.get(part) for part in ("codes", "ids", "threshold", "vectors")}
     arrays["correction"] = variant.get("factors")
     flips = variant.get("flips")
+    if variant.get("vectors") is not None and not len(variant["codes"]):  # they wait
+        arrays = {part: arrays[part] for part in ("ids", "threshold", "vectors")}
     arrays["rotation"] = None if flips is None else np.packbits(flips == 1, axis=1)
     return arrays
 

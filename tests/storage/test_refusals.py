@@ -90,7 +90,10 @@ def test_one_refused_write_leaves_the_old_index(
             n_warnings += len(warned)
             n_notes += reached and not warned
         else:
-            assert error == f"{tmp_path}: cannot be written: No space left on device"
+            assert error == (
+                f"{tmp_path}: cannot be written: No space left on device; the folder is as it was: "
+                "make room and try again"
+            )
             assert not warned
             assert names_of(tmp_path) == before
             assert_same(reader.read(tmp_path), OLD)

@@ -23,7 +23,7 @@ from bitsift.cli.commands.verify import verify
 
 __all__ = ["app"]
 
-_HELP = "Search binary embeddings exactly: one bit per dimension, Hamming distance, rescoring."
+_HELP = "Search embeddings by one bit of each dimension, and order what is found by the vectors."
 
 app = typer.Typer(
     cls=Commands,

@@ -6,10 +6,16 @@ from bitsift.core.errors import (
     BitsiftError,
     BitsiftWarning,
     CorruptIndexError,
+    DiskFullError,
+    IndexClosedError,
+    IndexExistsError,
     IndexFileError,
     IndexLockedError,
     IndexNotFoundError,
+    IndexReadOnlyError,
+    IndexStaleError,
     IndexWriteError,
+    NoLocksError,
     NotAnIndexError,
     UnsupportedIsaError,
     UnsupportedVersionError,
@@ -23,8 +29,9 @@ from bitsift.core.threads import available_threads, set_num_threads
 __version__ = native.__version__
 
 __all__ = [
-    "BitsiftError", "BitsiftWarning", "CorruptIndexError", "IndexFileError", "IndexLockedError",
-    "IndexNotFoundError", "IndexWriteError", "NotAnIndexError", "RangeResult", "SearchResult",
-    "UnsupportedIsaError", "UnsupportedVersionError", "__version__", "available_isas",
-    "available_threads", "merge", "set_num_threads",
+    "BitsiftError", "BitsiftWarning", "CorruptIndexError", "DiskFullError", "IndexClosedError",
+    "IndexExistsError", "IndexFileError", "IndexLockedError", "IndexNotFoundError",
+    "IndexReadOnlyError", "IndexStaleError", "IndexWriteError", "NoLocksError", "NotAnIndexError",
+    "RangeResult", "SearchResult", "UnsupportedIsaError", "UnsupportedVersionError", "__version__",
+    "available_isas", "available_threads", "merge", "set_num_threads",
 ]  # fmt: skip

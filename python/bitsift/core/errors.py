@@ -16,10 +16,16 @@ __all__ = [
     "BitsiftError",
     "BitsiftWarning",
     "CorruptIndexError",
+    "DiskFullError",
+    "IndexClosedError",
+    "IndexExistsError",
     "IndexFileError",
     "IndexLockedError",
     "IndexNotFoundError",
+    "IndexReadOnlyError",
+    "IndexStaleError",
     "IndexWriteError",
+    "NoLocksError",
     "NotAnIndexError",
     "UnsupportedIsaError",
     "UnsupportedVersionError",
@@ -93,7 +99,37 @@ class IndexWriteError(IndexFileError, OSError):
 
 @public
 class IndexLockedError(IndexWriteError):
-    """Another save to the same folder is not done; nothing was written."""
+    """Another writer of the same folder is not done; nothing was written."""
+
+
+@public
+class IndexExistsError(IndexWriteError, FileExistsError):
+    """There is an index at the path, and a new one was asked for."""
+
+
+@public
+class DiskFullError(IndexWriteError):
+    """The disk, or the user's part of it, has no room for the new files; nothing has changed."""
+
+
+@public
+class NoLocksError(IndexWriteError):
+    """The file system has no locks, so that nothing would keep writers apart."""
+
+
+@public
+class IndexStaleError(IndexFileError):
+    """The generation of an index that was asked for is not there, or not the newest one."""
+
+
+@public
+class IndexReadOnlyError(IndexFileError, ValueError):
+    """An index that was opened to be read, or by another process, was to be changed."""
+
+
+@public
+class IndexClosedError(IndexFileError, ValueError):
+    """An opened index is used after it was closed."""
 
 
 def warn(message: str) -> None:

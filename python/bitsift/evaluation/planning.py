@@ -146,7 +146,7 @@ class Plan:
                 "",
                 f"RAM   what every search reads; ${self.price:,.2f} per GB per month",
                 "disk  originals, of which a search reads its candidates; not priced",
-                "all   with the originals in RAM, too",
+                "all   with the originals in RAM, too; an index that is built has them there",
                 f"pass  the RAM read once, at {_digits(self.bandwidth)} GB a second ({source});",
                 "      a search of one query takes at least that",
                 "GB    10**9 bytes; GiB: 2**30 bytes. Sizes and times have three digits,",

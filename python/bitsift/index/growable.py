@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,6 +105,14 @@ class GrowableRows:
         array.flags.writeable = False
         return cls((array,), GrowableArray(np.empty((0, *array.shape[1:]), array.dtype)))
 
+    @classmethod
+    def of_arrays(cls, arrays: Sequence[NDArray[Any]]) -> GrowableRows:
+        """Return the rows of at least one array, which stay where they are."""
+        for array in arrays:
+            array.flags.writeable = False
+        first = arrays[0]
+        return cls(tuple(arrays), GrowableArray(np.empty((0, *first.shape[1:]), first.dtype)))
+
     @property
     def capacity(self) -> int:
         """Rows for which there is memory."""
@@ -191,6 +199,22 @@ class GrowableColumns(NamedTuple):
             rows_of(codes),
             tuple(map(rows_of, originals)),
             None if factors is None else rows_of(factors),
+        )
+
+    @classmethod
+    def of_segments(
+        cls, segments: Sequence[Columns[NDArray[Any]]], *, are_mapped: bool
+    ) -> GrowableColumns:
+        """Return the rows of one or several segments; several stay where they are."""
+        if len(segments) == 1:
+            return cls.of(segments[0], are_mapped=are_mapped)
+        factors = [one.factors for one in segments if one.factors is not None]
+        return cls(
+            GrowableRows.of_arrays([one.codes for one in segments]),
+            tuple(
+                map(GrowableRows.of_arrays, zip(*(one.originals for one in segments), strict=True))
+            ),
+            GrowableRows.of_arrays(factors) if factors else None,
         )
 
     @property

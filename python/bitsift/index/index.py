@@ -30,7 +30,8 @@ from bitsift.index.described import Described
 from bitsift.index.filters import Filter, RowSets
 from bitsift.index.holding import Holding
 from bitsift.index.ids import IdTable
-from bitsift.index.persistence import from_contents, to_contents
+from bitsift.index.opened import Openable
+from bitsift.index.persistence import from_stored, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.range_queries import RangeQueries
 from bitsift.index.table import Snapshot, Table
@@ -38,13 +39,12 @@ from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
-from bitsift.storage.contents_check import refusing
 
 __all__ = ["Index"]
 
 
 @public
-class Index(Described, Holding, Changeable, RangeQueries, Remakable):
+class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters
@@ -407,7 +407,7 @@ class Index(Described, Holding, Changeable, RangeQueries, Remakable):
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        parts = from_contents(reader.read(path, mmap=mmap), resolve_isa(isa))
-        with refusing(os.fspath(path)):  # vectors that wait are encoded once more
-            snapshot = Snapshot.of(*parts, are_mapped=mmap)
-        return cls._loaded(snapshot, isa)
+        stored = reader.read_stored(path, mmap=mmap)
+        parts = from_stored(stored, resolve_isa(isa), os.fspath(path), are_mapped=mmap)
+        encoder, fitting, memory, ids, live = parts
+        return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)

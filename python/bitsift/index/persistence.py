@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convert a table to `Contents`, which storage writes, and back; so storage knows no index."""
+"""Convert the parts of a table to what storage writes and reads; so storage knows no index."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import bitsift.core.native as native
 from bitsift.core.floats import in_default_floats
+from bitsift.core.interruptible import copy_into
 from bitsift.core.segments import joined
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
-from bitsift.index.fitting import Fitting
-from bitsift.index.growable import GrowableArray
+from bitsift.index.fitting import Fitting, Grown
+from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
+from bitsift.storage.contents_check import refusing
+from bitsift.storage.manifest import Manifest
+from bitsift.storage.stored import Stored, StoredSegment, removed_rows
 
-__all__ = ["from_contents", "to_contents"]
+__all__ = ["columns_of", "from_contents", "from_stored", "live_rows_of", "to_contents"]
 
 
 def to_contents(
@@ -100,3 +105,66 @@ def from_contents(
         largest=contents.largest_id,
     )
     return encoder, fitting, columns, ids, contents.vectors
+
+
+def from_stored(
+    stored: Stored, isa: str, path: str, *, are_mapped: bool
+) -> tuple[Encoder, Fitting, GrowableColumns, IdTable, native.LiveRows]:
+    """Return the parts of the state with these rows; only ids of several segments are copied.
+
+    `path` is what errors name.
+    """
+    encoder, fitting, empty, ids, vectors = from_contents(stored.schema, isa)
+    fitting = fitting.of(encoder)
+    if fitting.waiting is not None:
+        if vectors is None:
+            vectors = np.empty((0, encoder.dim), np.float32)
+        with refusing(path):  # vectors are encoded once more
+            grown = Grown.of_waiting(fitting, vectors)
+        given = ids.stored is None or len(ids.stored) == len(vectors)
+        if not given:  # an older folder, with vectors beside its segments
+            ids = IdTable(
+                len(vectors),
+                _ids_of(stored),
+                ascending=ids.ascending,
+                largest=stored.schema.largest_id,
+            )
+        return grown.encoder, fitting, grown.memory, ids, native.LiveRows(len(vectors))
+    columns = [columns_of(segment, stored.manifest) for segment in stored.segments]
+    memory = GrowableColumns.of_segments(columns or [empty], are_mapped=are_mapped)
+    n_rows = sum(map(len, stored.segments))
+    table = IdTable(
+        n_rows, _ids_of(stored), ascending=ids.ascending, largest=stored.schema.largest_id
+    )
+    return encoder, fitting, memory, table, live_rows_of(stored.segments)
+
+
+def columns_of(segment: StoredSegment, manifest: Manifest) -> Columns[NDArray[Any]]:
+    """Return the rows of a segment."""
+    arrays = segment.arrays
+    stores = tuple(arrays[manifest.part_of(store)] for store in manifest.stores)
+    return Columns(arrays["codes"], stores, arrays.get("correction"))
+
+
+def live_rows_of(segments: tuple[StoredSegment, ...]) -> native.LiveRows:
+    """Return which rows of segments, one behind the other, have not been removed."""
+    live, begin = native.LiveRows(sum(map(len, segments))), 0
+    for segment in segments:
+        if segment.live is not None:
+            live.remove(removed_rows(segment.live, len(segment)) + begin)
+        begin += len(segment)
+    return live
+
+
+def _ids_of(stored: Stored) -> GrowableArray | None:
+    segments = stored.segments
+    if stored.manifest.ids == "automatic" or not segments:
+        return None
+    if len(segments) == 1:
+        return GrowableArray(segments[0].ids)
+    ids = np.empty(sum(map(len, segments)), np.int64)
+    begin = 0
+    for segment in segments:
+        copy_into(ids[begin : begin + len(segment)], segment.ids)
+        begin += len(segment)
+    return GrowableArray(ids)

@@ -15,12 +15,14 @@ from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.table import Snapshot, Table
 from bitsift.retrieval.advice import Advice
 from bitsift.storage.contents import Contents
-from bitsift.storage.contents_check import checked_contents, refusing
+from bitsift.storage.contents_check import checked_contents, checked_place, refusing
 
 __all__ = ["Kept", "Remakable"]
 
 # Of the fields below. Version 1, of 0.1.0, had those of `Contents` alone, and version 2 no scoring.
 _VERSION = 3
+# Of a pickle that names a folder and a generation of it, and has no rows.
+_VERSION_OF_PLACES = 4
 # What errors call the place of a pickle, as Python calls that of other code "<string>".
 _SOURCE = "<pickle>"
 
@@ -40,24 +42,42 @@ class Kept:
     """
 
     def __init__(
-        self, snapshot: Snapshot, store_is_name: bool, opener: Callable[[dict[str, Any]], Kept]
+        self,
+        table: Table,
+        store_is_name: bool,
+        opener: Callable[[dict[str, Any]], Kept],
+        *,
+        is_opened: bool = False,
     ) -> None:
-        self.snapshot = snapshot
+        self._table = table
+        self.snapshot = table.snapshot
         self.store_is_name = store_is_name
         self._opener = opener
+        self._is_opened = is_opened
+
+    @property
+    def table(self) -> Table:
+        """The table of the copy; that of a folder if a pickle has named one."""
+        return self._table if self._is_opened else Table(self.snapshot.apart())
 
     @classmethod
-    def opened(cls, state: Any, opener: Callable[[dict[str, Any]], Kept]) -> Kept:
+    def opened(
+        cls,
+        state: Any,
+        opener: Callable[[dict[str, Any]], Kept],
+        open_place: Callable[[dict[str, Any]], Table],
+    ) -> Kept:
         """Return what a pickle holds, which may be damaged."""
         if not isinstance(state, dict):
             raise CorruptIndexError(_SOURCE, f"it is not an index: it holds {type(state).__name__}")
         fields = dict(state)
         version = fields.pop("version", 1)
-        if type(version) is not int or not 1 <= version <= _VERSION:
+        if type(version) is not int or not 1 <= version <= _VERSION_OF_PLACES:
             raise UnsupportedVersionError(
                 _SOURCE,
                 f"the index was pickled in version {version!r}; bitsift {__version__} reads "
-                f"versions 1 to {_VERSION}: install the release that made it, or a newer one",
+                f"versions 1 to {_VERSION_OF_PLACES}: install the release that made it, or a newer "
+                "one",
             )
         advice = fields.pop("advice", None)
         if not (advice is None or isinstance(advice, Advice)):
@@ -66,17 +86,23 @@ class Kept:
         if not (store_is_name is None or isinstance(store_is_name, bool)):
             got = type(store_is_name).__name__
             raise CorruptIndexError(_SOURCE, f"store_is_name is of type {got}")
-        contents = checked_contents(fields, _SOURCE)
         isa = resolve_isa(None)
+        if version == _VERSION_OF_PLACES:
+            table = open_place(checked_place(fields, _SOURCE))
+            return cls(table, store_is_name is True, opener, is_opened=True)
+        contents = checked_contents(fields, _SOURCE)
         with refusing(_SOURCE):
             snapshot = Snapshot.of(*from_contents(contents, isa))
         fitting = snapshot.fitting._replace(advice=advice)
         one = len(contents.originals) == 1
-        return cls(
-            snapshot._replace(fitting=fitting), one and store_is_name in (None, True), opener
-        )
+        table = Table(snapshot._replace(fitting=fitting))
+        return cls(table, one and store_is_name in (None, True), opener)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        place = self._table.place()
+        if place is not None:
+            state = {"version": _VERSION_OF_PLACES, "store_is_name": self.store_is_name, **place}
+            return self._opener, (state,)
         # It names no class of this package but `Index`, so that all others may move.
         state = {
             "version": _VERSION,
@@ -87,7 +113,7 @@ class Kept:
         return self._opener, (state,)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Kept:
-        return Kept(self.snapshot.copied(), self.store_is_name, self._opener)
+        return Kept(Table(self.snapshot.copied()), self.store_is_name, self._opener)
 
 
 class Remakable:
@@ -98,20 +124,25 @@ class Remakable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         cls = type(self)
-        kept = Kept(self._table.snapshot, self._store_is_name, cls._open_pickle)
+        kept = Kept(self._table, self._store_is_name, cls._open_pickle)
         return cls._remade, (kept, *_new_arguments(self)), _own_attributes(self)
 
     @classmethod
     def _remade(cls, kept: Kept, args: tuple[Any, ...], options: dict[str, Any]) -> Self:
         # Its user's attributes follow: pickle and copy set them.
         index = cls.__new__(cls, *args, **options)
-        index._table = Table(kept.snapshot.apart())
+        index._table = kept.table
         index._store_is_name = kept.store_is_name
         return index
 
     @classmethod
     def _open_pickle(cls, state: dict[str, Any]) -> Kept:
-        return Kept.opened(state, cls._open_pickle)
+        return Kept.opened(state, cls._open_pickle, cls._open_place)
+
+    @classmethod
+    def _open_place(cls, place: dict[str, Any]) -> Table:
+        """Return the table of a place, as `Table.place` gives it."""
+        raise NotImplementedError
 
     # Pickles of version 0.1.0 name this method.
     @classmethod

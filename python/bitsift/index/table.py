@@ -225,6 +225,10 @@ class Table:
         self.snapshot = snapshot
         self.identity = object()
 
+    def place(self) -> dict[str, Any] | None:
+        """Return where a pickle finds the rows, in plain values; None if it has to hold them."""
+        return None
+
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
         encoder, fitting = self.snapshot.encoder, self.snapshot.fitting

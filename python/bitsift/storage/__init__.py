@@ -3,7 +3,7 @@
 
 from bitsift.storage.inspection import index_around as index_around
 from bitsift.storage.inspection import is_vacant as is_vacant
-from bitsift.storage.reader import read_with_manifest as read_with_manifest
+from bitsift.storage.reader import read_stored as read_stored
 from bitsift.storage.reader import verify
 
 # The names above that are not listed here are for the command line.

@@ -21,10 +21,10 @@ from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
 from bitsift.storage.manifest import FileEntry, Manifest, array_name, new_token
 from bitsift.storage.npy_file import row_chunks
+from bitsift.storage.parts import parts_of
 from bitsift.storage.row_checks import find_duplicate, row_check
-from bitsift.storage.writer import parts_of
 
-__all__ = ["checked_contents", "refusing"]
+__all__ = ["checked_contents", "checked_place", "refusing"]
 
 # What values of other types raise.
 _ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
@@ -61,6 +61,15 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
         for part, array in arrays.items():
             _check_rows(part, array, manifest)
         return contents
+
+
+def checked_place(fields: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return the fields of an index that is in a folder if their types are right."""
+    types = {"path": str, "generation": int, "manifest": bytes}
+    found = {name: type(value) for name, value in fields.items()}
+    if found != types:
+        raise CorruptIndexError(source, "it is not an index: it has other fields than a folder's")
+    return fields
 
 
 @contextmanager

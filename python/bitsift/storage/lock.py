@@ -104,11 +104,11 @@ class Lock:
 
     def __enter__(self) -> Lock:
         other = _saving.get(self._key)
-        if other is not None and other._is_open():
+        if other is not None and other.is_open:
             raise IndexLockedError(
                 self._folder.path,
-                "this thread is saving to it already, so it cannot wait for itself; save to it "
-                "after that, for example not in a signal handler",
+                "this thread is saving to it already, or has it open for writing, so it cannot "
+                "wait for itself; write to it after that, for example not in a signal handler",
             )
         try:
             _saving[self._key] = self
@@ -143,7 +143,9 @@ class Lock:
             self._note = self._folder.create(LOCK_NOTE)
             write_note(self._note)
 
-    def _is_open(self) -> bool:
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not been released, where there is one."""
         return self._descriptor is None or self._descriptor.is_open
 
     def _others_wait(self) -> bool:

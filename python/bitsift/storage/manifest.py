@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from bitsift.core.options import FLOAT_STORES
 from bitsift.encoding.correction import n_factors
@@ -27,7 +27,9 @@ __all__ = [
     "OWN_FILE",
     "FileEntry",
     "Manifest",
+    "SegmentEntry",
     "array_name",
+    "generation_name",
     "is_array_name",
     "new_token",
     "temporary_name",
@@ -37,7 +39,7 @@ FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 3
 # What a manifest may require of a reader beyond version 3. What comes later has a name here, and
 # fields and parts of its own.
-FEATURES: tuple[str, ...] = ("largest_id", "pending")
+FEATURES: tuple[str, ...] = ("largest_id", "generations", "segments", "pending")
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -47,9 +49,11 @@ _STORE_DTYPES = {
     "float16": "<f2",
     **{p.name: p.dtype.str for p in INTEGER_CODECS.values()},
 }
+# By part, the type as a ``.npy`` header spells it, and the shape.
+Layout: TypeAlias = dict[str, tuple[str, tuple[int, ...]]]
 ID_KINDS = ("automatic", "ascending", "arbitrary")
 _PARTS = (
-    "codes", "ids", "originals", "threshold", "rotation", "correction", "vectors",
+    "codes", "ids", "originals", "threshold", "rotation", "correction", "vectors", "live",
     *(f"originals_{store}" for store in _STORE_DTYPES),
     *(f"calibration_{store}" for store in INTEGER_CODECS),
 )  # fmt: skip
@@ -59,7 +63,10 @@ _STORES_V1 = ((), *((store,) for store in FLOAT_STORES))
 
 _TOKEN = "[0-9a-f]{32}"
 # All files that a save creates under names of its own, and so all that a later save may remove.
-OWN_FILE = re.compile(rf"(?:{'|'.join(_PARTS)})-{_TOKEN}\.npy|manifest-{_TOKEN}\.tmp")
+OWN_FILE = re.compile(
+    rf"(?:{'|'.join(_PARTS)})-{_TOKEN}\.npy|manifest-{_TOKEN}\.tmp|manifest-(?:0|[1-9]\d{{0,18}})\.json",
+    re.ASCII,
+)
 
 
 def new_token() -> str:
@@ -75,6 +82,11 @@ def array_name(part: str, token: str) -> str:
 def is_array_name(name: str, part: str) -> bool:
     """Say whether a file name is one of that part."""
     return re.fullmatch(rf"{part}-{_TOKEN}\.npy", name) is not None
+
+
+def generation_name(generation: int) -> str:
+    """Return the name of the manifest of a generation that is not the newest one."""
+    return f"manifest-{generation}.json"
 
 
 def temporary_name(token: str) -> str:
@@ -114,6 +126,30 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class SegmentEntry:
+    """What the manifest says of some rows that lie one behind the other.
+
+    Attributes
+    ----------
+    count : int
+        Number of rows, also removed ones.
+    n_live : int
+        Number of rows that have not been removed. If some have, the file ``files["live"]`` has a
+        bit for each row.
+    first_id : int or None
+        The id of the first row, if each further one has the next id; else the ids are in the file
+        ``files["ids"]``.
+    files : dict of str to FileEntry
+        By part.
+    """
+
+    count: int
+    n_live: int
+    first_id: int | None
+    files: dict[str, FileEntry]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What an index folder holds.
 
@@ -149,6 +185,13 @@ class Manifest:
         The rule of how many candidates a search rescores, one of `CANDIDATE_RULES`.
     largest_id : int or None
         The largest id that there ever was, if its vector was removed.
+    generation : int or None
+        The number of commits that led to it; None if it was saved and not committed.
+    kept : tuple of int
+        Earlier generations that are still there, ascending.
+    segments : tuple of SegmentEntry, or None
+        The rows, if they are not all in one segment without removed ones, whose files are in
+        `files`.
     pending : int or None
         The number of vectors that wait, in the file ``files["vectors"]``, until the index is fitted
         to them; `count` is 0. None if no vectors wait.
@@ -170,6 +213,9 @@ class Manifest:
     scoring: str | None = _DEFAULTS_V2[0]
     candidates: str = _DEFAULTS_V2[1]
     largest_id: int | None = None
+    generation: int | None = None
+    kept: tuple[int, ...] = ()
+    segments: tuple[SegmentEntry, ...] | None = None
     pending: int | None = None
 
     @property
@@ -180,7 +226,8 @@ class Manifest:
     @property
     def features(self) -> tuple[str, ...]:
         """Those of `FEATURES` that a reader must know."""
-        return tuple(name for name in FEATURES if getattr(self, name) is not None)
+        fields = (self.largest_id, self.generation, self.segments, self.pending)
+        return tuple(name for name, one in zip(FEATURES, fields, strict=True) if one is not None)
 
     @property
     def version(self) -> int:
@@ -199,25 +246,65 @@ class Manifest:
         """Return the name of the part with a store's vectors."""
         return "originals" if self.version == 1 else f"originals_{store}"
 
-    def layout(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Return the dtype and shape of each part of such an index."""
-        parts: dict[str, tuple[str, tuple[int, ...]]] = {
-            "codes": ("|u1", (self.count, (self.dim + 7) // 8))
-        }
-        if self.ids != "automatic":
-            parts["ids"] = ("<i8", (self.n_vectors,))
+    @property
+    def rows(self) -> tuple[SegmentEntry, ...]:
+        """The segments; a single one without removed rows if the manifest has no others."""
+        if self.segments is not None:
+            return self.segments
+        if self.pending is not None:
+            return ()
+        parts = self.row_layout(self.count)
+        first_id = 0 if self.ids == "automatic" else None
+        files = {part: entry for part, entry in self.files.items() if part in parts}
+        return (SegmentEntry(self.count, self.count, first_id, files),)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the files with the arrays."""
+        entries = [*self.files.values()]
+        for segment in self.segments or ():
+            entries += segment.files.values()
+        return {entry.name for entry in entries}
+
+    def row_layout(self, count: int) -> Layout:
+        """Return the dtype and shape of each part that `count` rows with ids of their own have."""
+        parts: Layout = {"codes": ("|u1", (count, (self.dim + 7) // 8)), "ids": ("<i8", (count,))}
         for store in self.stores:
             columns = (
                 INTEGER_CODECS[store].n_columns(self.dim) if store in INTEGER_CODECS else self.dim
             )
-            parts[self.part_of(store)] = (_STORE_DTYPES[store], (self.count, columns))
+            parts[self.part_of(store)] = (_STORE_DTYPES[store], (count, columns))
+        if self.correction:
+            centred = self.fitted and self.threshold != 0
+            parts["correction"] = ("<u2", (count, n_factors(self.metric, centred)))
+        return parts
+
+    def segment_layout(self, count: int, n_live: int, first_id: int | None) -> Layout:
+        """Return the dtype and shape of each part of such a segment."""
+        parts = self.row_layout(count)
+        if first_id is not None:
+            del parts["ids"]
+        if n_live < count:
+            parts["live"] = ("|u1", ((count + 7) // 8,))
+        return parts
+
+    def layout(self) -> Layout:
+        """Return the dtype and shape of each part in `files` of such an index."""
+        parts: Layout = {}
+        if self.pending is not None:
+            if self.ids != "automatic":
+                parts["ids"] = ("<i8", (self.pending,))
+        elif self.segments is None:
+            parts = self.segment_layout(
+                self.count, self.count, 0 if self.ids == "automatic" else None
+            )
+        correction = parts.pop("correction", None)
         if self.threshold is None and self.fitted:
             parts["threshold"] = ("<f4", (self.dim,))
         if self.rotate and self.fitted:
             parts["rotation"] = ("|u1", (n_flips(self.dim), (self.dim + 7) // 8))
-        if self.correction:
-            centred = self.fitted and self.threshold != 0
-            parts["correction"] = ("<u2", (self.count, n_factors(self.metric, centred)))
+        if correction is not None:
+            parts["correction"] = correction
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
                 parts[f"calibration_{store}"] = ("<f8", (2, self.dim))

@@ -14,11 +14,14 @@ from bitsift.storage.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 __all__ = ["read_manifest", "write_manifest"]
 
 
-def read_manifest(folder: Folder) -> bytes:
-    """Return the bytes of a folder's manifest, at most `MAX_MANIFEST_BYTES`."""
-    path = folder.path_of(MANIFEST_NAME)
+def read_manifest(folder: Folder, name: str = MANIFEST_NAME) -> bytes:
+    """Return the bytes of a folder's manifest, at most `MAX_MANIFEST_BYTES`.
+
+    `name` is another one for that of an earlier generation.
+    """
+    path = folder.path_of(name)
     try:
-        file = folder.open(MANIFEST_NAME)
+        file = folder.open(name)
         try:
             data, chunk = b"", memoryview(bytearray(1 << 16))
             while len(data) <= MAX_MANIFEST_BYTES and (n := read_at(file, chunk, len(data))):
@@ -30,7 +33,7 @@ def read_manifest(folder: Folder) -> bytes:
             raise
         if error.errno == errno.ENOENT:
             raise NotAnIndexError(
-                folder.path, f"the folder holds no {MANIFEST_NAME}, so it is no bitsift index"
+                folder.path, f"the folder holds no {name}, so it is no bitsift index"
             ) from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
     if len(data) > MAX_MANIFEST_BYTES:

@@ -22,6 +22,7 @@ from bitsift.core.options import (
     STORES,
 )
 from bitsift.quantization.integers import INTEGER_CODECS
+from bitsift.storage.digest import ALGORITHMS
 from bitsift.storage.manifest import (
     FEATURES,
     FORMAT_NAME,
@@ -29,6 +30,7 @@ from bitsift.storage.manifest import (
     ID_KINDS,
     FileEntry,
     Manifest,
+    SegmentEntry,
     is_array_name,
 )
 
@@ -45,6 +47,8 @@ _KEYS_V3 = _KEYS_V2 | {"required_features", "defaults"}
 _KEYS_OF = {1: _KEYS, 2: _KEYS_V2, 3: _KEYS_V3}
 _DEFAULTS_KEYS = {"scoring", "candidates"}
 _CALIBRATION_KEYS = {"kind", "n_std", "n"}
+_GENERATIONS_KEYS = {"number", "kept"}
+_SEGMENT_KEYS = {"count", "live", "first_id", "files"}
 _FILE_KEYS = {"name", "dtype", "shape", "bytes"}
 # The packages whose code reads JSON.
 _PARSERS = ("bitsift", "json")
@@ -69,19 +73,25 @@ def encode(manifest: Manifest) -> bytes:
         "calibrations": manifest.calibrations,
         "required_features": list(manifest.features),
         "defaults": {"scoring": manifest.scoring, "candidates": manifest.candidates},
-        "files": {
-            part: {
-                "name": entry.name,
-                "dtype": entry.dtype,
-                "shape": list(entry.shape),
-                "bytes": entry.n_bytes,
-                entry.algorithm: entry.digest,
-            }
-            for part, entry in manifest.files.items()
-        },
+        "files": _encoded(manifest.files),
     }
     fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
-    fields.update({feature: getattr(manifest, feature) for feature in manifest.features})
+    if manifest.largest_id is not None:
+        fields["largest_id"] = manifest.largest_id
+    if manifest.pending is not None:
+        fields["pending"] = manifest.pending
+    if manifest.generation is not None:
+        fields["generations"] = {"number": manifest.generation, "kept": list(manifest.kept)}
+    if manifest.segments is not None:
+        fields["segments"] = [
+            {
+                "count": segment.count,
+                "live": segment.n_live,
+                "first_id": segment.first_id,
+                "files": _encoded(segment.files),
+            }
+            for segment in manifest.segments
+        ]
     if manifest.version == 1:
         fields["store"] = manifest.stores[0] if manifest.stores else None
     fields["checksum"] = _checksum(fields)
@@ -129,6 +139,19 @@ def is_ours(data: bytes, path: str) -> bool:
             raise
         return False
     return isinstance(fields, dict) and fields.get("format") == FORMAT_NAME
+
+
+def _encoded(files: dict[str, FileEntry]) -> dict[str, Any]:
+    return {
+        part: {
+            "name": entry.name,
+            "dtype": entry.dtype,
+            "shape": list(entry.shape),
+            "bytes": entry.n_bytes,
+            entry.algorithm: entry.digest,
+        }
+        for part, entry in files.items()
+    }
 
 
 def _checksum(fields: dict[str, Any]) -> str:
@@ -227,13 +250,17 @@ class _Decoder:
         if "largest_id" in features:
             largest = self._int("largest_id", fields["largest_id"], bare.n_vectors, MAX_ID)
             bare = replace(bare, largest_id=largest)
+        if "generations" in features:
+            bare = self._generations(bare, fields["generations"])
+        if "segments" in features:
+            bare = self._segments(bare, fields["segments"])
         if bare.version < version:
             self._refuse("version", version, f"{bare.version}, which can say all that it says")
         expected = bare.layout()
         entries = fields["files"]
         self._keys("files", entries, set(expected))
         files = {
-            part: self._entry(part, entries[part], dtype, shape, bare.algorithm)
+            part: self._entry(part, entries[part], dtype, shape, (bare.algorithm,))
             for part, (dtype, shape) in expected.items()
         }
         return replace(bare, files=files)
@@ -280,6 +307,52 @@ class _Decoder:
         candidates = self._choice("defaults.candidates", defaults["candidates"], CANDIDATE_RULES)
         return replace(bare, scoring=scoring, candidates=candidates)
 
+    def _generations(self, bare: Manifest, fields: Any) -> Manifest:
+        self._keys("generations", fields, _GENERATIONS_KEYS)
+        number = self._int("generations.number", fields["number"], 1, _MAX_COUNT)
+        kept = fields["kept"]
+        if not isinstance(kept, list):
+            self._refuse("generations.kept", kept, "an array")
+        before = -1
+        for generation in kept:
+            before = self._int("generations.kept", generation, before + 1, number - 1)
+        return replace(bare, generation=number, kept=tuple(kept))
+
+    def _segments(self, bare: Manifest, found: Any) -> Manifest:
+        if not isinstance(found, list):
+            self._refuse("segments", found, "an array")
+        segments: list[SegmentEntry] = []
+        n_rows = n_live = 0
+        for number, fields in enumerate(found):
+            segment = self._segment(bare, f"segments[{number}]", fields, n_rows)
+            segments.append(segment)
+            n_rows += segment.count
+            n_live += segment.n_live
+        if n_live != bare.count:
+            self._refuse("count", bare.count, f"{n_live}, the sum of the live rows of segments")
+        if bare.scoring is None and n_live < n_rows:
+            self._refuse("segments", n_live, f"{n_rows} live rows, as the scoring is not decided")
+        return replace(bare, segments=tuple(segments))
+
+    def _segment(self, bare: Manifest, where: str, fields: Any, n_before: int) -> SegmentEntry:
+        self._keys(where, fields, _SEGMENT_KEYS)
+        most = _MAX_COUNT - n_before if bare.fitted else 0
+        count = self._int(f"{where}.count", fields["count"], 1, most)
+        n_live = self._int(f"{where}.live", fields["live"], 0, count)
+        first_id = fields["first_id"]
+        if bare.ids == "automatic":
+            self._int(f"{where}.first_id", first_id, n_before, n_before)
+        elif first_id is not None:
+            self._int(f"{where}.first_id", first_id, 0, MAX_ID - count + 1)
+        expected, entries = bare.segment_layout(count, n_live, first_id), fields["files"]
+        self._keys(f"{where}.files", entries, set(expected))
+        files = {
+            # Files of earlier versions keep their digests and names.
+            part: self._entry(part, entries[part], dtype, shape, ALGORITHMS, f"{where}.")
+            for part, (dtype, shape) in expected.items()
+        }
+        return SegmentEntry(count, n_live, first_id, files)
+
     def _features(self, fields: dict[str, Any]) -> set[str]:
         """Return the features required; refuse what needs a newer reader.
 
@@ -317,21 +390,32 @@ class _Decoder:
         return version
 
     def _entry(
-        self, part: str, fields: Any, dtype: str, shape: tuple[int, ...], algorithm: str
+        self,
+        part: str,
+        fields: Any,
+        dtype: str,
+        shape: tuple[int, ...],
+        algorithms: tuple[str, ...],
+        within: str = "",
     ) -> FileEntry:
-        self._keys(f"files.{part}", fields, _FILE_KEYS | {algorithm})
+        where = f"{within}files.{part}"
+        given = fields.keys() if isinstance(fields, dict) else set()
+        algorithm = next((name for name in algorithms if name in given), algorithms[-1])
+        self._keys(where, fields, _FILE_KEYS | {algorithm})
         name, n_bytes, digest = fields["name"], fields["bytes"], fields[algorithm]
-        if not isinstance(name, str) or not is_array_name(name, part):
-            self._refuse(f"files.{part}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
+        # In a segment, a file of version 1 keeps its name.
+        are_named = (part, "originals") if within and part.startswith("originals_") else (part,)
+        if not isinstance(name, str) or not any(is_array_name(name, one) for one in are_named):
+            self._refuse(f"{where}.name", name, f"'{part}-', 32 hexadecimal digits, '.npy'")
         if fields["dtype"] != dtype:
-            self._refuse(f"files.{part}.dtype", fields["dtype"], repr(dtype))
+            self._refuse(f"{where}.dtype", fields["dtype"], repr(dtype))
         # JSON's true equals 1 in Python, hence the second comparison.
         found = fields["shape"]
         if found != list(shape) or not all(type(extent) is int for extent in found):
-            self._refuse(f"files.{part}.shape", found, f"{list(shape)} for this dim and count")
-        self._int(f"files.{part}.bytes", n_bytes, 1, _MAX_COUNT)
+            self._refuse(f"{where}.shape", found, f"{list(shape)} for this dim and count")
+        self._int(f"{where}.bytes", n_bytes, 1, _MAX_COUNT)
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            self._refuse(f"files.{part}.{algorithm}", digest, "64 hexadecimal digits")
+            self._refuse(f"{where}.{algorithm}", digest, "64 hexadecimal digits")
         return FileEntry(name, dtype, shape, n_bytes, digest, algorithm)
 
     def _keys(self, where: str, fields: object, expected: set[str]) -> None:

@@ -11,7 +11,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 from bitsift.storage.sparse import stored_bytes
 
-__all__ = ["ArrayFile", "row_chunks", "write_array"]
+__all__ = ["ArrayFile", "RowSource", "row_chunks", "write_array"]
 
 _CHUNK_BYTES = 8 << 20  # so large that the time of Python code vanishes
 _ALIGN = 64
@@ -245,8 +245,46 @@ class ArrayFile:
         return CorruptIndexError(self.path, reason)
 
 
+class RowSource:
+    """Rows of several arrays, one behind the other, perhaps only some of them.
+
+    Parameters
+    ----------
+    arrays : sequence of (array, numbers or None)
+        Arrays of rows, at least one; and the numbers of those that count, ascending.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        As if they were in one array.
+    """
+
+    def __init__(self, arrays: Sequence[tuple[NDArray[Any], NDArray[np.int64] | None]]) -> None:
+        self._arrays = arrays
+        n_rows = sum(len(array if numbers is None else numbers) for array, numbers in arrays)
+        self.shape: tuple[int, ...] = (n_rows, *arrays[0][0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def chunks(self) -> Iterator[NDArray[Any]]:
+        """Yield arrays of at most `_CHUNK_BYTES` each."""
+        for array, numbers in self._arrays:
+            if numbers is None:
+                yield from row_chunks(array)
+            else:
+                step = _rows_per_chunk(array.shape[1:], array.itemsize)
+                for first in range(0, len(numbers), step):
+                    yield array[numbers[first : first + step]]
+
+
 def write_array(
-    folder: Folder, name: str, array: NDArray[Any], dtype: str, check: RowCheck, algorithm: str
+    folder: Folder,
+    name: str,
+    array: NDArray[Any] | RowSource,
+    dtype: str,
+    check: RowCheck,
+    algorithm: str,
 ) -> FileEntry:
     """Create a ``.npy`` file from an array and make it durable.
 
@@ -255,7 +293,7 @@ def write_array(
     folder : Folder
     name : str
         Must not exist in the folder.
-    array : ndarray
+    array : ndarray or RowSource
         Any strides; copied a chunk at a time at most.
     dtype : str
         The type to store, as the ``.npy`` header spells it.
@@ -291,15 +329,18 @@ def write_array(
     return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest(), algorithm)
 
 
-def row_chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def row_chunks(array: NDArray[Any] | RowSource) -> Iterator[NDArray[Any]]:
     """Yield views of an array of at most `_CHUNK_BYTES` each."""
+    if isinstance(array, RowSource):
+        yield from array.chunks()
+        return
     step = _rows_per_chunk(array.shape[1:], array.itemsize)
     for first in range(0, len(array), step):
         yield array[first : first + step]
 
 
 def _file_chunks(
-    header: bytes, array: NDArray[Any], dtype: str, check: RowCheck
+    header: bytes, array: NDArray[Any] | RowSource, dtype: str, check: RowCheck
 ) -> Iterator[memoryview]:
     yield memoryview(header)
     first = 0

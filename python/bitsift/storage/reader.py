@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
     IndexNotFoundError,
+    IndexStaleError,
     NotAnIndexError,
 )
 from bitsift.core.floats import in_default_floats
@@ -31,12 +33,19 @@ from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder, as_path, why
-from bitsift.storage.manifest import MANIFEST_NAME, Manifest
+from bitsift.storage.manifest import (
+    MANIFEST_NAME,
+    FileEntry,
+    Manifest,
+    SegmentEntry,
+    generation_name,
+)
 from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile, row_chunks
 from bitsift.storage.row_checks import find_duplicate, row_check
+from bitsift.storage.stored import Stored, StoredSegment, removed_rows
 
-__all__ = ["read", "read_with_manifest", "verify"]
+__all__ = ["contents_of", "read", "read_newest", "read_stored", "verify"]
 
 # An attempt fails only if another process completes a whole save, with its fsyncs, between the
 # reading of the manifest and the opening of the files that it names.
@@ -82,49 +91,174 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
     to the folder: the result is one of its states, never a mixture. While mapped files are in use,
     they must not be truncated; `write` never does so.
     """
-    return read_with_manifest(path, mmap=mmap)[0]
+    return contents_of(read_stored(path, mmap=mmap))
 
 
-def read_with_manifest(
-    path: str | os.PathLike[str], *, mmap: bool = False
-) -> tuple[Contents, Manifest, int]:
-    """Open an index as `read` does; return its manifest, too, and the bytes that this has."""
-    with _opened(as_path(path)) as (manifest, files, n_bytes):
-        arrays: dict[str, NDArray[Any]] = {}
-        for part, file in files.items():
-            if mmap and part.startswith(_MAPPED):
-                arrays[part] = file.map()
-                continue
-            arrays[part] = file.load(row_check(part, manifest))
-            if part == "ids" and manifest.ids == "arbitrary":
-                _refuse_duplicates(file, partial(row_chunks, arrays[part]))
+@in_default_floats
+def read_stored(
+    path: str | os.PathLike[str], *, mmap: bool = False, generation: int | None = None
+) -> Stored:
+    """Open an index as `read` does, its segments as they are; a generation, by default the newest.
+
+    Raises
+    ------
+    IndexStaleError
+        The generation is not there.
+    """
+    with _opened(as_path(path), generation=generation, maps=mmap) as files:
+        manifest = files.manifest
+        ids = _IdChecks(manifest, path)
+        segments = tuple(_segment(rows, manifest, ids) for rows in files.segments)
+        if not mmap:
+            ids.refuse_duplicates([partial(_live_ids, segment) for segment in segments])
+        arrays = {part: file.load(row_check(part, manifest)) for part, file in files.shared.items()}
+        if "ids" in arrays:  # of vectors that wait
+            ids.path = files.shared["ids"].path
+            ids.refuse_duplicates([partial(row_chunks, arrays["ids"])])
         calibrators = {
-            store: _calibrator(manifest, files, arrays, store) for store in manifest.calibrations
+            store: _calibrator(manifest, files.shared, arrays, store)
+            for store in manifest.calibrations
         }
+    rows = {part: np.empty(shape, dtype) for part, (dtype, shape) in manifest.row_layout(0).items()}
     flips = arrays.get("rotation")
     if flips is not None:
         bits = np.unpackbits(flips, axis=1, count=manifest.dim)
         flips = bits.astype(np.float32) * 2 - 1
-    contents = Contents(
+    schema = Contents(
         dim=manifest.dim,
         metric=manifest.metric,
         threshold=arrays.get("threshold", manifest.threshold),
-        codes=arrays["codes"],
-        ids=arrays.get("ids"),
-        originals={store: arrays[manifest.part_of(store)] for store in manifest.stores},
+        codes=rows["codes"],
+        ids=None if manifest.ids == "automatic" else arrays.get("ids", rows["ids"]),
+        originals={store: rows[manifest.part_of(store)] for store in manifest.stores},
         ids_ascending=manifest.ids != "arbitrary",
         rule=manifest.rule,
         rotate=manifest.rotate,
         flips=flips,
         normalized=manifest.normalized,
-        factors=arrays.get("correction"),
+        factors=rows.get("correction"),
         calibrators=calibrators,
         scoring=manifest.scoring,
         candidates=manifest.candidates,
         vectors=arrays.get("vectors"),
         largest_id=manifest.largest_id,
     )
-    return contents, manifest, n_bytes
+    return Stored(schema, segments, manifest, files.data)
+
+
+def read_newest(path: str) -> bytes:
+    """Return the bytes of the present manifest, by which states are told apart."""
+    try:
+        with Folder(path) as folder:
+            return read_manifest(folder)
+    except OSError as error:
+        if not is_of_system(error):
+            raise
+        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+
+
+def contents_of(stored: Stored) -> Contents:
+    """Return the rows that have not been removed, in one array for each part.
+
+    A single segment without removed rows is not copied.
+    """
+    manifest = stored.manifest
+    if manifest.pending is not None:
+        return stored.schema
+
+    def rows_of(part: str) -> NDArray[Any]:
+        arrays = [
+            array if segment.live is None else array[_is_live(segment)]
+            for segment in stored.segments
+            for array in (segment.ids if part == "ids" else segment.arrays[part],)
+        ]
+        dtype, shape = manifest.row_layout(0)[part]
+        return arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(shape, dtype), *arrays])
+
+    has_ids = manifest.ids != "automatic" or any(one.live is not None for one in stored.segments)
+    return replace(
+        stored.schema,
+        codes=rows_of("codes"),
+        ids=rows_of("ids") if has_ids else None,
+        originals={store: rows_of(manifest.part_of(store)) for store in manifest.stores},
+        factors=rows_of("correction") if manifest.correction else None,
+    )
+
+
+def _segment(rows: _SegmentFiles, manifest: Manifest, ids: _IdChecks) -> StoredSegment:
+    """Return the rows of a segment; those that are not mapped are read and checked."""
+    arrays = dict(rows.maps)
+    live = None
+    for part, file in rows.files.items():
+        if part == "live":
+            live = _load_live(file, rows.entry, manifest)
+        elif part == "ids":
+            arrays[part] = file.load(ids.check)
+            ids.path = file.path
+        else:
+            arrays[part] = file.load(row_check(part, manifest))
+    if "ids" not in rows.maps and rows.entry.first_id is not None:
+        ids.pass_over(rows.entry)
+    return StoredSegment(rows.entry, arrays, live)
+
+
+def _load_live(file: ArrayFile, entry: SegmentEntry, manifest: Manifest) -> NDArray[np.uint8]:
+    live = file.load(row_check("live", manifest))
+    n_live, n_removed = int(np.unpackbits(live).sum()), len(removed_rows(live, entry.count))
+    if (n_live, n_removed) != (entry.n_live, entry.count - entry.n_live):
+        raise CorruptIndexError(
+            file.path,
+            f"live: it has {n_live} bits that are 1, expected {entry.n_live} among the first "
+            f"{entry.count} bits and none after them",
+        )
+    return live
+
+
+def _is_live(segment: StoredSegment) -> NDArray[np.bool_]:
+    assert segment.live is not None
+    return np.unpackbits(segment.live, count=len(segment)).view(np.bool_)
+
+
+def _live_ids(segment: StoredSegment) -> Iterator[NDArray[Any]]:
+    is_live, first = None if segment.live is None else _is_live(segment), 0
+    for ids in row_chunks(segment.ids):
+        yield ids if is_live is None else ids[is_live[first : first + len(ids)]]
+        first += len(ids)
+
+
+class _IdChecks:
+    """The checks of ids through all segments.
+
+    Attributes
+    ----------
+    path : str
+        What errors name.
+    """
+
+    def __init__(self, manifest: Manifest, path: str | os.PathLike[str]) -> None:
+        self._manifest = manifest
+        self.path = as_path(path)
+        self.check = row_check("ids", manifest)
+
+    def pass_over(self, entry: SegmentEntry) -> None:
+        """Check ids that follow each other, of which there is no file."""
+        first = entry.first_id
+        assert first is not None
+        ends = np.unique(np.array([first, first + entry.count - 1], np.int64))
+        if self._manifest.ids != "automatic" and entry.count:
+            problem = self.check(ends, 0)
+            if problem is not None:
+                raise CorruptIndexError(self.path, problem)
+
+    def refuse_duplicates(self, segments: Sequence[Callable[[], Iterator[NDArray[Any]]]]) -> None:
+        """Refuse ids of which two rows have the same one."""
+        if self._manifest.ids != "arbitrary" or not segments:
+            return
+        twice = find_duplicate(
+            lambda: (ids for segment in segments for ids in segment()), self._manifest.n_vectors
+        )
+        if twice is not None:
+            raise CorruptIndexError(self.path, f"ids: {twice} is there twice")
 
 
 def _calibrator(
@@ -174,8 +308,9 @@ def verify(
     Safe to call from many threads.
     """
     check_progress(progress)
-    with _opened(as_path(path)) as (manifest, files, _):
-        total = sum(file.entry.n_bytes for file in files.values())
+    with _opened(as_path(path)) as files:
+        manifest = files.manifest
+        total = sum(file.entry.n_bytes for file in files)
         done = 0
 
         def advance(n_bytes: int) -> None:
@@ -186,24 +321,110 @@ def verify(
 
         advance(0)
         arrays: dict[str, NDArray[Any]] = {}
-        for part, file in files.items():
+        ids = _IdChecks(manifest, path)
+        pieces = []
+        for rows in files.segments:
+            live = None
+            for part, file in rows.files.items():
+                if part == "live":
+                    live = _load_live(file, rows.entry, manifest)
+                    advance(file.entry.n_bytes)
+                    continue
+                if part == "ids":
+                    ids.path = file.path
+                file.verify(ids.check if part == "ids" else row_check(part, manifest), advance)
+            if rows.entry.first_id is not None:
+                ids.pass_over(rows.entry)
+            pieces.append(partial(_live_ids_of_file, rows, live))
+        ids.refuse_duplicates(pieces)
+        for part, file in files.shared.items():
             if part.startswith("calibration_"):  # small, and checked as a whole below
                 arrays[part] = file.load(row_check(part, manifest))
                 advance(file.entry.n_bytes)
                 continue
             file.verify(row_check(part, manifest), advance)
-            if part == "ids" and manifest.ids == "arbitrary":
-                _refuse_duplicates(file, file.chunks)
+            if part == "ids":  # of vectors that wait
+                ids.path = file.path
+                ids.refuse_duplicates([file.chunks])
         for store in manifest.calibrations:
-            _calibrator(manifest, files, arrays, store)
+            _calibrator(manifest, files.shared, arrays, store)
+
+
+def _live_ids_of_file(
+    rows: _SegmentFiles, live: NDArray[np.uint8] | None
+) -> Iterator[NDArray[Any]]:
+    if "ids" in rows.files:
+        first = 0
+        is_live = None if live is None else np.unpackbits(live, count=rows.entry.count) == 1
+        for ids in rows.files["ids"].chunks():
+            yield ids if is_live is None else ids[is_live[first : first + len(ids)]]
+            first += len(ids)
+    else:
+        yield from _live_ids(StoredSegment(rows.entry, {}, live))
+
+
+@dataclass(frozen=True, eq=False)
+class _SegmentFiles:
+    """The open files of a segment, by part, and the arrays that are mapped already."""
+
+    entry: SegmentEntry
+    files: dict[str, ArrayFile] = field(default_factory=dict)
+    maps: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class _Files:
+    """The open files of one state of an index; their sizes and headers are verified.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    data : bytes
+        Those of the manifest.
+    shared : dict of str to ArrayFile
+        The files that do not belong to a segment, by part.
+    segments : list of _SegmentFiles
+    """
+
+    def __init__(self) -> None:
+        self.manifest: Manifest
+        self.data = b""
+        self.shared: dict[str, ArrayFile] = {}
+        self.segments: list[_SegmentFiles] = []
+
+    def __iter__(self) -> Iterator[ArrayFile]:
+        yield from self.shared.values()
+        for rows in self.segments:
+            yield from rows.files.values()
+
+    def open(self, folder: Folder, data: bytes, manifest: Manifest, *, maps: bool) -> None:
+        """Open the files that a manifest names, or raise `FileNotFoundError`.
+
+        Files that are mapped are closed at once: there may be more than a process may open.
+        """
+        self.manifest, self.data = manifest, data
+        self.shared, self.segments = {}, []
+        for entry in manifest.rows:
+            rows = _SegmentFiles(entry)
+            self.segments.append(rows)
+            for part in entry.files:
+                rows.files[part] = _array_file(folder, entry.files[part])
+                if maps and part.startswith(_MAPPED):
+                    rows.maps[part] = rows.files[part].map()
+                    rows.files.pop(part).close()
+        in_segments = manifest.row_layout(0)
+        for part, file in manifest.files.items():
+            if manifest.pending is not None or part not in in_segments:
+                self.shared[part] = _array_file(folder, file)
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self:
+            file.close()
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
-    """Open the files of one state of an index; their sizes and headers are verified.
-
-    Yields the manifest, the files by part, and how many bytes the manifest has.
-    """
+def _opened(path: str, *, generation: int | None = None, maps: bool = False) -> Iterator[_Files]:
+    """Open the files of one state of an index."""
     try:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
@@ -214,55 +435,62 @@ def _opened(path: str) -> Iterator[tuple[Manifest, dict[str, ArrayFile], int]]:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             raise IndexNotFoundError(path, "there is nothing here") from error
         raise IndexFileError(path, f"cannot be read: {why(error)}") from error
-    files: dict[str, ArrayFile] = {}
+    files = _Files()
     # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
     try:
-        manifest, n_bytes = _open_files(folder, files)
-        yield manifest, files, n_bytes
+        _open_files(folder, files, generation, maps=maps)
+        yield files
     finally:
-        _close(files)
+        files.close()
         folder.close_quietly()
 
 
-def _open_files(folder: Folder, files: dict[str, ArrayFile]) -> tuple[Manifest, int]:
-    """Open the files into a dictionary; return the manifest and how many bytes that has."""
+def _open_files(folder: Folder, files: _Files, generation: int | None, *, maps: bool) -> None:
+    """Open the files of the newest state, or of another generation."""
     data = read_manifest(folder)
     for _ in range(_READ_TRIES):
         manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
+        name, of_generation = MANIFEST_NAME, data
         try:
-            for part in manifest.files:
-                files[part] = _array_file(folder, manifest, part)
-            return manifest, len(data)
+            if generation not in (None, manifest.generation or 0):
+                if generation not in manifest.kept:
+                    there = ", ".join(map(str, (*manifest.kept, manifest.generation or 0)))
+                    raise IndexStaleError(
+                        folder.path,
+                        f"generation {generation} is not there any more, or not yet; there are: "
+                        f"{there}. Open another one, or let the writer keep more of them",
+                    )
+                name = generation_name(generation)
+                of_generation = _read_kept(folder, name)
+                manifest = manifest_json.decode(of_generation, folder.path_of(name))
+            files.open(folder, of_generation, manifest, maps=maps)
+            return
         except FileNotFoundError as error:
             if not is_of_system(error):
                 raise
             before, data = data, read_manifest(folder)
             if data == before:
-                missing = folder.path_of(manifest.files[part].name)
+                missing = folder.path_of(str(error.filename or name))
                 raise CorruptIndexError(
-                    missing, f"the file is missing, though {MANIFEST_NAME} names it"
+                    missing, f"the file is missing, though {name} names it"
                 ) from error
-        _close(files)  # a save removed one: open the files of the new manifest
-        files.clear()
+        files.close()  # a save removed one: open the files of the new manifest
     raise IndexFileError(folder.path, f"it was replaced {_READ_TRIES} times while it was read")
 
 
-def _close(files: dict[str, ArrayFile]) -> None:
-    for file in files.values():
-        file.close()
+def _read_kept(folder: Folder, name: str) -> bytes:
+    try:
+        return read_manifest(folder, name)
+    except NotAnIndexError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from error
 
 
-def _array_file(folder: Folder, manifest: Manifest, part: str) -> ArrayFile:
-    entry = manifest.files[part]
+def _array_file(folder: Folder, entry: FileEntry) -> ArrayFile:
     try:
         return ArrayFile(folder, entry)
     except OSError as error:
-        if not is_of_system(error) or error.errno == errno.ENOENT:
+        if not is_of_system(error):
             raise
+        if error.errno == errno.ENOENT:
+            raise FileNotFoundError(error.errno, error.strerror, entry.name) from error
         raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(error)}") from error
-
-
-def _refuse_duplicates(file: ArrayFile, chunks: Callable[[], Iterable[NDArray[Any]]]) -> None:
-    twice = find_duplicate(chunks, file.entry.shape[0])
-    if twice is not None:
-        raise CorruptIndexError(file.path, f"ids: {twice} is there twice")

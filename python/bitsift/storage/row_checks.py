@@ -34,6 +34,8 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
         return partial(_check_pad_bits, part, (1 << (-manifest.dim % 8)) - 1)
     if part == "ids":
         return _IdCheck(ascending=manifest.ids == "ascending", above_all=manifest.largest_id)
+    if part == "live":
+        return _check_nothing
     if part == "correction":
         return _check_factors
     store = part.removeprefix("originals_")
@@ -47,6 +49,10 @@ def _check_pad_bits(part: str, pad_mask: int, rows: NDArray[Any], first: int) ->
         return None
     wrong = native.first_with_pad_bits(rows, pad_mask, 0)
     return None if wrong is None else f"{part}: row {first + wrong} has pad bits that are not zero"
+
+
+def _check_nothing(_rows: NDArray[Any], _first: int) -> None:
+    """Bits are checked together."""
 
 
 def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:

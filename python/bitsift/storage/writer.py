@@ -3,29 +3,22 @@
 
 from __future__ import annotations
 
-import math
+import errno
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bitsift.core import arguments
 from bitsift.core.errors import (
-    CorruptIndexError,
+    DiskFullError,
     IndexFileError,
     IndexLockedError,
     IndexWriteError,
     NotAnIndexError,
-    UnsupportedVersionError,
     warn,
 )
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised, is_of_system, suppress_system_errors
-from bitsift.core.options import CANDIDATE_RULES, METRICS, SCORINGS, STORES
-from bitsift.quantization.calibration import save_state
 from bitsift.storage import folder as folders
 from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
@@ -42,13 +35,16 @@ from bitsift.storage.manifest import (
 )
 from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import row_chunks, write_array
+from bitsift.storage.parts import parts_of
+from bitsift.storage.present import look_into
 from bitsift.storage.row_checks import find_duplicate, row_check
 
-__all__ = ["parts_of", "write"]
+__all__ = ["Replacement", "refusal", "unmake", "write"]
 
 # A writer that fails removes the folder that it made, also while others wait for its lock. They
 # make it again; so often it is removed only where something else goes wrong.
 _MAKE_TRIES = 100
+_DISK_IS_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @in_default_floats
@@ -92,15 +88,14 @@ def write(
     The disk must have room for the old index and the new one.
     """
     folder_path, seconds = as_path(path), check_timeout(timeout)
-    manifest, arrays = parts_of(contents)
-    save = _Save(manifest, arrays)
+    save = _Save(contents)
     try:
         _make_and_save(folder_path, save, seconds)
     except OSError as error:
         if not is_of_system(error):
             raise
         if not save.is_done:
-            raise IndexWriteError(folder_path, f"cannot be written: {why(error)}") from error
+            raise refusal(folder_path, error) from error
         save.troubles.append(f"the folder could not be closed: {why(error)}")
     for trouble in save.troubles:
         warn(f"{folder_path}: the new index is in place, but {trouble}")
@@ -131,11 +126,21 @@ def _make_and_save(path: str, save: _Save, timeout: float | None) -> None:
                     next(lock.closing, None)  # should a handler have raised in `Lock.__exit__`
     except BaseException:
         if os.getpid() == pid:  # a forked child that comes here leaves its parent's folders
-            _unmake(made)
+            unmake(made)
         raise
 
 
-def _unmake(made: list[str]) -> None:
+def refusal(path: str, error: OSError) -> IndexWriteError:
+    """Return what a writer raises where the system refuses, before anything has changed."""
+    if error.errno in _DISK_IS_FULL:
+        return DiskFullError(
+            path,
+            f"cannot be written: {why(error)}; the folder is as it was: make room and try again",
+        )
+    return IndexWriteError(path, f"cannot be written: {why(error)}")
+
+
+def unmake(made: list[str]) -> None:
     """Remove the empty folders that a save made, but not from under another writer."""
     if not made:
         return
@@ -150,124 +155,66 @@ def _unmake(made: list[str]) -> None:
         folders.unmake(made)  # it is gone, or cannot be locked
 
 
-def parts_of(contents: Contents) -> tuple[Manifest, dict[str, NDArray[Any]]]:
-    """Return a manifest without its files, and the array of each part."""
-    dim, threshold = arguments.check_dim(contents.dim), contents.threshold
-    arguments.choice(contents.metric, "metric", METRICS)
-    for store in contents.originals:
-        arguments.choice(store, "store", STORES)
-    arguments.choice(contents.scoring, "scoring", (None, *SCORINGS))
-    arguments.choice(contents.candidates, "candidates", CANDIDATE_RULES)
-    number, vectors = None, contents.vectors
-    if threshold is not None and not isinstance(threshold, np.ndarray):
-        number = float(threshold)
-        if not math.isfinite(number):
-            raise ValueError(f"threshold must be finite; got {number}")
-
-    if contents.ids is None:
-        ids = "automatic"
-    else:
-        ids = "ascending" if contents.ids_ascending else "arbitrary"
-    states = {store: save_state(found) for store, found in contents.calibrators.items()}
-    manifest = Manifest(
-        dim,
-        contents.metric,
-        tuple(contents.originals),
-        len(contents.codes),
-        number,
-        ids,
-        {},
-        rule=contents.rule,
-        rotate=contents.rotate,
-        fitted=threshold is not None,
-        normalized=contents.normalized,
-        correction=contents.factors is not None,
-        calibrations={store: state[0] for store, state in states.items()},
-        scoring=contents.scoring,
-        candidates=contents.candidates,
-        largest_id=contents.largest_id,
-        pending=None if len(contents.codes) or vectors is None else len(vectors),
-    )
-    flips = contents.flips
-    arrays = {
-        "codes": contents.codes,
-        "ids": contents.ids,
-        "threshold": None if number is not None else threshold,
-        "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
-        "correction": contents.factors,
-        "vectors": vectors,
-        **{manifest.part_of(store): array for store, array in contents.originals.items()},
-        **{f"calibration_{store}": array for store, (_, array) in states.items()},
-    }
-    return manifest, _conforming(arrays, manifest)
-
-
-def _conforming(arrays: dict[str, Any], manifest: Manifest) -> dict[str, NDArray[Any]]:
-    expected = manifest.layout()
-    for part, array in arrays.items():
-        if part not in expected:
-            if array is not None:
-                raise ValueError(f"{part} must be None; got an array")
-            continue
-        dtype, shape = expected[part]
-        wanted = f"an array of dtype {np.dtype(dtype).name} and shape {shape}"
-        if not isinstance(array, np.ndarray):
-            raise TypeError(f"{part} must be {wanted}; got {type(array).__name__}")
-        if array.dtype != np.dtype(dtype).newbyteorder("=") or array.shape != shape:
-            raise ValueError(
-                f"{part} must be {wanted}; got dtype {array.dtype.name} and shape {array.shape}"
-            )
-    return {part: arrays[part] for part in expected}
-
-
-class _Save:
-    """One save to a folder that no other writer uses.
+class Replacement:
+    """One replacement of the manifest of a folder that no other writer uses.
 
     Attributes
     ----------
     is_done : bool
-        Whether the new index is in place. Nothing that happens then takes it away.
+        Whether the new manifest is in place. Nothing that happens then takes it away.
     troubles : list of str
         What failed after that.
     """
 
-    def __init__(self, manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> None:
-        self._manifest = manifest
-        self._arrays = arrays
-        self._temporary = ""
-        self._names: dict[str, str] = {}
+    def __init__(self) -> None:
         self.is_done = False
         self.troubles: list[str] = []
 
-    def run(self, folder: Folder, lock: Lock) -> None:
-        """Write everything, and replace the manifest; or raise, and leave the folder as it was."""
-        # Not before the lock: a child that was forked until then saves, too, to names of its own.
-        token = new_token()
-        self._names = {part: array_name(part, token) for part in self._arrays}
-        self._temporary = temporary_name(token)
-        kept = _kept_names(folder)
-        lock.leave_note()
-        self._run(folder, kept if lock.is_taken else None)
-        if not folder.is_at_path():
-            self.troubles.append(
-                "the path does not lead to it: the folder that was there when the save began holds "
-                "it, and was renamed or removed meanwhile"
-            )
+    def replace(
+        self,
+        folder: Folder,
+        write_files: Callable[[], bytes],
+        new: set[str],
+        *,
+        before: set[str] | None,
+        after: set[str],
+    ) -> None:
+        """Write everything, and replace the manifest; or raise, and leave the folder as it was.
 
-    def _run(self, folder: Folder, kept: set[str] | None) -> None:
-        # The files of writers that were killed would fill the disk, save by save. Without a lock
-        # they may be those of a writer at work; without a readable manifest, those of the index.
-        if kept is not None:
-            _remove_leftovers(folder, kept)
+        Parameters
+        ----------
+        folder : Folder
+        write_files : callable
+            Writes the new files, durably; returns the bytes of the manifest.
+        new : set of str
+            The names of these files.
+        before : set of str or None
+            The names of the files of the index to be replaced. Others are removed first: files of
+            writers that were killed would fill the disk. None if they must be left: without a lock
+            they may be those of a writer at work, without a readable manifest those of the index.
+        after : set of str
+            The names of older files that stay.
+        """
+        if before is not None:
+            _remove_leftovers(folder, before)
+        temporary = temporary_name(new_token())
         data = None
         try:
-            data = self._write_files(folder)
-            folder.replace(self._temporary, MANIFEST_NAME)
+            data = write_files()
+            write_manifest(folder, temporary, data)
+            folder.sync()  # the names of the data must be durable before a manifest names them
+            if not new <= set(folder.names()):
+                raise IndexWriteError(
+                    folder.path,
+                    "another writer, which the lock does not reach, removed files of this save; "
+                    "let one machine at a time save to it",
+                )
+            folder.replace(temporary, MANIFEST_NAME)
         except BaseException as error:
             # What is on disk decides, not which statement was reached: an interrupt may arrive
             # right after the replacement, and a network file system may deny one that took place.
             if not _is_in_place(folder, data):
-                for name in (self._temporary, *self._names.values()):
+                for name in (temporary, *new):
                     with suppress_system_errors():
                         folder.remove(name)
                 raise
@@ -275,34 +222,15 @@ class _Save:
             if not is_of_system(error):
                 raise  # the next save removes the old files
         self.is_done = True
-        self._finish(folder)
-
-    def _write_files(self, folder: Folder) -> bytes:
-        """Write the data files and the temporary manifest, durably; return its bytes."""
-        files = {}
-        layout = self._manifest.layout()
-        for part, array in self._arrays.items():
-            check = row_check(part, self._manifest)
-            if part == "ids" and self._manifest.ids == "arbitrary":
-                twice = find_duplicate(partial(row_chunks, array), len(array))
-                if twice is not None:
-                    raise ValueError(f"ids must be unique; got {twice} more than once")
-            files[part] = write_array(
-                folder, self._names[part], array, layout[part][0], check, self._manifest.algorithm
+        self._finish(folder, new | after)
+        if not folder.is_at_path():
+            self.troubles.append(
+                "the path does not lead to it: the folder that was there when the save began holds "
+                "it, and was renamed or removed meanwhile"
             )
-        data = manifest_json.encode(replace(self._manifest, files=files))
-        write_manifest(folder, self._temporary, data)
-        folder.sync()  # the names of the data must be durable before a manifest names them
-        if not set(self._names.values()) <= set(folder.names()):
-            raise IndexWriteError(
-                folder.path,
-                "another writer, which the lock does not reach, removed files of this save; let "
-                "one machine at a time save to it",
-            )
-        return data
 
-    def _finish(self, folder: Folder) -> None:
-        """Make the new manifest durable, then remove what it does not name."""
+    def _finish(self, folder: Folder, kept: set[str]) -> None:
+        """Make the new manifest durable, then remove what is not kept."""
         try:
             folder.sync()
         except OSError as error:
@@ -317,7 +245,7 @@ class _Save:
         left = []
         try:
             for name in folder.names():
-                if _is_leftover(name, set(self._names.values())):
+                if _is_leftover(name, kept):
                     try:
                         folder.remove(name)
                     except OSError as error:
@@ -336,6 +264,48 @@ class _Save:
             )
 
 
+class _Save(Replacement):
+    """One save of an index in one segment."""
+
+    def __init__(self, contents: Contents) -> None:
+        super().__init__()
+        self._contents = contents
+        self._manifest, self._arrays = parts_of(contents)
+
+    def run(self, folder: Folder, lock: Lock) -> None:
+        """Write everything, and replace the manifest; or raise, and leave the folder as it was."""
+        # Not before the lock: a child that was forked until then saves, too, to names of its own.
+        token = new_token()
+        present = look_into(folder)
+        if present.generation is not None:  # no number may stand for two states
+            self._manifest, self._arrays = parts_of(self._contents, present.generation + 1)
+        manifest = self._manifest
+        names = {part: array_name(part, token) for part in self._arrays}
+        lock.leave_note()
+        self.replace(
+            folder,
+            lambda: self._write_files(folder, manifest, names),
+            set(names.values()),
+            before=present.names if lock.is_taken else None,
+            after=set(),
+        )
+
+    def _write_files(self, folder: Folder, manifest: Manifest, names: dict[str, str]) -> bytes:
+        """Write the data files, durably; return the bytes of the manifest."""
+        files = {}
+        layout = manifest.layout()
+        for part, array in self._arrays.items():
+            check = row_check(part, manifest)
+            if part == "ids" and manifest.ids == "arbitrary":
+                twice = find_duplicate(partial(row_chunks, array), len(array))
+                if twice is not None:
+                    raise ValueError(f"ids must be unique; got {twice} more than once")
+            files[part] = write_array(
+                folder, names[part], array, layout[part][0], check, manifest.algorithm
+            )
+        return manifest_json.encode(replace(manifest, files=files))
+
+
 def _is_leftover(name: str, kept: set[str]) -> bool:
     return name != LOCK_NOTE and name not in kept and OWN_FILE.fullmatch(name) is not None
 
@@ -350,43 +320,6 @@ def _remove_leftovers(folder: Folder, kept: set[str]) -> None:
     for name in left:
         with suppress_system_errors():
             folder.remove(name)
-
-
-def _kept_names(folder: Folder) -> set[str] | None:
-    """Return the names of the index to replace; none without an index, None if it is damaged.
-
-    Raises
-    ------
-    IndexWriteError
-        The folder holds something that must not be replaced.
-    """
-    try:
-        old = read_manifest(folder)
-    except NotAnIndexError:
-        # A first save that crashed leaves files of ours without a manifest.
-        foreign = [name for name in folder.names() if not OWN_FILE.fullmatch(name)]
-        if foreign:
-            raise IndexWriteError(
-                folder.path,
-                f"the folder holds {foreign[0]!r} and no bitsift index, expected an empty folder, "
-                "an index or nothing",
-            ) from None
-        return set()
-    except IndexFileError as error:
-        raise IndexWriteError(error.path, error.reason) from error
-    if not manifest_json.is_ours(old, folder.path):
-        raise IndexWriteError(
-            folder.path,
-            f"its {MANIFEST_NAME} is not that of a bitsift index; remove the folder first if it "
-            "is not needed",
-        )
-    try:
-        manifest = manifest_json.decode(old, folder.path_of(MANIFEST_NAME))
-    except UnsupportedVersionError as error:
-        raise IndexWriteError(error.path, f"{error.reason}; remove the folder first") from error
-    except CorruptIndexError:
-        return None  # a damaged index may be replaced
-    return {entry.name for entry in manifest.files.values()}
 
 
 def _is_in_place(folder: Folder, data: bytes | None) -> bool:

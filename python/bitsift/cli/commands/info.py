@@ -13,7 +13,7 @@ from rich.console import Console
 from bitsift.cli.console import human_bytes, key_values, print_json, ratio, stdout_console
 from bitsift.cli.failure import reporting
 from bitsift.cli.parameters import IndexFolder, Json
-from bitsift.storage import read_with_manifest
+from bitsift.storage import read_stored
 
 __all__ = ["Description", "describe_index", "info", "print_description"]
 
@@ -99,30 +99,34 @@ class Description:
 
 def describe_index(folder: Path) -> Description:
     """Open the index at `folder` by memory map and describe it; vectors are not read."""
-    contents, manifest, manifest_bytes = read_with_manifest(folder, mmap=True)
-    threshold = contents.threshold
+    stored = read_stored(folder, mmap=True)
+    schema, manifest = stored.schema, stored.manifest
+    threshold = schema.threshold
     if threshold is not None:
         threshold = np.asarray(threshold, dtype=np.float32).tolist()
-    stores = list(contents.originals)
+    stores = list(schema.originals)
     n = manifest.n_vectors
+    parts: dict[str, int] = {}
+    for files in (*(segment.files for segment in manifest.segments or ()), manifest.files):
+        for part, entry in files.items():
+            parts[part] = parts.get(part, 0) + entry.n_bytes
     return Description(
         path=folder,
-        dim=contents.dim,
+        dim=schema.dim,
         count=n,
-        metric=contents.metric,
+        metric=schema.metric,
         store=stores if len(stores) > 1 else stores[0] if stores else None,
         threshold=threshold,
-        rule=contents.rule,
-        rotate=contents.rotate,
+        rule=schema.rule,
+        rotate=schema.rotate,
         correction=manifest.correction,
-        scoring=contents.scoring,
-        candidates=contents.candidates,
-        bounds={store: calibrator.n for store, calibrator in contents.calibrators.items()},
+        scoring=schema.scoring,
+        candidates=schema.candidates,
+        bounds={store: calibrator.n for store, calibrator in schema.calibrators.items()},
         format_version=manifest.version,
-        parts={part: entry.n_bytes for part, entry in manifest.files.items()}
-        | {"manifest": manifest_bytes},
-        bits_bytes=contents.codes.nbytes,
-        float32_bytes=n * contents.dim * 4,
+        parts={**parts, "manifest": len(stored.data)},
+        bits_bytes=n * schema.codes.shape[1],
+        float32_bytes=n * schema.dim * 4,
     )
 
 
