@@ -67,7 +67,7 @@ class Described:
     def scoring(self) -> Scoring | None:
         """What a search scans with unless it says so: ``"hamming"`` or ``"asymmetric"``.
 
-        None while an index made with ``scoring="auto"`` holds too few vectors to decide.
+        None while an index made with ``scoring="auto"`` waits for more vectors to decide.
         """
         return self._table.snapshot.fitting.scoring
 
@@ -93,6 +93,8 @@ class Described:
     @property
     def nbytes(self) -> int:
         """Bytes of codes, originals, factors and ids, in memory or mapped from files.
+
+        Of vectors that wait, bytes of codes, float32 and ids.
 
         Without those of vectors that were removed, and without what finds ids.
         """

@@ -33,7 +33,8 @@ class Holding:
         """The codes, shape (n, ceil(dim / 8)), in order of addition; read-only.
 
         A view; a copy while there is memory of vectors that were removed, or where vectors were
-        added to mapped ones.
+        added to mapped ones. Provisional, with a warning, while the threshold is still to be
+        computed from more vectors.
         """
         snapshot = self._table.snapshot
         documents = snapshot.fitting.encoded(snapshot.documents, "these codes")
@@ -124,8 +125,8 @@ class Holding:
         -------
         ndarray, shape (m, dim), or (dim,) for one id
             The vectors as the last store keeps them: float16, or float32, which is also what
-            integers are converted to. With ``store=None``, the codes: uint8 of shape
-            (m, ceil(dim / 8)). A copy. With ``missing="none"`` a list of `m` vectors of shape
+            integers are converted to, unrounded while their bounds are still to be computed. With
+            ``store=None``, the codes: uint8 of shape (m, ceil(dim / 8)). A copy. With ``missing="none"`` a list of `m` vectors of shape
             (dim,), or None for those that are missing; for one id the vector or None.
 
         Raises

@@ -115,7 +115,8 @@ class RangeQueries:
         -----
         BitsiftWarning
             The index has a correction and the radius bounds Hamming distances, but `scoring` does
-            not say that it should.
+            not say that it should; or bits are asked for, and the threshold is still to be computed
+            from more vectors.
 
         Notes
         -----
