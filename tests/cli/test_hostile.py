@@ -144,7 +144,7 @@ def test_ids_at_fault_are_named(tmp_path: Path, vectors_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">/dev/full"])
 def test_closed_or_full_streams(index_path: Path, closed: str) -> None:
-    for command in ("info", "verify"):
+    for command in ("info", "log", "compact", "verify"):
         for option in ("", "--json"):
             line = f'exec "{sys.executable}" -m bitsift {command} "{index_path}" {option} {closed}'
             ended = subprocess.run(

@@ -26,7 +26,7 @@ def test_version_and_help() -> None:
     assert run("--version").stdout == f"bitsift {bitsift.__version__}\n"
     for arguments in (["--help"], ["-h"]):
         text = run(*arguments).stdout
-        for command in ("demo", "build", "search", "graph", "info", "verify"):
+        for command in ("demo", "build", "search", "graph", "info", "add", "remove", "verify"):
             assert command in text
             assert run(command, "--help").exit_code == 0
 
@@ -57,7 +57,7 @@ print(json.dumps({name: run.stdout for name, run in runs.items()}))
         )
         for flags in ([], ["-OO"])
     )
-    assert len(with_docstrings) == 11
+    assert len(with_docstrings) == 15
     assert without == with_docstrings
 
 
@@ -69,7 +69,11 @@ def test_the_help_of_a_command_is_its_docstring() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["build", "search", "eval", "advise", "graph", "info", "verify"]
+    "command",
+    [
+        *("build", "search", "eval", "advise", "graph", "info", "add", "remove", "compact", "log"),
+        "verify",
+    ],
 )
 def test_help_describes_every_argument(command: str) -> None:
     """Typer before 0.26 loses these descriptions with a click from 8.5 on."""

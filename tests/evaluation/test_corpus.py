@@ -80,8 +80,8 @@ def test_warnings_are_kept_for_the_caller():
 def test_the_default_search_with_another_threshold_is_measured_too():
     documents, queries = random_corpus(10, n=400, shift=3.0)
     made = bitsift.evaluate(documents, queries, conditions="quick")
-    last = made.rows[-1]
-    assert (last.name, last.group) == ("auto: default search -> float16", "thresholds")
+    last = made["auto: default search -> float16"]
+    assert last.group == "thresholds"
     assert last.overlap > made["default search -> float16"].overlap
     index = bitsift.Index(documents.shape[1], threshold="auto")
     index.fit(documents).add(documents)
@@ -92,6 +92,27 @@ def test_the_default_search_with_another_threshold_is_measured_too():
     centred = bitsift.evaluate(*random_corpus(10, n=400), conditions="quick")
     assert centred.recommendation["threshold"] == 0
     assert "auto: default search -> float16" not in [row.name for row in centred.rows]
+
+
+def test_where_the_default_search_finds_too_little_more_candidates_are_measured():
+    documents, queries = random_corpus(12, n=3000, dim=16)
+    made = bitsift.evaluate(documents, queries, conditions="quick")
+    names = ["default search", "default search, x20", "default search, x40"]
+    shares = [made[f"{name} -> float16"].overlap for name in names]
+    assert shares[0] < 0.99
+    assert shares == sorted(shares)
+    assert [row.name for row in made.rows if row.group == "more candidates"] == [
+        f"{name} -> float16" for name in names[1:]
+    ]
+    assert made[f"{names[2]} -> float16"].code.endswith("search(queries, 10, oversampling=40.0)")
+    # With another threshold, that search is the one that gets more.
+    shifted = bitsift.evaluate(documents + np.float32(3), queries + np.float32(3))
+    more = [row.name for row in shifted.rows if row.group == "more candidates"]
+    assert more == [f"auto: {name} -> float16" for name in names[1:]]
+    # A hundred candidates of 150 vectors find enough.
+    few = bitsift.evaluate(*random_corpus(12), conditions="quick")
+    assert few["default search -> float16"].overlap >= 0.99
+    assert few.rows[-1].group == "thresholds"
 
 
 def test_progress():

@@ -10,14 +10,18 @@ import typer
 
 import bitsift
 from bitsift.cli.command import Command, Commands
+from bitsift.cli.commands.add import add
 from bitsift.cli.commands.advise import advise
 from bitsift.cli.commands.build import build
+from bitsift.cli.commands.compact import compact
 from bitsift.cli.commands.compare import compare
 from bitsift.cli.commands.demo import demo
 from bitsift.cli.commands.evaluate import evaluate
 from bitsift.cli.commands.graph import graph
 from bitsift.cli.commands.info import info
+from bitsift.cli.commands.log import log
 from bitsift.cli.commands.plan import plan
+from bitsift.cli.commands.remove import remove
 from bitsift.cli.commands.search import search
 from bitsift.cli.commands.verify import verify
 
@@ -59,6 +63,10 @@ _COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("plan", plan, "Compute what a collection takes in RAM and on disk, and what it costs."),
     ("compare", compare, "Compare evaluations of several collections side by side."),
     ("info", info, "Describe an index: dimensions, metric, stores, threshold, and bytes."),
+    ("add", add, "Add the vectors of a file to an index, in one commit."),
+    ("remove", remove, "Remove vectors from an index, in one commit."),
+    ("compact", compact, "Merge the segments of an index, and drop removed vectors."),
+    ("log", log, "List the generations that an index has kept."),
     ("verify", verify, "Check every byte of an index against its checksums."),
 )
 for _name, _run, _summary in _COMMANDS:

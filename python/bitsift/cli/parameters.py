@@ -18,6 +18,7 @@ __all__ = [
     "Force",
     "IndexFolder",
     "Json",
+    "KeepGenerations",
     "Markdown",
     "SearchMetric",
     "Threads",
@@ -32,6 +33,15 @@ SearchMetric = Annotated[Metric, typer.Option(help="Metric of the search.")]
 Threads = Annotated[int, typer.Option(min=0, help="Number of threads; 0 means all cores.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+KeepGenerations = Annotated[
+    int,
+    typer.Option(
+        "--keep",
+        min=1,
+        metavar="N",
+        help="Generations that stay in the folder, the new one included.",
+    ),
+]
 Markdown = Annotated[
     Path | None, typer.Option(metavar="FILE.md", help="Write the result as a page of Markdown.")
 ]

@@ -4,6 +4,8 @@
 from bitsift.evaluation.checks import EvaluationCheck
 from bitsift.evaluation.conditions import ADVISED as ADVISED
 from bitsift.evaluation.conditions import DEFAULT as DEFAULT
+from bitsift.evaluation.conditions import KEPT as KEPT
+from bitsift.evaluation.conditions import MORE_OVERSAMPLINGS as MORE_OVERSAMPLINGS
 from bitsift.evaluation.conditions import OVERSAMPLINGS as OVERSAMPLINGS
 from bitsift.evaluation.conditions import ROLLING_STDS as ROLLING_STDS
 from bitsift.evaluation.conditions import SOURCES as SOURCES

@@ -16,6 +16,8 @@ __all__ = [
     "ADVISED",
     "BASELINE",
     "DEFAULT",
+    "KEPT",
+    "MORE_OVERSAMPLINGS",
     "OVERSAMPLINGS",
     "ROLLING_STDS",
     "SELECTIONS",
@@ -25,10 +27,17 @@ __all__ = [
     "advised",
     "conditions",
     "rescored_name",
+    "with_more_candidates",
 ]
 
 Group = Literal[
-    "baseline", "default", "both sides", "documents only", "bits, rescored", "thresholds"
+    "baseline",
+    "default",
+    "both sides",
+    "documents only",
+    "bits, rescored",
+    "thresholds",
+    "more candidates",
 ]
 Selection = Literal["all", "quick"]
 SELECTIONS: tuple[Selection, ...] = get_args(Selection)
@@ -36,6 +45,8 @@ SELECTIONS: tuple[Selection, ...] = get_args(Selection)
 BASELINE = "float32"
 DEFAULT = "default search -> float16"  # after the arrow, the store of a plain Index
 ADVISED = f"auto: {DEFAULT}"
+KEPT = 0.99  # The share of float32's quality that is asked of a search.
+MORE_OVERSAMPLINGS = (20, 40)
 OVERSAMPLINGS = (1, 2, 4, 8, 10, 16)
 SOURCES = ("float32", "float16", "int8", "int4", "bits")
 
@@ -124,6 +135,20 @@ def advised() -> Condition:
     It is a condition of its own only where that is another one than `DEFAULT` has.
     """
     return Condition(ADVISED, "thresholds", {"threshold": "auto"}, quick=True)
+
+
+def with_more_candidates(usual: Condition) -> list[Condition]:
+    """Return a default search with more candidates: conditions where it keeps less than `KEPT`."""
+    return [
+        Condition(
+            usual.name.replace(" ->", f", x{oversampling} ->"),
+            "more candidates",
+            usual.index,
+            {"oversampling": float(oversampling)},
+            quick=True,
+        )
+        for oversampling in MORE_OVERSAMPLINGS
+    ]
 
 
 def rescored_name(oversampling: int, source: str, scan: str = "Hamming") -> str:

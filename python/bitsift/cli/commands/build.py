@@ -40,7 +40,7 @@ from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, SearchScoring, Store
 from bitsift.storage import is_vacant
 
-__all__ = ["BuildArguments", "build", "build_index"]
+__all__ = ["BuildArguments", "add_rows", "build", "build_index", "read_ids"]
 
 ThresholdArgument = float | NDArray[Any] | Rule
 StoreArgument = Store | tuple[Store, ...] | None
@@ -210,7 +210,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
         if not isinstance(threshold, np.ndarray) or not str(error).startswith("threshold "):
             raise
         raise InputError(f"{arguments.threshold}: {one_line(error)}") from error
-    ids = None if arguments.ids is None else _ids(arguments.ids, len(rows))
+    ids = None if arguments.ids is None else read_ids(arguments.ids, len(rows))
     n = len(rows)
     most = _most_rows_to_fit(index) if rows.dtype != np.uint8 else 0
     if n and most:
@@ -224,7 +224,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
             stop = min(start + chunk_rows(rows), n)
             chunk = native_copy(rows[start:stop])
             new_ids = None if ids is None else ids[start:stop]
-            _add(index, (vectors, arguments.ids), start, chunk, new_ids)
+            add_rows(index, (vectors, arguments.ids), start, chunk, new_ids)
             update(stop)
     with spinner("saving"):
         index.save(out)
@@ -353,30 +353,39 @@ def _fit(index: bitsift.Index, path: Path, rows: FileRows, most: int) -> None:
         raise InputError(f"{path}: {part}{one_line(error)}") from error
 
 
-def _ids(path: Path, n: int) -> NDArray[np.int64]:
+def read_ids(path: Path, n: int | None) -> NDArray[np.int64]:
+    """Return the ids of a file: `n`, or any number without it."""
     ids = open_npy(path)
     if ids.dtype.kind not in "iu":
         raise InputError(f"{path}: ids must be integers; got {ids.dtype}")
-    if ids.shape != (n,):
+    if n is None and ids.ndim != 1:
+        raise InputError(f"{path}: ids must have shape (m,); got shape {ids.shape}")
+    if n is not None and ids.shape != (n,):
         raise InputError(
             f"{path}: ids must have shape ({n},), one for each vector; got shape {ids.shape}"
         )
     largest = np.iinfo(np.int64).max
-    if n and int(ids.max()) > largest:
+    if len(ids) and int(ids.max()) > largest:
         raise InputError(f"{path}: ids must be at most {largest}; got {ids.max()}")
     return ids.astype(np.int64)
 
 
-def _add(
+def add_rows(
     index: bitsift.Index,
     paths: tuple[Path, Path | None],
     start: int,
     chunk: FileRows,
     ids: NDArray[np.int64] | None,
+    *,
+    replaces: bool = False,
 ) -> None:
+    """Add rows of a file, from `start` on; what is wrong with them names the file."""
     path, ids_path = paths
     try:
-        index.add(chunk, ids)
+        if replaces and ids is not None:
+            index.upsert(chunk, ids)
+        else:
+            index.add(chunk, ids)
     except ValueError as error:
         stop = start + len(chunk)
         check_finite(path, range(start, stop), chunk)

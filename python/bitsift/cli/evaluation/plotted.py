@@ -37,7 +37,7 @@ _COMPARED = (
 def compared(evaluation: Evaluation) -> list[EvaluationRow]:
     """Return the conditions that stand for all, float32 first, then the best first."""
     first, *rows = evaluation.rows
-    chosen = [row for row in rows if row.name in _COMPARED]
+    chosen = [row for row in rows if row.name in _COMPARED or row.group == "more candidates"]
     return [first, *sorted(chosen, key=lambda row: -row.quality)]
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from itertools import groupby
 
 from bitsift.cli.evaluation.columns import percent
-from bitsift.evaluation import Evaluation, EvaluationRow
+from bitsift.evaluation import KEPT, Evaluation, EvaluationRow
 
 __all__ = ["best_of_groups", "keeping", "verdict"]
 
-# The share of float32's quality that a recommended condition keeps.
-_KEPT, _KEPT_TEXT = 0.99, "99 %"
+# What a recommended condition keeps.
+_KEPT_TEXT = f"{KEPT:.0%}".replace("%", " %")
 
 
 def best_of_groups(evaluation: Evaluation) -> frozenset[str]:
@@ -31,7 +31,7 @@ def keeping(evaluation: Evaluation) -> EvaluationRow | None:
     Of equals, the one with the fewest bytes on disk, then the first. None if there is none with
     less memory than float32.
     """
-    kept = [row for row in _smaller(evaluation) if (evaluation.share(row) or 0.0) >= _KEPT]
+    kept = [row for row in _smaller(evaluation) if (evaluation.share(row) or 0.0) >= KEPT]
     return min(kept, key=lambda row: (row.bytes_scanned, row.bytes_per_vector), default=None)
 
 
