@@ -497,6 +497,21 @@ class TestCommits:
         assert len(bitsift.Index.load(tmp_path / "index", mmap=True)) == 3
 
 
+def test_commits_of_few_vectors_end_as_an_index_in_memory(tmp_path):
+    alone = bitsift.Index(DIM)
+    for turn in range(12):
+        with bitsift.Index.open(tmp_path / "index", "a", dim=DIM) as index:
+            for one in (alone, index):
+                one.add(made_vectors(90, turn))
+                one.remove([turn])
+            index.commit()
+            assert index.scoring == alone.scoring
+            np.testing.assert_array_equal(index.ids, alone.ids)
+            np.testing.assert_array_equal(index.codes, alone.codes)
+            check_same(index.search(made_vectors(3), 9), alone.search(made_vectors(3), 9))
+    assert alone.scoring is not None
+
+
 @pytest.mark.parametrize("mmap", [False, True])
 def test_damage_of_vectors_that_wait_is_found(mmap, tmp_path, monkeypatch):
     """Vectors that the index could not have taken, in a folder that agrees with itself."""

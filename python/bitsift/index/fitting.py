@@ -103,13 +103,6 @@ class Fitting(NamedTuple):
         """Whether codes are compared with those of the documents as in an index that is fitted."""
         return self.waiting is None or not (self.is_pending or self.waiting.encoder.corrected)
 
-    def reserved(self, size: int) -> Fitting:
-        """Return this, of vectors that wait, with memory for `size` once they are encoded."""
-        assert self.waiting is not None
-        encoder, n = self.waiting.encoder, max(size, self.waiting.n_reserved)
-        encoder.empty_columns(n)  # raises if the system refuses
-        return self._replace(waiting=Waiting(encoder, n))
-
     def fit(self, encoder: Encoder, sample: _Sample, name: str) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 

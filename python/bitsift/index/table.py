@@ -322,10 +322,10 @@ class Table:
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few, live = self.snapshot
-        if fitting.waiting is None:
-            memory = memory.reserved(size)
-        else:
-            fitting = fitting.reserved(size)
+        if fitting.waiting is not None:
+            fitting.waiting.reserve(size)
+            return
+        memory = memory.reserved(size)
         self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few, live)
 
     def _compact(self) -> None:

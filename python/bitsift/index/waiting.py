@@ -45,6 +45,11 @@ class Waiting:
         self.has_warned = False
         self.are_judged = False
 
+    def reserve(self, size: int) -> None:
+        """Have memory for `size` vectors once they are encoded; raise if the system refuses it."""
+        self.encoder.empty_columns(size)
+        self.n_reserved = max(self.n_reserved, size)
+
     @property
     def holding(self) -> Encoder:
         """The encoder of vectors that wait."""
