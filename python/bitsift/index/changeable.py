@@ -98,17 +98,19 @@ class Changeable:
         -----
         BitsiftWarning
             The bits of the first vectors that are encoded carry little information, and another
-            threshold or a rotation would help; or more than 5 % of the values lie outside bounds that were fitted before, beyond those that
-            such bounds usually clip; or nearly all values become the same integer of an integer
-            store; or the values are too small for float16; or bits are added to an index that
-            rotates. Values are counted in a sample of at most 1,024 rows.
+            threshold or a rotation would help; or more than 5 % of the values lie outside bounds
+            that were fitted before, beyond those that such bounds usually clip; or nearly all
+            values become the same integer of an integer store; or the values are too small for
+            float16; or bits are added to an index that rotates. Values are counted in a sample of
+            at most 1,024 rows.
 
         Notes
         -----
         Takes amortised constant time a vector. The add that fits the index, see :class:`Index`,
-        takes some milliseconds longer; ``"auto"`` seconds. One thread changes the index at a time; others wait. An interrupt
-        leaves the index unchanged. Where memory has to grow and more than a quarter of the vectors
-        in it have been removed, their room is used first, as :meth:`compact` does it.
+        takes some milliseconds longer; ``"auto"`` seconds. One thread changes the index at a time;
+        others wait. An interrupt leaves the index unchanged. Where memory has to grow and more than
+        a quarter of the vectors in it have been removed, their room is used first, as
+        :meth:`compact` does it.
         """
         threads = arguments.check_threads(threads)
         parsed = self._parsed(vectors)

@@ -126,8 +126,9 @@ class Holding:
         ndarray, shape (m, dim), or (dim,) for one id
             The vectors as the last store keeps them: float16, or float32, which is also what
             integers are converted to, unrounded while their bounds are still to be computed. With
-            ``store=None``, the codes: uint8 of shape (m, ceil(dim / 8)). A copy. With ``missing="none"`` a list of `m` vectors of shape
-            (dim,), or None for those that are missing; for one id the vector or None.
+            ``store=None``, the codes: uint8 of shape (m, ceil(dim / 8)). A copy. With
+            ``missing="none"`` a list of `m` vectors of shape (dim,), or None for those that are
+            missing; for one id the vector or None.
 
         Raises
         ------

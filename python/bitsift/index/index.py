@@ -61,12 +61,13 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         use any.
     threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
         A bit is set where the value, as float32, is greater than the threshold, rounded to float32.
-        A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`,
-        or else from the first thousand vectors added or more, see the notes. ``"mean"`` and ``"median"`` are those of each
-        dimension, ``"half-mean"`` is half way from 0 to the mean. With a rule and the cosine,
-        vectors are scaled to length 1, both for the threshold and for the bits. ``"auto"`` compares
-        all of these and rotations with 0, as :func:`advise` does, with documents of the sample as
-        queries. It uses 0 unless another finds more beyond doubt, and with fewer than 240 vectors.
+        A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`, or
+        else from the first thousand vectors added or more, see the notes. ``"mean"`` and
+        ``"median"`` are those of each dimension, ``"half-mean"`` is half way from 0 to the mean.
+        With a rule and the cosine, vectors are scaled to length 1, both for the threshold and for
+        the bits. ``"auto"`` compares all of these and rotations with 0, as :func:`advise` does,
+        with documents of the sample as queries. It uses 0 unless another finds more beyond doubt,
+        and with fewer than 240 vectors.
     rotate : bool
         Whether vectors are rotated before they become bits. The rotation is random, but the same in
         every index. It spreads the information of few dimensions over all. A bit is then set where
@@ -83,10 +84,10 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         What a search scans with unless it says so: what it compares with the codes, the codes of
         queries, or float queries rounded to 6 bits a dimension. ``"auto"`` tries both on the sample
         given to :meth:`fit`, of at least 64 vectors, or else on the first thousand added or more:
-        on at most 512, an eighth of which serve as queries. Asymmetric scores are chosen where they find more
-        of the exact neighbours by over two standard errors of the difference, as they do where the
-        bits are those of centred data. The choice is made once, and kept for ever. Bits that are
-        added make it Hamming distance.
+        on at most 512, an eighth of which serve as queries. Asymmetric scores are chosen where they
+        find more of the exact neighbours by over two standard errors of the difference, as they do
+        where the bits are those of centred data. The choice is made once, and kept for ever. Bits
+        that are added make it Hamming distance.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
