@@ -199,7 +199,10 @@ def test_public_names():
         (bitsift.Index.load, ["path", "mmap"]),
         (
             bitsift.Index.open,
-            ["path", "mode", "dim", "timeout", "generation", "keep_generations", "isa", "options"],
+            [
+                *("path", "mode", "dim", "timeout", "generation", "keep_generations", "isa"),
+                *("follow_links", "options"),
+            ],
         ),
         (
             bitsift.quantize_embeddings,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process that cuts saves short: its child saves, and crashes or is interrupted at a line.
+"""A process that cuts saves and commits short: its child crashes or is interrupted at a line.
 
 Each save needs a process of its own to end. This one is small, so that it forks in a fraction of
 the time that the process of the tests would need.
@@ -18,6 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
+import bitsift
 from bitsift import storage
 from bitsift.storage import writer
 from bitsift.storage.contents import Contents
@@ -28,6 +31,7 @@ NEW = sample(6, seed=2)
 # The same files in fewer lines, for what is tried at every one of them.
 SMALL = sample(2, 8, store=None, ids="automatic", threshold="number", seed=3)
 CONTENTS = {"new": NEW, "small": SMALL}
+VECTORS = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
 
 COMPLETED, CRASHED, INTERRUPTED = 0, 77, 78
 WRITER_FILES = {str(path) for path in Path(storage.__file__).parent.glob("*.py")}
@@ -70,12 +74,34 @@ def main() -> None:
         n, path, contents, status = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            os._exit(save(n, path, CONTENTS[contents], status))
+            os._exit(_cut(n, path, contents, status))
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def change(index: bitsift.Index) -> None:
+    """Change an opened index of 8 dimensions, with ids below 30, in every way."""
+    index.add(VECTORS[30:32])
+    index.upsert(VECTORS[32:35], ids=[3, 1000, 4])
+    index.remove([5, 6])
+
+
+def _cut(n: int, path: str, what: str, status: int) -> int:
+    if what in CONTENTS:
+        return save(n, path, CONTENTS[what], status)
+    index = bitsift.Index.open(path, "a", keep_generations=2)
+    if what == "commit":
+        change(index)
+    call = {"commit": index.commit, "compact": index.compact}[what]
+    return cut(n, call, status)
 
 
 def save(n: int, path: str, contents: Contents, status: int) -> int:
     """Save, and give the status to end with, or end at the n-th line."""
+    return cut(n, lambda: writer.write(path, contents), status)
+
+
+def cut(n: int, action: Callable[[], object], status: int) -> int:
+    """Act, and give the status to end with, or end at the n-th line."""
 
     def happens() -> None:
         if status == CRASHED:
@@ -83,7 +109,7 @@ def save(n: int, path: str, contents: Contents, status: int) -> int:
         raise KeyboardInterrupt
 
     try:
-        at_line(n, happens, lambda: writer.write(path, contents))
+        at_line(n, happens, action)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BaseException:
@@ -92,7 +118,7 @@ def save(n: int, path: str, contents: Contents, status: int) -> int:
     return COMPLETED
 
 
-def at_line(n: int, happens: Callable[[], None], action: Callable[[], None]) -> None:
+def at_line(n: int, happens: Callable[[], None], action: Callable[[], object]) -> None:
     """Act, and call `happens` before the n-th line of the writer.
 
     Python traces the line of a ``with`` once more at the end of its block. That does not count: no

@@ -32,6 +32,14 @@ FloatVectors = Annotated[
 SearchMetric = Annotated[Metric, typer.Option(help="Metric of the search.")]
 Threads = Annotated[int, typer.Option(min=0, help="Number of threads; 0 means all cores.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace an existing file.")]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Read regular files to which symbolic links in the folder lead, as in the cache of a "
+        "hub.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 KeepGenerations = Annotated[
     int,

@@ -384,7 +384,12 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], mmap: bool = False, *, isa: str | None = None
+        cls,
+        path: str | os.PathLike[str],
+        mmap: bool = False,
+        *,
+        isa: str | None = None,
+        follow_links: bool = False,
     ) -> Index:
         """Open an index that :meth:`save` wrote.
 
@@ -398,6 +403,10 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
             them. Mapping checks structure and sizes; :func:`verify` checks the contents.
         isa : str, optional
             Instruction set, as in :class:`Index`.
+        follow_links : bool
+            True reads a folder whose files are symbolic links, such as a snapshot in the cache of
+            a hub. Links in the folder are followed to regular files, wherever they are, and
+            nothing else is. False refuses links.
 
         Returns
         -------
@@ -415,12 +424,14 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
 
         Notes
         -----
-        Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder.
+        Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder,
+        but for links that `follow_links` allows.
         While an index is mapped, its files must not be written or truncated in place;
         :meth:`save` never does so.
         """
         mmap = arguments.check_bool(mmap, "mmap")
-        stored = reader.read_stored(path, mmap=mmap)
+        follow_links = arguments.check_bool(follow_links, "follow_links")
+        stored = reader.read_stored(path, mmap=mmap, follow_links=follow_links)
         parts = from_stored(stored, resolve_isa(isa), os.fspath(path), are_mapped=mmap)
         encoder, fitting, memory, ids, live = parts
         return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)

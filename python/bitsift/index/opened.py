@@ -46,6 +46,7 @@ class Openable:
         generation: SupportsIndex | None = None,
         keep_generations: SupportsIndex = 1,
         isa: str | None = None,
+        follow_links: bool = False,
         **options: Any,
     ) -> Self:
         """Open an index in a folder, to read it or to write commits.
@@ -70,6 +71,8 @@ class Openable:
             How many generations a commit leaves in the folder, the new one included; at least 1.
         isa : str, optional
             Instruction set, as in :class:`Index`.
+        follow_links : bool
+            As in :meth:`load`; for mode ``"r"`` alone.
         **options
             Those of :class:`Index`, for a new index. An index that is there must have been made
             with the same ones.
@@ -124,14 +127,17 @@ class Openable:
             generation = arguments.integer(generation, "generation", 0, 2**63 - 1)
         n = arguments.integer(keep_generations, "keep_generations", 1, _MOST_GENERATIONS)
         level = resolve_isa(isa)
+        follow_links = arguments.check_bool(follow_links, "follow_links")
         if mode == "r":
             if dim is not None or options:
                 given = "dim" if dim is not None else next(iter(options))
                 raise TypeError(
                     f'{given} is for a new index; got it with mode="r", which makes none'
                 )
-            table = ReaderTable(where, read_stored(where, mmap=True, generation=generation), level)
-            return cls._around(table, isa)
+            stored = read_stored(where, mmap=True, generation=generation, follow_links=follow_links)
+            return cls._around(ReaderTable(where, stored, level, follow_links=follow_links), isa)
+        if follow_links:
+            raise TypeError(f'follow_links is for mode="r"; got it with mode="{mode}"')
         if mode == "w-" and (dim is None or generation is not None):
             raise TypeError('mode="w-" makes a new index: it needs dim, and takes no generation')
         # Made first: it refuses wrong options before anything is locked or made.

@@ -39,27 +39,31 @@ class ReaderTable(Table):
         A generation of the folder.
     isa : str
         Instruction set.
+    follow_links : bool
+        Whether links in the folder are followed.
 
     Attributes
     ----------
     path : str
     """
 
-    def __init__(self, path: str, stored: Stored, isa: str) -> None:
+    def __init__(self, path: str, stored: Stored, isa: str, *, follow_links: bool = False) -> None:
         super().__init__(_snapshot_of(stored, isa, path))
         self.path = path
         self._stored = stored
+        self._follow_links = follow_links
 
     @classmethod
     def at(cls, place: dict[str, Any], isa: str) -> ReaderTable:
         """Return the table of a place that `place` returned."""
         path, generation, data = place["path"], place["generation"], place["manifest"]
-        stored = read_stored(path, mmap=True, generation=generation)
+        follow_links = place["follow_links"]
+        stored = read_stored(path, mmap=True, generation=generation, follow_links=follow_links)
         if stored.data != data:
             raise IndexStaleError(
                 path, f"its generation {generation} is another one than that which was pickled"
             )
-        return cls(path, stored, isa)
+        return cls(path, stored, isa, follow_links=follow_links)
 
     @property
     def generation(self) -> int:
@@ -69,14 +73,21 @@ class ReaderTable(Table):
     def place(self) -> dict[str, Any]:
         """Return path and generation."""
         stored = self._stored
-        return {"path": self.path, "generation": stored.generation, "manifest": stored.data}
+        return {
+            "path": self.path,
+            "generation": stored.generation,
+            "manifest": stored.data,
+            "follow_links": self._follow_links,
+        }
 
     def refresh(self) -> bool:
         """Show the newest generation; return whether it is another one."""
+        self.take_over()
         with self._lock:
-            if read_newest(self.path) == self._stored.data:
+            follow_links = self._follow_links
+            if read_newest(self.path, follow_links=follow_links) == self._stored.data:
                 return False
-            stored = read_stored(self.path, mmap=True)
+            stored = read_stored(self.path, mmap=True, follow_links=follow_links)
             isa = self.snapshot.documents.encoder.isa
             self.snapshot, self._stored = _snapshot_of(stored, isa, self.path), stored
             return True

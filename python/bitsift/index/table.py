@@ -289,8 +289,7 @@ class Table:
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         """Call a method that publishes a state while no other thread does."""
-        if self._process != os.getpid():
-            self._repair_after_fork()
+        self.take_over()
         with self._lock:
             if self._writer is not None:
                 raise RuntimeError(
@@ -419,6 +418,11 @@ class Table:
         ids = before.ids.extended(new_ids, live.current())
         self.snapshot = before.with_rows(own._replace(memory=memory), ids, live)
         return new_ids
+
+    def take_over(self) -> None:
+        """Free the lock in a forked child, where the thread that held it may not be."""
+        if self._process != os.getpid():
+            self._repair_after_fork()
 
     def _repair_after_fork(self) -> None:
         # The thread that held the lock is not in the child, unless it is the one that forked.

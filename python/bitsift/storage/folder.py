@@ -30,12 +30,13 @@ __all__ = [
 ]
 
 _HAS_DIR_FD = os.open in os.supports_dir_fd and os.listdir in os.supports_fd
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # O_NONBLOCK: opening a FIFO in the place of a file must not wait for its writer.
 _READ = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
+    | _NO_LINK
     | getattr(os, "O_NONBLOCK", 0)
 )
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -45,7 +46,7 @@ _CREATE = (
     | os.O_EXCL
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
+    | _NO_LINK
 )
 # Network and user-space file systems answer locks and the fsync of a folder with these.
 NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -61,10 +62,17 @@ class Folder:
     """An existing folder, open until the ``with`` block ends.
 
     Every method may raise `OSError`.
+
+    Parameters
+    ----------
+    path : str
+    follow_links : bool
+        Whether a name in the folder may be a symbolic link to a regular file anywhere.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, follow_links: bool = False) -> None:
         self.path = path
+        self._follow_links = follow_links
         self._descriptor = Descriptor(path, _FOLDER) if _HAS_DIR_FD else None
 
     def __enter__(self) -> Folder:
@@ -124,15 +132,17 @@ class Folder:
         Raises
         ------
         CorruptIndexError
-            The name is that of a link, a folder, a FIFO or a device.
+            The name is that of a folder, a FIFO or a device, or of a link that is not followed.
         """
+        follows = self._follow_links
         self._must_be_regular(
-            name, os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_mode
+            name, os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=follows).st_mode
         )
+        flags = _READ & ~_NO_LINK if follows else _READ
         try:
-            file = Descriptor(self._at(name), _READ, dir_fd=self._fd, is_private=is_private)
+            file = Descriptor(self._at(name), flags, dir_fd=self._fd, is_private=is_private)
         except OSError as error:
-            if error.errno == errno.ELOOP:  # it became a link after the check above
+            if error.errno == errno.ELOOP and not follows:  # it became a link after the check above
                 self._must_be_regular(name, stat.S_IFLNK)
             raise
         try:
@@ -174,7 +184,13 @@ class Folder:
     def _must_be_regular(self, name: str, mode: int) -> None:
         if not stat.S_ISREG(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "a device")
-            raise CorruptIndexError(self.path_of(name), f"it is {kind}, expected a regular file")
+            reason = f"it is {kind}, expected a regular file"
+            if stat.S_ISLNK(mode):
+                reason += (
+                    "; follow_links=True, or --follow-links, reads regular files to which the "
+                    "folder's links lead, as in the cache of a hub"
+                )
+            raise CorruptIndexError(self.path_of(name), reason)
 
 
 def as_path(path: str | os.PathLike[str]) -> str:

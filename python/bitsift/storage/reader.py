@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.arguments import check_progress
+from bitsift.core.arguments import check_bool, check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
     IndexFileError,
@@ -96,16 +96,24 @@ def read(path: str | os.PathLike[str], *, mmap: bool = False) -> Contents:
 
 @in_default_floats
 def read_stored(
-    path: str | os.PathLike[str], *, mmap: bool = False, generation: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    mmap: bool = False,
+    generation: int | None = None,
+    follow_links: bool = False,
 ) -> Stored:
     """Open an index as `read` does, its segments as they are; a generation, by default the newest.
+
+    With `follow_links`, links in the folder to regular files anywhere are followed.
 
     Raises
     ------
     IndexStaleError
         The generation is not there.
     """
-    with _opened(as_path(path), generation=generation, maps=mmap) as files:
+    with _opened(
+        as_path(path), generation=generation, maps=mmap, follow_links=follow_links
+    ) as files:
         manifest = files.manifest
         ids = _IdChecks(manifest, path)
         segments = tuple(_segment(rows, manifest, ids) for rows in files.segments)
@@ -146,10 +154,10 @@ def read_stored(
     return Stored(schema, segments, manifest, files.data)
 
 
-def read_newest(path: str) -> bytes:
+def read_newest(path: str, *, follow_links: bool = False) -> bytes:
     """Return the bytes of the present manifest, by which states are told apart."""
     try:
-        with Folder(path) as folder:
+        with Folder(path, follow_links=follow_links) as folder:
             return read_manifest(folder)
     except OSError as error:
         if not is_of_system(error):
@@ -279,7 +287,10 @@ def _calibrator(
 @public
 @in_default_floats
 def verify(
-    path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    path: str | os.PathLike[str],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    follow_links: bool = False,
 ) -> None:
     """Check every byte of a saved index against its checksums, and every row, in bounded memory.
 
@@ -292,11 +303,13 @@ def verify(
         The folder.
     progress : callable, optional
         Called as ``progress(bytes_done, bytes_in_all)``: first with 0 done, at last with all.
+    follow_links : bool
+        As in :meth:`Index.load`.
 
     Raises
     ------
     TypeError
-        `progress` is not callable.
+        `progress` is not callable, or `follow_links` no bool.
     IndexFileError
         One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
         :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what is
@@ -308,7 +321,8 @@ def verify(
     Safe to call from many threads.
     """
     check_progress(progress)
-    with _opened(as_path(path)) as files:
+    follow_links = check_bool(follow_links, "follow_links")
+    with _opened(as_path(path), follow_links=follow_links) as files:
         manifest = files.manifest
         total = sum(file.entry.n_bytes for file in files)
         done = 0
@@ -423,12 +437,14 @@ class _Files:
 
 
 @contextlib.contextmanager
-def _opened(path: str, *, generation: int | None = None, maps: bool = False) -> Iterator[_Files]:
+def _opened(
+    path: str, *, generation: int | None = None, maps: bool = False, follow_links: bool = False
+) -> Iterator[_Files]:
     """Open the files of one state of an index."""
     try:
         if not folders.is_folder(path):
             raise NotAnIndexError(path, "it is a file, expected a folder")
-        folder = Folder(path)
+        folder = Folder(path, follow_links=follow_links)
     except OSError as error:
         if not is_of_system(error):
             raise

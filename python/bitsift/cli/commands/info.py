@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bitsift.cli.console import human_bytes, key_values, print_json, ratio, stdout_console
 from bitsift.cli.failure import reporting
-from bitsift.cli.parameters import IndexFolder, Json
+from bitsift.cli.parameters import FollowLinks, IndexFolder, Json
 from bitsift.storage import read_stored
 
 __all__ = ["Description", "describe_index", "info", "print_description"]
@@ -22,10 +22,10 @@ _CORRECTED = "yes, for: bitsift search --scoring asymmetric"
 _CANDIDATES = {"by-position": "by position", "fixed": "four for each result"}
 
 
-def info(index: IndexFolder, as_json: Json = False) -> None:
+def info(index: IndexFolder, follow_links: FollowLinks = False, as_json: Json = False) -> None:
     """Describe an index: dimensions, metric, stores, threshold, and bytes."""
     with reporting(as_json):
-        description = describe_index(index)
+        description = describe_index(index, follow_links=follow_links)
         if as_json:
             print_json(description.to_dict())
         else:
@@ -97,9 +97,9 @@ class Description:
         }
 
 
-def describe_index(folder: Path) -> Description:
+def describe_index(folder: Path, *, follow_links: bool = False) -> Description:
     """Open the index at `folder` by memory map and describe it; vectors are not read."""
-    stored = read_stored(folder, mmap=True)
+    stored = read_stored(folder, mmap=True, follow_links=follow_links)
     schema, manifest = stored.schema, stored.manifest
     threshold = schema.threshold
     if threshold is not None:

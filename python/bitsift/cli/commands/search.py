@@ -29,7 +29,14 @@ from bitsift.cli.failure import InputError, one_line, reporting
 from bitsift.cli.files.arrays import FileRows, check_finite, native_copy, open_rows
 from bitsift.cli.files.outfile import check_outfile, save_arrays
 from bitsift.cli.files.texts import Texts
-from bitsift.cli.parameters import Force, IndexFolder, Json, Threads, warn_unused
+from bitsift.cli.parameters import (
+    FollowLinks,
+    Force,
+    IndexFolder,
+    Json,
+    Threads,
+    warn_unused,
+)
 from bitsift.cli.text import visible
 from bitsift.core.limits import MAX_K, MAX_OFFSET
 from bitsift.core.options import DEFAULT_K, DEFAULT_OVERSAMPLING, SearchScoring
@@ -117,6 +124,7 @@ def search(
             "checksum.",
         ),
     ] = True,
+    follow_links: FollowLinks = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -152,6 +160,7 @@ def search(
                 texts=texts,
                 threads=threads,
                 mmap=mmap,
+                follow_links=follow_links,
             ),
         )
         if out is not None:
@@ -180,6 +189,7 @@ class SearchArguments:
     texts: Path | None
     threads: int
     mmap: bool
+    follow_links: bool
 
 
 @dataclass(frozen=True)
@@ -236,7 +246,7 @@ class SearchReport:
 def search_index(folder: Path, queries: Path, arguments: SearchArguments) -> SearchReport:
     """Search the index at `folder` for every row of `queries`."""
     options = _search_options(arguments)
-    index = bitsift.Index.load(folder, mmap=arguments.mmap)
+    index = bitsift.Index.load(folder, mmap=arguments.mmap, follow_links=arguments.follow_links)
     rows = open_rows(queries, one=True)
     score = _kind(index, queries, rows, arguments, options)
     texts = None if arguments.texts is None else Texts(arguments.texts, index.ids)
