@@ -147,7 +147,7 @@ def test_a_prepared_filter_outlives_commits(tmp_path: Path) -> None:
 
 def test_what_was_committed_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growable, "_MOST_BYTES_COPIED", 0)
-    with bitsift.Index.open(tmp_path, "a", dim=DIM) as index:
+    with bitsift.Index.open(tmp_path, "a", dim=DIM, scoring="hamming") as index:
         for turn in range(3):
             index.add(some_vectors(100, turn))
             index.commit()

@@ -254,7 +254,7 @@ class TestRemove:
             assert index.add(made_vectors(1)).tolist() == [ids.max() + 1]
 
     def test_automatic_ids_do_not_return(self, tmp_path):
-        index = bitsift.Index(DIM, store=None)
+        index = bitsift.Index(DIM, store=None, scoring="hamming")
         index.add(made_vectors())
         index.remove(range(N - 100, N))
         index.compact()
