@@ -31,7 +31,7 @@ from bitsift.core.handlers import call_raised, is_of_system, suppress_system_err
 from bitsift.evaluation import machine
 from bitsift.storage import lock
 
-MOST_STEPS = 3000
+MOST_STEPS = 4000
 
 ROW = [-51, 0, 7, 9]
 TEXT = json.dumps({"data": [{"index": 0, "embedding": ROW}]})
