@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import bitsift
 from bitsift.index import opened_tables
-from bitsift.storage import folder_writer
+from bitsift.storage import folder_writer, npy_file
 from helpers.same_results import check_same
 
 DIM = 32
@@ -39,8 +39,9 @@ def test_an_interrupt_once_a_commit_is_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, following: str
 ) -> None:
     """The commit drops rows, so that others have new numbers, which the table does not know yet."""
-    path, options = tmp_path / "index", {"store": "float32", "scoring": "hamming"}
-    alone = bitsift.Index(DIM, **options)  # type: ignore[arg-type]
+    path = tmp_path / "index"
+    options: dict[str, Any] = {"store": "float32", "scoring": "hamming"}
+    alone = bitsift.Index(DIM, **options)
     alone.add(VECTORS[:1_300])
     alone.remove(range(300))
     index = bitsift.Index.open(path, "a", dim=DIM, **options)
@@ -74,7 +75,7 @@ def test_close_waits_for_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     index = bitsift.Index.open(tmp_path / "index", "a", dim=DIM, scoring="hamming")
     index.add(VECTORS[:10])
     closer = threading.Thread(target=index.close)
-    write_array = folder_writer.write_array
+    write_array = npy_file.write_array
 
     def write_while_closing(*args: Any) -> Any:
         if not closer.ident:
@@ -121,7 +122,7 @@ def test_close_within_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """As by a signal handler: it is refused, and the index stays open."""
     index = bitsift.Index.open(tmp_path / "index", "a", dim=DIM, scoring="hamming")
     index.add(VECTORS[:10])
-    write_array = folder_writer.write_array
+    write_array = npy_file.write_array
 
     def write_and_close(*args: Any) -> Any:
         with pytest.raises(RuntimeError, match="close must be called while no other call"):

@@ -13,7 +13,7 @@ from bitsift.core import arguments
 from bitsift.core.errors import NotAnIndexError, warn
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
-from bitsift.index.opened_tables import ClosedTable, ReaderTable, WriterTable
+from bitsift.index.opened_tables import ClosedTable, MappedTable, ReaderTable, WriterTable
 from bitsift.index.table import Table
 from bitsift.storage.folder import as_path
 from bitsift.storage.folder_writer import FolderWriter
@@ -243,7 +243,7 @@ class Openable:
         if not (isinstance(table, ReaderTable) and table.refresh()):
             return False
         # Another index may have been saved there.
-        self._store_is_name = len(table.snapshot.documents.encoder.stores) == 1
+        self._store_is_name = len(table.snapshot.encoder.stores) == 1
         return True
 
     def close(self) -> None:
@@ -304,7 +304,7 @@ class Openable:
             )
 
     @classmethod
-    def _around(cls, table: ReaderTable | WriterTable, isa: str | None) -> Self:
+    def _around(cls, table: Table, isa: str | None) -> Self:
         make: Any = cls
         index: Self = make._loaded(table.snapshot, isa)
         index._table = table
@@ -312,7 +312,7 @@ class Openable:
 
     @classmethod
     def _open_place(cls, place: dict[str, Any]) -> Table:
-        return ReaderTable.at(place, resolve_isa(None))
+        return (ReaderTable if place["is_opened"] else MappedTable).at(place, resolve_isa(None))
 
     def _opened(self, name: str) -> ReaderTable | WriterTable:
         table = self._table
