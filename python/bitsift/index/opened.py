@@ -251,6 +251,11 @@ class Openable:
 
         For an index in memory it does nothing.
 
+        Raises
+        ------
+        RuntimeError
+            As in :meth:`add`.
+
         Warns
         -----
         BitsiftWarning
@@ -258,8 +263,8 @@ class Openable:
 
         Notes
         -----
-        Searches in other threads that have begun go on. The end of a ``with`` block closes the
-        index, too.
+        Searches in other threads that have begun go on; for a call that changes the index it waits.
+        The end of a ``with`` block closes the index, too.
         """
         self._close(warns=True)
 
@@ -288,10 +293,10 @@ class Openable:
         loses = False
         try:
             if isinstance(table, WriterTable):
-                loses = table.is_of_this_process and table.is_changed
-                table.close()
+                loses = table.close()
         finally:
-            self._table = ClosedTable(table.path)
+            if isinstance(table, ReaderTable) or table.is_closed:
+                self._table = ClosedTable(table.path)
         if loses and warns:
             warn(
                 f"{table.path}: closed without commit(); what was changed since generation "
