@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core import arguments
+from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import Metric
-from bitsift.core.samples import evenly, shuffled
+from bitsift.core.samples import Stacked, evenly, evenly_spaced, shuffled
 from bitsift.encoding.thresholds import unit_rows
 from bitsift.retrieval.evidence import LEAST_QUERIES
 
-__all__ = ["LEAST_ROWS_TO_CHOOSE", "MOST_ROWS_COMPARED", "Part", "split"]
+__all__ = ["LEAST_ROWS_TO_CHOOSE", "MOST_ROWS_COMPARED", "Part", "some_rows", "split"]
 
 _MOST_QUERIES = 512  # of both parts
 # Of a sample without queries, more rows are not looked at.
@@ -43,7 +45,10 @@ class Part(NamedTuple):
 
 
 def split(
-    rows: NDArray[np.float32], queries: NDArray[np.float32] | None, metric: Metric
+    rows: NDArray[np.float32],
+    queries: NDArray[np.float32] | None,
+    metric: Metric,
+    threads: int = 0,
 ) -> tuple[Part, Part]:
     """Return the part of a sample to learn from, and the part to judge by.
 
@@ -66,12 +71,28 @@ def split(
     if len(asked) >= 2 * LEAST_QUERIES:
         n_learnt = len(asked) // 2
     return (
-        _part(rows[np.sort(searched[:half])], queries[np.sort(asked[:n_learnt])], exponent),
-        _part(rows[np.sort(searched[half:])], queries[np.sort(asked[n_learnt:])], exponent),
+        _part(
+            rows[np.sort(searched[:half])], queries[np.sort(asked[:n_learnt])], exponent, threads
+        ),
+        _part(
+            rows[np.sort(searched[half:])], queries[np.sort(asked[n_learnt:])], exponent, threads
+        ),
     )
 
 
-def _part(rows: NDArray[np.float32], queries: NDArray[np.float32], exponent: int | None) -> Part:
+def _part(
+    rows: NDArray[np.float32], queries: NDArray[np.float32], exponent: int | None, threads: int
+) -> Part:
     if exponent is None:
-        return Part(unit_rows(rows), unit_rows(queries), rows, queries)
+        return Part(unit_rows(rows, threads), unit_rows(queries, threads), rows, queries)
     return Part(np.ldexp(rows, -exponent), np.ldexp(queries, -exponent), rows, queries)
+
+
+def some_rows(sample: NDArray[Any] | Stacked, n: int, name: str) -> NDArray[np.float32]:
+    """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
+    numbers = evenly_spaced(len(sample), n)
+    some = evenly(sample, n)
+    narrowed: NDArray[np.float32] = interruptibly(
+        some.size, arguments.narrow, some, np.float32, name, numbers=numbers
+    )
+    return np.ascontiguousarray(narrowed)
