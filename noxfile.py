@@ -284,6 +284,7 @@ def bench(session: nox.Session) -> None:
     report = str(BUILD / "bench-report")
     session.run("python", "-m", "bench.report", "--quick", "--output", report)
     session.run("python", "-m", "bench.defaults", "--rows", "20000", "--seconds", "0.2")
+    session.run("python", "-m", "bench.filters", "--rows", "50000", "--seconds", "0.1")
     session.run("python", "-m", "bench.soak", "--minutes", "0.1")
 
 
