@@ -34,6 +34,23 @@ AVX512_FLAGS = AVX2_FLAGS | {
 AMX_FLAGS = AVX512_FLAGS | {"amx_tile", "amx_int8"}
 
 
+@pytest.fixture(scope="module")
+def fits_at_once():
+    """Let indexes fit themselves to the first vectors, however few, as others do to a thousand."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", 1)
+        yield
+
+
+@pytest.fixture(scope="module", params=["fits", pytest.param("waits", marks=pytest.mark.slow)])
+def fits_or_waits(request):
+    """Let indexes fit themselves to the first vectors, or, with few of them, wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "fits":
+            patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", 1)
+        yield request.param
+
+
 def tiles_granted() -> bool:
     """Ask the operating system for AMX and say whether this process may use it."""
     arch_prctl, request_permission, tile_data = 158, 0x1023, 18

@@ -104,7 +104,7 @@ def test_it_can_be_followed(
     index = eval(told["python"], {"bitsift": bitsift})
     changes = told["recommendation"]["threshold"] != 0 or "correction" in told["recommendation"]
     assert centred or changes
-    index.add(rows)
+    index.fit(rows).add(rows)
     np.testing.assert_array_equal(built.codes, index.codes)
     np.testing.assert_array_equal(built.threshold, index.threshold)
     assert (built.rotate, built.correction) == (index.rotate, index.correction)

@@ -50,7 +50,7 @@ def test_stores(vectors_path: Path, queries_path: Path, store: str) -> None:
         DIM,
         store=names,  # type: ignore[arg-type]
         threshold="mean",
-    )
+    ).fit(np.load(vectors_path))
     expected.add(np.load(vectors_path))
     assert (index.store if isinstance(index.store, tuple) else (index.store,)) == names
     assert shown["store"] == (list(names) if len(names) > 1 else store)
@@ -73,7 +73,7 @@ def test_rules_rotation_and_correction(vectors_path: Path, rule: str) -> None:
         threshold=rule,  # type: ignore[arg-type]
         rotate=True,
         correction=True,
-    )
+    ).fit(np.load(vectors_path))
     expected.add(np.load(vectors_path))
     assert index.rotate
     assert index.correction
@@ -185,7 +185,7 @@ def test_advise(vectors_path: Path, queries_path: Path) -> None:
     assert run(*words[1:]).exit_code == 0
     made = bitsift.Index.load(words[words.index("-o") + 1])
     again = eval(shown["python"], {"bitsift": bitsift})
-    again.add(np.load(vectors_path))
+    again.fit(np.load(vectors_path)).add(np.load(vectors_path))
     np.testing.assert_array_equal(made.codes, again.codes)
     asked = run_json("advise", vectors_path, "--queries", queries_path, "--bits-alone")
     assert asked["queries"] == 5

@@ -60,7 +60,7 @@ RUN = [page for page in PAGES if name_of(page) not in NOT_RUN and read_blocks(pa
 @pytest.mark.parametrize("page", by_duration(RUN))
 def test_blocks_run_in_the_order_they_stand(page, tmp_path):
     if name_of(page) in PREPARED:
-        index = bitsift.Index(20)
+        index = bitsift.Index(20, scoring="hamming")
         index.add(np.ones((3, 20), np.float32))
         index.save(tmp_path / PREPARED[name_of(page)])
     assert run_page(page, tmp_path) == len(read_blocks(page))

@@ -12,6 +12,8 @@ import pytest
 
 import bitsift
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 PICKLES = Path(__file__).parents[1] / "golden" / "pickles-0.1.0"
 NEWER = {"IndexLockedError"}
 NAMES = sorted(set(bitsift.__all__) - {"__version__"} - NEWER)

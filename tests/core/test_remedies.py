@@ -289,7 +289,7 @@ def test_a_missing_row_is_named():
 def test_too_few_vectors_for_auto():
     index = bitsift.Index(16, threshold="auto")
     with pytest.raises(ValueError, match=r"must be 20 or more; got 5; call fit\(sample\)"):
-        index.add(FLOATS[:5])
+        index.fit(FLOATS[:5])
     index.fit(np.tile(FLOATS, (8, 1)))
     assert index.add(FLOATS[:5]).shape == (5,)
 

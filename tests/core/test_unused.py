@@ -19,7 +19,10 @@ RANGES = CALIBRATOR.ranges
 
 def filled(**options):
     index = bitsift.Index(16, **options)
-    index.add(CODES if options == {"store": None} else VECTORS)
+    if options == {"store": None}:
+        index.add(CODES)
+    else:
+        index.fit(VECTORS).add(VECTORS)
     return index
 
 

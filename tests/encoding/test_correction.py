@@ -8,6 +8,8 @@ import bitsift
 import bitsift.core.native as native
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 ESTIMATE = [("asymmetric", 1e9), "asymmetric"]  # of all vectors
 # Metrics and thresholds of indexes that can correct.

@@ -15,6 +15,8 @@ from bitsift.quantization.integers import INTEGER_CODECS
 from helpers.storage_samples import resident_bytes
 from oracle import integers, reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 INTEGERS = ["int8", "uint8", "int4", "ternary"]
 STORES = ["float32", "float16", *INTEGERS]

@@ -13,6 +13,8 @@ from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.rotation import random_flips
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 
 

@@ -10,6 +10,8 @@ import bitsift
 import bitsift.core.native as native
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 
 

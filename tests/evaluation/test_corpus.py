@@ -84,7 +84,7 @@ def test_the_default_search_with_another_threshold_is_measured_too():
     assert last.group == "thresholds"
     assert last.overlap > made["default search -> float16"].overlap
     index = bitsift.Index(documents.shape[1], threshold="auto")
-    index.add(documents)
+    index.fit(documents).add(documents)
     cosines = unit_rows(queries) @ unit_rows(documents).T
     exact = np.argsort(-cosines, axis=1)[:, :10]
     assert last.overlap == overlaps(index.search(queries, 10).ids, exact).mean()

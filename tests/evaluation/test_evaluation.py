@@ -185,7 +185,9 @@ def test_conditions_are_what_their_names_say(evaluated):
         "median, rotated: Hamming": 'store=None, threshold="median", rotate=True)',
         "auto: Hamming x4 -> float32": 'store="float32", threshold="auto", rotate=False)',
     }
-    plain = 'index = bitsift.Index(43, metric="cosine")\nindex.add(documents)\n'
+    plain = (
+        'index = bitsift.Index(43, metric="cosine")\nindex.fit(documents)\nindex.add(documents)\n'
+    )
     assert made["default search -> float16"].code.startswith(plain)
     assert bitsift.Index(43).store == "float16"
     for name, begin in begins.items():
@@ -286,7 +288,7 @@ def test_plain_values_go_through_json(evaluated):
 
 
 def test_memory_and_price():
-    documents, queries = random_corpus(12, n=60, n_queries=2, dim=1024)
+    documents, queries = random_corpus(12, n=64, n_queries=2, dim=1024)
     made = bitsift.evaluate(documents, queries, conditions="quick")
     million, many = made.to_dict()["rows"][0]["sizes"]
     assert (million["vectors"], many["vectors"]) == (1_000_000, 250_000_000)

@@ -39,7 +39,7 @@ def test_bytes_are_those_of_an_index(dim):
     made = bitsift.plan(n, dim, bandwidth=1)
     rows = np.random.default_rng(dim).standard_normal((n, dim), dtype=np.float32)
     for store in (None, *STORES):
-        index = bitsift.Index(dim, store=store)
+        index = bitsift.Index(dim, store=store, scoring="hamming").fit(rows)
         index.add(rows)
         row = made["bits alone" if store is None else f"bits + {store}"]
         assert row.store == store

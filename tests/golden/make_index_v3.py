@@ -98,6 +98,20 @@ def variants() -> dict[str, dict[str, Any]]:
             "originals": {},
             "largest_id": 2**40,
         },
+        "pending": {
+            "dim": 9,
+            "metric": "l2",
+            "threshold": None,
+            "codes": np.zeros((0, 2), np.uint8),
+            "ids": np.array([7, 3, 2**63 - 1, 0], np.int64),
+            "originals": {"float16": np.zeros((0, 9), np.float16)},
+            "ids_ascending": False,
+            "rule": "median",
+            "rotate": True,
+            "scoring": "hamming",
+            "candidates": "by-position",
+            "vectors": _floats(4, 9, "float32"),
+        },
     }
 
 

@@ -10,6 +10,8 @@ from bitsift.retrieval.comparison import Use
 from bitsift.retrieval.trials import advise_on
 from helpers.made_vectors import centred, loud, shifted
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 
 

@@ -25,6 +25,8 @@ from helpers.subclasses import (
     Slotted,
 )
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 
 def unpickled(protocol):
     return lambda thing: pickle.loads(pickle.dumps(thing, protocol))

@@ -9,6 +9,8 @@ import pytest
 import bitsift
 from bitsift.index import growable
 
+pytestmark = pytest.mark.usefixtures("fits_or_waits")
+
 DIM = 20
 OPTIONS = [
     {"store": None},
@@ -114,20 +116,3 @@ def test_what_is_refused():
     unfitted = bitsift.Index(DIM, store="float32", threshold="auto")
     with pytest.raises(ValueError, match="it differs in being fitted, as this one is not yet"):
         unfitted.extend(index)
-
-
-def test_the_scoring():
-    decided = made(store="float32")
-    decided.add(made_vectors(5))
-    undecided = bitsift.Index(DIM, store="float32")
-    undecided.add(made_vectors(40), range(100, 140))
-    assert undecided.scoring is None
-    index = copy.copy(undecided)
-    index.extend(decided)
-    assert index.scoring == decided.scoring
-    index, more = copy.copy(undecided), bitsift.Index(DIM, store="float32")
-    more.add(made_vectors(40, 1))
-    index.extend(more)
-    together = bitsift.Index(DIM, store="float32")
-    together.add(np.concatenate([made_vectors(40), made_vectors(40, 1)]))
-    assert index.scoring == together.scoring is not None

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 import bitsift
 from helpers.same_results import check_same
 
+pytestmark = pytest.mark.usefixtures("fits_or_waits")
+
 DIM = 40
 N = 700
 

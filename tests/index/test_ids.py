@@ -27,7 +27,7 @@ def test_automatic_ids_go_on_from_the_largest():
 
 
 def test_ids_that_count_from_zero_take_no_memory():
-    index = bitsift.Index(8, store=None)
+    index = bitsift.Index(8, store=None, scoring="hamming")
     index.add(zeros(4), ids=[0, 1, 2, 3])
     assert index.nbytes == 4
 

@@ -148,7 +148,7 @@ def test_candidates_are_k_times_oversampling_rounded_up(rng):
     for i in range(n):
         vectors[i, :i] = -1e-3
     vectors[n - 1, -1] = 1000.0
-    index = bitsift.Index(64, metric="dot")
+    index = bitsift.Index(64, metric="dot", scoring="hamming")
     index.add(vectors)
     query = np.ones(64, np.float32)
     for k, oversampling, found in [
@@ -244,7 +244,7 @@ def test_views_are_read_only_and_keep_their_values(rng):
 
 @pytest.mark.parametrize(("store", "per_vector"), [(None, 13), ("float32", 413), ("float16", 213)])
 def test_nbytes_is_what_the_vectors_take(rng, store, per_vector):
-    index = bitsift.Index(100, store=store)
+    index = bitsift.Index(100, store=store, scoring="hamming")
     index.add(vectors_of(rng, 10, 100) / 2)
     assert index.nbytes == 10 * per_vector
     index.add(vectors_of(rng, 1, 100) / 2, ids=[99])

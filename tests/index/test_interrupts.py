@@ -15,7 +15,10 @@ import bitsift
 from bitsift.core import interruptible
 from helpers.storage_samples import some_vectors
 
-pytestmark = pytest.mark.filterwarnings("ignore::bitsift.BitsiftWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::bitsift.BitsiftWarning"),
+    pytest.mark.usefixtures("fits_at_once"),
+]
 
 N = 30_000
 DIM = 13

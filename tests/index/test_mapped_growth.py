@@ -17,6 +17,8 @@ from bitsift.core import native
 from bitsift.index import growable
 from helpers.same_results import check_same
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 DIM = 40
 N_MAPPED = 700
 N_ADDED = (1, 300, 2, 450)

@@ -19,6 +19,8 @@ import bitsift
 from bitsift.index import growable
 from helpers.same_results import check_same
 
+pytestmark = pytest.mark.usefixtures("fits_or_waits")
+
 DIM = 24
 KINDS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -145,26 +147,13 @@ def test_a_prepared_filter_outlives_commits(tmp_path: Path) -> None:
 
 def test_what_was_committed_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growable, "_MOST_BYTES_COPIED", 0)
-    with bitsift.Index.open(tmp_path, "a", dim=DIM) as index:
+    with bitsift.Index.open(tmp_path, "a", dim=DIM, scoring="hamming") as index:
         for turn in range(3):
             index.add(some_vectors(100, turn))
             index.commit()
             memory = index._table.snapshot.memory
             assert memory.are_mapped
             assert memory.codes.capacity == len(index)
-
-
-def test_few_vectors_wait_for_their_scoring(tmp_path: Path) -> None:
-    alone = bitsift.Index(DIM)
-    for turn in range(12):
-        with bitsift.Index.open(tmp_path, "a", dim=DIM) as index:
-            for one in (alone, index):
-                one.add(some_vectors(7, turn))
-                one.remove([turn])
-            index.commit()
-            assert index.scoring == alone.scoring
-            assert_equal(index, alone)
-    assert alone.scoring is not None
 
 
 def test_generations_are_kept(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 import bitsift
 from helpers.storage_samples import resident_bytes
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 STORES = [None, "float32", "float16"]
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import bitsift
 from bitsift.retrieval import ranges
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 DIM = 40
 N = 600
 

@@ -18,6 +18,8 @@ from bitsift.encoding.encoder import Encoder
 from bitsift.index.table import Table
 from helpers.storage_samples import some_vectors
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 LONG = 60  # seconds, far beyond what any of this takes
 N = 120
 VECTORS = some_vectors(N, 12)
@@ -146,7 +148,7 @@ def test_writes_inside_of_a_write_raise_or_come_before_or_after_it(outer, inner,
         index.add(VECTORS)
         assert index.get(index.ids[n_before:]).tobytes() == VECTORS.tobytes()
     inside = f"{inner} must be called while no other call of this thread is changing the index"
-    late = "fit comes before the first add"
+    late = "fit comes before the vectors are encoded"
     assert any(message.startswith(inside) for message in messages)
     assert all(message.startswith((inside, late)) for message in messages)
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import bitsift
-from bitsift import BitsiftWarning
 from helpers.same_results import check_same
+
+pytestmark = pytest.mark.usefixtures("fits_or_waits")
 
 DIM = 40
 N = 700
@@ -238,16 +239,6 @@ class TestRemove:
         assert index.add(made_vectors(2)).tolist() == [N, N + 1]
         assert len(index.search(made_queries()[0], 5).ids) == 2
 
-    def test_a_sample_may_come_after_all_were_removed(self):
-        index = bitsift.Index(DIM, threshold="mean")
-        with pytest.warns(BitsiftWarning, match="fitted to 2 vectors only"):
-            index.add(made_vectors(2))
-        with pytest.raises(ValueError, match="the index holds 1 vectors"):  # noqa: PT012
-            index.remove(0)
-            index.fit(made_vectors())
-        index.remove(1)
-        assert index.fit(made_vectors()) is index
-
     def test_an_id_may_return(self):
         for ids_of in WAYS.values():
             index = new_index(made_vectors(), store="float32")
@@ -263,7 +254,7 @@ class TestRemove:
             assert index.add(made_vectors(1)).tolist() == [ids.max() + 1]
 
     def test_automatic_ids_do_not_return(self, tmp_path):
-        index = bitsift.Index(DIM, store=None)
+        index = bitsift.Index(DIM, store=None, scoring="hamming")
         index.add(made_vectors())
         index.remove(range(N - 100, N))
         index.compact()
@@ -277,19 +268,6 @@ class TestRemove:
             fields = json.loads((tmp_path / "again" / "manifest.json").read_text())
             assert fields["required_features"] == []
             assert "largest_id" not in fields
-
-    def test_the_scoring_is_decided_by_live_vectors(self):
-        index, alone = bitsift.Index(DIM), bitsift.Index(DIM)
-        index.add(made_vectors(60))
-        index.remove(range(0, 60, 2))
-        assert index.scoring is None
-        index.upsert(made_vectors(3), ids=[1, 100, 3])
-        alone.add(np.concatenate([made_vectors(60)[5::2], made_vectors(3)]))
-        found, wanted = (one._table.snapshot.fitting.vectors for one in (index, alone))
-        np.testing.assert_array_equal(found, wanted)
-        assert index.contains([1, 3, 5, 100]).all()
-        index.add(made_vectors())
-        assert index.scoring is not None
 
     def test_the_room_of_removed_vectors_is_used(self):
         index = bitsift.Index(DIM, store=None)

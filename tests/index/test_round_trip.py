@@ -14,6 +14,8 @@ import bitsift
 from bitsift.index.persistence import to_contents
 from helpers.storage_samples import STORES, assert_same, named_by_manifest, names_of, some_vectors
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 
 def answers_of(index: bitsift.Index) -> list[np.ndarray[Any, Any]]:
     """Scores and ids of some queries, by each way to rank."""

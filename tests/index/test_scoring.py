@@ -11,9 +11,13 @@ import numpy as np
 import pytest
 
 import bitsift
+from bitsift.core.limits import LEAST_ROWS_FITTED
 from bitsift.retrieval.scoring import LEAST_VECTORS
 from helpers import subclasses
 from helpers.storage_samples import some_vectors
+
+# Of vectors far from their threshold.
+pytestmark = pytest.mark.filterwarnings("ignore:the bits of these vectors say little")
 
 
 def through_files(index, tmp_path, **options):
@@ -64,7 +68,7 @@ def test_an_unknown_scoring(wrong):
 def test_first_vectors_decide(store, metric, make, expected):
     index = bitsift.Index(13, store=store, metric=metric)
     assert index.scoring is None
-    index.add(make(LEAST_VECTORS + 50))
+    index.add(make(LEAST_ROWS_FITTED + 50))
     assert index.scoring == expected
     # and nothing that comes later
     index.add((some_vectors if expected == "hamming" else uncentred)(200))
@@ -84,13 +88,15 @@ def test_a_sample_decides(make, expected):
 def test_a_small_sample_decides_nothing():
     index = bitsift.Index(13).fit(uncentred(LEAST_VECTORS - 1))
     assert index.scoring is None
-    index.add(some_vectors(LEAST_VECTORS))
+    index.add(some_vectors(LEAST_ROWS_FITTED - 1))
+    assert index.scoring is None
+    index.add(some_vectors(1))
     assert index.scoring == "asymmetric"
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f8"])
 @pytest.mark.parametrize(
-    "sizes", [[1] * 64, [63, 1], [1, 63], [20, 20, 20, 20], [63, 1000], [0, 7, 600]]
+    "sizes", [[1] * 1000, [999, 1], [1, 999], [300, 300, 300, 300], [999, 2000], [0, 7, 1600]]
 )
 def test_small_adds_wait_for_each_other(sizes, dtype):
     vectors = uncentred(sum(sizes)).astype(dtype)
@@ -104,26 +110,26 @@ def test_small_adds_wait_for_each_other(sizes, dtype):
 
 
 def test_waiting_vectors_are_copies():
-    vectors = uncentred(40)
+    vectors = uncentred(900)
     index = bitsift.Index(13)
     index.add(vectors)
-    vectors[:] = some_vectors(40)
-    index.add(uncentred(24, seed=1))
+    vectors[:] = some_vectors(900)
+    index.add(uncentred(100, seed=1))
     assert index.scoring == "hamming"
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_copies_decide_alike(way, tmp_path):
     index = bitsift.Index(13, store=None)
-    index.add(uncentred(40))
+    index.add(uncentred(600))
     other = WAYS[way](index, tmp_path)
     assert other.scoring is None
-    more = uncentred(24, seed=1)  # alone too few
+    more = uncentred(400, seed=1)  # alone too few
     for one in (other, index):
-        if len(one) == 40:
+        if len(one) == 600:
             one.add(more)
     assert (index.scoring, other.scoring) == ("hamming", "hamming")
-    assert other.add(some_vectors(300)).tolist() == list(range(64, 364))
+    assert other.add(some_vectors(300)).tolist() == list(range(1000, 1300))
     assert other.scoring == "hamming"
 
 
@@ -162,7 +168,7 @@ def test_errors_decide_nothing():
 
 def test_a_rule_is_fitted_first():
     """The trial has the threshold of the index: these are centred by it."""
-    vectors = uncentred(200)
+    vectors = uncentred(1200)
     assert bitsift.Index(13, threshold="mean").fit(vectors).scoring == "asymmetric"
     index = bitsift.Index(13, threshold="mean", rotate=True, correction=True, metric="l2")
     index.add(vectors)
@@ -171,12 +177,12 @@ def test_a_rule_is_fitted_first():
 
 def test_the_same_on_every_level_and_number_of_threads(isa):
     for seed in range(6):
-        vectors = some_vectors(250, 24, seed) + np.float32(0.25 * seed)
+        vectors = some_vectors(1100, 24, seed) + np.float32(0.25 * seed)
         index = bitsift.Index(24, metric="l2", isa=isa)
         index.add(vectors)
         best = bitsift.Index(24, metric="l2")
         best.add(vectors)
-        assert index.scoring == best.scoring
+        assert index.scoring == best.scoring is not None
 
 
 def test_repr():
@@ -185,17 +191,19 @@ def test_repr():
         "Index(dim=13, metric='cosine', store='float16', scoring='auto', n=0, nbytes=0)"
     )
     index.add(some_vectors(100))
-    assert "scoring='asymmetric', n=100" in repr(index)
+    assert "scoring='auto', n=100" in repr(index)
+    index.add(some_vectors(1000))
+    assert "scoring='asymmetric', n=1100" in repr(index)
 
 
 def test_files_say_it(tmp_path):
-    for n, scoring in ((0, None), (5, None), (100, "asymmetric")):
+    for n, scoring in ((0, None), (5, None), (1100, "asymmetric")):
         index = bitsift.Index(13)
         index.add(some_vectors(n))
         index.save(tmp_path)
         fields = json.loads((tmp_path / "manifest.json").read_bytes())
         assert fields["version"] == 3
-        assert fields["required_features"] == []
+        assert fields["required_features"] == (["pending"] if n == 5 else [])
         assert fields["defaults"] == {"scoring": scoring, "candidates": "by-position"}
         assert ("vectors" in fields["files"]) == (n == 5)
 
@@ -204,7 +212,7 @@ def test_files_say_it(tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 def test_subclasses(make, way, tmp_path):
     index = make(12) if make is subclasses.Labelled else make("x")
-    index.add(uncentred(100, 12))
+    index.add(uncentred(1100, 12))
     assert WAYS[way](index, tmp_path).scoring == "hamming"
 
 
@@ -218,7 +226,7 @@ def test_an_interrupt_in_the_trial_changes_nothing(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("bitsift.index.fitting.decide_scoring", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            index.add(uncentred(100))
+            index.add(uncentred(1000))
     assert (len(index), index.scoring) == (10, None)
-    index.add(some_vectors(54))
+    index.add(some_vectors(990))
     assert index.scoring == "asymmetric"

@@ -14,6 +14,8 @@ import pytest
 import bitsift
 from bitsift.index.table import _Repairing
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 
 @pytest.fixture
 def codes(rng):

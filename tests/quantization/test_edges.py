@@ -12,6 +12,8 @@ import bitsift
 from bitsift.quantization.integers import INTEGER_CODECS
 from oracle import integers
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 LARGEST = float(np.finfo(np.float32).max)
 SMALLEST = 2.0**-149
 NORMAL = 2.0**-126

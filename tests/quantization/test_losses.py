@@ -13,6 +13,8 @@ from bitsift import BitsiftWarning, MinMaxCalibrator, RollingCalibrator
 from bitsift.core.options import INTEGER_STORES
 from bitsift.quantization import losses
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 OUTSIDE = "lie outside the bounds"
 ALIKE = "so rows hardly differ"
 

@@ -15,6 +15,8 @@ from bitsift.retrieval.trials import advise_on
 from helpers.made_vectors import centred, loud, shifted
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 OPTIONS = [
     (threshold, rotate)

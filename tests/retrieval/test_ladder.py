@@ -11,6 +11,8 @@ import bitsift
 from bitsift.quantization.integers import INTEGER_CODECS
 from oracle import integers, reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 N, DIM = 260, 45
 OVERSAMPLINGS = (20, 8.3, 3.05, 1)

@@ -152,18 +152,19 @@ def test_any_two_pages_are_slices_of_one_result(n_examples):
 def test_pages_of_a_changed_index_are_slices(n_examples):
     """What an index decides by itself, in few dimensions, with vectors removed and replaced."""
 
-    def law(n, dim, store, metric, spread, shift, seed, n_removed, cuts):
+    def law(n, least, dim, store, metric, spread, shift, seed, n_removed, cuts):
         rng = np.random.default_rng(seed)
         vectors = (spread * rng.standard_normal((n, dim)) + shift).astype(np.float32)
         index = bitsift.Index(dim, store=store, metric=metric)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
             warnings.simplefilter("ignore")
+            patch.setattr("bitsift.index.fitting.LEAST_ROWS_FITTED", least)
             for part in np.array_split(vectors, 3):
                 index.add(part)
             gone = rng.permutation(n)[: min(n_removed, n)]
             index.remove(gone)
             index.upsert(vectors[: n // 4], rng.permutation(n)[: n // 4])
-        assert (index.scoring is None) == (n < 64)
+        assert (index.scoring is None) == (n < least)
         queries = rng.standard_normal((3, dim)).astype(np.float32)
         whole = index.search(queries, n)
         for ids in whole.ids.tolist():
@@ -180,6 +181,7 @@ def test_pages_of_a_changed_index_are_slices(n_examples):
         law,
         n_examples,
         n=st.sampled_from([1, 15, 16, 17, 63, 64, 65, 100, 101, 511, 512, 513, 575, 576, 600]),
+        least=st.sampled_from([1, 64, 1000]),
         dim=st.integers(1, 9),
         store=st.sampled_from([None, *STORES]),
         metric=st.sampled_from(METRICS),

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 import bitsift
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ["cosine", "dot", "l2"]
 STORES = ["float32", "float16"]
 

@@ -11,6 +11,8 @@ from bitsift.core.samples import shuffled
 from bitsift.retrieval.scoring import LEAST_VECTORS, decide_scoring, hits_of, n_tried
 from oracle import reference
 
+pytestmark = pytest.mark.usefixtures("fits_at_once")
+
 METRICS = ("cosine", "dot", "l2")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import runpy
@@ -61,16 +62,28 @@ def test_golden_folders_of_later_versions_are_read(version: int, name: str, tmp_
     for mmap in (False, True):
         assert_same(reader.read(folder, mmap=mmap), expected)
         index = bitsift.Index.load(folder, mmap=mmap)
-        assert_same(to_contents(*index._table.snapshot[:3]), expected)
-        assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (
-            min(3, len(index)),
-        )
+        kept = as_written_now(expected)
+        assert_same(to_contents(*index._table.snapshot[:3]), kept)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few
+            warnings.simplefilter("ignore", BitsiftWarning)  # 20 vectors are few, and bits may wait
+            assert index.search(np.ones(index.dim), 3, scoring="hamming").ids.shape == (
+                min(3, len(index)),
+            )
             index.add(some_vectors(20, index.dim), ids=np.arange(100, 120))
         index.save(tmp_path / "index")
-        assert len(bitsift.Index.load(tmp_path / "index")) == len(expected.codes) + 20
+        assert (
+            len(bitsift.Index.load(tmp_path / "index"))
+            == len(expected.codes if expected.vectors is None else expected.vectors) + 20
+        )
     reader.verify(folder)
+
+
+def as_written_now(contents: Contents) -> Contents:
+    """Give what an index writes that was read from contents: vectors that wait have no codes."""
+    if contents.vectors is None:
+        return contents
+    originals = {name: array[:0] for name, array in contents.originals.items()}
+    return dataclasses.replace(contents, codes=contents.codes[:0], originals=originals)
 
 
 def arrays_of_version_1(name: str) -> dict[str, Any]:
@@ -95,6 +108,8 @@ def arrays_of_later_versions(version: int, name: str) -> dict[str, Any]:
     arrays |= {part: variant.get(part) for part in ("codes", "ids", "threshold", "vectors")}
     arrays["correction"] = variant.get("factors")
     flips = variant.get("flips")
+    if variant.get("vectors") is not None and not len(variant["codes"]):  # they wait
+        arrays = {part: arrays[part] for part in ("ids", "threshold", "vectors")}
     arrays["rotation"] = None if flips is None else np.packbits(flips == 1, axis=1)
     return arrays
 

@@ -7,6 +7,7 @@ __all__ = [
     "FEW_VECTORS",
     "LARGEST_FLOAT32",
     "LEAST_ROWS_ADVISED",
+    "LEAST_ROWS_FITTED",
     "MAX_DIM",
     "MAX_ID",
     "MAX_K",
@@ -27,6 +28,8 @@ LARGEST_FLOAT32 = float.fromhex("0x1.fffffep+127")
 
 # Thresholds and bounds computed from fewer vectors than this depend on which vectors these are.
 FEW_VECTORS = 100
+# An index fits itself to no fewer vectors. Until there are so many, it keeps them as floats.
+LEAST_ROWS_FITTED = 1000
 # A threshold is computed from at most this many vectors, evenly spaced, to bound the time it takes.
 MOST_ROWS_FITTED = 65_536
 # Options are compared on at least so many vectors,

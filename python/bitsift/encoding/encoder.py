@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.options import Metric
+from bitsift.core.samples import Stacked
 from bitsift.core.segments import Rows, taken
 from bitsift.encoding.binarizer import Binarizer, EncodedBlock
 from bitsift.encoding.correction import compute_factors, n_factors
@@ -119,7 +120,10 @@ class Encoder:
         return n_factors(self.metric, self.binarizer.is_centred) if self.corrected else 0
 
     def differs_from(self, other: Encoder) -> str | None:
-        """Name what makes other rows of the same vectors; None if nothing does."""
+        """Name what makes other rows of the same vectors; None if nothing does.
+
+        A store of `other` that is not fitted has no bounds to differ in.
+        """
         for name in ("dim", "metric", "store_names", "corrected"):
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours != theirs:
@@ -128,7 +132,7 @@ class Encoder:
         if (different := self.binarizer.differs_from(other.binarizer)) is not None:
             return different
         for store, same in zip(self.stores, other.stores, strict=True):
-            if not store.has_bounds_of(same):
+            if same.is_fitted and not store.has_bounds_of(same):
                 return f"bounds of store={store.name!r}"
         return None
 
@@ -163,7 +167,7 @@ class Encoder:
                 columns.factors[part] = self._factors(block, begin, threads)
 
     def warn_of_losses(
-        self, rows: NDArray[Any], fitted_before: tuple[Originals, ...], few: FewRows
+        self, rows: NDArray[Any] | Stacked, fitted_before: tuple[Originals, ...], few: FewRows
     ) -> FewRows:
         """Warn if a store keeps little of documents that were encoded, by a sample of them.
 

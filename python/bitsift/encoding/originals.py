@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.samples import Stacked
 from bitsift.core.segments import Rows
 from bitsift.quantization.calibration import Calibrator, add_rows
 from bitsift.quantization.integers import DEFAULT_N_STD, INTEGER_CODECS
@@ -31,16 +32,18 @@ class Originals:
     dim : int
         Dimensions.
     calibrator : Calibrator or None
-        Finds the bounds of integers, which must have one; may not be fitted yet. None for floats.
+        Finds the bounds of integers; may not be fitted yet, and then there are no vectors. None
+        for floats.
     """
 
     def __init__(self, name: str, dim: int, calibrator: Calibrator | None) -> None:
         self.name = name
         self.dim = dim
         self.calibrator = calibrator if name in INTEGER_CODECS else None
-        if self.calibrator is not None and self.calibrator.n > 0:
+        self._codec = INTEGER_CODECS.get(name)
+        if self.calibrator is not None and self._codec is not None and self.calibrator.n > 0:
             self._ranges = self.calibrator.ranges
-            self._base, self._step = INTEGER_CODECS[name].affine(self._ranges)
+            self._base, self._step = self._codec.affine(self._ranges)
 
     @property
     def is_fitted(self) -> bool:
@@ -55,13 +58,21 @@ class Originals:
             return False
         return np.array_equal(self._ranges, other._ranges)
 
-    def fitted(self, vectors: NDArray[Any], name: str) -> Originals:
+    def fitted(self, vectors: NDArray[Any] | Stacked, name: str) -> Originals:
         """Return this store if it is fitted, else a copy fitted to vectors, which errors name."""
         if self.calibrator is None or self.is_fitted:
             return self
         calibrator = copy.deepcopy(self.calibrator)
         add_rows(calibrator, vectors, name)
         return Originals(self.name, self.dim, calibrator)
+
+    def or_floats(self) -> Originals:
+        """Return this store if it is fitted, else one of its name that keeps float32."""
+        if self.is_fitted:
+            return self
+        store = Originals(self.name, self.dim, None)
+        store._codec = None
+        return store
 
     def warn_of_losses(self, rows: NDArray[np.float32], *, were_fitted_to: bool) -> bool:
         """Warn if this store keeps little of vectors; `rows` are a sample of them. Say whether.
@@ -92,10 +103,9 @@ class Originals:
 
     def empty(self, n: int) -> NDArray[Any]:
         """Return an array of `n` vectors that are not written yet."""
-        if self.name in INTEGER_CODECS:
-            codec = INTEGER_CODECS[self.name]
-            return np.empty((n, codec.n_columns(self.dim)), codec.dtype)
-        return np.empty((n, self.dim), self.name)
+        if self._codec is not None:
+            return np.empty((n, self._codec.n_columns(self.dim)), self._codec.dtype)
+        return np.empty((n, self.dim), np.float16 if self.name == "float16" else np.float32)
 
     def write(
         self, values: NDArray[np.float32], out: NDArray[Any], first_row: int, threads: int = 0
@@ -104,9 +114,9 @@ class Originals:
 
         `first_row` is the number of the first vector in the caller's array, for errors.
         """
-        if self.name in INTEGER_CODECS:
+        if self._codec is not None:
             values = np.ascontiguousarray(values)
-            out[:] = INTEGER_CODECS[self.name].encode(values, self._ranges, threads)
+            out[:] = self._codec.encode(values, self._ranges, threads)
             return
         if self.name == "float16":
             purpose = ', 65504, for store="float16" (store="float32" takes larger values)'
@@ -115,18 +125,14 @@ class Originals:
 
     def read(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored vectors as floats: float16 unchanged, every other store as float32."""
-        if self.name not in INTEGER_CODECS:
+        if self._codec is None:
             return stored
-        if not self.is_fitted:  # there are no vectors
-            return np.empty((0, self.dim), np.float32)
-        return INTEGER_CODECS[self.name].decode(stored, self._ranges, self.dim)
+        return self._codec.decode(stored, self._ranges, self.dim)
 
     def arrays(self, stored: Rows) -> tuple[Any, ...]:
         """Return what rescores: the argument of `native.OneQuerySearch`."""
-        if self.name in INTEGER_CODECS and self.is_fitted:
+        if self._codec is not None:
             return stored, self.name, self._base, self._step
-        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
-            stored = np.empty((0, self.dim), np.float32)
         return stored, None, None, None
 
     def rescore(
@@ -148,7 +154,7 @@ class Originals:
         candidates. `keep_order` gives those of all candidates, in their order.
         """
         k = steps[-1][0]
-        if self.name in INTEGER_CODECS and self.is_fitted:
+        if self._codec is not None:
             return native.rescore_integers(
                 stored,
                 queries,
@@ -164,8 +170,6 @@ class Originals:
                 isa=isa,
                 threads=threads,
             )
-        if self.name in INTEGER_CODECS:  # not fitted: there are no vectors
-            stored = np.empty((0, self.dim), np.float32)
         return native.rescore(
             stored,
             queries,

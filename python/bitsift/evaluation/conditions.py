@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from bitsift.core.limits import LEAST_ROWS_FITTED
 from bitsift.core.options import DEFAULT_OVERSAMPLING, THRESHOLDS
 from bitsift.quantization import Calibrator, MinMaxCalibrator, RollingCalibrator
 from bitsift.quantization.integers import DEFAULT_N_STD
@@ -96,9 +97,14 @@ class Condition:
         parts += [f"{name}={_quoted(value)}" for name, value in self.index.items()]
         return f"bitsift.Index({', '.join(parts)})"
 
-    def code(self, dim: int, metric: str, k: int) -> str:
-        """Return Python that repeats the search, from `documents` and `queries` to `found`."""
+    def code(self, dim: int, metric: str, k: int, n: int) -> str:
+        """Return Python that repeats the search, from `documents` and `queries` to `found`.
+
+        There are `n` documents.
+        """
         lines = [f"index = {self.index_code(dim, metric)}", "index.add(documents)"]
+        if n < LEAST_ROWS_FITTED:  # it would wait for more
+            lines.insert(1, "index.fit(documents)")
         if self.quantize_queries:
             store = _quoted(self.index["store"])
             lines += [

@@ -162,7 +162,7 @@ def evaluate(
         measured = runner.run(condition)
         if baseline is None:
             baseline = measured
-        code = condition.code(corpus.dim, metric, k)
+        code = condition.code(corpus.dim, metric, k, len(corpus.documents))
         row, quality[condition.name] = _row(condition, measured, baseline, judge, code)
         rows.append(row)
     if progress is not None:

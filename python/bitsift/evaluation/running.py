@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core import BitsiftWarning
+from bitsift.core.limits import LEAST_ROWS_FITTED
 from bitsift.core.options import Metric, Store
 from bitsift.core.samples import evenly
 from bitsift.evaluation.conditions import BASELINE, Condition
@@ -111,6 +112,8 @@ class Runner:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             index = Index(self._corpus.dim, metric=self._metric, isa=self._isa, **condition.index)
+            if len(self._corpus.documents) < LEAST_ROWS_FITTED:  # it would wait for more
+                index.fit(self._corpus.documents)
             index.add(self._corpus.documents)
         for warning in caught:
             if issubclass(warning.category, BitsiftWarning):

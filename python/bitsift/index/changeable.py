@@ -27,7 +27,8 @@ class Changeable:
     def fit(self, sample: ArrayLike) -> Self:
         """Compute the threshold and the bounds of integer stores from a sample; decide the scoring.
 
-        Computes what is not known yet. Without this call, the first vectors added are the sample.
+        Computes what is not known yet. Without this call, the first 1,000 vectors added or more are
+        the sample. Vectors that wait for that are encoded by what is computed here.
 
         Parameters
         ----------
@@ -46,8 +47,8 @@ class Changeable:
         TypeError
             Another dtype.
         ValueError
-            Shapes that do not fit, no vectors, values that are not finite, or the index holds
-            vectors already. The index is unchanged by any error.
+            Shapes that do not fit, no vectors, values that are not finite, or vectors of the index
+            have been encoded already. The index is unchanged by any error.
 
         Warns
         -----
@@ -96,19 +97,20 @@ class Changeable:
         Warns
         -----
         BitsiftWarning
-            Something was fitted to fewer than 100 vectors; or, at the first add, the bits of the
-            vectors carry little information and another threshold or a rotation would help; or more
-            than 5 % of the values lie outside bounds that were fitted before, beyond those that
-            such bounds usually clip; or nearly all values become the same integer of an integer
-            store; or the values are too small for float16; or bits are added to an index that
-            rotates. Values are counted in a sample of at most 1,024 rows.
+            The bits of the first vectors that are encoded carry little information, and another
+            threshold or a rotation would help; or more than 5 % of the values lie outside bounds
+            that were fitted before, beyond those that such bounds usually clip; or nearly all
+            values become the same integer of an integer store; or the values are too small for
+            float16; or bits are added to an index that rotates. Values are counted in a sample of
+            at most 1,024 rows.
 
         Notes
         -----
-        Takes amortised constant time a vector. The add that decides the scoring takes some
-        milliseconds longer. One thread changes the index at a time; others wait. An interrupt
-        leaves the index unchanged. Where memory has to grow and more than a quarter of the vectors
-        in it have been removed, their room is used first, as :meth:`compact` does it.
+        Takes amortised constant time a vector. The add that fits the index, see :class:`Index`,
+        takes some milliseconds longer; ``"auto"`` seconds. One thread changes the index at a time;
+        others wait. An interrupt leaves the index unchanged. Where memory has to grow and more than
+        a quarter of the vectors in it have been removed, their room is used first, as
+        :meth:`compact` does it.
         """
         threads = arguments.check_threads(threads)
         parsed = self._parsed(vectors)
@@ -193,7 +195,8 @@ class Changeable:
         Notes
         -----
         Takes about as long as copying its memory. What scans by default stays as it is; an index
-        that has too few vectors to decide it takes over what `other` has decided.
+        that waits for nothing else takes over what `other` has decided. Vectors of `other` that
+        wait are added as floats; there, what is not computed yet need not be the same.
 
         Examples
         --------

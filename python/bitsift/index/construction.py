@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
@@ -77,7 +76,7 @@ def make_encoder(
     )
     fitting = Fitting(rule, bool(rotate))
     if scoring == "auto":
-        fitting = fitting._replace(vectors=np.empty((0, dim), np.float32))
+        fitting = fitting._replace(is_decided=False)
     else:
         fitting = fitting._replace(defaults=fitting.defaults._replace(scan=scoring))
     return Encoder(binarizer, stores, metric, bool(correction)), fitting

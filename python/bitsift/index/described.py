@@ -27,17 +27,17 @@ class Described:
     @property
     def dim(self) -> int:
         """Dimensions of the vectors."""
-        return self._table.snapshot.documents.encoder.dim
+        return self._table.snapshot.encoder.dim
 
     @property
     def metric(self) -> Metric:
         """The metric of rescored scores: ``"cosine"``, ``"dot"`` or ``"l2"``."""
-        return self._table.snapshot.documents.encoder.metric
+        return self._table.snapshot.encoder.metric
 
     @property
     def store(self) -> Store | tuple[Store, ...] | None:
         """How the original vectors are kept: the name of a store, several names, or None."""
-        return self._store_of(self._table.snapshot.documents.encoder)
+        return self._store_of(self._table.snapshot.encoder)
 
     @property
     def threshold(self) -> float | NDArray[np.float32] | Rule:
@@ -46,27 +46,28 @@ class Described:
         The name of the rule if the threshold still has to be computed. A threshold computed for
         the cosine is for vectors scaled to length 1.
         """
-        documents, fitting = self._table.snapshot[:2]
+        snapshot = self._table.snapshot
+        fitting = snapshot.fitting
         if fitting.is_pending and fitting.rule is not None:
             return fitting.rule
-        return documents.encoder.binarizer.threshold
+        return snapshot.encoder.binarizer.threshold
 
     @property
     def rotate(self) -> bool:
         """Whether vectors are rotated before they become bits."""
-        documents, fitting = self._table.snapshot[:2]
-        return fitting.rotate or documents.encoder.binarizer.is_rotated
+        snapshot = self._table.snapshot
+        return snapshot.fitting.rotate or snapshot.encoder.binarizer.is_rotated
 
     @property
     def correction(self) -> bool:
         """Whether each vector keeps factors that correct asymmetric scores."""
-        return self._table.snapshot.documents.are_corrected
+        return self._table.snapshot.encoder.corrected
 
     @property
     def scoring(self) -> Scoring | None:
         """What a search scans with unless it says so: ``"hamming"`` or ``"asymmetric"``.
 
-        None while an index made with ``scoring="auto"`` holds too few vectors to decide.
+        None while an index made with ``scoring="auto"`` waits for more vectors to decide.
         """
         return self._table.snapshot.fitting.scoring
 
@@ -80,18 +81,20 @@ class Described:
         """The calibrator of each integer store, by the store's name; copies."""
         return {
             store.name: copy.deepcopy(store.calibrator)
-            for store in self._table.snapshot.documents.encoder.stores
+            for store in self._table.snapshot.encoder.stores
             if store.calibrator is not None
         }
 
     @property
     def isa(self) -> str:
         """The instruction set in use."""
-        return self._table.snapshot.documents.encoder.isa
+        return self._table.snapshot.encoder.isa
 
     @property
     def nbytes(self) -> int:
         """Bytes of codes, originals, factors and ids, in memory or mapped from files.
+
+        Of vectors that wait, bytes of codes, float32 and ids.
 
         Without those of vectors that were removed, and without what finds ids.
         """
@@ -99,7 +102,7 @@ class Described:
 
     def __repr__(self) -> str:
         snapshot = self._table.snapshot
-        encoder, scoring = snapshot.documents.encoder, snapshot.fitting.scoring or "auto"
+        encoder, scoring = snapshot.encoder, snapshot.fitting.scoring or "auto"
         return (
             f"Index(dim={encoder.dim}, metric={encoder.metric!r}, "
             f"store={self._store_of(encoder)!r}, scoring={scoring!r}, n={len(snapshot.live)}, "

@@ -33,10 +33,12 @@ class Holding:
         """The codes, shape (n, ceil(dim / 8)), in order of addition; read-only.
 
         A view; a copy while there is memory of vectors that were removed, or where vectors were
-        added to mapped ones.
+        added to mapped ones. Provisional, with a warning, while the threshold is still to be
+        computed from more vectors.
         """
         snapshot = self._table.snapshot
-        codes, live = snapshot.documents.columns.codes, snapshot.live.current()
+        documents = snapshot.fitting.encoded(snapshot.documents, "these codes")
+        codes, live = documents.columns.codes, snapshot.live.current()
         codes = joined(codes) if live is None else taken(codes, live.numbers())
         codes.flags.writeable = False
         return codes
@@ -123,9 +125,10 @@ class Holding:
         -------
         ndarray, shape (m, dim), or (dim,) for one id
             The vectors as the last store keeps them: float16, or float32, which is also what
-            integers are converted to. With ``store=None``, the codes: uint8 of shape
-            (m, ceil(dim / 8)). A copy. With ``missing="none"`` a list of `m` vectors of shape
-            (dim,), or None for those that are missing; for one id the vector or None.
+            integers are converted to, unrounded while their bounds are still to be computed. With
+            ``store=None``, the codes: uint8 of shape (m, ceil(dim / 8)). A copy. With
+            ``missing="none"`` a list of `m` vectors of shape (dim,), or None for those that are
+            missing; for one id the vector or None.
 
         Raises
         ------
@@ -149,7 +152,8 @@ class Holding:
         rows = snapshot.ids.rows_of(wanted.reshape(-1), snapshot.live.current())
         if missing == "raise":
             require_found(wanted.reshape(-1), rows)
-        documents = snapshot.documents
+        asker = None if snapshot.encoder.stores else "these codes"
+        documents = snapshot.fitting.encoded(snapshot.documents, asker)
         found = documents.encoder.decode(documents.columns, rows[rows >= 0])
         if missing == "raise":
             return found if wanted.ndim == 1 else found[0]

@@ -59,6 +59,7 @@ class IdTable:
         self.stored = None if ids is None else ids.rows
         self.numbering = object()
         self.n_rows_at_reuse = 0
+        self._has_lost = False
         self._array = ids
         self._largest_known = largest
         self._found: _Found | None = None
@@ -162,7 +163,9 @@ class IdTable:
             largest=max(largest, newest),
         )
         ids.numbering = self.numbering
-        ids.n_rows_at_reuse = self.n_rows_at_reuse if live is None or follows else ids.n_rows
+        ids._has_lost = self._has_lost
+        are_new = follows or (live is None and not self._has_lost)
+        ids.n_rows_at_reuse = self.n_rows_at_reuse if are_new else ids.n_rows
         # Ids that do not ascend never ascend again.
         if self._found is not None:
             assert self.stored is not None
@@ -177,7 +180,9 @@ class IdTable:
         ascending = self.ascending or is_ascending(ids)
         is_stored = n > 0 and not (ascending and int(ids[0]) == 0 and int(ids[-1]) == n - 1)
         array = GrowableArray(ids) if is_stored else None
-        return IdTable(n, array, ascending=ascending, largest=self.largest)
+        table = IdTable(n, array, ascending=ascending, largest=self.largest)
+        table._has_lost = True  # ids, which may return
+        return table
 
     def rows_of(
         self, ids: NDArray[np.int64], live: native.RowSet | None = None

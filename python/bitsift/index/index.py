@@ -10,6 +10,7 @@ from typing import SupportsIndex
 from numpy.typing import ArrayLike
 
 from bitsift.core import arguments
+from bitsift.core.arguments import Codes
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.options import (
@@ -60,12 +61,13 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         use any.
     threshold : float, array_like of shape (dim,), or {"half-mean", "mean", "median", "auto"}
         A bit is set where the value, as float32, is greater than the threshold, rounded to float32.
-        A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`,
-        or else from the first vectors added. ``"mean"`` and ``"median"`` are those of each
-        dimension, ``"half-mean"`` is half way from 0 to the mean. With a rule and the cosine,
-        vectors are scaled to length 1, both for the threshold and for the bits. ``"auto"`` compares
-        all of these and rotations with 0, as :func:`advise` does, with documents of the sample as
-        queries. It uses 0 unless another finds more beyond doubt, and with fewer than 240 vectors.
+        A name, a rule, has the index compute the threshold from the sample given to :meth:`fit`, or
+        else from the first thousand vectors added or more, see the notes. ``"mean"`` and
+        ``"median"`` are those of each dimension, ``"half-mean"`` is half way from 0 to the mean.
+        With a rule and the cosine, vectors are scaled to length 1, both for the threshold and for
+        the bits. ``"auto"`` compares all of these and rotations with 0, as :func:`advise` does,
+        with documents of the sample as queries. It uses 0 unless another finds more beyond doubt,
+        and with fewer than 240 vectors.
     rotate : bool
         Whether vectors are rotated before they become bits. The rotation is random, but the same in
         every index. It spreads the information of few dimensions over all. A bit is then set where
@@ -81,11 +83,11 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
     scoring : {"auto", "hamming", "asymmetric"}
         What a search scans with unless it says so: what it compares with the codes, the codes of
         queries, or float queries rounded to 6 bits a dimension. ``"auto"`` tries both on the sample
-        given to :meth:`fit`, or else on the first vectors added: at least 64 of them, and at most
-        512, an eighth of which serve as queries. Asymmetric scores are chosen where they find more
-        of the exact neighbours by over two standard errors of the difference, as they do where the
-        bits are those of centred data. The choice is made once, and kept for ever. Until there are
-        64 vectors, the scan is asymmetric. Bits that are added make it Hamming distance.
+        given to :meth:`fit`, of at least 64 vectors, or else on the first thousand added or more:
+        on at most 512, an eighth of which serve as queries. Asymmetric scores are chosen where they
+        find more of the exact neighbours by over two standard errors of the difference, as they do
+        where the bits are those of centred data. The choice is made once, and kept for ever. Bits
+        that are added make it Hamming distance.
     isa : str, optional
         Instruction set, one of :func:`available_isas`; the best one by default. It changes the
         speed, never the results.
@@ -102,6 +104,17 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
     Any number of threads may search at once, also while one adds: a search reads the index as it
     was when the search began. All that reads it does so without a lock, and may be called in a
     signal handler. Searches and adds release the GIL while compiled code runs.
+
+    What an index computes from vectors (a threshold by a rule, the bounds of integer stores, the
+    scoring if it is ``"auto"``) it computes once, from the first 1,000 vectors or more, or from the
+    sample of :meth:`fit`. Until then its vectors wait as float32: they take 4 * `dim` bytes each
+    and the bits, :attr:`scoring` is None, and all of them are candidates of a search, which gives
+    the exact results of a float search, also with ``store=None``. The add that brings the number to
+    1,000 computes everything and encodes them all, so that an index filled in small steps is the
+    same as one filled at once. A search that asks for bits before that (``rescore=False``, a
+    `scoring`, a `ladder`, queries that are bits; Hamming distance if that is the index's own
+    `scoring` and it has no originals), or :attr:`codes`, gets those of a threshold computed from
+    the vectors that are there, 0 in the case of ``"auto"``, and a warning, once.
 
     Copies and pickles keep the attributes that a caller has set. ``copy.copy`` shares the rows, and
     what is added later belongs to one of both. A pickle is checked like a folder when it is opened.
@@ -222,7 +235,8 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         -----
         BitsiftWarning
             `oversampling` is given and nothing is rescored; or the index has a correction and scans
-            by Hamming distance, and neither `scoring` nor `ladder` says that it should.
+            by Hamming distance, and neither `scoring` nor `ladder` says that it should; or the
+            search asks for bits, and the threshold is still to be computed from more vectors.
 
         Notes
         -----
@@ -276,7 +290,9 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
             and offset == 0
         ):
             # Without this, checks in Python take longer than a scan of a few thousand codes.
-            search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
+            search_one = None
+            if snapshot.fitting.has_final_codes:
+                search_one = documents.search_one or documents.prepare_search_one(snapshot.live)
             if search_one is not None and (found := search_one(queries, k, threads)) is not None:
                 return found
         k = arguments.check_k(k)
@@ -288,6 +304,9 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
         options = LadderOptions(oversampling, rescore, scoring, ladder)
+        documents = snapshot.fitting.documents_for(
+            documents, options, are_bits=isinstance(parsed, Codes) or parsed.are_bits
+        )
         row_sets = RowSets(snapshot.ids, snapshot.live.current(), self._table.identity)
         rows = row_sets.of(filter, len(parsed.rows))
         return search(documents, parsed, k, offset, options, threads, rows)
@@ -413,6 +432,6 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         mmap = arguments.check_bool(mmap, "mmap")
         follow_links = arguments.check_bool(follow_links, "follow_links")
         stored = reader.read_stored(path, mmap=mmap, follow_links=follow_links)
-        parts = from_stored(stored, resolve_isa(isa), are_mapped=mmap)
+        parts = from_stored(stored, resolve_isa(isa), os.fspath(path), are_mapped=mmap)
         encoder, fitting, memory, ids, live = parts
         return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)

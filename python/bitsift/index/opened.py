@@ -243,7 +243,7 @@ class Openable:
         if not (isinstance(table, ReaderTable) and table.refresh()):
             return False
         # Another index may have been saved there.
-        self._store_is_name = len(table.snapshot.documents.encoder.stores) == 1
+        self._store_is_name = len(table.snapshot.encoder.stores) == 1
         return True
 
     def close(self) -> None:

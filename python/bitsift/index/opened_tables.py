@@ -48,7 +48,7 @@ class ReaderTable(Table):
     """
 
     def __init__(self, path: str, stored: Stored, isa: str, *, follow_links: bool = False) -> None:
-        super().__init__(_snapshot_of(stored, isa))
+        super().__init__(_snapshot_of(stored, isa, path))
         self.path = path
         self._stored = stored
         self._follow_links = follow_links
@@ -89,7 +89,7 @@ class ReaderTable(Table):
                 return False
             stored = read_stored(self.path, mmap=True, follow_links=follow_links)
             isa = self.snapshot.documents.encoder.isa
-            self.snapshot, self._stored = _snapshot_of(stored, isa), stored
+            self.snapshot, self._stored = _snapshot_of(stored, isa, self.path), stored
             return True
 
     def refuse(self, name: str) -> NoReturn:
@@ -122,7 +122,7 @@ class WriterTable(Table):
 
     def __init__(self, folder: FolderWriter, new: Snapshot | None, isa: str, n: int) -> None:
         if folder.stored is not None:
-            new = _snapshot_of(folder.stored, isa)
+            new = _snapshot_of(folder.stored, isa, folder.path)
         assert new is not None
         super().__init__(new)
         self.path = folder.path
@@ -208,22 +208,31 @@ class WriterTable(Table):
         goes_on = before is not None and snapshot.ids.numbering is self._committed.ids.numbering
         segments = before.segments if before is not None and goes_on else ()
         live = snapshot.live.extended_to(snapshot.ids.n_rows).current()
-        drafts = draft_segments(snapshot.documents, snapshot.ids, live, segments, compacts=compacts)
+        waits = snapshot.fitting.waiting is not None
+        if waits:  # there are no segments of what is not encoded
+            drafts = Drafts([], snapshot.ids, are_renumbered=False)
+        else:
+            drafts = draft_segments(
+                snapshot.documents, snapshot.ids, live, segments, compacts=compacts
+            )
         largest = drafts.ids.largest_removed
         kind = drafts.id_kind
-        schema = replace(
-            _schema_of(snapshot.documents.encoder, snapshot.fitting),
-            ids=None if kind == "automatic" else np.empty(0, np.int64),
-            ids_ascending=kind != "arbitrary",
-            largest_id=largest,
-        )
+        if waits:
+            schema = to_contents(*snapshot[:3])
+        else:
+            schema = replace(
+                _schema_of(snapshot.documents.encoder, snapshot.fitting),
+                ids=None if kind == "automatic" else np.empty(0, np.int64),
+                ids_ascending=kind != "arbitrary",
+                largest_id=largest,
+            )
         try:
             self._folder.commit(
                 schema,
                 {"ids": kind, "largest_id": largest},
                 drafts.segments,
                 n_generations=self._n_generations,
-                is_same_schema=self._has_same_schema(snapshot),
+                is_same_schema=not waits and self._has_same_schema(snapshot),
             )
         finally:
             if self._folder.stored is not before:
@@ -234,6 +243,9 @@ class WriterTable(Table):
         stored = self._folder.stored
         assert stored is not None
         encoder = snapshot.documents.encoder
+        if snapshot.fitting.waiting is not None:  # they stay in memory
+            self._committed = _unchanging(snapshot)
+            return
         columns = [columns_of(segment, stored.manifest) for segment in stored.segments]
         memory = GrowableColumns.of_segments(columns or [encoder.empty_columns()], are_mapped=True)
         n_rows = sum(map(len, stored.segments))
@@ -275,8 +287,8 @@ class ClosedTable(Table):
         raise self.error()
 
 
-def _snapshot_of(stored: Stored, isa: str) -> Snapshot:
-    encoder, fitting, memory, ids, live = from_stored(stored, isa, are_mapped=True)
+def _snapshot_of(stored: Stored, isa: str, path: str) -> Snapshot:
+    encoder, fitting, memory, ids, live = from_stored(stored, isa, path, are_mapped=True)
     return Snapshot.of_memory(encoder, fitting, memory, ids, live=live)
 
 

@@ -15,12 +15,13 @@ from bitsift.core.segments import joined
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Columns, Encoder
 from bitsift.encoding.originals import Originals
-from bitsift.index.fitting import Fitting
+from bitsift.index.fitting import Fitting, Grown
 from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable
 from bitsift.retrieval.defaults import DEFAULTS, SearchDefaults
 from bitsift.retrieval.pipeline import Documents
 from bitsift.storage.contents import Contents
+from bitsift.storage.contents_check import refusing
 from bitsift.storage.manifest import Manifest
 from bitsift.storage.stored import Stored, StoredSegment, removed_rows
 
@@ -34,7 +35,12 @@ def to_contents(
 
     `id_table` knows of ids that were removed.
     """
-    encoder, columns = documents.encoder, documents.columns
+    encoder, columns, vectors = documents.encoder, documents.columns, None
+    if fitting.waiting is not None:
+        encoder = fitting.waiting.encoder
+        if len(documents):
+            vectors = fitting.waiting.vectors_of(columns)
+        columns = encoder.empty_columns()
     binarizer = encoder.binarizer
     return Contents(
         dim=encoder.dim,
@@ -57,7 +63,7 @@ def to_contents(
         },
         scoring=fitting.scoring,
         candidates=fitting.defaults.candidates,
-        vectors=fitting.vectors if fitting.vectors is not None and len(fitting.vectors) else None,
+        vectors=vectors,
         largest_id=None if id_table is None else id_table.largest_removed,
     )
 
@@ -65,8 +71,8 @@ def to_contents(
 @in_default_floats
 def from_contents(
     contents: Contents, isa: str
-) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable]:
-    """Return the parts of the state of a table; no array is copied."""
+) -> tuple[Encoder, Fitting, Columns[NDArray[Any]], IdTable, NDArray[np.float32] | None]:
+    """Return the parts of the state of a table, as `Snapshot.of` takes them; copies no array."""
     pending = contents.threshold is None
     binarizer = Binarizer(
         contents.dim,
@@ -83,32 +89,47 @@ def from_contents(
     is_done = contents.rule is not None and not pending
     scan = DEFAULTS.scan if contents.scoring is None else contents.scoring
     defaults = SearchDefaults(scan, contents.candidates)  # type: ignore[arg-type]
-    vectors = contents.vectors
-    if contents.scoring is None and vectors is None:
-        vectors = np.empty((0, contents.dim), np.float32)
     fitting = Fitting(
         contents.rule,  # type: ignore[arg-type]
         contents.rotate,
         is_done,
         defaults=defaults,
-        vectors=vectors,
+        is_decided=contents.scoring is not None,
     )
     columns = Columns(contents.codes, tuple(contents.originals.values()), contents.factors)
     stored = None if contents.ids is None else GrowableArray(contents.ids)
     ids = IdTable(
-        len(contents.codes),
+        len(contents.codes if contents.vectors is None else contents.vectors),
         stored,
         ascending=contents.ids_ascending,
         largest=contents.largest_id,
     )
-    return encoder, fitting, columns, ids
+    return encoder, fitting, columns, ids, contents.vectors
 
 
 def from_stored(
-    stored: Stored, isa: str, *, are_mapped: bool
+    stored: Stored, isa: str, path: str, *, are_mapped: bool
 ) -> tuple[Encoder, Fitting, GrowableColumns, IdTable, native.LiveRows]:
-    """Return the parts of the state with these rows; only ids of several segments are copied."""
-    encoder, fitting, empty, ids = from_contents(stored.schema, isa)
+    """Return the parts of the state with these rows; only ids of several segments are copied.
+
+    `path` is what errors name.
+    """
+    encoder, fitting, empty, ids, vectors = from_contents(stored.schema, isa)
+    fitting = fitting.of(encoder)
+    if fitting.waiting is not None:
+        if vectors is None:
+            vectors = np.empty((0, encoder.dim), np.float32)
+        with refusing(path):  # vectors are encoded once more
+            grown = Grown.of_waiting(fitting, vectors)
+        given = ids.stored is None or len(ids.stored) == len(vectors)
+        if not given:  # an older folder, with vectors beside its segments
+            ids = IdTable(
+                len(vectors),
+                _ids_of(stored),
+                ascending=ids.ascending,
+                largest=stored.schema.largest_id,
+            )
+        return grown.encoder, fitting, grown.memory, ids, native.LiveRows(len(vectors))
     columns = [columns_of(segment, stored.manifest) for segment in stored.segments]
     memory = GrowableColumns.of_segments(columns or [empty], are_mapped=are_mapped)
     n_rows = sum(map(len, stored.segments))

@@ -157,7 +157,7 @@ class Remakable:
     @classmethod
     def _loaded(cls, snapshot: Snapshot, isa: str | None) -> Self:
         """Return an index for which nobody kept the attributes that a subclass may need."""
-        encoder = snapshot.documents.encoder
+        encoder = snapshot.encoder
         names = encoder.store_names
         make: Any = cls
         index: Self

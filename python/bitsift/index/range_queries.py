@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bitsift.core import arguments
+from bitsift.core.arguments import Codes
 from bitsift.core.options import SEARCH_SCORINGS, SearchScoring
 from bitsift.core.range_results import RangeResult
 from bitsift.index.filters import Filter, RowSets
 from bitsift.index.table import Table
+from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.ranges import RangeSearch
 
 __all__ = ["RangeQueries"]
@@ -113,7 +115,8 @@ class RangeQueries:
         -----
         BitsiftWarning
             The index has a correction and the radius bounds Hamming distances, but `scoring` does
-            not say that it should.
+            not say that it should; or bits are asked for, and the threshold is still to be computed
+            from more vectors.
 
         Notes
         -----
@@ -220,6 +223,10 @@ class RangeQueries:
             arguments.choice(scoring, "scoring", SEARCH_SCORINGS)
         threads = arguments.check_threads(threads)
         parsed = arguments.parse(queries, "queries", documents.encoder.dim)
+        options = LadderOptions(None, rescore, scoring, None)
+        documents = snapshot.fitting.documents_for(
+            documents, options, are_bits=isinstance(parsed, Codes) or parsed.are_bits
+        )
         row_sets = RowSets(snapshot.ids, snapshot.live.current(), self._table.identity)
         rows = row_sets.of(filter, len(parsed.rows))
         return RangeSearch.of(documents, parsed, radius, rescore, scoring, rows, threads)

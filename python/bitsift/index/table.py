@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,21 +15,22 @@ from numpy.typing import NDArray
 import bitsift.core.native as native
 from bitsift.core.arguments import Codes, Values
 from bitsift.core.errors import BitsiftWarning, warn
-from bitsift.core.interruptible import copied, copy_into, counted
-from bitsift.core.limits import MAX_ID
+from bitsift.core.interruptible import copied, counted
+from bitsift.core.limits import LEAST_ROWS_FITTED, MAX_ID
 from bitsift.core.segments import row_bytes
 from bitsift.encoding.encoder import Columns, Encoder
-from bitsift.index.fitting import Fitting, warn_of_poor_bits
-from bitsift.index.growable import GrowableArray, GrowableColumns, GrowableRows
+from bitsift.index.fitting import NO_ROWS, Fitting, Grown
+from bitsift.index.growable import GrowableArray, GrowableColumns
 from bitsift.index.ids import IdTable, require_found
+from bitsift.index.waiting import Waiting
 from bitsift.quantization.few_rows import FewRows
+from bitsift.retrieval.defaults import EXACT_DEFAULTS
 from bitsift.retrieval.pipeline import Documents
 
 __all__ = ["Snapshot", "Table"]
 
 T = TypeVar("T")
 
-_NO_ROWS = FewRows()
 _NONE = np.empty(0, np.int64)
 # Where memory has to grow, rows are first made compact if more than a quarter of them is removed.
 _MOST_ROWS_FOR_A_LIVE_ONE = 4 / 3
@@ -57,7 +59,8 @@ class Snapshot(NamedTuple):
     documents : Documents
         The rows, with the encoder that made them.
     fitting : Fitting
-        How the threshold was found, or is to be.
+        How the threshold was found, or is to be. While it has `waiting`, `documents` are vectors
+        that wait as floats, all of them live.
     ids : IdTable
         The ids of the rows, for look-ups.
     memory : GrowableColumns
@@ -84,10 +87,20 @@ class Snapshot(NamedTuple):
         fitting: Fitting,
         columns: Columns[NDArray[Any]],
         ids: IdTable,
+        vectors: NDArray[np.float32] | None = None,
         *,
         are_mapped: bool = False,
     ) -> Snapshot:
-        """Return the state with these rows, which have no room behind them."""
+        """Return the state with these rows, which have no room behind them.
+
+        With `vectors`, which wait, there are no other rows.
+        """
+        fitting = fitting.of(encoder)
+        if fitting.waiting is not None:
+            if vectors is None:
+                vectors = np.empty((0, encoder.dim), np.float32)
+            grown = Grown.of_waiting(fitting, vectors)
+            return cls.of_memory(grown.encoder, fitting, grown.memory, ids)
         memory = GrowableColumns.of(columns, are_mapped=are_mapped)
         return cls.of_memory(encoder, fitting, memory, ids)
 
@@ -98,15 +111,22 @@ class Snapshot(NamedTuple):
         fitting: Fitting,
         memory: GrowableColumns,
         ids: IdTable,
-        few: FewRows = _NO_ROWS,
+        few: FewRows = NO_ROWS,
         live: native.LiveRows | None = None,
     ) -> Snapshot:
         """Return the state with these rows; without `live`, all of them are."""
         tie_ids = None if ids.ascending else ids.stored
-        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, fitting.defaults)
+        defaults = fitting.defaults if fitting.waiting is None else EXACT_DEFAULTS
+        documents = Documents(encoder, memory.rows(), ids.stored, tie_ids, defaults)
         if live is None:
             live = native.LiveRows(ids.n_rows)
         return cls(documents, fitting, ids, memory, few, live)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the index, of which some part may not be fitted."""
+        waiting = self.fitting.waiting
+        return self.documents.encoder if waiting is None else waiting.encoder
 
     @property
     def nbytes(self) -> int:
@@ -116,14 +136,40 @@ class Snapshot(NamedTuple):
         n = len(self.live)
         return sum(n * row_bytes(rows) for rows in arrays if rows is not None)
 
+    @property
+    def grown(self) -> Grown:
+        """What an add makes anew."""
+        return Grown(self.documents.encoder, self.fitting, self.memory, self.few)
+
+    def with_rows(self, grown: Grown, ids: IdTable, live: native.LiveRows) -> Snapshot:
+        """Return the state with other rows."""
+        return Snapshot.of_memory(grown.encoder, grown.fitting, grown.memory, ids, grown.few, live)
+
+    def difference_to(self, other: Snapshot) -> str | None:
+        """Name what keeps rows of another table from being rows of this one; None if nothing does.
+
+        Vectors that wait there are encoded here, so what is not known there does not differ.
+        """
+        ours, theirs, fitting = self.encoder, other.encoder, other.fitting
+        if self.fitting.is_needed(ours) and not fitting.is_needed(theirs):
+            return "being fitted, as this one is not yet"
+        if fitting.is_pending:
+            if (fitting.rule, fitting.rotate) != (self.fitting.rule, self.fitting.rotate):
+                return f"threshold: {fitting.rule!r}, rotate={fitting.rotate}"
+            theirs = replace(theirs, binarizer=ours.binarizer)
+        return ours.differs_from(theirs)
+
     def apart(self) -> Snapshot:
         """Return the same rows for another table: the room behind them stays with this one."""
         snapshot = self._with_memory(self.memory.apart(), self.ids.stored)
+        if self.fitting.waiting is not None:
+            fitting = self.fitting.of(self.fitting.waiting.encoder)
+            snapshot = snapshot._replace(fitting=fitting)
         return snapshot._replace(live=self.live.extended_to(self.ids.n_rows))
 
     def is_to_be_compact(self, n: int, replaced: NDArray[np.int64]) -> bool:
         """Say whether removed rows are to be dropped before `n` are added in place of others."""
-        if not self.fitting.is_decided:  # there are few rows, and the live ones alone are to decide
+        if self.fitting.waiting is not None:  # all rows are live: the index is fitted to them
             return len(replaced) > 0
         n_rows = self.ids.n_rows
         if self.memory.are_mapped:  # they are no memory to be had again
@@ -138,9 +184,8 @@ class Snapshot(NamedTuple):
         if kept is None:
             return self
         rows = kept.numbers()
-        memory, fitting = self.memory.only(rows), self.fitting.only(rows)
-        ids = self.ids.only(rows)
-        return Snapshot.of_memory(self.documents.encoder, fitting, memory, ids, self.few)
+        memory, ids = self.memory.only(rows), self.ids.only(rows)
+        return Snapshot.of_memory(self.documents.encoder, self.fitting, memory, ids, self.few)
 
     def copied(self) -> Snapshot:
         """Return the live rows in arrays of their own."""
@@ -186,8 +231,7 @@ class Table:
 
     def check(self, parsed: Codes | Values) -> None:
         """Raise unless these vectors can be added."""
-        documents, fitting = self.snapshot[:2]
-        encoder = documents.encoder
+        encoder, fitting = self.snapshot.encoder, self.snapshot.fitting
         # uint8 numbers, one a dimension, get the message about their width.
         if isinstance(parsed, Codes) and (parsed.rows.shape[1] != encoder.dim or encoder.dim == 1):
             _refuse_bits("packed codes (uint8)", encoder, fitting)
@@ -201,8 +245,8 @@ class Table:
             )
 
     def fit(self, sample: Values) -> None:
-        """Fit what is not fitted to vectors of floats; the table must have no rows."""
-        rows, encoder = sample.rows, self.snapshot.documents.encoder
+        """Fit what is not fitted to vectors of floats; rows that there are must be waiting."""
+        rows, encoder = sample.rows, self.snapshot.encoder
         encoder.binarizer.check_width(sample, "sample")
         if sample.is_single or len(rows) == 0:
             shape = rows.shape[1:] if sample.is_single else rows.shape
@@ -260,22 +304,26 @@ class Table:
                 self._writer = None
 
     def _fit(self, sample: NDArray[Any]) -> None:
-        if len(self.snapshot.live):
+        before = self.snapshot
+        if before.fitting.waiting is None and len(before.live):
             raise ValueError(
-                f"fit comes before the first add; the index holds {len(self.snapshot.live)} vectors"
+                f"fit comes before the vectors are encoded, and the index has encoded "
+                f"{len(before.live)}: make a new one, or fit it while it holds fewer than "
+                f"{LEAST_ROWS_FITTED}"
             )
-        documents, fitting, ids, memory, *_ = self.snapshot.compact()
-        if fitting.is_useless(documents.encoder):
+        if before.fitting.is_useless(before.encoder):
             warn(
                 "fit(sample) does nothing: what it computes has been computed or given already. A "
                 "new index can be fitted again"
             )
-        encoder, fitting, memory = _fitted(documents.encoder, fitting, memory, sample, "sample")
-        fitting = fitting.decide(encoder, sample, "sample")
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids)
+        if before.fitting.waiting is not None:
+            self.snapshot = before.with_rows(before.grown.fitted(sample), before.ids, before.live)
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few, live = self.snapshot
+        if fitting.waiting is not None:
+            fitting.waiting.reserve(size)
+            return
         memory = memory.reserved(size)
         self.snapshot = Snapshot.of_memory(documents.encoder, fitting, memory, ids, few, live)
 
@@ -286,16 +334,20 @@ class Table:
         snapshot = self.snapshot
         if isinstance(ids, int):
             row = snapshot.ids.row_of(ids) if 0 <= ids <= MAX_ID else -1
-            if snapshot.fitting.is_decided:
+            if snapshot.fitting.waiting is None:
                 is_removed = row >= 0 and snapshot.live.remove_one(row)
                 if not (is_removed or ignores_missing):
                     raise KeyError(f"id {ids} is not in the index")
                 return int(is_removed)
-            ids = np.array([ids if row >= 0 else -1], np.int64)
+            if row < 0:
+                if not ignores_missing:
+                    raise KeyError(f"id {ids} is not in the index")
+                return 0
+            ids = np.array([ids], np.int64)
         rows = snapshot.ids.rows_of(ids, snapshot.live.current())
         if not ignores_missing:
             require_found(ids, rows)
-        if snapshot.fitting.is_decided:
+        if snapshot.fitting.waiting is None:
             return snapshot.live.remove(rows)
         self.snapshot = snapshot.compact(without=rows)
         return len(snapshot.live) - len(self.snapshot.live)
@@ -309,7 +361,7 @@ class Table:
         replaces: bool,
     ) -> NDArray[np.int64]:
         before = self.snapshot
-        rows, n = parsed.rows, len(parsed.rows)
+        n = len(parsed.rows)
         live_before = before.live.current()
         new_ids = before.ids.check(given_ids, n, live_before, may_be_known=replaces)
         if n == 0:
@@ -317,26 +369,27 @@ class Table:
         replaced = before.ids.rows_of(new_ids, live_before) if replaces else _NONE
         if before.is_to_be_compact(n, replaced):
             before, replaced = before.compact(without=replaced), _NONE
-        documents, fitting, ids, memory, few, live = before
-        encoder = documents.encoder
-        if fitting.is_needed(encoder):
-            encoder, fitting, memory = _fitted(encoder, fitting, memory, rows, "vectors")
-        memory = memory.with_room(n)
-        columns = memory.next_rows(n)
-        are_bits = isinstance(parsed, Codes) or parsed.are_bits
-        if isinstance(parsed, Codes):
-            copy_into(columns.codes, rows)
-        else:
-            encoder.encode_into(columns, rows, threads)
-            few = self._warn_of_losses(encoder, rows)
-            if len(documents) == 0 and fitting.rule is None and not are_bits:
-                warn_of_poor_bits(rows, columns.codes, encoder)
-        fitting = fitting.decide_by_added(encoder, rows, are_bits=are_bits)
-        live = live.extended_to(len(documents) + n)
-        live.remove(replaced)
-        ids = ids.extended(new_ids, live.current())
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory.committed(n), ids, few, live)
+        self.snapshot = self._grow(before, parsed, new_ids, replaced, threads)
         return new_ids
+
+    def _grow(
+        self,
+        before: Snapshot,
+        parsed: Codes | Values,
+        new_ids: NDArray[np.int64],
+        replaced: NDArray[np.int64],
+        threads: int,
+    ) -> Snapshot:
+        """Return a snapshot with vectors more, in place of some rows."""
+        try:
+            after = before.grown.with_vectors(parsed, threads)
+        except BitsiftWarning:
+            # Where warnings are errors, rows added before must not refuse each later add.
+            self.snapshot = self.snapshot._replace(few=NO_ROWS)
+            raise
+        live = before.live.extended_to(before.ids.n_rows + len(new_ids))
+        live.remove(replaced)
+        return before.with_rows(after, before.ids.extended(new_ids, live.current()), live)
 
     def _extend(self, other: Snapshot) -> NDArray[np.int64]:
         before, others = self.snapshot, other.live.current()
@@ -347,33 +400,24 @@ class Table:
             return new_ids
         if before.is_to_be_compact(n, _NONE):
             before = before.compact()
-        documents, fitting, ids, memory, few, live = before
-        encoder = documents.encoder
-        different = encoder.differs_from(other.documents.encoder)
-        if fitting.is_needed(encoder):
-            different = "being fitted, as this one is not yet"
-        if different is not None:
+        if (different := before.difference_to(other)) is not None:
             raise ValueError(
                 f"other must be an index of the same schema; it differs in {different}. Fit both "
                 "to one sample, or make parts by copy.copy of an index that is fitted"
             )
+        if other.fitting.waiting is not None:
+            vectors = Values(Waiting.vectors_of(other.documents.columns), is_single=False)
+            self.snapshot = self._grow(before, vectors, new_ids, _NONE, 0)
+            return new_ids
+        own = before.grown
+        if own.fitting.waiting is not None:
+            own = own.converted(other.fitting.defaults.scan)
         numbers = counted(0, n) if others is None else others.numbers()
-        memory = memory.with_room(n).with_rows(other.documents.columns, numbers)
-        fitting = fitting.decide_by_other(encoder, other.fitting)
-        live = live.extended_to(len(documents) + n)
-        ids = ids.extended(new_ids, live.current())
-        self.snapshot = Snapshot.of_memory(encoder, fitting, memory, ids, few, live)
+        memory = own.memory.with_room(n).with_rows(other.documents.columns, numbers)
+        live = before.live.extended_to(before.ids.n_rows + n)
+        ids = before.ids.extended(new_ids, live.current())
+        self.snapshot = before.with_rows(own._replace(memory=memory), ids, live)
         return new_ids
-
-    def _warn_of_losses(self, encoder: Encoder, rows: NDArray[Any]) -> FewRows:
-        """Warn of what the stores lose; return the rows that wait for more."""
-        before = self.snapshot
-        try:
-            return encoder.warn_of_losses(rows, before.documents.encoder.stores, before.few)
-        except BitsiftWarning:
-            # Where warnings are errors, rows added before must not refuse each later add.
-            self.snapshot = before._replace(few=_NO_ROWS)
-            raise
 
     def take_over(self) -> None:
         """Free the lock in a forked child, where the thread that held it may not be."""
@@ -390,21 +434,6 @@ class Table:
             if self._writer != threading.get_ident():
                 self._lock, self._writer = threading.RLock(), None
             self._process = os.getpid()
-
-
-def _fitted(
-    encoder: Encoder, fitting: Fitting, memory: GrowableColumns, sample: NDArray[Any], name: str
-) -> tuple[Encoder, Fitting, GrowableColumns]:
-    """Fit what is not fitted; return this for a table that has no rows yet.
-
-    `name` is what errors call the sample.
-    """
-    encoder, fitting = fitting.fit(encoder, sample, name)
-    factors = memory.factors
-    if factors is not None:  # fitting may have changed their number a row
-        room = np.empty((factors.capacity, encoder.n_factors), np.uint16)
-        factors = GrowableRows((), GrowableArray(room, 0))
-    return encoder, fitting, memory._replace(factors=factors)
 
 
 def _refuse_bits(what: str, encoder: Encoder, fitting: Fitting) -> None:

@@ -19,6 +19,7 @@ from bitsift.core.blocks import row_blocks
 from bitsift.core.floats import in_default_floats
 from bitsift.core.limits import MAX_DIM
 from bitsift.core.public import public
+from bitsift.core.samples import Stacked
 from bitsift.core.unreadable import shown
 from bitsift.quantization.bounds import as_ranges
 
@@ -295,12 +296,14 @@ class Calibrator(ABC):
             raise ValueError("not fitted: call fit(sample) or partial_fit(batch) first")
         return self._seen
 
-    def _check_dim(self, rows: NDArray[Any], name: str) -> None:
+    def _check_dim(self, rows: NDArray[Any] | Stacked, name: str) -> None:
         if self._seen is not None:
             hint = f"; the calibrator has dim {self.dim}"
             arguments.check_n_values(rows.shape[1], name, self.dim, hint)
 
-    def _with_rows(self, seen: Summary | None, rows: NDArray[Any], name: str) -> Summary | None:
+    def _with_rows(
+        self, seen: Summary | None, rows: NDArray[Any] | Stacked, name: str
+    ) -> Summary | None:
         for begin, end in row_blocks(*rows.shape):
             block = rows[begin:end]
             arguments.narrow(block, np.float32, name, begin)  # only to refuse what does not fit
@@ -344,7 +347,7 @@ def own_calibrator(calibrator: Calibrator | None, dim: int) -> Calibrator | None
     return copy.deepcopy(calibrator)
 
 
-def add_rows(calibrator: Calibrator, rows: NDArray[Any], name: str) -> None:
+def add_rows(calibrator: Calibrator, rows: NDArray[Any] | Stacked, name: str) -> None:
     """Add parsed rows to a calibrator; `name` is what errors call them."""
     calibrator._check_dim(rows, name)
     calibrator._seen = calibrator._with_rows(calibrator._seen, rows, name)

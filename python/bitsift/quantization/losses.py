@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bitsift.core.errors import warn
-from bitsift.core.samples import scattered
+from bitsift.core.samples import Stacked, scattered
 from bitsift.quantization.integers import INTEGER_CODECS
 
 __all__ = [
@@ -58,7 +58,7 @@ class BoundsRule(Protocol):
         """Standard deviations on either side of the mean; None for minimum and maximum."""
 
 
-def sample_of(rows: NDArray[Any], most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:
+def sample_of(rows: NDArray[Any] | Stacked, most: int = MOST_ROWS_SAMPLED) -> NDArray[np.float32]:
     """Return at most `most` rows, spread over all, as float32; they are finite in it."""
     if rows.dtype == np.float32:
         return scattered(rows, most)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bitsift.core.options import CandidateRule, Scoring
 
-__all__ = ["DEFAULTS", "SearchDefaults", "Step", "steps_by_position"]
+__all__ = ["DEFAULTS", "EXACT_DEFAULTS", "SearchDefaults", "Step", "steps_by_position"]
 
 # Results up to a number come from so many candidates; beyond the last, both double.
 _FIRST_STEPS = (16, 100), (100, 600)
@@ -20,15 +20,18 @@ class SearchDefaults(NamedTuple):
     ----------
     scan : {"hamming", "asymmetric"}
         What scans for float queries. Bits are always compared by Hamming distance.
-    candidates : {"by-position", "fixed"}
+    candidates : {"by-position", "fixed", "all"}
         How many candidates are rescored: by the position of a result, so that any two pages are
-        slices of one list (`steps_by_position`); or 4 for each result, the rule of version 0.1.0.
+        slices of one list (`steps_by_position`); 4 for each result, the rule of version 0.1.0; or
+        all vectors, whatever a caller says, of an index that waits for more of them.
     """
 
     scan: Scoring
-    candidates: CandidateRule
+    candidates: CandidateRule | Literal["all"]
 
 
+# Of vectors that wait: all are candidates, so a search is exact whatever scans.
+EXACT_DEFAULTS = SearchDefaults("hamming", "all")
 # Of new indexes, until their vectors decide what scans.
 DEFAULTS = SearchDefaults("asymmetric", "by-position")
 

@@ -104,6 +104,8 @@ class LadderOptions(NamedTuple):
 
     def steps(self, n_results: int, n_rows: int, defaults: SearchDefaults) -> tuple[Step, ...]:
         """Return the steps to `n_results` results, at most `n_rows`."""
+        if defaults.candidates == "all":
+            return (Step(n_results, n_rows if n_results else 0),)
         by_position = defaults.candidates == "by-position"
         if by_position and self.oversampling is None and self.ladder is None:
             return steps_by_position(n_results, n_rows)

@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bitsift.core import arguments
+from bitsift.core.interruptible import interruptibly
 from bitsift.core.limits import MOST_ROWS_ADVISED
 from bitsift.core.options import Metric
-from bitsift.core.samples import evenly, shuffled
+from bitsift.core.samples import Stacked, evenly, evenly_spaced, shuffled
 from bitsift.encoding.thresholds import unit_rows
 from bitsift.retrieval.evidence import LEAST_QUERIES
 
-__all__ = ["LEAST_ROWS_TO_CHOOSE", "MOST_ROWS_COMPARED", "Part", "split"]
+__all__ = ["LEAST_ROWS_TO_CHOOSE", "MOST_ROWS_COMPARED", "Part", "some_rows", "split"]
 
 _MOST_QUERIES = 512  # of both parts
 # Of a sample without queries, more rows are not looked at.
@@ -75,3 +77,13 @@ def _part(rows: NDArray[np.float32], queries: NDArray[np.float32], exponent: int
     if exponent is None:
         return Part(unit_rows(rows), unit_rows(queries), rows, queries)
     return Part(np.ldexp(rows, -exponent), np.ldexp(queries, -exponent), rows, queries)
+
+
+def some_rows(sample: NDArray[Any] | Stacked, n: int, name: str) -> NDArray[np.float32]:
+    """Return at most `n` rows, evenly spaced, as finite float32; `name` is for errors."""
+    numbers = evenly_spaced(len(sample), n)
+    some = evenly(sample, n)
+    narrowed: NDArray[np.float32] = interruptibly(
+        some.size, arguments.narrow, some, np.float32, name, numbers=numbers
+    )
+    return np.ascontiguousarray(narrowed)

@@ -95,6 +95,8 @@ class Documents:
         candidates: int | list[Step] = int(DEFAULT_OVERSAMPLING)
         if self.defaults.candidates == "by-position":
             candidates = list(steps_by_position(_MOST_RESULTS, _ANY_ROWS))
+        elif self.defaults.candidates == "all":
+            candidates = [Step(_MOST_RESULTS, _ANY_ROWS)]
         encoder = self.encoder
         originals = None
         if encoder.stores:

@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import bitsift.core.native as native
 from bitsift.core import arguments
+from bitsift.core.errors import warn
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
 from bitsift.core.limits import LEAST_ROWS_ADVISED
 from bitsift.core.options import METRICS, THRESHOLDS, Metric
 from bitsift.core.public import public
-from bitsift.core.samples import scattered
+from bitsift.core.samples import Stacked, scattered
 from bitsift.encoding.binarizer import Binarizer
 from bitsift.encoding.encoder import Encoder, Queries
 from bitsift.encoding.rotation import random_flips
@@ -27,10 +28,10 @@ from bitsift.retrieval.defaults import Step
 from bitsift.retrieval.evidence import gain_over
 from bitsift.retrieval.exact import MOST_NEIGHBOURS, count_hits, exact_neighbours
 from bitsift.retrieval.ladder import BEFORE_CORRECTION, Plan, Rung
-from bitsift.retrieval.parts import Part, split
+from bitsift.retrieval.parts import MOST_ROWS_COMPARED, Part, some_rows, split
 from bitsift.retrieval.pipeline import Documents, find_rows
 
-__all__ = ["Better", "advise", "advise_on", "better_than"]
+__all__ = ["Better", "advise", "advise_on", "better_than", "warn_of_poor_bits"]
 
 # So many candidates are rescored, but at most one of so many documents: a small sample stands for a
 # larger collection, of which candidates are a small part.
@@ -42,6 +43,14 @@ _WITH_ORIGINALS = Use(_RESCORED)
 _BITS_ALONE = Use((Way("corrected"),), plain=Way("asymmetric"))
 # A sample of so many rows says whether it pays to look at more.
 _MOST_ROWS_FIRST = 2_560
+_MOST_ROWS_CHECKED = 2048
+_LEAST_ROWS_CHECKED = 256
+# A bit is nearly constant if it is the same in this share of the vectors.
+_NEARLY_ALL = 0.95
+# Bits are poor if more than this share of the dimensions have a nearly constant bit, or if the
+# shares of ones and zeros differ by more than this on average.
+_MOST_CONSTANT = 0.05
+_MOST_UNEVEN = 0.45
 
 
 @public
@@ -371,3 +380,49 @@ class _Searches:
             isa=self._isa,
             threads=self._threads,
         )[1]
+
+
+def warn_of_poor_bits(
+    sample: NDArray[Any] | Stacked, codes: NDArray[np.uint8], encoder: Encoder
+) -> None:
+    """Warn if the bits of a sample carry little information, and name what would help.
+
+    `codes` are those of the sample's rows.
+    """
+    if len(sample) < _LEAST_ROWS_CHECKED:
+        return
+    some_codes = scattered(codes, _MOST_ROWS_CHECKED)
+    ones = np.unpackbits(some_codes, axis=1, count=encoder.dim).mean(axis=0)
+    more_frequent = np.maximum(ones, 1 - ones)
+    constant = float((more_frequent >= _NEARLY_ALL).mean())
+    uneven = float(2 * more_frequent.mean() - 1)
+    if constant <= _MOST_CONSTANT and uneven <= _MOST_UNEVEN:
+        return
+    better = better_than(
+        encoder.binarizer,
+        some_rows(sample, MOST_ROWS_COMPARED, "vectors"),
+        encoder.metric,
+        has_originals=bool(encoder.stores),
+        is_corrected=encoder.corrected,
+    )
+    if better is None:
+        return
+    threshold, rotate = better.option
+    changes = []  # what the index has to change
+    if threshold != "zero":
+        changes.append(f"threshold={threshold!r}")
+    elif encoder.binarizer.is_centred:
+        changes.append("threshold=0.0")
+    if rotate != encoder.binarizer.is_rotated:
+        changes.append(f"rotate={rotate}")
+    if better.correction and not encoder.corrected:
+        changes.append("correction=True")
+    if not changes:  # the same option, on vectors scaled
+        return
+    warn(
+        f"the bits of these vectors say little: {constant:.0%} of the dimensions have the same bit "
+        f"in {_NEARLY_ALL:.0%} of them, and on average a bit is the more frequent one in "
+        f"{more_frequent.mean():.0%}. On a sample, a search finds {better.share_before:.2f} of the "
+        f"true neighbours; with {', '.join(changes)} it finds {better.share:.2f}. bitsift.advise "
+        "compares the options"
+    )

@@ -52,7 +52,8 @@ class Contents:
     candidates : {"by-position", "fixed"}
         The rule of how many candidates a search rescores.
     vectors : (n, dim) float32 array, or None
-        The vectors by which the scoring will be decided; None if it is, or if there are none.
+        The vectors that wait until the index is fitted to them, and then there are no codes; None
+        if none do. Older folders have codes beside them, and lack the scoring alone.
     largest_id : int or None
         The largest id that there ever was, if it is no more; else None.
     """

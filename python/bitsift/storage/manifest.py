@@ -39,7 +39,7 @@ FORMAT_NAME = "bitsift-index"
 FORMAT_VERSION = 3
 # What a manifest may require of a reader beyond version 3. What comes later has a name here, and
 # fields and parts of its own.
-FEATURES: tuple[str, ...] = ("largest_id", "generations", "segments")
+FEATURES: tuple[str, ...] = ("largest_id", "generations", "segments", "pending")
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
 
@@ -192,6 +192,9 @@ class Manifest:
     segments : tuple of SegmentEntry, or None
         The rows, if they are not all in one segment without removed ones, whose files are in
         `files`.
+    pending : int or None
+        The number of vectors that wait, in the file ``files["vectors"]``, until the index is fitted
+        to them; `count` is 0. None if no vectors wait.
     """
 
     dim: int
@@ -213,11 +216,17 @@ class Manifest:
     generation: int | None = None
     kept: tuple[int, ...] = ()
     segments: tuple[SegmentEntry, ...] | None = None
+    pending: int | None = None
+
+    @property
+    def n_vectors(self) -> int:
+        """The number of vectors: of those that are encoded, or of those that wait."""
+        return self.count if self.pending is None else self.pending
 
     @property
     def features(self) -> tuple[str, ...]:
         """Those of `FEATURES` that a reader must know."""
-        fields = (self.largest_id, self.generation, self.segments)
+        fields = (self.largest_id, self.generation, self.segments, self.pending)
         return tuple(name for name, one in zip(FEATURES, fields, strict=True) if one is not None)
 
     @property
@@ -242,6 +251,8 @@ class Manifest:
         """The segments; a single one without removed rows if the manifest has no others."""
         if self.segments is not None:
             return self.segments
+        if self.pending is not None:
+            return ()
         parts = self.row_layout(self.count)
         first_id = 0 if self.ids == "automatic" else None
         files = {part: entry for part, entry in self.files.items() if part in parts}
@@ -280,7 +291,10 @@ class Manifest:
     def layout(self) -> Layout:
         """Return the dtype and shape of each part in `files` of such an index."""
         parts: Layout = {}
-        if self.segments is None:
+        if self.pending is not None:
+            if self.ids != "automatic":
+                parts["ids"] = ("<i8", (self.pending,))
+        elif self.segments is None:
             parts = self.segment_layout(
                 self.count, self.count, 0 if self.ids == "automatic" else None
             )
@@ -294,6 +308,6 @@ class Manifest:
         for store, calibration in self.calibrations.items():
             if calibration["n"] > 0:
                 parts[f"calibration_{store}"] = ("<f8", (2, self.dim))
-        if self.scoring is None and self.count:
-            parts["vectors"] = ("<f4", (self.count, self.dim))
+        if self.pending is not None or (self.scoring is None and self.count):
+            parts["vectors"] = ("<f4", (self.n_vectors, self.dim))
         return parts

@@ -78,6 +78,8 @@ def encode(manifest: Manifest) -> bytes:
     fields = {key: value for key, value in fields.items() if key in _KEYS_OF[manifest.version]}
     if manifest.largest_id is not None:
         fields["largest_id"] = manifest.largest_id
+    if manifest.pending is not None:
+        fields["pending"] = manifest.pending
     if manifest.generation is not None:
         fields["generations"] = {"number": manifest.generation, "kept": list(manifest.kept)}
     if manifest.segments is not None:
@@ -240,8 +242,13 @@ class _Decoder:
             bare = self._version_2(bare, fields)
         if version > 2:
             bare = self._version_3(bare, fields["defaults"])
+        if "pending" in features:
+            if count:
+                self._refuse("count", count, "0, as vectors are pending")
+            pending = self._int("pending", fields["pending"], 1, _MAX_COUNT)
+            bare = replace(bare, pending=pending)
         if "largest_id" in features:
-            largest = self._int("largest_id", fields["largest_id"], count, MAX_ID)
+            largest = self._int("largest_id", fields["largest_id"], bare.n_vectors, MAX_ID)
             bare = replace(bare, largest_id=largest)
         if "generations" in features:
             bare = self._generations(bare, fields["generations"])

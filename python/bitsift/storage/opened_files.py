@@ -92,7 +92,7 @@ class IndexFiles:
                     rows.files.pop(part).close()
         in_segments = manifest.row_layout(0)
         for part, file in manifest.files.items():
-            if part not in in_segments:
+            if manifest.pending is not None or part not in in_segments:
                 self.shared[part] = _array_file(folder, file)
 
     def close(self) -> None:

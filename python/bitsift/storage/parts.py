@@ -32,10 +32,10 @@ def schema_parts(
 ) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     """Return the manifest of segments, with these fields, and the arrays that are not theirs.
 
-    `schema` has no rows.
+    `schema` has no rows but those that wait.
     """
     manifest, arrays = _unchecked(schema, **fields)
-    rows = manifest.row_layout(0)
+    rows = manifest.row_layout(0).keys() - manifest.layout().keys()
     return manifest, _conforming({p: a for p, a in arrays.items() if p not in rows}, manifest)
 
 
@@ -46,7 +46,7 @@ def _unchecked(contents: Contents, **more: Any) -> tuple[Manifest, dict[str, Any
         arguments.choice(store, "store", STORES)
     arguments.choice(contents.scoring, "scoring", (None, *SCORINGS))
     arguments.choice(contents.candidates, "candidates", CANDIDATE_RULES)
-    number = None
+    number, vectors = None, contents.vectors
     if threshold is not None and not isinstance(threshold, np.ndarray):
         number = float(threshold)
         if not math.isfinite(number):
@@ -74,6 +74,7 @@ def _unchecked(contents: Contents, **more: Any) -> tuple[Manifest, dict[str, Any
         scoring=contents.scoring,
         candidates=contents.candidates,
         largest_id=contents.largest_id,
+        pending=None if len(contents.codes) or vectors is None else len(vectors),
     )
     manifest = replace(manifest, **more)
     flips = contents.flips
@@ -83,10 +84,13 @@ def _unchecked(contents: Contents, **more: Any) -> tuple[Manifest, dict[str, Any
         "threshold": None if number is not None else threshold,
         "rotation": None if flips is None else np.packbits(flips > 0, axis=1),
         "correction": contents.factors,
-        "vectors": contents.vectors,
+        "vectors": vectors,
         **{manifest.part_of(store): array for store, array in contents.originals.items()},
         **{f"calibration_{store}": array for store, (_, array) in states.items()},
     }
+    if manifest.pending is not None:  # there are no other rows
+        none = manifest.row_layout(0).keys() - {"ids"}
+        arrays = {part: array for part, array in arrays.items() if part not in none}
     return manifest, arrays
 
 

@@ -105,6 +105,9 @@ def read_stored(
         if not mmap:
             ids.refuse_duplicates([partial(_live_ids, segment) for segment in segments])
         arrays = {part: file.load(row_check(part, manifest)) for part, file in files.shared.items()}
+        if "ids" in arrays:  # of vectors that wait
+            ids.path = files.shared["ids"].path
+            ids.refuse_duplicates([partial(row_chunks, arrays["ids"])])
         calibrators = {
             store: _calibrator(manifest, files.shared, arrays, store)
             for store in manifest.calibrations
@@ -119,7 +122,7 @@ def read_stored(
         metric=manifest.metric,
         threshold=arrays.get("threshold", manifest.threshold),
         codes=rows["codes"],
-        ids=None if manifest.ids == "automatic" else rows["ids"],
+        ids=None if manifest.ids == "automatic" else arrays.get("ids", rows["ids"]),
         originals={store: rows[manifest.part_of(store)] for store in manifest.stores},
         ids_ascending=manifest.ids != "arbitrary",
         rule=manifest.rule,
@@ -153,6 +156,8 @@ def contents_of(stored: Stored) -> Contents:
     A single segment without removed rows is not copied.
     """
     manifest = stored.manifest
+    if manifest.pending is not None:
+        return stored.schema
 
     def rows_of(part: str) -> NDArray[Any]:
         arrays = [
@@ -240,10 +245,10 @@ class _IdChecks:
 
     def refuse_duplicates(self, segments: Sequence[Callable[[], Iterator[NDArray[Any]]]]) -> None:
         """Refuse ids of which two rows have the same one."""
-        if self._manifest.ids != "arbitrary":
+        if self._manifest.ids != "arbitrary" or not segments:
             return
         twice = find_duplicate(
-            lambda: (ids for segment in segments for ids in segment()), self._manifest.count
+            lambda: (ids for segment in segments for ids in segment()), self._manifest.n_vectors
         )
         if twice is not None:
             raise CorruptIndexError(self.path, f"ids: {twice} is there twice")
@@ -337,6 +342,9 @@ def verify(
                 advance(file.entry.n_bytes)
                 continue
             file.verify(row_check(part, manifest), advance)
+            if part == "ids":  # of vectors that wait
+                ids.path = file.path
+                ids.refuse_duplicates([file.chunks])
         for store in manifest.calibrations:
             _calibrator(manifest, files.shared, arrays, store)
 

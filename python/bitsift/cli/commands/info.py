@@ -105,7 +105,7 @@ def describe_index(folder: Path, *, follow_links: bool = False) -> Description:
     if threshold is not None:
         threshold = np.asarray(threshold, dtype=np.float32).tolist()
     stores = list(schema.originals)
-    n = manifest.count
+    n = manifest.n_vectors
     parts: dict[str, int] = {}
     for files in (*(segment.files for segment in manifest.segments or ()), manifest.files):
         for part, entry in files.items():

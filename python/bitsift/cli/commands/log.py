@@ -49,7 +49,7 @@ class Generation:
         n_rows = sum(segment.count for segment in manifest.rows)
         return cls(
             stored.generation,
-            manifest.count,
+            manifest.n_vectors,
             n_rows - manifest.count,
             len(manifest.rows),
             sum(entry.n_bytes for entry in entries) + len(stored.data),
