@@ -221,7 +221,7 @@ def test_buffers_out_of_band(tmp_path):
     index = bitsift.Index(64)
     index.add(some_vectors(500, 64), ids=np.random.default_rng(0).permutation(500))
     index.save(tmp_path)
-    for one in (index, bitsift.Index.load(tmp_path, mmap=True)):
+    for one in (index, bitsift.Index.load(tmp_path)):
         buffers = []
         data = pickle.dumps(one, protocol=5, buffer_callback=buffers.append)
         assert len(data) < 4000

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import bitsift
+import bitsift.core.native as native
 from bitsift import BitsiftWarning
 from bitsift.core.limits import LEAST_ROWS_FITTED
 from bitsift.core.samples import Stacked
@@ -527,6 +528,46 @@ def test_damage_of_vectors_that_wait_is_found(mmap, tmp_path, monkeypatch):
     for check in (bitsift.verify, bitsift.Index.load):
         with pytest.raises(bitsift.CorruptIndexError, match="1 is there twice"):
             check(tmp_path / "index")
+
+
+@pytest.mark.parametrize("rule", [0.0, *RULES])
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_any_number_of_threads_fits_alike(rule, metric):
+    options = {"threshold": rule, "metric": metric, "store": "int8", "correction": rule != 0.0}
+    made_by = []
+    for threads in (1, 2, 7, 0):
+        fitted = bitsift.Index(DIM, **options).fit(made_vectors(500), threads=threads)
+        fitted.add(made_vectors(100), threads=threads)
+        waited = bitsift.Index(DIM, **options)
+        waited.add(made_vectors(100), threads=threads)
+        waited.add(made_vectors(1100, 1), threads=threads)
+        made_by.append((contents_of(fitted), contents_of(waited)))
+    for found in made_by[1:]:
+        for ours, theirs in zip(found, made_by[0], strict=True):
+            assert_same(ours, theirs)
+
+
+def test_a_number_of_threads_is_the_most_that_work(monkeypatch):
+    """Every call of compiled code that fits an index gets it."""
+    asked = []
+    for name in ("pack", "centre_and_rotate", "encode_integers", "correction_factors", "search"):
+        function = getattr(native, name)
+
+        def noted(*args, function=function, name=name, **options):
+            number = options.get("threads", args[-1])
+            asked.append((name, number))
+            return function(*args, **options)
+
+        monkeypatch.setattr(native, name, noted)
+    index = made(0, threshold="auto", store="int8", rotate=True)
+    index.fit(made_vectors(500), threads=1)
+    assert {name for name, _ in asked} >= {"pack", "centre_and_rotate", "search"}
+    assert {number for _, number in asked if type(number) is int} == {1}
+
+
+def test_a_wrong_number_of_threads():
+    with pytest.raises(ValueError, match="threads must be"):
+        bitsift.Index(DIM).fit(made_vectors(100), threads=-1)
 
 
 def test_rows_of_two_matrices():

@@ -34,9 +34,9 @@ def _medians(rows: NDArray[np.float32]) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
-def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit_rows(rows: NDArray[np.float32], threads: int = 0) -> NDArray[np.float32]:
     """Return rows scaled to length 1; rows of zeros as they are."""
     dim = rows.shape[1]
     zeros = np.zeros(dim, np.float32)
     no_flips = np.empty((0, dim), np.float32)
-    return native.centre_and_rotate(rows, zeros, no_flips, normalize=True, threads=0)[0]
+    return native.centre_and_rotate(rows, zeros, no_flips, normalize=True, threads=threads)[0]

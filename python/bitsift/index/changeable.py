@@ -24,7 +24,7 @@ class Changeable:
     _table: Table
 
     @in_default_floats
-    def fit(self, sample: ArrayLike) -> Self:
+    def fit(self, sample: ArrayLike, *, threads: SupportsIndex = 0) -> Self:
         """Compute the threshold and the bounds of integer stores from a sample; decide the scoring.
 
         Computes what is not known yet. Without this call, the first 1,000 vectors added or more are
@@ -36,6 +36,8 @@ class Changeable:
             Vectors like those that will be added: float16, float32 or float64, finite; better 100
             or more. The threshold is computed from at most 65,536 of them, evenly spaced, and the
             scoring is decided by at most 512; below 64 it stays open.
+        threads : int
+            Number of threads; 0 means all. The result is the same for every number.
 
         Returns
         -------
@@ -55,7 +57,8 @@ class Changeable:
         BitsiftWarning
             The sample has fewer than 100 vectors; or all that a sample could fit is known already.
         """
-        self._table.fit(arguments.parse_values(sample, "sample", floats=True))
+        threads = arguments.check_threads(threads)
+        self._table.fit(arguments.parse_values(sample, "sample", floats=True), threads)
         return self
 
     @in_default_floats

@@ -103,7 +103,9 @@ class Fitting(NamedTuple):
         """Whether codes are compared with those of the documents as in an index that is fitted."""
         return self.waiting is None or not (self.is_pending or self.waiting.encoder.corrected)
 
-    def fit(self, encoder: Encoder, sample: _Sample, name: str) -> tuple[Encoder, Fitting]:
+    def fit(
+        self, encoder: Encoder, sample: _Sample, name: str, threads: int
+    ) -> tuple[Encoder, Fitting]:
         """Return the encoder fitted to a sample, and this with what was done.
 
         `sample` has shape (n, dim) with n at least 1; values may still be NaN or infinite. `name`
@@ -120,7 +122,7 @@ class Fitting(NamedTuple):
             if newly_fitted:
                 _warn_of_few(len(sample), f"the bounds of store={newly_fitted[0]!r}")
             return encoder, self
-        binarizer, advice = self._fit_by_rule(self.rule, encoder, sample, name)
+        binarizer, advice = self._fit_by_rule(self.rule, encoder, sample, name, threads)
         if advice is None:
             _warn_of_few(len(sample), f"threshold={self.rule!r}")
         elif advice.has_few_queries:
@@ -130,7 +132,7 @@ class Fitting(NamedTuple):
             )
         return replace(encoder, binarizer=binarizer), self._replace(is_done=True, advice=advice)
 
-    def decide(self, encoder: Encoder, sample: _Sample, name: str) -> Fitting:
+    def decide(self, encoder: Encoder, sample: _Sample, name: str, threads: int) -> Fitting:
         """Return this with the scoring decided by a sample, if it has not been.
 
         `sample` has shape (n, dim), and `name` is what errors call it. Too few vectors decide
@@ -139,7 +141,7 @@ class Fitting(NamedTuple):
         if self.is_decided or len(sample) < LEAST_VECTORS:
             return self
         rows = some_rows(sample, n_tried(encoder.dim), name)
-        return self.decided(decide_scoring(encoder, rows))
+        return self.decided(decide_scoring(encoder, rows, threads))
 
     def decided(self, scoring: Scoring) -> Fitting:
         """Return this with a scoring, if none has been decided."""
@@ -189,7 +191,7 @@ class Fitting(NamedTuple):
         if self.is_pending and self.rule is not None and len(vectors):
             threshold: Threshold = "zero" if self.rule == "auto" else self.rule
             binarizer = _fit_binarizer(
-                threshold, vectors, encoder.metric, encoder.isa, rotate=self.rotate
+                threshold, vectors, encoder.metric, encoder.isa, 0, rotate=self.rotate
             )
             encoder = replace(encoder, binarizer=binarizer)
         columns = encoder.empty_columns(len(vectors))
@@ -209,28 +211,38 @@ class Fitting(NamedTuple):
         waiting.has_warned = True
 
     def _fit_by_rule(
-        self, rule: Rule, encoder: Encoder, sample: _Sample, name: str
+        self, rule: Rule, encoder: Encoder, sample: _Sample, name: str, threads: int
     ) -> tuple[Binarizer, Advice | None]:
         """Return a binarizer with the rule's threshold."""
         rotate = self.rotate
         if rule != "auto":
             rows = some_rows(sample, MOST_ROWS_FITTED, name)
-            return _fit_binarizer(rule, rows, encoder.metric, encoder.isa, rotate=rotate), None
+            return _fit_binarizer(
+                rule, rows, encoder.metric, encoder.isa, threads, rotate=rotate
+            ), None
         use = Use.of_index(
             self.scoring, has_originals=bool(encoder.stores), is_corrected=encoder.corrected
         )
         hint = "; call fit(sample) with as many before the first add, or give a threshold"
         some = some_rows(sample, MOST_ROWS_COMPARED, name)  # those that `advise` looks at
-        advice = advise_on(some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint)
+        advice = advise_on(
+            some, encoder.metric, encoder.isa, use=use, rotate=rotate, hint=hint, threads=threads
+        )
         rows = some_rows(sample, MOST_ROWS_FITTED, name)
         best = advice.best
         return _fit_binarizer(
-            best.threshold, rows, encoder.metric, encoder.isa, rotate=best.rotate
+            best.threshold, rows, encoder.metric, encoder.isa, threads, rotate=best.rotate
         ), advice
 
 
 def _fit_binarizer(
-    threshold: Threshold, rows: NDArray[np.float32], metric: Metric, isa: str, *, rotate: bool
+    threshold: Threshold,
+    rows: NDArray[np.float32],
+    metric: Metric,
+    isa: str,
+    threads: int,
+    *,
+    rotate: bool,
 ) -> Binarizer:
     """Return a binarizer with the threshold of that name, computed from rows.
 
@@ -242,7 +254,7 @@ def _fit_binarizer(
         return Binarizer(dim, 0.0, isa, flips=flips)
     normalized = metric == "cosine"
     if normalized:
-        rows = unit_rows(rows)
+        rows = unit_rows(rows, threads)
     fitted = compute_threshold(rows, threshold)
     return Binarizer(dim, fitted, isa, flips=flips, normalized=normalized)
 
@@ -293,32 +305,32 @@ class Grown(NamedTuple):
         if self.fitting.waiting is None:
             return self._encoding(parsed, threads)
         if isinstance(parsed, Codes) or parsed.are_bits:  # of which no scores can be tried
-            return self.converted("hamming")._encoding(parsed, threads)
+            return self.converted("hamming", threads)._encoding(parsed, threads)
         if self._n + len(parsed.rows) < LEAST_ROWS_FITTED:
             return self._waiting(parsed.rows, threads)
         return self._fitting_all(parsed.rows, threads)
 
-    def fitted(self, sample: NDArray[Any]) -> Grown:
+    def fitted(self, sample: NDArray[Any], threads: int) -> Grown:
         """Return this, whose vectors wait, fitted to a sample as far as that decides."""
         waiting = self.fitting.waiting
         assert waiting is not None
-        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "sample")
-        fitting = fitting.decide(encoder, sample, "sample")
+        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "sample", threads)
+        fitting = fitting.decide(encoder, sample, "sample", threads)
         vectors = waiting.vectors_of(self.memory.rows())
         if not fitting.is_complete(encoder):  # codes of those that wait may be others now
             return Grown.of_waiting(fitting.of(encoder), vectors, self.few)
-        memory = self._memory_encoded(encoder)
+        memory = self._memory_encoded(encoder, threads)
         few = self.few
         if len(vectors):
             few = encoder.warn_of_losses(vectors, encoder.stores, few)
         return Grown(encoder, fitting._replace(waiting=None), memory, few)
 
-    def converted(self, scoring: Scoring) -> Grown:
+    def converted(self, scoring: Scoring, threads: int) -> Grown:
         """Return this, whose vectors wait for the scoring alone, with them encoded."""
         waiting = self.fitting.waiting
         assert waiting is not None
         fitting = self.fitting.decided(scoring)._replace(waiting=None)
-        memory = self._memory_encoded(waiting.encoder)
+        memory = self._memory_encoded(waiting.encoder, threads)
         return Grown(waiting.encoder, fitting, memory, self.few)
 
     def _encoding(self, parsed: Codes | Values, threads: int) -> Grown:
@@ -355,8 +367,8 @@ class Grown(NamedTuple):
             for begin, end in row_blocks(*rows.shape):  # errors count the caller's rows
                 arguments.narrow(rows[begin:end], np.float32, "vectors", begin)
             sample = Stacked(waited, rows)
-        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "vectors")
-        memory = self._memory_encoded(encoder, room=n)
+        encoder, fitting = self.fitting.fit(waiting.encoder, sample, "vectors", threads)
+        memory = self._memory_encoded(encoder, threads, room=n)
         encoder.encode_into(memory.next_rows(n), rows, threads)
         memory = memory.committed(n)
         few = self.few
@@ -370,7 +382,7 @@ class Grown(NamedTuple):
                 waiting.are_judged = len(waited) > 0
                 raise
         # Decided for ever, also if there were too few for a trial.
-        fitting = fitting.decide(encoder, sample, "vectors").decided(DEFAULTS.scan)
+        fitting = fitting.decide(encoder, sample, "vectors", threads).decided(DEFAULTS.scan)
         return Grown(encoder, fitting._replace(waiting=None), memory, few)
 
     def _memory_waiting(self, rows: NDArray[Any], threads: int) -> GrowableColumns:
@@ -386,7 +398,7 @@ class Grown(NamedTuple):
         columns.originals[0][:] = rows
         return memory.committed(n)
 
-    def _memory_encoded(self, encoder: Encoder, room: int = 0) -> GrowableColumns:
+    def _memory_encoded(self, encoder: Encoder, threads: int, *, room: int = 0) -> GrowableColumns:
         """Return the vectors that wait encoded, with room for others behind them."""
         waiting = self.fitting.waiting
         assert waiting is not None
@@ -394,5 +406,5 @@ class Grown(NamedTuple):
         n = len(vectors)
         memory = GrowableColumns.of(encoder.empty_columns())
         memory = memory.reserved(max(waiting.n_reserved, n + room))
-        encoder.encode_into(memory.next_rows(n), vectors)
+        encoder.encode_into(memory.next_rows(n), vectors, threads)
         return memory.committed(n)

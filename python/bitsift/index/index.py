@@ -31,6 +31,7 @@ from bitsift.index.filters import Filter, RowSets
 from bitsift.index.holding import Holding
 from bitsift.index.ids import IdTable
 from bitsift.index.opened import Openable
+from bitsift.index.opened_tables import MappedTable
 from bitsift.index.persistence import from_stored, to_contents
 from bitsift.index.pickling import Remakable
 from bitsift.index.range_queries import RangeQueries
@@ -39,6 +40,7 @@ from bitsift.quantization.calibration import Calibrator
 from bitsift.retrieval.ladder import LadderOptions
 from bitsift.retrieval.pipeline import search
 from bitsift.storage import reader, writer
+from bitsift.storage.folder import as_path
 
 __all__ = ["Index"]
 
@@ -427,11 +429,16 @@ class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
         Safe on folders from strangers: nothing is unpickled, and no path leads out of the folder,
         but for links that `follow_links` allows.
         While an index is mapped, its files must not be written or truncated in place;
-        :meth:`save` never does so.
+        :meth:`save` never does so. Until it changes, a mapped index pickles as its path, so that
+        processes share the files, and opens from the pickle only while the folder is as it was.
         """
         mmap = arguments.check_bool(mmap, "mmap")
         follow_links = arguments.check_bool(follow_links, "follow_links")
         stored = reader.read_stored(path, mmap=mmap, follow_links=follow_links)
-        parts = from_stored(stored, resolve_isa(isa), os.fspath(path), are_mapped=mmap)
+        if mmap:
+            where = os.path.abspath(as_path(path))  # noqa: PTH100 (pathlib makes "." of "")
+            table = MappedTable(where, stored, resolve_isa(isa), follow_links=follow_links)
+            return cls._around(table, isa)
+        parts = from_stored(stored, resolve_isa(isa), os.fspath(path), are_mapped=False)
         encoder, fitting, memory, ids, live = parts
         return cls._loaded(Snapshot.of_memory(encoder, fitting, memory, ids, live=live), isa)

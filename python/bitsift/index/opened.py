@@ -13,7 +13,7 @@ from bitsift.core import arguments
 from bitsift.core.errors import NotAnIndexError, warn
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
-from bitsift.index.opened_tables import ClosedTable, ReaderTable, WriterTable
+from bitsift.index.opened_tables import ClosedTable, MappedTable, ReaderTable, WriterTable
 from bitsift.index.table import Table
 from bitsift.storage.folder import as_path
 from bitsift.storage.folder_writer import FolderWriter
@@ -251,6 +251,11 @@ class Openable:
 
         For an index in memory it does nothing.
 
+        Raises
+        ------
+        RuntimeError
+            As in :meth:`add`.
+
         Warns
         -----
         BitsiftWarning
@@ -258,8 +263,8 @@ class Openable:
 
         Notes
         -----
-        Searches in other threads that have begun go on. The end of a ``with`` block closes the
-        index, too.
+        Searches in other threads that have begun go on; for a call that changes the index it waits.
+        The end of a ``with`` block closes the index, too.
         """
         self._close(warns=True)
 
@@ -288,10 +293,10 @@ class Openable:
         loses = False
         try:
             if isinstance(table, WriterTable):
-                loses = table.is_of_this_process and table.is_changed
-                table.close()
+                loses = table.close()
         finally:
-            self._table = ClosedTable(table.path)
+            if isinstance(table, ReaderTable) or table.is_closed:
+                self._table = ClosedTable(table.path)
         if loses and warns:
             warn(
                 f"{table.path}: closed without commit(); what was changed since generation "
@@ -299,7 +304,7 @@ class Openable:
             )
 
     @classmethod
-    def _around(cls, table: ReaderTable | WriterTable, isa: str | None) -> Self:
+    def _around(cls, table: Table, isa: str | None) -> Self:
         make: Any = cls
         index: Self = make._loaded(table.snapshot, isa)
         index._table = table
@@ -307,7 +312,7 @@ class Openable:
 
     @classmethod
     def _open_place(cls, place: dict[str, Any]) -> Table:
-        return ReaderTable.at(place, resolve_isa(None))
+        return (ReaderTable if place["is_opened"] else MappedTable).at(place, resolve_isa(None))
 
     def _opened(self, name: str) -> ReaderTable | WriterTable:
         table = self._table

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 
@@ -56,14 +56,8 @@ class ReaderTable(Table):
     @classmethod
     def at(cls, place: dict[str, Any], isa: str) -> ReaderTable:
         """Return the table of a place that `place` returned."""
-        path, generation, data = place["path"], place["generation"], place["manifest"]
-        follow_links = place["follow_links"]
-        stored = read_stored(path, mmap=True, generation=generation, follow_links=follow_links)
-        if stored.data != data:
-            raise IndexStaleError(
-                path, f"its generation {generation} is another one than that which was pickled"
-            )
-        return cls(path, stored, isa, follow_links=follow_links)
+        path = place["path"]
+        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
 
     @property
     def generation(self) -> int:
@@ -72,13 +66,7 @@ class ReaderTable(Table):
 
     def place(self) -> dict[str, Any]:
         """Return path and generation."""
-        stored = self._stored
-        return {
-            "path": self.path,
-            "generation": stored.generation,
-            "manifest": stored.data,
-            "follow_links": self._follow_links,
-        }
+        return _place(self.path, self._stored, follow_links=self._follow_links, is_opened=True)
 
     def refresh(self) -> bool:
         """Show the newest generation; return whether it is another one."""
@@ -102,6 +90,39 @@ class ReaderTable(Table):
         self.refuse(name)
 
 
+class MappedTable(Table):
+    """A table in memory whose first rows are mapped from a folder.
+
+    Parameters
+    ----------
+    path : str
+        Absolute.
+    stored : Stored
+        What it was mapped from.
+    isa : str
+        Instruction set.
+    follow_links : bool
+        Whether links in the folder are followed.
+    """
+
+    def __init__(self, path: str, stored: Stored, isa: str, *, follow_links: bool = False) -> None:
+        super().__init__(_snapshot_of(stored, isa, path))
+        self._place = _place(path, stored, follow_links=follow_links, is_opened=False)
+        self._first = self.snapshot.live  # each later state has others
+        self._n_first = len(self._first)
+
+    @classmethod
+    def at(cls, place: dict[str, Any], isa: str) -> MappedTable:
+        """Return the table of a place that `place` returned."""
+        path = place["path"]
+        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
+
+    def place(self) -> dict[str, Any] | None:
+        """Return where the rows were mapped from, while nothing has changed."""
+        live = self.snapshot.live
+        return self._place if live is self._first and len(live) == self._n_first else None
+
+
 class WriterTable(Table):
     """A table whose changes become generations of a folder.
 
@@ -118,6 +139,8 @@ class WriterTable(Table):
     Attributes
     ----------
     path : str
+    is_closed : bool
+        Whether others may write.
     """
 
     def __init__(self, folder: FolderWriter, new: Snapshot | None, isa: str, n: int) -> None:
@@ -126,10 +149,12 @@ class WriterTable(Table):
         assert new is not None
         super().__init__(new)
         self.path = folder.path
+        self.is_closed = False
         self._folder = folder
         self._n_generations = n
         self._owner = os.getpid()
         self._committed = _unchanging(new)
+        self._adoption: _Adoption | None = None
 
     @property
     def generation(self) -> int:
@@ -167,9 +192,12 @@ class WriterTable(Table):
         """Go back to the last commit."""
         self._write_alone("rollback", self._rollback)
 
-    def close(self) -> None:
-        """Let others write."""
-        self._folder.close()
+    def close(self) -> bool:
+        """Let others write, once no call changes the table; return whether changes are lost."""
+        if not self.is_of_this_process:
+            self.is_closed = True
+            return False
+        return self._write_alone("close", self._close)
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         if not self.is_of_this_process:
@@ -178,7 +206,20 @@ class WriterTable(Table):
                 f"{name} must be called in the process that opened the index for writing; this one "
                 "was forked from it, and may only search",
             )
-        return super()._write_alone(name, write)
+
+        def write_once_adopted() -> T:
+            if self.is_closed:  # by another thread, for which this one has waited
+                raise _closed(self.path)
+            self._adopt()
+            return write()
+
+        return super()._write_alone(name, write_once_adopted)
+
+    def _close(self) -> bool:
+        loses = self.is_changed
+        self.is_closed = True
+        self._folder.close()
+        return loses
 
     def _commit(self) -> int:
         if self.is_changed or not self._folder.is_at_newest:
@@ -226,6 +267,7 @@ class WriterTable(Table):
                 ids_ascending=kind != "arbitrary",
                 largest_id=largest,
             )
+        self._adoption = _Adoption(snapshot, drafts, before)
         try:
             self._folder.commit(
                 schema,
@@ -235,16 +277,24 @@ class WriterTable(Table):
                 is_same_schema=not waits and self._has_same_schema(snapshot),
             )
         finally:
-            if self._folder.stored is not before:
-                self._adopt(snapshot, drafts)
+            self._adopt()
 
-    def _adopt(self, snapshot: Snapshot, drafts: Drafts) -> None:
-        """Publish the same rows as they are in the folder now."""
+    def _adopt(self) -> None:
+        """Publish what the last commit wrote as it is in the folder now, unless that was done.
+
+        An interrupt may end it anywhere: then the next call that changes the table begins with it.
+        """
+        if self._adoption is None:
+            return
+        snapshot, drafts, before = self._adoption
         stored = self._folder.stored
-        assert stored is not None
+        if stored is None or stored is before:  # the commit failed
+            self._adoption = None
+            return
         encoder = snapshot.documents.encoder
         if snapshot.fitting.waiting is not None:  # they stay in memory
             self._committed = _unchanging(snapshot)
+            self._adoption = None
             return
         columns = [columns_of(segment, stored.manifest) for segment in stored.segments]
         memory = GrowableColumns.of_segments(columns or [encoder.empty_columns()], are_mapped=True)
@@ -257,6 +307,7 @@ class WriterTable(Table):
             encoder, snapshot.fitting, memory, drafts.ids, snapshot.few, live
         )
         self._committed = _unchanging(self.snapshot)
+        self._adoption = None
 
     def _has_same_schema(self, snapshot: Snapshot) -> bool:
         then = self._committed
@@ -281,10 +332,54 @@ class ClosedTable(Table):
 
     def error(self) -> IndexClosedError:
         """Return what every call raises."""
-        return IndexClosedError(self.path, "the index has been closed; open it again")
+        return _closed(self.path)
 
     def _write_alone(self, _name: str, _write: Callable[[], T]) -> T:
         raise self.error()
+
+
+class _Adoption(NamedTuple):
+    """A commit whose rows the table is to show as they are in the folder.
+
+    Attributes
+    ----------
+    snapshot : Snapshot
+        What was committed.
+    drafts : Drafts
+    before : Stored or None
+        What was in the folder.
+    """
+
+    snapshot: Snapshot
+    drafts: Drafts
+    before: Stored | None
+
+
+def _closed(path: str) -> IndexClosedError:
+    return IndexClosedError(path, "the index has been closed; open it again")
+
+
+def _place(path: str, stored: Stored, *, follow_links: bool, is_opened: bool) -> dict[str, Any]:
+    return {
+        "path": path,
+        "generation": stored.generation,
+        "manifest": stored.data,
+        "follow_links": follow_links,
+        "is_opened": is_opened,
+    }
+
+
+def _as_it_was(place: dict[str, Any]) -> Stored:
+    """Read what a pickle names; raise unless the folder still has it."""
+    path, generation = place["path"], place["generation"]
+    stored = read_stored(path, mmap=True, generation=generation, follow_links=place["follow_links"])
+    if stored.data != place["manifest"]:
+        raise IndexStaleError(
+            path,
+            f"its generation {generation} is another one than that which was pickled; pickle an "
+            "index that is in memory, as Index.load gives without mmap=True, to keep its rows",
+        )
+    return stored
 
 
 def _snapshot_of(stored: Stored, isa: str, path: str) -> Snapshot:

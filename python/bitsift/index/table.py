@@ -244,7 +244,7 @@ class Table:
                 "index that rotates too fit them"
             )
 
-    def fit(self, sample: Values) -> None:
+    def fit(self, sample: Values, threads: int = 0) -> None:
         """Fit what is not fitted to vectors of floats; rows that there are must be waiting."""
         rows, encoder = sample.rows, self.snapshot.encoder
         encoder.binarizer.check_width(sample, "sample")
@@ -253,7 +253,7 @@ class Table:
             raise ValueError(
                 f"sample must have shape (n, {encoder.dim}), n at least 1; got shape {shape}"
             )
-        self._write_alone("fit", lambda: self._fit(rows))
+        self._write_alone("fit", lambda: self._fit(rows, threads))
 
     def reserve(self, size: int) -> None:
         """Allocate memory for `size` rows in all."""
@@ -303,7 +303,7 @@ class Table:
             finally:
                 self._writer = None
 
-    def _fit(self, sample: NDArray[Any]) -> None:
+    def _fit(self, sample: NDArray[Any], threads: int) -> None:
         before = self.snapshot
         if before.fitting.waiting is None and len(before.live):
             raise ValueError(
@@ -317,7 +317,9 @@ class Table:
                 "new index can be fitted again"
             )
         if before.fitting.waiting is not None:
-            self.snapshot = before.with_rows(before.grown.fitted(sample), before.ids, before.live)
+            self.snapshot = before.with_rows(
+                before.grown.fitted(sample, threads), before.ids, before.live
+            )
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few, live = self.snapshot
@@ -411,7 +413,7 @@ class Table:
             return new_ids
         own = before.grown
         if own.fitting.waiting is not None:
-            own = own.converted(other.fitting.defaults.scan)
+            own = own.converted(other.fitting.defaults.scan, 0)
         numbers = counted(0, n) if others is None else others.numbers()
         memory = own.memory.with_room(n).with_rows(other.documents.columns, numbers)
         live = before.live.extended_to(before.ids.n_rows + n)

@@ -45,7 +45,10 @@ class Part(NamedTuple):
 
 
 def split(
-    rows: NDArray[np.float32], queries: NDArray[np.float32] | None, metric: Metric
+    rows: NDArray[np.float32],
+    queries: NDArray[np.float32] | None,
+    metric: Metric,
+    threads: int = 0,
 ) -> tuple[Part, Part]:
     """Return the part of a sample to learn from, and the part to judge by.
 
@@ -68,14 +71,20 @@ def split(
     if len(asked) >= 2 * LEAST_QUERIES:
         n_learnt = len(asked) // 2
     return (
-        _part(rows[np.sort(searched[:half])], queries[np.sort(asked[:n_learnt])], exponent),
-        _part(rows[np.sort(searched[half:])], queries[np.sort(asked[n_learnt:])], exponent),
+        _part(
+            rows[np.sort(searched[:half])], queries[np.sort(asked[:n_learnt])], exponent, threads
+        ),
+        _part(
+            rows[np.sort(searched[half:])], queries[np.sort(asked[n_learnt:])], exponent, threads
+        ),
     )
 
 
-def _part(rows: NDArray[np.float32], queries: NDArray[np.float32], exponent: int | None) -> Part:
+def _part(
+    rows: NDArray[np.float32], queries: NDArray[np.float32], exponent: int | None, threads: int
+) -> Part:
     if exponent is None:
-        return Part(unit_rows(rows), unit_rows(queries), rows, queries)
+        return Part(unit_rows(rows, threads), unit_rows(queries, threads), rows, queries)
     return Part(np.ldexp(rows, -exponent), np.ldexp(queries, -exponent), rows, queries)
 
 

@@ -35,7 +35,7 @@ def n_tried(dim: int) -> int:
     return min(_MOST_VECTORS, max(LEAST_VECTORS, _MOST_VALUES // dim))
 
 
-def decide_scoring(encoder: Encoder, vectors: NDArray[np.float32]) -> Scoring:
+def decide_scoring(encoder: Encoder, vectors: NDArray[np.float32], threads: int = 0) -> Scoring:
     """Return the scoring that finds more of the exact neighbours among some vectors.
 
     Asymmetric scores take longer, so they win only if they find more by over two standard errors of
@@ -47,20 +47,22 @@ def decide_scoring(encoder: Encoder, vectors: NDArray[np.float32]) -> Scoring:
         The index's own, fitted. Its stores do not count.
     vectors : ndarray, shape (n, dim)
         Finite; n is at least `LEAST_VECTORS` and at most ``n_tried(dim)``.
+    threads : int
+        Number of threads; 0 means all.
 
     Notes
     -----
     Depends on the vectors alone: what is found is the same on every instruction set and number of
     threads, and the sums are of integers.
     """
-    asymmetric, hamming = hits_of(encoder, vectors)
+    asymmetric, hamming = hits_of(encoder, vectors, threads)
     gain = gain_over(asymmetric, hamming, MOST_NEIGHBOURS)
     assert gain.error is not None
     return "asymmetric" if gain.mean > _STANDARD_ERRORS * gain.error else "hamming"
 
 
 def hits_of(
-    encoder: Encoder, vectors: NDArray[np.float32]
+    encoder: Encoder, vectors: NDArray[np.float32], threads: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how many of its exact neighbours each query finds: asymmetrically, by Hamming."""
     order = shuffled(len(vectors))
@@ -69,39 +71,39 @@ def hits_of(
     for i in range(n_rounds):
         is_query = np.zeros(len(vectors), np.bool_)
         is_query[order[i::_VECTORS_FOR_A_QUERY]] = True
-        hits.append(_hits_of_round(encoder, vectors[~is_query], vectors[is_query]))
+        hits.append(_hits_of_round(encoder, vectors[~is_query], vectors[is_query], threads))
     asymmetric, hamming = np.concatenate(hits, axis=1)
     return asymmetric, hamming
 
 
 def _hits_of_round(
-    encoder: Encoder, rows: NDArray[np.float32], asked: NDArray[np.float32]
+    encoder: Encoder, rows: NDArray[np.float32], asked: NDArray[np.float32], threads: int
 ) -> NDArray[np.int64]:
     alone = Encoder(encoder.binarizer, (), encoder.metric, encoder.corrected)
     columns = alone.empty_columns(len(rows))
-    alone.encode_into(columns, rows)
+    alone.encode_into(columns, rows, threads)
     documents = Documents(alone, columns)
-    block = alone.binarizer.encode(asked, "vectors", 0, 0)
+    block = alone.binarizer.encode(asked, "vectors", 0, threads)
     queries = Queries(block.codes, block)
-    exact = _exact_neighbours(rows, asked, alone)
+    exact = _exact_neighbours(rows, asked, alone, threads)
     asymmetric = [Rung("asymmetric", 1.0)]
     if alone.corrected:
         asymmetric.insert(0, Rung("asymmetric", BEFORE_CORRECTION))
     steps = (Step(MOST_NEIGHBOURS, MOST_NEIGHBOURS),)
     hits = [
-        count_hits(find_rows(documents, queries, Plan(steps, rungs, 0))[1], exact)
+        count_hits(find_rows(documents, queries, Plan(steps, rungs, threads))[1], exact)
         for rungs in (asymmetric, [Rung("hamming", 1.0)])
     ]
     return np.stack(hits)
 
 
 def _exact_neighbours(
-    rows: NDArray[np.float32], asked: NDArray[np.float32], encoder: Encoder
+    rows: NDArray[np.float32], asked: NDArray[np.float32], encoder: Encoder, threads: int
 ) -> NDArray[np.int64]:
     """Return the nearest rows of each query by the metric."""
     if encoder.metric == "cosine":
-        rows, asked = unit_rows(rows), unit_rows(asked)
+        rows, asked = unit_rows(rows, threads), unit_rows(asked, threads)
     else:  # both times one power of two: the order of scores stays, and none overflows
         exponent = np.frexp(max(np.abs(rows).max(), np.abs(asked).max()))[1]
         rows, asked = np.ldexp(rows, -exponent), np.ldexp(asked, -exponent)
-    return exact_neighbours(rows, asked, MOST_NEIGHBOURS, encoder.metric, encoder.isa, 0)
+    return exact_neighbours(rows, asked, MOST_NEIGHBOURS, encoder.metric, encoder.isa, threads)

@@ -283,7 +283,7 @@ class _Sample:
         rotate: bool = False,
         threads: int = 0,
     ) -> None:
-        learnt, judged = split(rows, queries, metric)
+        learnt, judged = split(rows, queries, metric, threads)
         self.options = options(rotate=rotate)
         thresholds = {name: compute_threshold(learnt.rows, name) for name in THRESHOLDS}
         dim = rows.shape[1]

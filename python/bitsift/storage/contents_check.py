@@ -65,7 +65,13 @@ def checked_contents(fields: dict[str, Any], source: str) -> Contents:
 
 def checked_place(fields: dict[str, Any], source: str) -> dict[str, Any]:
     """Return the fields of an index that is in a folder if their types are right."""
-    types = {"path": str, "generation": int, "manifest": bytes, "follow_links": bool}
+    types = {
+        "path": str,
+        "generation": int,
+        "manifest": bytes,
+        "follow_links": bool,
+        "is_opened": bool,
+    }
     found = {name: type(value) for name, value in fields.items()}
     if found != types:
         raise CorruptIndexError(source, "it is not an index: it has other fields than a folder's")

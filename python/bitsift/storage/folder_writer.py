@@ -206,7 +206,7 @@ class FolderWriter:
             raise IndexWriteError(error.path, error.reason) from error
         finally:
             if commit.is_done:
-                self._present, self.stored = commit.present, commit.stored
+                self.stored, self._present = commit.stored, commit.present
         for trouble in commit.troubles:
             warn(f"{self.path}: generation {self.generation} is in place, but {trouble}")
 
