@@ -162,7 +162,13 @@ def read_newest(path: str, *, follow_links: bool = False) -> bytes:
     except OSError as error:
         if not is_of_system(error):
             raise
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> IndexFileError:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return IndexNotFoundError(path, "there is nothing here")
+    return IndexFileError(path, f"cannot be read: {why(error)}")
 
 
 def contents_of(stored: Stored) -> Contents:
@@ -448,9 +454,7 @@ def _opened(
     except OSError as error:
         if not is_of_system(error):
             raise
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise IndexNotFoundError(path, "there is nothing here") from error
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise _unreadable(path, error) from error
     files = _Files()
     # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
     try:
@@ -479,6 +483,11 @@ def _open_files(folder: Folder, files: _Files, generation: int | None, *, maps: 
                 name = generation_name(generation)
                 of_generation = _read_kept(folder, name)
                 manifest = manifest_json.decode(of_generation, folder.path_of(name))
+                if (manifest.generation or 0) != generation:
+                    raise CorruptIndexError(
+                        folder.path_of(name),
+                        f"it is the manifest of generation {manifest.generation or 0}",
+                    )
             files.open(folder, of_generation, manifest, maps=maps)
             return
         except FileNotFoundError as error:
