@@ -70,6 +70,8 @@ PUBLIC = {
 }
 INDEX_MEMBERS = {
     "extend",
+    "from_bytes",
+    "to_bytes",
     "close",
     "commit",
     "compact",

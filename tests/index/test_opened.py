@@ -341,7 +341,9 @@ def test_a_folder_that_is_removed_under_an_index(tmp_path: Path) -> None:
     with pytest.raises(bitsift.IndexNotFoundError, match="there is nothing here"):
         reader.refresh()
     index.remove(3)
-    with pytest.raises(bitsift.IndexStaleError, match=r"is gone.* save the index to another folder"):
+    with pytest.raises(
+        bitsift.IndexStaleError, match=r"is gone.* save the index to another folder"
+    ):
         index.commit()
     index.save(tmp_path / "other")
     assert_equal(index, bitsift.Index.load(tmp_path / "other"))

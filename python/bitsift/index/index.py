@@ -24,6 +24,7 @@ from bitsift.core.options import (
 )
 from bitsift.core.public import public
 from bitsift.core.results import SearchResult
+from bitsift.index.archived import Archived
 from bitsift.index.changeable import Changeable
 from bitsift.index.construction import make_encoder
 from bitsift.index.described import Described
@@ -46,7 +47,7 @@ __all__ = ["Index"]
 
 
 @public
-class Index(Openable, Described, Holding, Changeable, RangeQueries, Remakable):
+class Index(Openable, Archived, Described, Holding, Changeable, RangeQueries, Remakable):
     """Vectors as one bit per dimension, scanned by their bits and rescored.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,38 +43,13 @@ from bitsift.storage.parts import schema_parts
 from bitsift.storage.present import Present, look_into
 from bitsift.storage.reader import read_stored
 from bitsift.storage.row_checks import row_check
-from bitsift.storage.stored import Stored, StoredSegment, packed_live
+from bitsift.storage.stored import SegmentDraft, Stored, StoredSegment, packed_live
 from bitsift.storage.writer import Replacement, refusal, unmake
 
-__all__ = ["FolderWriter", "SegmentDraft"]
+__all__ = ["FolderWriter"]
 
 _MAKE_TRIES = 100
 _ALGORITHM = "crc32c"
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentDraft:
-    """A segment of the next generation.
-
-    Attributes
-    ----------
-    count : int
-        Number of rows, also removed ones.
-    removed : ndarray of int64
-        The numbers, in the segment, of those that were removed.
-    first_id : int or None
-        As in `SegmentEntry`.
-    stored : StoredSegment or None
-        The segment, if its rows are in the folder.
-    rows : dict of str to RowSource
-        The rows by part, if they are not.
-    """
-
-    count: int
-    removed: NDArray[np.int64]
-    first_id: int | None
-    stored: StoredSegment | None
-    rows: dict[str, RowSource]
 
 
 class FolderWriter:
