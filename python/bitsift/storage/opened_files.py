@@ -33,7 +33,7 @@ from bitsift.storage.manifest import (
 from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile
 
-__all__ = ["IndexFiles", "SegmentFiles", "opened_files"]
+__all__ = ["IndexFiles", "SegmentFiles", "opened_files", "unreadable"]
 
 # An attempt fails only if another process completes a whole save, with its fsyncs, between the
 # reading of the manifest and the opening of the files that it names.
@@ -113,9 +113,7 @@ def opened_files(
     except OSError as error:
         if not is_of_system(error):
             raise
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise IndexNotFoundError(path, "there is nothing here") from error
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise unreadable(path, error) from error
     files = IndexFiles()
     # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
     try:
@@ -124,6 +122,13 @@ def opened_files(
     finally:
         files.close()
         folder.close_quietly()
+
+
+def unreadable(path: str, error: OSError) -> IndexFileError:
+    """Return what is raised where the system does not open a folder."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return IndexNotFoundError(path, "there is nothing here")
+    return IndexFileError(path, f"cannot be read: {why(error)}")
 
 
 def _open_files(folder: Folder, files: IndexFiles, generation: int | None, *, maps: bool) -> None:
@@ -144,6 +149,11 @@ def _open_files(folder: Folder, files: IndexFiles, generation: int | None, *, ma
                 name = generation_name(generation)
                 of_generation = _read_kept(folder, name)
                 manifest = manifest_json.decode(of_generation, folder.path_of(name))
+                if (manifest.generation or 0) != generation:
+                    raise CorruptIndexError(
+                        folder.path_of(name),
+                        f"it is the manifest of generation {manifest.generation or 0}",
+                    )
             files.open(folder, of_generation, manifest, maps=maps)
             return
         except FileNotFoundError as error:
