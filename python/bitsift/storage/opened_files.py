@@ -85,9 +85,12 @@ class IndexFiles:
         for entry in manifest.rows:
             rows = SegmentFiles(entry)
             self.segments.append(rows)
+            fills_memory = _part_that_fills_memory(manifest, entry)
             for part in entry.files:
                 rows.files[part] = _array_file(folder, entry.files[part])
                 if maps and part.startswith(_MAPPED):
+                    if part == fills_memory:
+                        rows.files[part].refuse_holes(is_mapped=True)
                     rows.maps[part] = rows.files[part].map()
                     rows.files.pop(part).close()
         in_segments = manifest.row_layout(0)
@@ -122,6 +125,15 @@ def opened_files(
     finally:
         files.close()
         folder.close_quietly()
+
+
+def _part_that_fills_memory(manifest: Manifest, entry: SegmentEntry) -> str | None:
+    """Return the part by whose rows ids take memory though files are mapped."""
+    if manifest.ids == "automatic":
+        return None
+    if entry.first_id is not None:
+        return "codes"
+    return "ids" if len(manifest.rows) > 1 else None
 
 
 def unreadable(path: str, error: OSError) -> IndexFileError:
