@@ -18,6 +18,7 @@ from bitsift.core.errors import (
     IndexStaleError,
     IndexWriteError,
     NoLocksError,
+    NotAnIndexError,
     warn,
 )
 from bitsift.core.handlers import call_raised, is_of_system
@@ -27,6 +28,7 @@ from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.lock import Lock
 from bitsift.storage.manifest import (
+    MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     FileEntry,
     Manifest,
@@ -35,7 +37,7 @@ from bitsift.storage.manifest import (
     generation_name,
     new_token,
 )
-from bitsift.storage.manifest_file import write_manifest
+from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import ArrayFile, RowSource, write_array
 from bitsift.storage.parts import schema_parts
 from bitsift.storage.present import Present, look_into
@@ -211,7 +213,17 @@ class FolderWriter:
             warn(f"{self.path}: generation {self.generation} is in place, but {trouble}")
 
     def _require_newest(self) -> None:
-        found = look_into(self._folder).data
+        found = None
+        try:
+            found = read_manifest(self._folder)
+        except NotAnIndexError:
+            look_into(self._folder)  # raises if the folder is another program's by now
+            if self._present.data is not None:
+                raise IndexStaleError(
+                    self.path,
+                    f"its {MANIFEST_NAME} is gone, as if the folder had been removed: save the "
+                    "index to another folder to keep it",
+                ) from None
         if found != self._present.data:
             raise IndexStaleError(
                 self.path,
@@ -258,7 +270,7 @@ class _Commit(Replacement):
             {
                 **fields,
                 "count": n_live,
-                "generation": (before.generation or 0) + 1,
+                "generation": before.next_generation(self._folder.path),
                 "kept": tuple(kept),
                 "segments": (),
             },

@@ -33,7 +33,7 @@ from bitsift.storage.manifest import (
 from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile
 
-__all__ = ["IndexFiles", "SegmentFiles", "opened_files"]
+__all__ = ["IndexFiles", "SegmentFiles", "opened_files", "unreadable"]
 
 # An attempt fails only if another process completes a whole save, with its fsyncs, between the
 # reading of the manifest and the opening of the files that it names.
@@ -85,9 +85,12 @@ class IndexFiles:
         for entry in manifest.rows:
             rows = SegmentFiles(entry)
             self.segments.append(rows)
+            fills_memory = _part_that_fills_memory(manifest, entry)
             for part in entry.files:
                 rows.files[part] = _array_file(folder, entry.files[part])
                 if maps and part.startswith(_MAPPED):
+                    if part == fills_memory:
+                        rows.files[part].refuse_holes(is_mapped=True)
                     rows.maps[part] = rows.files[part].map()
                     rows.files.pop(part).close()
         in_segments = manifest.row_layout(0)
@@ -113,9 +116,7 @@ def opened_files(
     except OSError as error:
         if not is_of_system(error):
             raise
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise IndexNotFoundError(path, "there is nothing here") from error
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise unreadable(path, error) from error
     files = IndexFiles()
     # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
     try:
@@ -124,6 +125,22 @@ def opened_files(
     finally:
         files.close()
         folder.close_quietly()
+
+
+def _part_that_fills_memory(manifest: Manifest, entry: SegmentEntry) -> str | None:
+    """Return the part by whose rows ids take memory though files are mapped."""
+    if manifest.ids == "automatic":
+        return None
+    if entry.first_id is not None:
+        return "codes"
+    return "ids" if len(manifest.rows) > 1 else None
+
+
+def unreadable(path: str, error: OSError) -> IndexFileError:
+    """Return what is raised where the system does not open a folder."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return IndexNotFoundError(path, "there is nothing here")
+    return IndexFileError(path, f"cannot be read: {why(error)}")
 
 
 def _open_files(folder: Folder, files: IndexFiles, generation: int | None, *, maps: bool) -> None:
@@ -144,6 +161,11 @@ def _open_files(folder: Folder, files: IndexFiles, generation: int | None, *, ma
                 name = generation_name(generation)
                 of_generation = _read_kept(folder, name)
                 manifest = manifest_json.decode(of_generation, folder.path_of(name))
+                if (manifest.generation or 0) != generation:
+                    raise CorruptIndexError(
+                        folder.path_of(name),
+                        f"it is the manifest of generation {manifest.generation or 0}",
+                    )
             files.open(folder, of_generation, manifest, maps=maps)
             return
         except FileNotFoundError as error:

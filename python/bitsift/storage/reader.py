@@ -18,21 +18,20 @@ from numpy.typing import NDArray
 from bitsift.core.arguments import check_bool, check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
-    IndexFileError,
 )
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage.contents import Contents
-from bitsift.storage.folder import Folder, as_path, why
+from bitsift.storage.folder import Folder, as_path
 from bitsift.storage.manifest import (
     Manifest,
     SegmentEntry,
 )
 from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile, row_chunks
-from bitsift.storage.opened_files import SegmentFiles, opened_files
+from bitsift.storage.opened_files import SegmentFiles, opened_files, unreadable
 from bitsift.storage.row_checks import find_duplicate, row_check
 from bitsift.storage.stored import Stored, StoredSegment, removed_rows
 
@@ -147,7 +146,7 @@ def read_newest(path: str, *, follow_links: bool = False) -> bytes:
     except OSError as error:
         if not is_of_system(error):
             raise
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise unreadable(path, error) from error
 
 
 def contents_of(stored: Stored) -> Contents:
