@@ -39,6 +39,7 @@ class LivingIndex(RuleBasedStateMachine):
         self.model: dict[int, np.ndarray] = {}
         self.largest = -1
         self.seed = 0
+        self.folders: list[tempfile.TemporaryDirectory[str]] = []
         self.filters: list[tuple[bitsift.Filter, set[int]]] = []
         # So that mapped rows stay where they are, however few.
         self.patch = pytest.MonkeyPatch()
@@ -47,6 +48,8 @@ class LivingIndex(RuleBasedStateMachine):
 
     def teardown(self):
         self.patch.undo()
+        for folder in self.folders:
+            folder.cleanup()
 
     @initialize(options=st.sampled_from(KINDS), isa=st.sampled_from(bitsift.available_isas()))
     def make(self, options, isa):
@@ -138,11 +141,13 @@ class LivingIndex(RuleBasedStateMachine):
         if way == "pickle":
             self.index = pickle.loads(pickle.dumps(self.index))
         else:
-            with tempfile.TemporaryDirectory() as folder:
-                self.index.save(folder)
-                self.index = bitsift.Index.load(folder, mmap=way == "map", isa=self.isa)
-                if way == "map" and "scoring" in self.options:
-                    assert self.index._table.snapshot.memory.are_mapped == bool(self.model)
+            # Not removed before the end: a mapped index may be pickled as its path.
+            self.folders.append(tempfile.TemporaryDirectory())
+            folder = self.folders[-1].name
+            self.index.save(folder)
+            self.index = bitsift.Index.load(folder, mmap=way == "map", isa=self.isa)
+            if way == "map" and "scoring" in self.options:
+                assert self.index._table.snapshot.memory.are_mapped == bool(self.model)
         self.filters = []
 
     @rule(ids=st.lists(st.integers(-2, 45), max_size=8))

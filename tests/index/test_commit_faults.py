@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import bitsift
+from helpers.cut_short import at_line
 from helpers.storage_folders import EVERY_OR_SOME
 from helpers.system_calls import CHANGING, Calls, traced
 
@@ -188,3 +189,45 @@ def test_what_a_commit_calls(tmp_path: Path, folder: Path, calls: Calls) -> None
     assert changes[: len(files)] == files
     assert changes[len(files) :][:5] == ["write", "fsync", "fsync", "replace", "fsync"]
     assert {*changes[len(files) + 5 :]} <= {"unlink"}
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("step", [pytest.param(13, marks=pytest.mark.slow), 211])
+def test_an_interrupted_commit_can_be_followed_by_another(
+    tmp_path: Path, folder: Path, step: int
+) -> None:
+    before = state_of(folder)
+    outcomes = set()
+    for n in itertools.count(1, step):
+        path = tmp_path / str(n)
+        shutil.copytree(folder, path)
+        with bitsift.Index.open(path, "a", keep_generations=2) as index:
+            change(index)
+            after = state(index)
+            is_interrupted = False
+            try:
+                at_line(n, interrupt, index.commit)
+            except KeyboardInterrupt:
+                is_interrupted = True
+            assert state(index) == after
+            found = state_of(path)
+            assert found in ((before, after) if is_interrupted else (after,))
+            outcomes.add(found == after)
+            try:
+                index.commit()
+                index.remove(int(index.ids[0]))
+                index.commit()
+            except bitsift.IndexStaleError:  # it was interrupted as it had just succeeded
+                assert found == after
+                index.rollback()
+            else:
+                assert state_of(path) == state(index)
+        with bitsift.Index.open(path, "a", timeout=0):
+            pass
+        shutil.rmtree(path)
+        if not is_interrupted:
+            break
+    assert outcomes == {False, True}

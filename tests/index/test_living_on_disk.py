@@ -56,7 +56,7 @@ class LivingFolder(LivingIndex):
     def make(self, options, isa, kept):
         self.options, self.isa, self.kept = options, isa, kept
         self.open(dim=DIM, **options)
-        if options["store"] not in (None, "float32"):
+        if "correction" in options:  # as `made` does
             self.index.fit(SAMPLE)
         self.commit()
 

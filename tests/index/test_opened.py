@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -327,6 +328,27 @@ def test_readers_do_not_write_and_memory_has_no_folder(tmp_path: Path) -> None:
             getattr(memory, name)()
     memory.close()
     assert len(memory) == 0
+
+
+def test_a_folder_that_is_removed_under_an_index(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    index = bitsift.Index.open(path, "a", dim=DIM)
+    index.add(some_vectors(30))
+    index.commit()
+    reader = bitsift.Index.open(path)
+    shutil.rmtree(path)
+    assert_equal(index, reader)
+    with pytest.raises(bitsift.IndexNotFoundError, match="there is nothing here"):
+        reader.refresh()
+    index.remove(3)
+    with pytest.raises(
+        bitsift.IndexStaleError, match=r"is gone.* save the index to another folder"
+    ):
+        index.commit()
+    index.save(tmp_path / "other")
+    assert_equal(index, bitsift.Index.load(tmp_path / "other"))
+    index.rollback()
+    index.close()
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:

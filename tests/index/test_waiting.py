@@ -204,6 +204,21 @@ class TestFit:
         first.add(made_vectors(300))
         assert_same(contents_of(index), contents_of(first))
 
+    @pytest.mark.parametrize("mmap", [False, True])
+    def test_what_was_loaded_changes(self, options, mmap, tmp_path):
+        changes = [
+            lambda index: index.fit(made_vectors(400, 3)),
+            lambda index: index.add(made_vectors(3), ids=range(50, 53)),
+            lambda index: index.remove(7),
+            lambda index: index.upsert(made_vectors(1200, 1), ids=range(1200)),
+        ]
+        for change in changes:
+            loaded = through_files(made(40, **options), tmp_path, mmap)
+            loaded.reserve(100)
+            change(loaded)
+            for way in (lambda one: pickle.loads(pickle.dumps(one)), copy.copy):
+                assert_same(contents_of(way(loaded)), contents_of(loaded))
+
     def test_extend(self, options):
         one = bitsift.Index(DIM, **options)
         one.add(made_vectors(1300))

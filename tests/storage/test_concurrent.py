@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
-from bitsift.storage import npy_file, reader, writer
+from bitsift.storage import npy_file, opened_files, reader, writer
 from helpers.storage_samples import (
     assert_same,
     file_of,
@@ -136,7 +136,7 @@ def test_reader_follows_a_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_reader_gives_up_after_many_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.write(tmp_path, sample())
-    monkeypatch.setattr(reader, "_READ_TRIES", 3)
+    monkeypatch.setattr(opened_files, "_READ_TRIES", 3)
     SaveBetween(monkeypatch, tmp_path, 3)
     with pytest.raises(IndexFileError, match="replaced 3 times while it was read") as caught:
         reader.read(tmp_path)

@@ -23,6 +23,7 @@ from bitsift.storage import (
     lock_note,
     manifest_json,
     npy_file,
+    opened_files,
     reader,
     writer,
 )
@@ -49,7 +50,7 @@ def wait_for_a_lock(path: Path) -> None:
 
 PLACES: dict[str, tuple[Any, str, type[Exception], Callable[[Path], Any]]] = {
     "holes of a file": (npy_file, "stored_bytes", TimeoutError, reader.verify),
-    "a file is opened": (reader, "_array_file", FileNotFoundError, reader.read),
+    "a file is opened": (opened_files, "_array_file", FileNotFoundError, reader.read),
     "a manifest is parsed": (manifest_json, "_parse", RecursionError, reader.read),
     "whose manifest it is": (
         manifest_json,

@@ -15,7 +15,8 @@ import pytest
 
 import bitsift
 from bitsift.core.errors import CorruptIndexError
-from bitsift.storage import manifest_json
+from bitsift.storage import folder_writer, manifest_file, manifest_json, present, writer
+from bitsift.storage.folder import Folder
 from helpers.storage_folders import flip, refused
 from helpers.storage_samples import change_manifest, digest_of, manifest_of, names_of
 
@@ -234,6 +235,47 @@ def test_a_kept_manifest_that_is_missing(folder: Path) -> None:
         assert index.commit() == 5
     assert manifest_of(folder)["generations"]["kept"] == [4]
     holds(bitsift.Index.open(folder, generation=4), STATES[4])
+
+
+def test_a_kept_manifest_of_another_generation(folder: Path) -> None:
+    shutil.copy(folder / "manifest.json", folder / "manifest-3.json")
+    with pytest.raises(CorruptIndexError, match=r"manifest-3\.json: it is the manifest of gen.* 4"):
+        bitsift.Index.open(folder, generation=3)
+    with bitsift.Index.open(folder, "a", keep_generations=3) as index:
+        index.remove(0)
+        assert index.commit() == 5
+    assert manifest_of(folder)["generations"]["kept"] == [4]
+
+
+def test_no_generation_follows_the_last(folder: Path) -> None:
+    change_manifest(folder, lambda fields: fields["generations"].update(number=2**63 - 1))
+    before = names_of(folder)
+    with bitsift.Index.open(folder, "a") as index:
+        index.remove(0)
+        with pytest.raises(bitsift.IndexWriteError, match="no generation follows 9223372036854775"):
+            index.commit()
+        index.rollback()
+    with pytest.raises(bitsift.IndexWriteError, match="no generation follows 9223372036854775807"):
+        bitsift.Index.load(folder).save(folder)
+    assert names_of(folder) == before
+    bitsift.verify(folder)
+
+
+def test_commits_read_no_kept_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    read_manifest = manifest_file.read_manifest
+
+    def noted(of: Folder, name: str = "manifest.json") -> bytes:
+        read.append(name)
+        return read_manifest(of, name)
+
+    with bitsift.Index.open(folder, "a", keep_generations=9) as index:
+        for module in (present, folder_writer, writer):
+            monkeypatch.setattr(module, "read_manifest", noted)
+        index.remove(0)
+        index.commit()
+    assert read
+    assert set(read) == {"manifest.json"}
 
 
 def test_a_save_replaces_all_generations(folder: Path) -> None:

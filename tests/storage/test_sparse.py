@@ -9,12 +9,16 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.lib.format as npy_format
 import pytest
 
+import bitsift
 from bitsift.core.errors import CorruptIndexError
+from bitsift.index import persistence
 from bitsift.storage import npy_file, reader, writer
 from bitsift.storage.contents import Contents
 from bitsift.storage.sparse import stored_bytes
@@ -62,6 +66,52 @@ def test_sparse_file_is_neither_loaded_nor_verified(tmp_path: Path, count: int) 
         assert peak < 8 << 20
     # A map takes no memory.
     assert reader.read(tmp_path / "index", mmap=True).codes.shape == (count, 1)
+
+
+def test_ids_of_sparse_rows_take_no_memory(tmp_path: Path) -> None:
+    """Those that only have a first one, and those of several segments."""
+    if not has_holes(tmp_path):
+        pytest.skip("the file system keeps no holes")
+    count = 1 << 30
+    for number, (ids, part) in enumerate([([5, 6], "codes"), ([5, 9], "ids")]):
+        path = tmp_path / str(number)
+        with bitsift.Index.open(path, "w-", dim=8, store=None, scoring="hamming") as index:
+            for first in (0, 10):
+                index.add(np.zeros((2, 8), np.bool_), ids=np.array(ids) + first)
+                index.commit()
+
+        def change(fields: dict[str, Any], path: Path = path) -> None:
+            segment = fields["segments"][0]
+            for entry in segment["files"].values():
+                file, n_bytes = path / entry["name"], np.dtype(entry["dtype"]).itemsize * count
+                with file.open("wb") as stream:
+                    shape = (count, *entry["shape"][1:])
+                    npy_format.write_array_header_1_0(
+                        stream, {"descr": entry["dtype"], "fortran_order": False, "shape": shape}
+                    )
+                    n_bytes += stream.tell()
+                os.truncate(file, n_bytes)
+                entry.update(shape=[*shape], bytes=n_bytes)
+            segment.update(count=count, live=count)
+            fields["count"] = count + 2
+
+        change_manifest(path, change)
+        for mode in ("r", "a"):
+            with pytest.raises(CorruptIndexError, match=r"sparse.*=never'$") as caught:
+                bitsift.Index.open(path, mode)
+            assert Path(caught.value.path).name.startswith(f"{part}-")
+
+
+def test_ids_that_do_not_fit_into_memory() -> None:
+    class Rows:
+        def __len__(self) -> int:
+            return 1 << 50
+
+    stored: Any = SimpleNamespace(
+        segments=(Rows(), Rows()), manifest=SimpleNamespace(ids="arbitrary")
+    )
+    with pytest.raises(bitsift.IndexFileError, match="18014398509481984 bytes, do not fit"):
+        persistence._ids_of(stored, "index")
 
 
 def test_zeros_that_are_there_are_loaded(tmp_path: Path) -> None:

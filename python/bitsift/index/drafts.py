@@ -21,9 +21,8 @@ import bitsift.core.native as native
 from bitsift.core.segments import Rows
 from bitsift.index.ids import IdTable
 from bitsift.retrieval.pipeline import Documents
-from bitsift.storage.folder_writer import SegmentDraft
 from bitsift.storage.npy_file import RowSource
-from bitsift.storage.stored import StoredSegment
+from bitsift.storage.stored import SegmentDraft, StoredSegment
 
 __all__ = ["Drafts", "draft_segments", "merged"]
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bitsift.core.native as native
+from bitsift.core.errors import IndexFileError
 from bitsift.core.floats import in_default_floats
+from bitsift.core.handlers import call_raised
 from bitsift.core.interruptible import copy_into
 from bitsift.core.segments import joined
 from bitsift.encoding.binarizer import Binarizer
@@ -125,7 +127,7 @@ def from_stored(
         if not given:  # an older folder, with vectors beside its segments
             ids = IdTable(
                 len(vectors),
-                _ids_of(stored),
+                _ids_of(stored, path),
                 ascending=ids.ascending,
                 largest=stored.schema.largest_id,
             )
@@ -134,7 +136,7 @@ def from_stored(
     memory = GrowableColumns.of_segments(columns or [empty], are_mapped=are_mapped)
     n_rows = sum(map(len, stored.segments))
     table = IdTable(
-        n_rows, _ids_of(stored), ascending=ids.ascending, largest=stored.schema.largest_id
+        n_rows, _ids_of(stored, path), ascending=ids.ascending, largest=stored.schema.largest_id
     )
     return encoder, fitting, memory, table, live_rows_of(stored.segments)
 
@@ -156,14 +158,21 @@ def live_rows_of(segments: tuple[StoredSegment, ...]) -> native.LiveRows:
     return live
 
 
-def _ids_of(stored: Stored) -> GrowableArray | None:
+def _ids_of(stored: Stored, path: str) -> GrowableArray | None:
     segments = stored.segments
     if stored.manifest.ids == "automatic" or not segments:
         return None
-    if len(segments) == 1:
-        return GrowableArray(segments[0].ids)
-    ids = np.empty(sum(map(len, segments)), np.int64)
-    begin = 0
+    n_rows, begin = sum(map(len, segments)), 0
+    try:
+        if len(segments) == 1:
+            return GrowableArray(segments[0].ids)
+        ids = np.empty(n_rows, np.int64)
+    except MemoryError as error:
+        if not call_raised(error, "bitsift"):
+            raise
+        raise IndexFileError(
+            path, f"the ids of its {n_rows} rows, {8 * n_rows} bytes, do not fit into memory"
+        ) from error
     for segment in segments:
         copy_into(ids[begin : begin + len(segment)], segment.ids)
         begin += len(segment)

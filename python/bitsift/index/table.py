@@ -317,9 +317,8 @@ class Table:
                 "new index can be fitted again"
             )
         if before.fitting.waiting is not None:
-            self.snapshot = before.with_rows(
-                before.grown.fitted(sample, threads), before.ids, before.live
-            )
+            live = before.live.extended_to(before.ids.n_rows)  # each state has its own
+            self.snapshot = before.with_rows(before.grown.fitted(sample, threads), before.ids, live)
 
     def _reserve(self, size: int) -> None:
         documents, fitting, ids, memory, few, live = self.snapshot

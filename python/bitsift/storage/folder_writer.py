@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from bitsift.core.errors import (
     IndexStaleError,
     IndexWriteError,
     NoLocksError,
+    NotAnIndexError,
     warn,
 )
 from bitsift.core.handlers import call_raised, is_of_system
@@ -27,6 +28,7 @@ from bitsift.storage.contents import Contents
 from bitsift.storage.folder import Folder, why
 from bitsift.storage.lock import Lock
 from bitsift.storage.manifest import (
+    MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     FileEntry,
     Manifest,
@@ -35,44 +37,19 @@ from bitsift.storage.manifest import (
     generation_name,
     new_token,
 )
-from bitsift.storage.manifest_file import write_manifest
+from bitsift.storage.manifest_file import read_manifest, write_manifest
 from bitsift.storage.npy_file import ArrayFile, RowSource, write_array
 from bitsift.storage.parts import schema_parts
 from bitsift.storage.present import Present, look_into
 from bitsift.storage.reader import read_stored
 from bitsift.storage.row_checks import row_check
-from bitsift.storage.stored import Stored, StoredSegment, packed_live
+from bitsift.storage.stored import SegmentDraft, Stored, StoredSegment, packed_live
 from bitsift.storage.writer import Replacement, refusal, unmake
 
-__all__ = ["FolderWriter", "SegmentDraft"]
+__all__ = ["FolderWriter"]
 
 _MAKE_TRIES = 100
 _ALGORITHM = "crc32c"
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentDraft:
-    """A segment of the next generation.
-
-    Attributes
-    ----------
-    count : int
-        Number of rows, also removed ones.
-    removed : ndarray of int64
-        The numbers, in the segment, of those that were removed.
-    first_id : int or None
-        As in `SegmentEntry`.
-    stored : StoredSegment or None
-        The segment, if its rows are in the folder.
-    rows : dict of str to RowSource
-        The rows by part, if they are not.
-    """
-
-    count: int
-    removed: NDArray[np.int64]
-    first_id: int | None
-    stored: StoredSegment | None
-    rows: dict[str, RowSource]
 
 
 class FolderWriter:
@@ -236,7 +213,17 @@ class FolderWriter:
             warn(f"{self.path}: generation {self.generation} is in place, but {trouble}")
 
     def _require_newest(self) -> None:
-        found = look_into(self._folder).data
+        found = None
+        try:
+            found = read_manifest(self._folder)
+        except NotAnIndexError:
+            look_into(self._folder)  # raises if the folder is another program's by now
+            if self._present.data is not None:
+                raise IndexStaleError(
+                    self.path,
+                    f"its {MANIFEST_NAME} is gone, as if the folder had been removed: save the "
+                    "index to another folder to keep it",
+                ) from None
         if found != self._present.data:
             raise IndexStaleError(
                 self.path,
@@ -283,7 +270,7 @@ class _Commit(Replacement):
             {
                 **fields,
                 "count": n_live,
-                "generation": (before.generation or 0) + 1,
+                "generation": before.next_generation(self._folder.path),
                 "kept": tuple(kept),
                 "segments": (),
             },

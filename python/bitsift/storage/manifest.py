@@ -23,6 +23,7 @@ __all__ = [
     "ID_KINDS",
     "LOCK_NOTE",
     "MANIFEST_NAME",
+    "MAX_GENERATION",
     "MAX_MANIFEST_BYTES",
     "OWN_FILE",
     "FileEntry",
@@ -42,6 +43,7 @@ FORMAT_VERSION = 3
 FEATURES: tuple[str, ...] = ("largest_id", "generations", "segments", "pending")
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
+MAX_GENERATION = 2**63 - 1
 
 # The type of each store, as a ``.npy`` header spells it.
 _STORE_DTYPES = {

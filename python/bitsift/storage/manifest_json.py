@@ -28,6 +28,7 @@ from bitsift.storage.manifest import (
     FORMAT_NAME,
     FORMAT_VERSION,
     ID_KINDS,
+    MAX_GENERATION,
     FileEntry,
     Manifest,
     SegmentEntry,
@@ -309,7 +310,7 @@ class _Decoder:
 
     def _generations(self, bare: Manifest, fields: Any) -> Manifest:
         self._keys("generations", fields, _GENERATIONS_KEYS)
-        number = self._int("generations.number", fields["number"], 1, _MAX_COUNT)
+        number = self._int("generations.number", fields["number"], 1, MAX_GENERATION)
         kept = fields["kept"]
         if not isinstance(kept, list):
             self._refuse("generations.kept", kept, "an array")

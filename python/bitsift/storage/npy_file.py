@@ -111,7 +111,7 @@ class ArrayFile:
 
     def load(self, check: RowCheck) -> NDArray[Any]:
         """Read the data into memory; verify the digest of the file and every row."""
-        self._refuse_holes()
+        self.refuse_holes()
         shape = self.entry.shape
         try:
             memory = np.empty(bytes_to_align(shape, self.dtype), np.uint8)
@@ -135,7 +135,7 @@ class ArrayFile:
         advance : callable
             Called with the number of bytes that were read since the last call.
         """
-        self._refuse_holes()
+        self.refuse_holes()
         self._scan(check, None, advance)
 
     def chunks(self) -> Iterator[NDArray[Any]]:
@@ -175,7 +175,7 @@ class ArrayFile:
         if problem is not None:
             raise self._corrupt(problem)
 
-    def _refuse_holes(self) -> None:
+    def refuse_holes(self, *, is_mapped: bool = False) -> None:
         """Refuse a file that would fill memory, or take hours to read, from nearly no data."""
         if self.entry.n_bytes <= _MOST_UNBACKED_BYTES:
             return
@@ -187,9 +187,10 @@ class ArrayFile:
                 raise
             raise IndexFileError(self.path, f"cannot be read: {why(error)}") from error
         if n_stored < needed:
+            more = "" if is_mapped else ", or map it"
             raise self._corrupt(
                 f"it is sparse: of its {self.entry.n_bytes} bytes the disk holds {n_stored}; if "
-                "that is meant, copy the folder with 'cp -r --sparse=never', or map it"
+                f"that is meant, copy the folder with 'cp -r --sparse=never'{more}"
             )
 
     def _chunk_shape(self) -> tuple[int, ...]:

@@ -14,7 +14,13 @@ from bitsift.core.errors import (
 )
 from bitsift.storage import manifest_json
 from bitsift.storage.folder import Folder
-from bitsift.storage.manifest import MANIFEST_NAME, OWN_FILE, Manifest, generation_name
+from bitsift.storage.manifest import (
+    MANIFEST_NAME,
+    MAX_GENERATION,
+    OWN_FILE,
+    Manifest,
+    generation_name,
+)
 from bitsift.storage.manifest_file import read_manifest
 
 __all__ = ["Present", "look_into"]
@@ -50,6 +56,15 @@ class Present:
     def generation(self) -> int | None:
         """The generation of the index, if it has one."""
         return None if self.manifest is None else self.manifest.generation
+
+    def next_generation(self, path: str) -> int:
+        """Return the number of the next one, or raise `IndexWriteError`."""
+        last = self.generation or 0
+        if last == MAX_GENERATION:
+            raise IndexWriteError(
+                path, f"no generation follows {last}: save the index to another folder"
+            )
+        return last + 1
 
 
 def look_into(folder: Folder) -> Present:
@@ -96,7 +111,9 @@ def _kept(folder: Folder, manifest: Manifest) -> dict[int, tuple[Manifest, bytes
         name = generation_name(generation)
         try:
             data = read_manifest(folder, name)
-            kept[generation] = manifest_json.decode(data, folder.path_of(name)), data
+            older = manifest_json.decode(data, folder.path_of(name))
+            if (older.generation or 0) == generation:
+                kept[generation] = older, data
         except IndexFileError:
             continue
     return kept

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,38 +18,24 @@ from numpy.typing import NDArray
 from bitsift.core.arguments import check_bool, check_progress
 from bitsift.core.errors import (
     CorruptIndexError,
-    IndexFileError,
-    IndexNotFoundError,
-    IndexStaleError,
-    NotAnIndexError,
 )
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
-from bitsift.storage import folder as folders
-from bitsift.storage import manifest_json
 from bitsift.storage.contents import Contents
-from bitsift.storage.folder import Folder, as_path, why
+from bitsift.storage.folder import Folder, as_path
 from bitsift.storage.manifest import (
-    MANIFEST_NAME,
-    FileEntry,
     Manifest,
     SegmentEntry,
-    generation_name,
 )
 from bitsift.storage.manifest_file import read_manifest
 from bitsift.storage.npy_file import ArrayFile, row_chunks
+from bitsift.storage.opened_files import SegmentFiles, opened_files, unreadable
 from bitsift.storage.row_checks import find_duplicate, row_check
 from bitsift.storage.stored import Stored, StoredSegment, removed_rows
 
 __all__ = ["contents_of", "read", "read_newest", "read_stored", "verify"]
-
-# An attempt fails only if another process completes a whole save, with its fsyncs, between the
-# reading of the manifest and the opening of the files that it names.
-_READ_TRIES = 100
-# Parts that grow with the index. The others are small: they are always read and checked.
-_MAPPED = ("codes", "ids", "originals", "correction")
 
 
 @in_default_floats
@@ -111,7 +95,7 @@ def read_stored(
     IndexStaleError
         The generation is not there.
     """
-    with _opened(
+    with opened_files(
         as_path(path), generation=generation, maps=mmap, follow_links=follow_links
     ) as files:
         manifest = files.manifest
@@ -162,7 +146,7 @@ def read_newest(path: str, *, follow_links: bool = False) -> bytes:
     except OSError as error:
         if not is_of_system(error):
             raise
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
+        raise unreadable(path, error) from error
 
 
 def contents_of(stored: Stored) -> Contents:
@@ -193,7 +177,7 @@ def contents_of(stored: Stored) -> Contents:
     )
 
 
-def _segment(rows: _SegmentFiles, manifest: Manifest, ids: _IdChecks) -> StoredSegment:
+def _segment(rows: SegmentFiles, manifest: Manifest, ids: _IdChecks) -> StoredSegment:
     """Return the rows of a segment; those that are not mapped are read and checked."""
     arrays = dict(rows.maps)
     live = None
@@ -322,7 +306,7 @@ def verify(
     """
     check_progress(progress)
     follow_links = check_bool(follow_links, "follow_links")
-    with _opened(as_path(path), follow_links=follow_links) as files:
+    with opened_files(as_path(path), follow_links=follow_links) as files:
         manifest = files.manifest
         total = sum(file.entry.n_bytes for file in files)
         done = 0
@@ -364,9 +348,7 @@ def verify(
             _calibrator(manifest, files.shared, arrays, store)
 
 
-def _live_ids_of_file(
-    rows: _SegmentFiles, live: NDArray[np.uint8] | None
-) -> Iterator[NDArray[Any]]:
+def _live_ids_of_file(rows: SegmentFiles, live: NDArray[np.uint8] | None) -> Iterator[NDArray[Any]]:
     if "ids" in rows.files:
         first = 0
         is_live = None if live is None else np.unpackbits(live, count=rows.entry.count) == 1
@@ -375,138 +357,3 @@ def _live_ids_of_file(
             first += len(ids)
     else:
         yield from _live_ids(StoredSegment(rows.entry, {}, live))
-
-
-@dataclass(frozen=True, eq=False)
-class _SegmentFiles:
-    """The open files of a segment, by part, and the arrays that are mapped already."""
-
-    entry: SegmentEntry
-    files: dict[str, ArrayFile] = field(default_factory=dict)
-    maps: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-class _Files:
-    """The open files of one state of an index; their sizes and headers are verified.
-
-    Attributes
-    ----------
-    manifest : Manifest
-    data : bytes
-        Those of the manifest.
-    shared : dict of str to ArrayFile
-        The files that do not belong to a segment, by part.
-    segments : list of _SegmentFiles
-    """
-
-    def __init__(self) -> None:
-        self.manifest: Manifest
-        self.data = b""
-        self.shared: dict[str, ArrayFile] = {}
-        self.segments: list[_SegmentFiles] = []
-
-    def __iter__(self) -> Iterator[ArrayFile]:
-        yield from self.shared.values()
-        for rows in self.segments:
-            yield from rows.files.values()
-
-    def open(self, folder: Folder, data: bytes, manifest: Manifest, *, maps: bool) -> None:
-        """Open the files that a manifest names, or raise `FileNotFoundError`.
-
-        Files that are mapped are closed at once: there may be more than a process may open.
-        """
-        self.manifest, self.data = manifest, data
-        self.shared, self.segments = {}, []
-        for entry in manifest.rows:
-            rows = _SegmentFiles(entry)
-            self.segments.append(rows)
-            for part in entry.files:
-                rows.files[part] = _array_file(folder, entry.files[part])
-                if maps and part.startswith(_MAPPED):
-                    rows.maps[part] = rows.files[part].map()
-                    rows.files.pop(part).close()
-        in_segments = manifest.row_layout(0)
-        for part, file in manifest.files.items():
-            if manifest.pending is not None or part not in in_segments:
-                self.shared[part] = _array_file(folder, file)
-
-    def close(self) -> None:
-        """Close all files."""
-        for file in self:
-            file.close()
-
-
-@contextlib.contextmanager
-def _opened(
-    path: str, *, generation: int | None = None, maps: bool = False, follow_links: bool = False
-) -> Iterator[_Files]:
-    """Open the files of one state of an index."""
-    try:
-        if not folders.is_folder(path):
-            raise NotAnIndexError(path, "it is a file, expected a folder")
-        folder = Folder(path, follow_links=follow_links)
-    except OSError as error:
-        if not is_of_system(error):
-            raise
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise IndexNotFoundError(path, "there is nothing here") from error
-        raise IndexFileError(path, f"cannot be read: {why(error)}") from error
-    files = _Files()
-    # No ExitStack: it makes a cycle of an error and its traceback, which would keep files open.
-    try:
-        _open_files(folder, files, generation, maps=maps)
-        yield files
-    finally:
-        files.close()
-        folder.close_quietly()
-
-
-def _open_files(folder: Folder, files: _Files, generation: int | None, *, maps: bool) -> None:
-    """Open the files of the newest state, or of another generation."""
-    data = read_manifest(folder)
-    for _ in range(_READ_TRIES):
-        manifest = manifest_json.decode(data, folder.path_of(MANIFEST_NAME))
-        name, of_generation = MANIFEST_NAME, data
-        try:
-            if generation not in (None, manifest.generation or 0):
-                if generation not in manifest.kept:
-                    there = ", ".join(map(str, (*manifest.kept, manifest.generation or 0)))
-                    raise IndexStaleError(
-                        folder.path,
-                        f"generation {generation} is not there any more, or not yet; there are: "
-                        f"{there}. Open another one, or let the writer keep more of them",
-                    )
-                name = generation_name(generation)
-                of_generation = _read_kept(folder, name)
-                manifest = manifest_json.decode(of_generation, folder.path_of(name))
-            files.open(folder, of_generation, manifest, maps=maps)
-            return
-        except FileNotFoundError as error:
-            if not is_of_system(error):
-                raise
-            before, data = data, read_manifest(folder)
-            if data == before:
-                missing = folder.path_of(str(error.filename or name))
-                raise CorruptIndexError(
-                    missing, f"the file is missing, though {name} names it"
-                ) from error
-        files.close()  # a save removed one: open the files of the new manifest
-    raise IndexFileError(folder.path, f"it was replaced {_READ_TRIES} times while it was read")
-
-
-def _read_kept(folder: Folder, name: str) -> bytes:
-    try:
-        return read_manifest(folder, name)
-    except NotAnIndexError as error:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name) from error
-
-
-def _array_file(folder: Folder, entry: FileEntry) -> ArrayFile:
-    try:
-        return ArrayFile(folder, entry)
-    except OSError as error:
-        if not is_of_system(error):
-            raise
-        if error.errno == errno.ENOENT:
-            raise FileNotFoundError(error.errno, error.strerror, entry.name) from error
-        raise IndexFileError(folder.path_of(entry.name), f"cannot be read: {why(error)}") from error

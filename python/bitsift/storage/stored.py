@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An index as a folder holds it: its schema, and the rows of each segment."""
+"""An index as a folder holds it, or is to hold it: its schema, and the rows of each segment."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from bitsift.core.interruptible import counted
 from bitsift.storage.contents import Contents
 from bitsift.storage.manifest import Manifest, SegmentEntry
+from bitsift.storage.npy_file import RowSource
 
-__all__ = ["Stored", "StoredSegment", "packed_live", "removed_rows"]
+__all__ = ["SegmentDraft", "Stored", "StoredSegment", "packed_live", "removed_rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,31 @@ class Stored:
     def generation(self) -> int:
         """The generation; 0 if the folder was saved and not committed."""
         return self.manifest.generation or 0
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentDraft:
+    """A segment of the next generation.
+
+    Attributes
+    ----------
+    count : int
+        Number of rows, also removed ones.
+    removed : ndarray of int64
+        The numbers, in the segment, of those that were removed.
+    first_id : int or None
+        As in `SegmentEntry`.
+    stored : StoredSegment or None
+        The segment, if its rows are in the folder.
+    rows : dict of str to RowSource
+        The rows by part, if they are not.
+    """
+
+    count: int
+    removed: NDArray[np.int64]
+    first_id: int | None
+    stored: StoredSegment | None
+    rows: dict[str, RowSource]
 
 
 def removed_rows(live: NDArray[np.uint8], count: int) -> NDArray[np.int64]:

@@ -278,7 +278,8 @@ class _Save(Replacement):
         token = new_token()
         present = look_into(folder)
         if present.generation is not None:  # no number may stand for two states
-            self._manifest, self._arrays = parts_of(self._contents, present.generation + 1)
+            generation = present.next_generation(folder.path)
+            self._manifest, self._arrays = parts_of(self._contents, generation)
         manifest = self._manifest
         names = {part: array_name(part, token) for part in self._arrays}
         lock.leave_note()
