@@ -18,7 +18,7 @@ FUZZER = Path(__file__).parents[1] / "tools" / "mutate_folders.py"
     ("seed", "n"),
     [
         (0, 60),
-        *(pytest.param(seed, 2000, marks=pytest.mark.slow) for seed in (1, 2)),
+        *(pytest.param(seed, 2500, marks=pytest.mark.slow) for seed in (1, 2)),
     ],
 )
 def test_mutated_folders(seed: int, n: int) -> None:

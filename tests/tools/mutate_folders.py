@@ -85,6 +85,7 @@ class Mutator:
             TypeError,
             AttributeError,
             RecursionError,
+            StopIteration,
         ) as error:
             self.log.append(f"{kind.__name__} not possible: {error!r}")
 
@@ -179,7 +180,10 @@ class Mutator:
             return ""
         fields = json.loads(self.manifest.read_bytes())
         data = path.read_bytes()
-        entry = fields["files"][path.name.rsplit("-", 1)[0]]
+        groups = [fields["files"], *(one["files"] for one in fields.get("segments", ()))]
+        entry = next(
+            entry for files in groups for entry in files.values() if entry["name"] == path.name
+        )
         entry.update(bytes=len(data), **digest_of(entry, data))
         self.put(fields)
         return " (manifest agrees)"
@@ -293,6 +297,14 @@ def check(folder: Path, original: Contents, agrees: bool, rng: random.Random) ->
     if mapped is not None and len(mapped.codes) < 1 << 20:
         index = bitsift.Index.load(folder, mmap=True)
         check_search(index, mapped)
+    opened, open_error = outcome(lambda: bitsift.Index.open(folder))
+    if "Cannot allocate memory" not in str(open_error):
+        assert open_error == map_error, (open_error, map_error)
+    for generation in range(4):
+        outcome(lambda: bitsift.Index.open(folder, generation=generation))  # noqa: B023
+    if opened is not None and len(opened) < 1 << 20 and rng.random() < 0.5:
+        check_commit(folder, opened, is_whole=read is not None)
+        return "read" if read is not None else "mapped"
     if rng.random() < 0.3:
         replacement = sample(3, 8, seed=9)
         try:
@@ -307,6 +319,29 @@ def check(folder: Path, original: Contents, agrees: bool, rng: random.Random) ->
     if read is not None:
         return "read"
     return "mapped" if mapped is not None else "refused"
+
+
+def check_commit(folder: Path, before: bitsift.Index, *, is_whole: bool) -> None:
+    """Add a vector by a commit; the reader from before stays what it was."""
+    n = len(before)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BitsiftWarning)
+        try:
+            with bitsift.Index.open(folder, "a") as index:
+                index.add(np.full((1, index.dim), 0.25, np.float32))
+                index.commit()
+        except IndexFileError:
+            return
+        except ValueError as error:
+            if "id" not in str(error):  # the largest id is taken
+                raise
+            return
+    if is_whole:
+        reader.verify(folder)
+    assert len(bitsift.Index.open(folder)) == n + 1
+    assert len(before) == n
+    assert before.refresh()
+    assert len(before) == n + 1
 
 
 def check_search(index: bitsift.Index, contents: Contents) -> None:
@@ -339,13 +374,28 @@ def _too_long(*_: object) -> None:
     raise TooLongError
 
 
+def make_commits(folder: Path, **options: Any) -> None:
+    """Make an index of three segments, removed rows and two kept generations."""
+    vectors = np.random.default_rng(5).standard_normal((120, 13)).astype(np.float32)
+    new = {"dim": 13, "scoring": "hamming", "keep_generations": 3}
+    with bitsift.Index.open(folder, "w-", **new, **options) as index:
+        index.fit(vectors)
+        index.add(vectors[:25])
+        index.commit()
+        index.add(vectors[25:30], ids=range(50, 55))
+        index.remove([3, 4])
+        index.commit()
+        index.upsert(vectors[30:32], ids=[51, 7])
+        index.commit()
+
+
 def run(seed: int, n: int, first: int = 0) -> Counter[str]:
     """Try `n` folders of a seed from number `first` on; return how many came out how."""
     seen: Counter[str] = Counter()
     signal.signal(signal.SIGALRM, _too_long)
     with tempfile.TemporaryDirectory() as name:
         parent = Path(name)
-        wholes = [parent / f"whole-{i}" for i in range(6)]
+        wholes = [parent / f"whole-{i}" for i in range(8)]
         writer.write(wholes[0], sample())
         writer.write(wholes[1], of_version_2())
         writer.write(wholes[2], sample(3, 8, store=None, ids="automatic", threshold="number"))
@@ -356,6 +406,8 @@ def run(seed: int, n: int, first: int = 0) -> Counter[str]:
         pending = bitsift.Index(13, store="int8", threshold="mean", rotate=True)
         pending.add(of_version_3().vectors, ids=range(7, 0, -1))
         pending.save(wholes[5])
+        make_commits(wholes[6], store=("int8", "float16"), threshold="mean", correction=True)
+        make_commits(wholes[7], store=None)
         originals = [reader.read(whole) for whole in wholes]
         for number in range(first, first + n):
             rng = random.Random(f"{seed} {number}")
