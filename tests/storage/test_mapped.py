@@ -102,14 +102,15 @@ def test_nobody_writes_through_a_map(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_mapped_index_is_pickled_as_data(tmp_path: Path) -> None:
+def test_a_mapped_index_that_has_changed_is_pickled_as_data(tmp_path: Path) -> None:
     everything().save(tmp_path)
-    data = pickle.dumps(bitsift.Index.load(tmp_path, mmap=True))
+    index = bitsift.Index.load(tmp_path, mmap=True)
+    index.add(some_vectors(9, seed=3))
+    data = pickle.dumps(index)
     for path in tmp_path.iterdir():
         path.unlink()
-    everything().save(tmp_path)
     queries = some_vectors(3)
-    expected = bitsift.Index.load(tmp_path).search(queries, 3, scoring="hamming")
+    expected = index.search(queries, 3, scoring="hamming")
     found = pickle.loads(data).search(queries, 3, scoring="hamming")
     np.testing.assert_array_equal(found.scores, expected.scores)
     np.testing.assert_array_equal(found.ids, expected.ids)
