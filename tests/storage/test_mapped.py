@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import sys
 from pathlib import Path
 
@@ -100,20 +99,6 @@ def test_nobody_writes_through_a_map(tmp_path: Path) -> None:
         with pytest.raises((ValueError, TypeError, BufferError)):
             memoryview(array).cast("B")[0] = 0
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_a_mapped_index_that_has_changed_is_pickled_as_data(tmp_path: Path) -> None:
-    everything().save(tmp_path)
-    index = bitsift.Index.load(tmp_path, mmap=True)
-    index.add(some_vectors(9, seed=3))
-    data = pickle.dumps(index)
-    for path in tmp_path.iterdir():
-        path.unlink()
-    queries = some_vectors(3)
-    expected = index.search(queries, 3, scoring="hamming")
-    found = pickle.loads(data).search(queries, 3, scoring="hamming")
-    np.testing.assert_array_equal(found.scores, expected.scores)
-    np.testing.assert_array_equal(found.ids, expected.ids)
 
 
 def test_vectors_are_added_to_a_mapped_index(tmp_path: Path) -> None:
