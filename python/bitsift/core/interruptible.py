@@ -9,6 +9,8 @@ done by another thread, while the main thread waits where handlers run.
 from __future__ import annotations
 
 import _thread
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -16,7 +18,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["copied", "copy_into", "counted", "interruptibly", "take_into", "taken"]
+__all__ = [
+    "LostThreadError",
+    "beside",
+    "copied",
+    "copy_into",
+    "counted",
+    "interruptibly",
+    "take_into",
+    "taken",
+]
 
 T = TypeVar("T")
 
@@ -27,19 +38,24 @@ _BLOCK_BYTES = 1 << 23
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
-def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **options: Any) -> T:
-    """Return ``function(*args, **options)``, a call that takes long if `n_values` are many.
+class LostThreadError(OSError):
+    """The call went on in the process from which this one was forked meanwhile, and only there."""
 
-    The function must release the GIL, and change nothing that lives on. If a signal handler raises,
-    the call ends at once, and the function, in a thread of its own, works on for nobody.
+
+def beside(function: Callable[..., T], *args: Any, **options: Any) -> Callable[[], T]:
+    """Begin ``function(*args, **options)`` on a thread of its own; return what waits for it.
+
+    The function must release the GIL for most of its time. If nobody waits, it works on for nobody.
+    Where the system, or the end of the process, refuses threads, the call is made before this
+    returns.
+
+    What waits raises `LostThreadError` in a child that was forked before the call ended.
     """
-    if n_values < _MANY_VALUES or threading.get_ident() != threading.main_thread().ident:
-        return function(*args, **options)
     results: list[T] = []
     errors: list[BaseException] = []
     done = threading.Lock()
     done.acquire()
-
+    process = os.getpid()
     settings = np.errstate(**np.geterr())
 
     def work() -> None:
@@ -51,18 +67,38 @@ def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **optio
         finally:
             done.release()
 
+    def wait() -> T:
+        while not done.acquire(timeout=_SECONDS_BETWEEN_LOOKS):
+            if os.getpid() != process:
+                raise LostThreadError(
+                    errno.ECANCELED, "this process was forked amid the call, whose thread it lacks"
+                )
+        if errors:
+            raise errors.pop()
+        return results.pop()
+
     try:
         # `threading.Thread.start` turns the exception of a handler into a KeyError of its own.
         _thread.start_new_thread(work, ())
     except RuntimeError as error:
         if "new thread" not in str(error):  # a handler's own error
             raise
-        return function(*args, **options)  # the system, or the end of the process, refuses threads
-    while not done.acquire(timeout=_SECONDS_BETWEEN_LOOKS):
-        pass
-    if errors:
-        raise errors.pop()
-    return results.pop()
+        work()
+    return wait
+
+
+def interruptibly(n_values: int, function: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Return ``function(*args, **options)``, a call that takes long if `n_values` are many.
+
+    The function must release the GIL, and change nothing that lives on. If a signal handler raises,
+    the call ends at once, and the function, in a thread of its own, works on for nobody.
+    """
+    if n_values < _MANY_VALUES or threading.get_ident() != threading.main_thread().ident:
+        return function(*args, **options)
+    try:
+        return beside(function, *args, **options)()
+    except LostThreadError:
+        return function(*args, **options)
 
 
 def copy_into(out: NDArray[Any], rows: NDArray[Any]) -> None:

@@ -39,7 +39,7 @@ class _Checksums:
         self._checksums = native.Checksums(_BYTES_OF_CHECKSUM, resolve_isa(None))
 
     def update(self, data: bytes | memoryview) -> None:
-        self._checksums.add(np.frombuffer(data, np.uint8), 0)
+        self._checksums.add(np.frombuffer(data, np.uint8), 1)
 
     def hexdigest(self) -> str:
         values = np.array(self._checksums.values(), "<u4")

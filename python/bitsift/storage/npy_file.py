@@ -23,8 +23,8 @@ from bitsift.core.errors import CorruptIndexError, IndexFileError
 from bitsift.core.handlers import call_raised, is_of_system
 from bitsift.core.memory import aligned_array, bytes_to_align
 from bitsift.storage.descriptor import Descriptor, finish, read_at, write_all
-from bitsift.storage.digest import new_digest
 from bitsift.storage.folder import Folder, why
+from bitsift.storage.judge import Judge, bytes_of
 from bitsift.storage.manifest import FileEntry
 from bitsift.storage.row_checks import RowCheck
 from bitsift.storage.sparse import stored_bytes
@@ -144,7 +144,7 @@ class ArrayFile:
         buffer: NDArray[Any] = np.empty(self._chunk_shape(), self.dtype)
         for first in range(0, self.entry.shape[0], len(buffer)):
             rows = buffer[: self.entry.shape[0] - first]
-            self._fill(_bytes_of(rows))
+            self._fill(bytes_of(rows))
             yield rows
 
     def _scan(
@@ -152,18 +152,20 @@ class ArrayFile:
     ) -> None:
         n_rows = self.entry.shape[0]
         shape = self._chunk_shape()
-        buffer: NDArray[Any] = np.empty(shape, self.dtype) if into is None else into
-        digest = new_digest(self.entry.algorithm)
-        digest.update(self._header)
+        # Two, for one is judged while the next chunk is read.
+        buffers: list[NDArray[Any]] = []
+        if into is None:
+            buffers = [np.empty(shape, self.dtype) for _ in range(2 if n_rows > shape[0] else 1)]
+        judge = Judge(self.entry.algorithm, self._header, check, is_long=n_rows > shape[0])
         advance(len(self._header))
-        problem = None
-        for first in range(0, n_rows, shape[0]):
-            rows = buffer[: n_rows - first] if into is None else into[first : first + shape[0]]
-            data = _bytes_of(rows)
+        for i, first in enumerate(range(0, n_rows, shape[0])):
+            rows = buffers[i % 2][: n_rows - first] if into is None else into[first:][: shape[0]]
+            data = bytes_of(rows)
             self._fill(data)
-            digest.update(data)
-            problem = problem or check(rows, first)
+            judge.take(rows, first)
             advance(len(data))
+        problem = judge.problem()
+        digest = judge.digest
         # A wrong digest is reported first: the file was damaged, not written wrongly.
         if digest.hexdigest() != self.entry.digest:
             raise self._corrupt(
@@ -319,15 +321,24 @@ def write_array(
     npy_format.write_array_header_1_0(
         head, {"descr": dtype, "fortran_order": False, "shape": shape}
     )
-    digest = new_digest(algorithm)
-    n_bytes = 0
+    header = head.getvalue()
+    n_data_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    judge = Judge(algorithm, header, check, is_long=n_data_bytes > _CHUNK_BYTES)
+    n_bytes = len(header)
+    first = 0
     with folder.create(name) as file:
-        for data in _file_chunks(head.getvalue(), array, dtype, check):
-            digest.update(data)
-            write_all(file, data)
-            n_bytes += len(data)
+        write_all(file, memoryview(header))
+        for view in row_chunks(array):
+            rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
+            judge.take(rows, first)
+            write_all(file, bytes_of(rows))
+            problem = judge.problem()
+            if problem is not None:
+                raise ValueError(problem)
+            first += len(rows)
+            n_bytes += rows.nbytes
         finish(file, n_bytes, folder.path_of(name))
-    return FileEntry(name, dtype, shape, n_bytes, digest.hexdigest(), algorithm)
+    return FileEntry(name, dtype, shape, n_bytes, judge.digest.hexdigest(), algorithm)
 
 
 def row_chunks(array: NDArray[Any] | RowSource) -> Iterator[NDArray[Any]]:
@@ -338,24 +349,6 @@ def row_chunks(array: NDArray[Any] | RowSource) -> Iterator[NDArray[Any]]:
     step = _rows_per_chunk(array.shape[1:], array.itemsize)
     for first in range(0, len(array), step):
         yield array[first : first + step]
-
-
-def _file_chunks(
-    header: bytes, array: NDArray[Any] | RowSource, dtype: str, check: RowCheck
-) -> Iterator[memoryview]:
-    yield memoryview(header)
-    first = 0
-    for view in row_chunks(array):
-        rows: NDArray[Any] = np.ascontiguousarray(view, dtype=dtype)
-        problem = check(rows, first)
-        if problem is not None:
-            raise ValueError(problem)
-        yield _bytes_of(rows)
-        first += len(rows)
-
-
-def _bytes_of(rows: NDArray[Any]) -> memoryview:
-    return rows.reshape(-1).view(np.uint8).data
 
 
 def _rows_per_chunk(row: tuple[int, ...] | list[int], itemsize: int) -> int:

@@ -47,7 +47,7 @@ def row_check(part: str, manifest: Manifest) -> RowCheck:
 def _check_pad_bits(part: str, pad_mask: int, rows: NDArray[Any], first: int) -> str | None:
     if pad_mask == 0:
         return None
-    wrong = native.first_with_pad_bits(rows, pad_mask, 0)
+    wrong = native.first_with_pad_bits(rows, pad_mask, 1)
     return None if wrong is None else f"{part}: row {first + wrong} has pad bits that are not zero"
 
 
@@ -57,7 +57,7 @@ def _check_nothing(_rows: NDArray[Any], _first: int) -> None:
 
 def _check_finite(part: str, rows: NDArray[Any], first: int) -> str | None:
     matrix = rows if rows.ndim == 2 else rows.reshape(-1, 1)  # of a threshold, each value
-    wrong = native.first_not_finite(matrix, 0)
+    wrong = native.first_not_finite(matrix, 1)
     return None if wrong is None else f"{part}: row {first + wrong} has a value that is not finite"
 
 
