@@ -101,6 +101,18 @@ def test_compact_and_log(index_path: Path, tmp_path: Path) -> None:
 def test_no_index(tmp_path: Path, command: str) -> None:
     arguments: list[object] = [command, tmp_path / "none.index"]
     check_failure(arguments, "IndexNotFoundError", ["there is nothing here"])
+    (tmp_path / "none.index").mkdir()
+    if command == "compact":
+        check_failure(arguments, "NotAnIndexError", ["no index; bitsift build makes an index"])
+
+
+@pytest.mark.parametrize(("option", "most"), [("--id", 2**63 - 1), ("--keep", 2**16)])
+def test_options_beyond_their_range(index_path: Path, option: str, most: int) -> None:
+    result = run("remove", index_path, "--id", 1, option, most + 1)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"must be {most} or less; got '{most + 1}'" in result.stderr
+    found = run_json("remove", index_path, "--id", 1, "--ignore-missing", option, most)
+    assert found["removed"] == 1
 
 
 def test_info_and_search_take_segments(

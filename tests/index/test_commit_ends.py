@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bitsift
-from bitsift.index import opened_tables
+from bitsift.index import opened, opened_tables
 from bitsift.storage import folder_writer, npy_file
 from helpers.same_results import check_same
 
@@ -135,3 +135,24 @@ def test_close_within_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     index.add(VECTORS[10:20])
     assert index.commit() == 2
     index.close()
+
+
+def test_close_after_one_that_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "index"
+    index = bitsift.Index.open(path, "a", dim=DIM, scoring="hamming")
+    index.commit()
+    with monkeypatch.context() as patch:
+        patch.setattr(folder_writer.FolderWriter, "close", interrupt)
+        # In the handler of the first one, too, so that the index does not know that it is closed.
+        patch.setattr(opened, "ClosedTable", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            index.close()
+    with pytest.raises(bitsift.IndexLockedError):
+        bitsift.Index.open(path, "a", timeout=0)
+    with pytest.raises(bitsift.IndexClosedError):
+        index.add(VECTORS[:1])
+    index.close()
+    index.close()
+    bitsift.Index.open(path, "a", timeout=0).close()

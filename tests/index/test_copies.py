@@ -437,7 +437,8 @@ def test_fields_that_are_missing():
 
 
 def test_a_pickle_of_a_folder_has_plain_fields():
-    for fields in ({}, {"path": 3, "generation": 1, "manifest": b""}, {"path": "x"}):
+    place = {"generation": 1, "manifest": b"", "follow_links": False, "is_opened": True}
+    for fields in ({}, {"path": "x"}, {"path": 3, **place}, {"path": "a\0b", **place}):
         with pytest.raises(bitsift.CorruptIndexError, match="other fields than a folder's"):
             bitsift.Index._open_pickle({"version": 4, "store_is_name": True, **fields})
 

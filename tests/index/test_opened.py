@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -365,6 +366,25 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
         assert f"process {os.getpid()} on " in other.stderr.decode()
     with bitsift.Index.open(tmp_path, "a", timeout=0):
         pass
+
+
+def test_a_thread_waits_for_one_that_had_its_number(tmp_path: Path) -> None:
+    writers: list[bitsift.Index] = []
+    errors: list[bitsift.IndexLockedError] = []
+
+    def write() -> None:
+        try:
+            writers.append(bitsift.Index.open(tmp_path, "a", dim=DIM, timeout=0))
+        except bitsift.IndexLockedError as error:
+            errors.append(error)
+
+    for _ in range(2):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    writers[0].close()
+    assert len(writers) == len(errors) == 1
+    assert "did not end within 0 seconds" in errors[0].reason
 
 
 def test_a_copy_of_an_opened_index_is_in_memory(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ KeepGenerations = Annotated[
     typer.Option(
         "--keep",
         min=1,
+        max=1 << 16,
         metavar="N",
         help="Generations that stay in the folder, the new one included.",
     ),

@@ -38,6 +38,7 @@ _STEPS = (
     (re.compile(r"\bladder=\[.*\] needs"), "it needs"),
     (re.compile(r": bitsift\.Index\([0-9]+\)$"), ""),
     (re.compile(r"\bbitsift\.advise\b"), "bitsift advise"),
+    (re.compile(r"; dim= makes a new (index|one)$"), "; bitsift build makes an index"),
 )
 _VALUE = r"""True|False|None|"[^"]*"|'[^']*'|\([^()]*\)|-?[0-9][0-9.e+-]*[0-9]|[0-9]"""
 _ARGUMENT = re.compile(rf"""\b([a-z_]+)=({_VALUE})((?:,? or (?:"[a-z0-9-]+"|'[a-z0-9-]+'))*)""")

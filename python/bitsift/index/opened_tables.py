@@ -165,6 +165,8 @@ class WriterTable(Table):
     def is_changed(self) -> bool:
         """Whether there is something to commit, or to lose."""
         now, then = self.snapshot, self._committed
+        if self._adoption is not None and self._folder.stored is not self._adoption.before:
+            return False
         return not (
             now.ids.numbering is then.ids.numbering
             and now.ids.n_rows == then.ids.n_rows
@@ -197,7 +199,7 @@ class WriterTable(Table):
         if not self.is_of_this_process:
             self.is_closed = True
             return False
-        return self._write_alone("close", self._close)
+        return super()._write_alone("close", self._close)
 
     def _write_alone(self, name: str, write: Callable[[], T]) -> T:
         if not self.is_of_this_process:
@@ -216,8 +218,8 @@ class WriterTable(Table):
         return super()._write_alone(name, write_once_adopted)
 
     def _close(self) -> bool:
-        loses = self.is_changed
-        self.is_closed = True
+        loses = not self.is_closed and self.is_changed
+        self.is_closed = True  # an interrupt may follow: then another close ends it
         self._folder.close()
         return loses
 

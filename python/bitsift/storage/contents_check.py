@@ -73,7 +73,7 @@ def checked_place(fields: dict[str, Any], source: str) -> dict[str, Any]:
         "is_opened": bool,
     }
     found = {name: type(value) for name, value in fields.items()}
-    if found != types:
+    if found != types or "\0" in fields["path"]:
         raise CorruptIndexError(source, "it is not an index: it has other fields than a folder's")
     return fields
 

@@ -95,6 +95,7 @@ class Lock:
         self._folder = folder
         self._timeout = timeout
         self._key = (*folder.identity(), threading.get_ident())
+        self._thread = threading.current_thread()  # a later thread may have the same number
         folder.make_private()
         with _opening:
             self._descriptor = folder.open_again()
@@ -104,7 +105,7 @@ class Lock:
 
     def __enter__(self) -> Lock:
         other = _saving.get(self._key)
-        if other is not None and other.is_open:
+        if other is not None and other.is_open and other._thread is self._thread:
             raise IndexLockedError(
                 self._folder.path,
                 "this thread is saving to it already, or has it open for writing, so it cannot "

@@ -27,7 +27,9 @@ def remove(
     *,
     id: Annotated[
         list[int] | None,
-        typer.Option("--id", min=0, metavar="ID", help="An id; may be given several times."),
+        typer.Option(
+            "--id", min=0, max=2**63 - 1, metavar="ID", help="An id; may be given several times."
+        ),
     ] = None,
     ignore_missing: Annotated[
         bool,
