@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -451,3 +453,37 @@ def test_a_forked_child_of_a_writer_may_only_search(tmp_path: Path) -> None:
         with pytest.raises(bitsift.IndexLockedError):
             bitsift.Index(DIM).save(tmp_path)
         assert index.commit() == 2
+
+
+def test_verify_looks_at_the_generation_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    with bitsift.Index.open(path, "a", dim=8, store=None, keep_generations=2) as index:
+        index.add(np.eye(8, dtype=np.float32))
+        index.commit()
+        index.remove([1, 2, 3, 4, 5])
+        index.commit()
+        index.compact()  # keeps the generation before it, and its files
+    newest = index_files(path)
+    for generation in range(4):
+        if generation in (2, 3):
+            bitsift.verify(path, generation=generation)
+        else:
+            with pytest.raises(bitsift.IndexStaleError, match=f"generation {generation} is not"):
+                bitsift.verify(path, generation=generation)
+    damaged = next(file for file in path.glob("codes-*") if file.name not in newest)
+    data = bytearray(damaged.read_bytes())
+    data[-1] ^= 1
+    damaged.write_bytes(data)
+    bitsift.verify(path)
+    with pytest.raises(bitsift.CorruptIndexError, match=re.escape(str(damaged))):
+        bitsift.verify(path, generation=2)
+    for wrong in (-1, 2**63, 1.5, "2"):
+        with pytest.raises((TypeError, ValueError), match="generation must be"):
+            bitsift.verify(path, generation=wrong)
+
+
+def index_files(path: Path) -> set[str]:
+    """Name the files of the newest generation."""
+    manifest = json.loads((path / "manifest.json").read_text())
+    groups = [manifest["files"], *(segment["files"] for segment in manifest.get("segments", []))]
+    return {entry["name"] for files in groups for entry in files.values()}

@@ -10,17 +10,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bitsift.core.arguments import check_bool, check_progress
+from bitsift.core.arguments import check_bool, check_progress, integer
 from bitsift.core.errors import (
     CorruptIndexError,
 )
 from bitsift.core.floats import in_default_floats
 from bitsift.core.handlers import call_raised, is_of_system
+from bitsift.core.limits import MAX_ID
 from bitsift.core.public import public
 from bitsift.quantization.calibration import Calibrator, restore_state
 from bitsift.storage.contents import Contents
@@ -275,6 +276,7 @@ def verify(
     *,
     progress: Callable[[int, int], None] | None = None,
     follow_links: bool = False,
+    generation: SupportsIndex | None = None,
 ) -> None:
     """Check every byte of a saved index against its checksums, and every row, in bounded memory.
 
@@ -289,11 +291,15 @@ def verify(
         Called as ``progress(bytes_done, bytes_in_all)``: first with 0 done, at last with all.
     follow_links : bool
         As in :meth:`Index.load`.
+    generation : int, optional
+        A generation that the folder has kept, by default the newest one.
 
     Raises
     ------
-    TypeError
-        `progress` is not callable, or `follow_links` no bool.
+    TypeError, ValueError
+        `progress` is not callable, `follow_links` no bool, `generation` no integer of 0 or more.
+    IndexStaleError
+        The generation is not there.
     IndexFileError
         One of its kinds: :class:`IndexNotFoundError`, :class:`NotAnIndexError`,
         :class:`UnsupportedVersionError`, :class:`CorruptIndexError`. It names the file and what is
@@ -306,7 +312,9 @@ def verify(
     """
     check_progress(progress)
     follow_links = check_bool(follow_links, "follow_links")
-    with opened_files(as_path(path), follow_links=follow_links) as files:
+    if generation is not None:
+        generation = integer(generation, "generation", 0, MAX_ID)
+    with opened_files(as_path(path), generation=generation, follow_links=follow_links) as files:
         manifest = files.manifest
         total = sum(file.entry.n_bytes for file in files)
         done = 0
