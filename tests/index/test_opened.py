@@ -461,11 +461,10 @@ def test_verify_looks_at_the_generation_that_is_named(tmp_path: Path) -> None:
         index.add(np.eye(8, dtype=np.float32))
         index.commit()
         index.remove([1, 2, 3, 4, 5])
-        index.commit()
-        index.compact()  # keeps the generation before it, and its files
+        index.commit()  # writes the rows anew, and keeps the files of the generation before it
     newest = index_files(path)
     for generation in range(4):
-        if generation in (2, 3):
+        if generation in (1, 2):
             bitsift.verify(path, generation=generation)
         else:
             with pytest.raises(bitsift.IndexStaleError, match=f"generation {generation} is not"):
@@ -476,7 +475,7 @@ def test_verify_looks_at_the_generation_that_is_named(tmp_path: Path) -> None:
     damaged.write_bytes(data)
     bitsift.verify(path)
     with pytest.raises(bitsift.CorruptIndexError, match=re.escape(str(damaged))):
-        bitsift.verify(path, generation=2)
+        bitsift.verify(path, generation=1)
     for wrong in (-1, 2**63, 1.5, "2"):
         with pytest.raises((TypeError, ValueError), match="generation must be"):
             bitsift.verify(path, generation=wrong)
