@@ -307,7 +307,7 @@ def test_notes_that_say_nothing(tmp_path: Path, note: Any) -> None:
         path.write_bytes(note)
     fd = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_EX)
-    with pytest.raises(IndexLockedError, match="another process is saving to it"):
+    with pytest.raises(IndexLockedError, match="another process writes to it"):
         writer.write(tmp_path, NEW, timeout=0)
     os.close(fd)
     writer.write(tmp_path, NEW)

@@ -201,8 +201,8 @@ def _take(descriptor: Descriptor, folder: Folder, timeout: float | None) -> bool
             if left <= 0:
                 raise IndexLockedError(
                     folder.path,
-                    f"{holder(folder)} is saving to it, and did not end within {timeout:g} "
-                    "seconds; save again later, or with a larger timeout",
+                    f"{holder(folder)} writes to it, and did not end within {timeout:g} "
+                    "seconds; try again when it has closed the index, or with a larger timeout",
                 )
             sign = _show_that_one_waits(folder, sign)
             # Not in step with others that wait.
