@@ -469,7 +469,7 @@ def test_verify_looks_at_the_generation_that_is_named(tmp_path: Path) -> None:
         else:
             with pytest.raises(bitsift.IndexStaleError, match=f"generation {generation} is not"):
                 bitsift.verify(path, generation=generation)
-    damaged = next(file for file in path.glob("codes-*") if file.name not in newest)
+    damaged = next(file for file in path.glob("*.npy") if file.name not in newest)
     data = bytearray(damaged.read_bytes())
     data[-1] ^= 1
     damaged.write_bytes(data)
