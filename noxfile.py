@@ -139,12 +139,13 @@ def browser(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Measure the branches that tests take, with minima for storage and index.
 
-    The tests of the quick run, one by one, and each error of a signal handler; ``-- FOLDER ...``
-    chooses others.
+    By default with the tests that reach these two, each error of a signal handler among them;
+    ``-- tests`` measures the whole package.
     """
     install(session, "test", tools=("coverage",))
+    chosen = session.posargs or ["tests/storage", "tests/index", "tests/core", "tests/cli"]
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["tests"]))
+    session.run("coverage", "run", "-m", "pytest", "-q", *chosen)
     handlers = "tests/core/test_handler_errors.py"
     session.run("coverage", "run", "-m", "pytest", "-q", "-m", "slow", handlers)
     session.run("coverage", "combine")

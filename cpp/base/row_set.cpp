@@ -2,7 +2,12 @@
 #include "base/row_set.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <utility>
+
+// Bytes are read eight at a time, the first as the lowest.
+static_assert(std::endian::native == std::endian::little);
 
 namespace bitsift {
 namespace {
@@ -11,6 +16,20 @@ std::size_t n_pages_of(std::size_t n_rows) { return (n_rows + kPageRows - 1) / k
 
 std::size_t word_of(std::size_t row) { return row % kPageRows / 64; }
 std::uint64_t bit_of(std::size_t row) { return std::uint64_t{1} << row % 64; }
+
+// A bit for each of `n` bytes, at most 64: 1 where it is not 0.
+std::uint64_t bits_of(const std::uint8_t* values, std::size_t n) {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < n; i += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, values + i, n - i < 8 ? n - i : 8);
+    constexpr std::uint64_t kLow = 0x7F7F7F7F7F7F7F7F;
+    const std::uint64_t ones = ((((bytes & kLow) + kLow) | bytes) & ~kLow) >> 7;
+    // The product moves bit 0 of byte i to bit i of the highest byte, where nothing else comes.
+    bits |= (ones * 0x0102040810204080) >> 56 << i;
+  }
+  return bits;
+}
 
 }  // namespace
 
@@ -45,10 +64,10 @@ RowSet RowSet::of_values(const std::uint8_t* values, std::size_t n_rows) {
   RowSet set = filled(n_rows, SharedPage::zeros());
   for (std::size_t first = 0; first < n_rows; first += kPageRows) {
     std::uint64_t* words = set.own_page(first / kPageRows);
-    for (std::size_t row = first; row < std::min(n_rows, first + kPageRows); ++row) {
-      const std::uint64_t bit = values[row] != 0;
-      words[word_of(row)] |= bit << row % 64;
-      set.count_ += bit;
+    for (std::size_t row = first; row < std::min(n_rows, first + kPageRows); row += 64) {
+      const std::uint64_t bits = bits_of(values + row, std::min<std::size_t>(64, n_rows - row));
+      words[word_of(row)] = bits;
+      set.count_ += static_cast<std::size_t>(std::popcount(bits));
     }
   }
   return set;

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bitsift
+from helpers.processes import finish, start
 
 # State g has ids g, g + 1, ..., g + 99, whose vectors tell their id and state.
 COMMON = """
@@ -60,21 +59,6 @@ for turn in range(n):
 print(len(seen))
 """
 )
-
-
-def start(script: str, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out
 
 
 @pytest.mark.parametrize(

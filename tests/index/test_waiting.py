@@ -4,7 +4,6 @@
 import copy
 import pickle
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,29 +12,21 @@ import bitsift
 import bitsift.core.native as native
 from bitsift import BitsiftWarning
 from bitsift.core.limits import LEAST_ROWS_FITTED
-from bitsift.core.samples import Stacked
-from bitsift.index.persistence import to_contents
-from bitsift.storage import writer
 from helpers.same_results import check_same
 from helpers.storage_samples import STORES, assert_same
+from helpers.waiting import (
+    DIM,
+    KINDS,
+    METRICS,
+    RULES,
+    added,
+    contents_of,
+    made,
+    made_vectors,
+    waits,
+)
 from oracle import reference
 
-DIM = 24
-RULES = ("half-mean", "mean", "median", "auto")
-METRICS = ("cosine", "dot", "l2")
-# What there is to decide: bounds, a threshold, a rotation, the scoring.
-KINDS = [
-    {},
-    {"store": None},
-    {"store": "int8"},
-    {"store": "int8", "scoring": "hamming"},
-    {"store": ("ternary", "float16"), "metric": "dot", "scoring": "asymmetric"},
-    {"store": None, "threshold": "mean", "scoring": "asymmetric"},
-    {"store": "int4", "threshold": "median", "rotate": True, "metric": "l2"},
-    {"store": "uint8", "threshold": "mean", "correction": True},
-    {"threshold": "auto", "metric": "dot"},
-    {"store": "float32", "threshold": "half-mean", "correction": True, "metric": "l2"},
-]
 BITS_ASKED = [
     lambda index: index.codes,
     lambda index: index.search(made_vectors(1), 3, rescore=False),
@@ -46,33 +37,6 @@ BITS_ASKED = [
     lambda index: index.range_search(made_vectors(1), 3, scoring="hamming"),
     lambda index: index.range_search(made_vectors(1) > 0, 3),
 ]
-
-
-def made_vectors(n, seed=0, dim=DIM):
-    return (np.random.default_rng(seed).standard_normal((n, dim)) + 0.3).astype(np.float32)
-
-
-def made(n=0, **options):
-    index = bitsift.Index(DIM, **options)
-    index.add(made_vectors(n))
-    return index
-
-
-def added(index, vectors, sizes):
-    begin = 0
-    for size in sizes:
-        index.add(vectors[begin : begin + size])
-        begin += size
-    assert begin == len(vectors)
-    return index
-
-
-def contents_of(index):
-    return to_contents(*index._table.snapshot[:3])
-
-
-def waits(index):
-    return index._table.snapshot.fitting.waiting is not None
 
 
 def exact(vectors, queries, k, metric):
@@ -460,91 +424,6 @@ class TestWarnings:
             index.add(made_vectors(40) * np.float32(1e-7))
 
 
-@pytest.mark.parametrize("options", KINDS)
-class TestCommits:
-    def test_they_lose_nothing(self, options, tmp_path):
-        path, vectors = tmp_path / "index", made_vectors(1400)
-        alone = bitsift.Index(DIM, **options)
-        with bitsift.Index.open(path, "a", dim=DIM, **options) as index:
-            index.add(vectors[:300], ids=range(300, 0, -1))
-            assert index.commit() == 1
-            index.remove([5, 300])
-            index.upsert(vectors[1300:], ids=range(1000, 1100))
-            found = index.search(vectors[7], 20)
-            assert index.commit() == 2
-            index.remove(7)
-            index.rollback()
-            assert 7 in index
-        bitsift.verify(path)
-        kept = [i for i in range(300) if 300 - i not in (5, 300)]
-        rows = np.concatenate([vectors[kept], vectors[1300:]])
-        ids = [*(300 - i for i in kept), *range(1000, 1100)]
-        with bitsift.Index.open(path) as reader, bitsift.Index.open(path, "a") as index:
-            assert waits(reader)
-            assert waits(index)
-            assert reader.ids.tolist() == index.ids.tolist() == ids
-            check_same(reader.search(vectors[7], 20), found)
-            copied = pickle.loads(pickle.dumps(reader))
-            check_same(copied.search(vectors[7], 20), found)
-            index.add(vectors[300:1200], ids=range(2000, 2900))
-            assert not waits(index)
-            index.rollback()
-            assert waits(index)
-            assert index.ids.tolist() == ids
-            index.add(vectors[300:1200], ids=range(2000, 2900))
-            found = index.search(vectors[7], 20)
-            assert index.commit() == 3
-            check_same(index.search(vectors[7], 20), found)
-            assert reader.refresh()
-            assert not waits(reader)
-            check_same(reader.search(vectors[7], 20), found)
-            alone.add(np.concatenate([rows, vectors[300:1200]]), [*ids, *range(2000, 2900)])
-            check_same(alone.search(vectors[7], 20), found)
-        bitsift.verify(path)
-        loaded = bitsift.Index.load(path)
-        assert_same(contents_of(loaded), contents_of(alone))
-
-    def test_a_commit_of_nothing(self, options, tmp_path):
-        with bitsift.Index.open(tmp_path / "index", "w-", dim=DIM, **options) as index:
-            assert index.commit() == 1
-            assert index.commit() == 1
-            index.add(made_vectors(3))
-            index.compact() if index.commit() == 2 else None
-        assert len(bitsift.Index.load(tmp_path / "index", mmap=True)) == 3
-
-
-def test_commits_of_few_vectors_end_as_an_index_in_memory(tmp_path):
-    alone = bitsift.Index(DIM)
-    for turn in range(12):
-        with bitsift.Index.open(tmp_path / "index", "a", dim=DIM) as index:
-            for one in (alone, index):
-                one.add(made_vectors(90, turn))
-                one.remove([turn])
-            index.commit()
-            assert index.scoring == alone.scoring
-            np.testing.assert_array_equal(index.ids, alone.ids)
-            np.testing.assert_array_equal(index.codes, alone.codes)
-            check_same(index.search(made_vectors(3), 9), alone.search(made_vectors(3), 9))
-    assert alone.scoring is not None
-
-
-@pytest.mark.parametrize("mmap", [False, True])
-def test_damage_of_vectors_that_wait_is_found(mmap, tmp_path, monkeypatch):
-    """Vectors that the index could not have taken, in a folder that agrees with itself."""
-    index = made(5, store="float16", threshold="mean")
-    contents = replace(contents_of(index), vectors=np.full((5, DIM), 1e9, np.float32))
-    writer.write(tmp_path / "index", contents)
-    with pytest.raises(bitsift.CorruptIndexError, match="65504"):
-        bitsift.Index.load(tmp_path / "index", mmap=mmap)
-    twice = replace(contents_of(index), ids=np.array([4, 1, 2, 1, 0]), ids_ascending=False)
-    with monkeypatch.context() as patch:
-        patch.setattr(writer, "find_duplicate", lambda *_: None)
-        writer.write(tmp_path / "index", twice)
-    for check in (bitsift.verify, bitsift.Index.load):
-        with pytest.raises(bitsift.CorruptIndexError, match="1 is there twice"):
-            check(tmp_path / "index")
-
-
 @pytest.mark.parametrize("rule", [0.0, *RULES])
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 def test_any_number_of_threads_fits_alike(rule, metric):
@@ -583,18 +462,6 @@ def test_a_number_of_threads_is_the_most_that_work(monkeypatch):
 def test_a_wrong_number_of_threads():
     with pytest.raises(ValueError, match="threads must be"):
         bitsift.Index(DIM).fit(made_vectors(100), threads=-1)
-
-
-def test_rows_of_two_matrices():
-    first, second = made_vectors(5), made_vectors(8, 1)
-    rows, together = Stacked(first, second), np.concatenate([first, second])
-    assert rows.shape == together.shape
-    assert len(rows) == 13
-    for part in (slice(0, 5), slice(5, 13), slice(3, 9), slice(0, 99), slice(7, 8), slice(4, 4)):
-        np.testing.assert_array_equal(rows[part], together[part], strict=True)
-    numbers = np.array([12, 0, 5, 4, 4, 7])
-    np.testing.assert_array_equal(rows[numbers], together[numbers], strict=True)
-    np.testing.assert_array_equal(np.asarray(rows), together, strict=True)
 
 
 def test_bytes_of_float32_and_of_codes():

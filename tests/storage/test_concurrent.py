@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 
 from bitsift.core.errors import CorruptIndexError, IndexFileError, NotAnIndexError
 from bitsift.storage import npy_file, opened_files, reader, writer
+from helpers.processes import finish, start
 from helpers.storage_samples import (
     assert_same,
     file_of,
@@ -62,21 +61,6 @@ for turn in range(n_reads):
     seen.add(number)
 print(len(seen))
 """
-
-
-def start(script: str, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", script, *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return out
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bitsift.core import arguments
 from bitsift.core.errors import NotAnIndexError, warn
 from bitsift.core.floats import in_default_floats
 from bitsift.core.isa import resolve_isa
-from bitsift.index.opened_tables import ClosedTable, MappedTable, ReaderTable, WriterTable
+from bitsift.index.opened_tables import ClosedTable, ReaderTable, WriterTable
 from bitsift.index.table import Table
 from bitsift.storage.folder import as_path
 from bitsift.storage.folder_writer import FolderWriter
@@ -309,10 +309,6 @@ class Openable:
         index: Self = make._loaded(table.snapshot, isa)
         index._table = table
         return index
-
-    @classmethod
-    def _open_place(cls, place: dict[str, Any]) -> Table:
-        return (ReaderTable if place["is_opened"] else MappedTable).at(place, resolve_isa(None))
 
     def _opened(self, name: str) -> ReaderTable | WriterTable:
         table = self._table

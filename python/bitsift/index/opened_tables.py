@@ -23,7 +23,7 @@ from bitsift.storage.folder_writer import FolderWriter
 from bitsift.storage.reader import read_newest, read_stored
 from bitsift.storage.stored import Stored
 
-__all__ = ["ClosedTable", "ReaderTable", "WriterTable"]
+__all__ = ["ClosedTable", "MappedTable", "ReaderTable", "WriterTable", "table_at"]
 
 T = TypeVar("T")
 
@@ -52,12 +52,6 @@ class ReaderTable(Table):
         self.path = path
         self._stored = stored
         self._follow_links = follow_links
-
-    @classmethod
-    def at(cls, place: dict[str, Any], isa: str) -> ReaderTable:
-        """Return the table of a place that `place` returned."""
-        path = place["path"]
-        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
 
     @property
     def generation(self) -> int:
@@ -110,12 +104,6 @@ class MappedTable(Table):
         self._place = _place(path, stored, follow_links=follow_links, is_opened=False)
         self._first = self.snapshot.live  # each later state has others
         self._n_first = len(self._first)
-
-    @classmethod
-    def at(cls, place: dict[str, Any], isa: str) -> MappedTable:
-        """Return the table of a place that `place` returned."""
-        path = place["path"]
-        return cls(path, _as_it_was(place), isa, follow_links=place["follow_links"])
 
     def place(self) -> dict[str, Any] | None:
         """Return where the rows were mapped from, while nothing has changed."""
@@ -371,17 +359,18 @@ def _place(path: str, stored: Stored, *, follow_links: bool, is_opened: bool) ->
     }
 
 
-def _as_it_was(place: dict[str, Any]) -> Stored:
-    """Read what a pickle names; raise unless the folder still has it."""
-    path, generation = place["path"], place["generation"]
-    stored = read_stored(path, mmap=True, generation=generation, follow_links=place["follow_links"])
+def table_at(place: dict[str, Any], isa: str) -> ReaderTable | MappedTable:
+    """Return the table of a place that `Table.place` returned; raise if the folder has changed."""
+    path, generation, follow_links = place["path"], place["generation"], place["follow_links"]
+    stored = read_stored(path, mmap=True, generation=generation, follow_links=follow_links)
     if stored.data != place["manifest"]:
         raise IndexStaleError(
             path,
             f"its generation {generation} is another one than that which was pickled; pickle an "
             "index that is in memory, as Index.load gives without mmap=True, to keep its rows",
         )
-    return stored
+    kind = ReaderTable if place["is_opened"] else MappedTable
+    return kind(path, stored, isa, follow_links=follow_links)
 
 
 def _snapshot_of(stored: Stored, isa: str, path: str) -> Snapshot:

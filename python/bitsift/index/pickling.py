@@ -11,6 +11,7 @@ from bitsift.core import __version__
 from bitsift.core.errors import CorruptIndexError, UnsupportedVersionError
 from bitsift.core.handlers import call_raised
 from bitsift.core.isa import resolve_isa
+from bitsift.index.opened_tables import table_at
 from bitsift.index.persistence import from_contents, to_contents
 from bitsift.index.table import Snapshot, Table
 from bitsift.retrieval.advice import Advice
@@ -61,12 +62,7 @@ class Kept:
         return self._table if self._is_opened else Table(self.snapshot.apart())
 
     @classmethod
-    def opened(
-        cls,
-        state: Any,
-        opener: Callable[[dict[str, Any]], Kept],
-        open_place: Callable[[dict[str, Any]], Table],
-    ) -> Kept:
+    def opened(cls, state: Any, opener: Callable[[dict[str, Any]], Kept]) -> Kept:
         """Return what a pickle holds, which may be damaged."""
         if not isinstance(state, dict):
             raise CorruptIndexError(_SOURCE, f"it is not an index: it holds {type(state).__name__}")
@@ -88,7 +84,7 @@ class Kept:
             raise CorruptIndexError(_SOURCE, f"store_is_name is of type {got}")
         isa = resolve_isa(None)
         if version == _VERSION_OF_PLACES:
-            table = open_place(checked_place(fields, _SOURCE))
+            table: Table = table_at(checked_place(fields, _SOURCE), isa)
             return cls(table, store_is_name is True, opener, is_opened=True)
         contents = checked_contents(fields, _SOURCE)
         with refusing(_SOURCE):
@@ -137,12 +133,7 @@ class Remakable:
 
     @classmethod
     def _open_pickle(cls, state: dict[str, Any]) -> Kept:
-        return Kept.opened(state, cls._open_pickle, cls._open_place)
-
-    @classmethod
-    def _open_place(cls, place: dict[str, Any]) -> Table:
-        """Return the table of a place, as `Table.place` gives it."""
-        raise NotImplementedError
+        return Kept.opened(state, cls._open_pickle)
 
     # Pickles of version 0.1.0 name this method.
     @classmethod
