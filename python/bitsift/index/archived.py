@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any, Self
 
@@ -95,9 +96,9 @@ class Archived:
                 return index
         except IndexFileError as error:
             # The name of the temporary folder says nothing to anybody.
-            inner = error.path.removeprefix(folder).lstrip("/\\") if folder else error.path
-            place = f"{archive.SOURCE}: {inner}" if inner != archive.SOURCE and inner else inner
-            raise type(error)(place or archive.SOURCE, error.reason) from None
+            inner = os.path.relpath(error.path, folder)
+            place = archive.SOURCE if inner == os.curdir else f"{archive.SOURCE}: {inner}"
+            raise type(error)(place, error.reason) from None
         except OSError as error:
             if not is_of_system(error):
                 raise

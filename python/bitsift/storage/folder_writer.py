@@ -314,8 +314,9 @@ class _Commit(Replacement):
             if len(data) > MAX_MANIFEST_BYTES:
                 raise IndexWriteError(
                     self._folder.path,
-                    f"the manifest of {len(stored)} segments would have {len(data)} bytes, at most "
-                    f"{MAX_MANIFEST_BYTES} are possible; call compact()",
+                    f"the manifest of {len(stored)} segments and {len(kept)} kept generations "
+                    f"would have {len(data)} bytes, at most {MAX_MANIFEST_BYTES} are possible; "
+                    "call compact(), or keep fewer generations",
                 )
             self.stored = Stored(schema, stored, whole, data)
             self.present = Present(data, whole, kept)

@@ -307,6 +307,8 @@ def verify(
 
     Notes
     -----
+    Vectors that wait to be encoded are checked as floats; that a store cannot hold one, by its
+    range, :meth:`Index.load` alone finds.
     Costs one pass over the files, and over ids that do not ascend one more pass for each 16 M ids.
     Safe to call from many threads.
     """

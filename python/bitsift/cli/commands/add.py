@@ -11,18 +11,17 @@ import numpy as np
 import typer
 
 import bitsift
-from bitsift.cli.commands.build import add_rows, read_ids
 from bitsift.cli.console import (
     human_count,
     human_seconds,
     print_json,
     print_line,
-    progress_bar,
     spinner,
     stdout_console,
 )
 from bitsift.cli.failure import InputError, reporting
-from bitsift.cli.files.arrays import chunk_rows, native_copy, open_rows
+from bitsift.cli.files.added import add_file, read_ids
+from bitsift.cli.files.arrays import open_rows
 from bitsift.cli.files.outfile import refuse_inside_index
 from bitsift.cli.parameters import IndexFolder, Json, KeepGenerations
 
@@ -65,13 +64,7 @@ def add(
         if new_ids is not None and len(np.unique(new_ids)) < n:
             raise InputError(f"{ids}: ids must be unique")
         with bitsift.Index.open(index, "a", keep_generations=keep) as opened:
-            with progress_bar("adding", n) as update:
-                for first in range(0, n, chunk_rows(rows)):
-                    stop = min(first + chunk_rows(rows), n)
-                    chunk = native_copy(rows[first:stop])
-                    some = None if new_ids is None else new_ids[first:stop]
-                    add_rows(opened, (vectors, ids), first, chunk, some, replaces=replace)
-                    update(stop)
+            add_file(opened, rows, new_ids, (vectors, ids), replaces=replace)
             with spinner("committing"):
                 generation = opened.commit()
             count = len(opened)

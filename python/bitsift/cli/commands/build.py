@@ -20,16 +20,14 @@ from bitsift.cli.console import (
     human_seconds,
     print_json,
     print_line,
-    progress_bar,
     spinner,
     stdout_console,
 )
 from bitsift.cli.failure import InputError, one_line, reporting
+from bitsift.cli.files.added import add_file, read_ids
 from bitsift.cli.files.arrays import (
     FileRows,
     check_finite,
-    chunk_rows,
-    native_copy,
     open_npy,
     open_rows,
     sample_rows,
@@ -40,7 +38,7 @@ from bitsift.core.limits import MAX_DIM, MOST_ROWS_FITTED
 from bitsift.core.options import RULES, STORES, Metric, Rule, SearchScoring, Store
 from bitsift.storage import is_vacant
 
-__all__ = ["BuildArguments", "add_rows", "build", "build_index", "read_ids"]
+__all__ = ["BuildArguments", "build", "build_index"]
 
 ThresholdArgument = float | NDArray[Any] | Rule
 StoreArgument = Store | tuple[Store, ...] | None
@@ -219,13 +217,7 @@ def build_index(vectors: Path, out: Path, arguments: BuildArguments) -> bitsift.
     elif arguments.sample is not None:
         warn_unused("--sample", "the index has no rule, bounds or scoring to find by a sample")
     index.reserve(n)
-    with progress_bar("adding", n) as update:
-        for start in range(0, n, chunk_rows(rows)):
-            stop = min(start + chunk_rows(rows), n)
-            chunk = native_copy(rows[start:stop])
-            new_ids = None if ids is None else ids[start:stop]
-            add_rows(index, (vectors, arguments.ids), start, chunk, new_ids)
-            update(stop)
+    add_file(index, rows, ids, (vectors, arguments.ids))
     with spinner("saving"):
         index.save(out)
     return index
@@ -351,44 +343,3 @@ def _fit(index: bitsift.Index, path: Path, rows: FileRows, most: int) -> None:
         check_finite(path, numbers, sample)
         part = f"{len(sample)} of {len(rows)} rows: " if len(sample) < len(rows) else ""
         raise InputError(f"{path}: {part}{one_line(error)}") from error
-
-
-def read_ids(path: Path, n: int | None) -> NDArray[np.int64]:
-    """Return the ids of a file: `n`, or any number without it."""
-    ids = open_npy(path)
-    if ids.dtype.kind not in "iu":
-        raise InputError(f"{path}: ids must be integers; got {ids.dtype}")
-    if n is None and ids.ndim != 1:
-        raise InputError(f"{path}: ids must have shape (m,); got shape {ids.shape}")
-    if n is not None and ids.shape != (n,):
-        raise InputError(
-            f"{path}: ids must have shape ({n},), one for each vector; got shape {ids.shape}"
-        )
-    largest = np.iinfo(np.int64).max
-    if len(ids) and int(ids.max()) > largest:
-        raise InputError(f"{path}: ids must be at most {largest}; got {ids.max()}")
-    return ids.astype(np.int64)
-
-
-def add_rows(
-    index: bitsift.Index,
-    paths: tuple[Path, Path | None],
-    start: int,
-    chunk: FileRows,
-    ids: NDArray[np.int64] | None,
-    *,
-    replaces: bool = False,
-) -> None:
-    """Add rows of a file, from `start` on; what is wrong with them names the file."""
-    path, ids_path = paths
-    try:
-        if replaces and ids is not None:
-            index.upsert(chunk, ids)
-        else:
-            index.add(chunk, ids)
-    except ValueError as error:
-        stop = start + len(chunk)
-        check_finite(path, range(start, stop), chunk)
-        if ids_path is not None and str(error).startswith("ids "):
-            path = ids_path
-        raise InputError(f"{path}: rows {start} to {stop - 1}: {one_line(error)}") from error

@@ -10,9 +10,9 @@ import numpy as np
 import typer
 
 import bitsift
-from bitsift.cli.commands.build import read_ids
 from bitsift.cli.console import print_json, print_line, stdout_console
 from bitsift.cli.failure import InputError, reporting
+from bitsift.cli.files.added import read_ids
 from bitsift.cli.parameters import IndexFolder, Json, KeepGenerations
 
 __all__ = ["remove"]
